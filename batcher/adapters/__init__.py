@@ -1,0 +1,1 @@
+"""The ports made real: files, HTTP, SQL, throttles, tokenizers."""

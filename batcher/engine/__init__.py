@@ -1,0 +1,1 @@
+"""Plan rows into shards, send their requests, export their results."""

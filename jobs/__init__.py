@@ -1,0 +1,1 @@
+"""The kinds of work that come with batcher, one a module."""
