@@ -1,0 +1,86 @@
+"""Every error of the product, split by whose fault it is.
+
+The class says who has to act and carries the exit code; the message says what to do next. Adapters
+translate foreign exceptions into these at the edge. No message ever holds a key, a prompt or the
+content of a row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BatcherError(Exception):
+    """The root of all errors raised on purpose; ``exit_code`` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(BatcherError):
+    """The command, the specification or the configuration is wrong; nothing was sent."""
+
+    exit_code = 2
+
+
+class InputError(BatcherError):
+    """The input file is at fault: where, what was expected, what to do."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, source: str, line: int | None = None) -> None:
+        """``source`` names the file; ``line`` is its 1-based physical line, where one is known."""
+        place = source if line is None else f"{source}:{line}"
+        super().__init__(f"{place}: {message}")
+        self.source = source
+        self.line = line
+
+
+class ProviderRefused(BatcherError):
+    """The provider refuses every request alike (bad key, model or parameter): the job stops."""
+
+    exit_code = 2
+
+
+class JobInUse(BatcherError):
+    """Another process on this machine is running the job."""
+
+    exit_code = 2
+
+
+class StoreError(BatcherError):
+    """The database cannot be used as it is: unreachable, of another version, or out of space."""
+
+    exit_code = 1
+
+
+class IllegalTransition(BatcherError):
+    """The job's state does not allow what was asked."""
+
+    exit_code = 2
+
+
+class TransportError(BatcherError):
+    """A request got no whole answer.
+
+    ``maybe_billed`` is true where the provider may have done the work all the same: a timeout or a
+    connection lost after the request was written. A refused connection is not billed.
+    """
+
+    def __init__(self, code: str, message: str, *, maybe_billed: bool) -> None:
+        """``code`` is one of ``connect``, ``timeout``, ``disconnect``."""
+        super().__init__(message)
+        self.code = code
+        self.maybe_billed = maybe_billed
+
+
+class RowError(Exception):
+    """One row cannot be sent; it becomes a dead letter with this code and message.
+
+    Not a :class:`BatcherError`: it never reaches the user as an exception. Raised by a kind's
+    ``render``; the message must not quote the row.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """``code`` is a short snake_case reason, as listed in the errors file."""
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,172 @@
+"""What a job kind must say about itself: options, rendering, request bodies, reading answers.
+
+A kind is a plugin: one object, found through the entry point group ``batcher.kinds``. It meets the
+engine only through the types here; it does no I/O beyond reading the files that its options name,
+and it knows nothing of limits, retries, checkpoints or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from batcher.core.model import Prompt
+
+
+class Endpoint(StrEnum):
+    """The API path, below the base URL, that a kind's requests go to."""
+
+    EMBEDDINGS = "/embeddings"
+    CHAT = "/chat/completions"
+
+
+class Overlong(StrEnum):
+    """What to do with a row whose text exceeds the limit of tokens per input."""
+
+    ERROR = "error"
+    TRUNCATE = "truncate"
+    MEAN = "mean"
+    SPLIT = "split"
+
+
+class Shape(StrEnum):
+    """How a piece's result is kept: a vector (raw little-endian float32) or a JSON object."""
+
+    VECTOR = "vector"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a kind, as the command line and a job file offer it.
+
+    ``name`` is written with underscores (``labels_file``); the flag has dashes. ``type`` ``path``
+    is a file that the kind reads when bound; ``flag`` is a boolean without a value.
+    """
+
+    name: str
+    help: str
+    type: Literal["text", "int", "float", "path", "flag"] = "text"
+    choices: tuple[str, ...] = ()
+    default: str | int | float | bool | None = None
+    metavar: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field that a kind adds to an output record, with its type for typed formats."""
+
+    name: str
+    type: Literal["vector", "text", "float", "int", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The piece has its result: raw float32 bytes, or one compact JSON object in UTF-8."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The answer does not hold a usable result for this piece; asking again may help."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will not answer this piece; asking again would not help."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Structured output that breaks its schema: ``answer`` is what came, to be repaired."""
+
+    code: str
+    message: str
+    answer: str
+
+
+Outcome: TypeAlias = Done | Broken | Refused | Invalid
+
+
+class BoundKind(Protocol):
+    """A kind with its options checked and its files read: what one job does to every row.
+
+    Attributes:
+        endpoint: where the requests go.
+        shape: how results are kept.
+        fields: what it adds to an output record, in order.
+        columns: the input columns that ``render`` needs; checked before anything is sent.
+        packs: whether one request may carry many pieces.
+        overlong: what to do with a text above the limit of tokens per input.
+        max_output_tokens: the cap on a request's output that the body sends, or None.
+        fixed_texts: texts that every request carries once, for counting tokens.
+        optional_parameters: body parameters that may be dropped when a server refuses them.
+        identity: everything of the options that shapes a request, contents instead of paths, as
+            plain JSON; part of the job's fingerprint.
+    """
+
+    endpoint: Endpoint
+    shape: Shape
+    fields: tuple[Field, ...]
+    columns: tuple[str, ...]
+    packs: bool
+    overlong: Overlong
+    max_output_tokens: int | None
+    fixed_texts: tuple[str, ...]
+    optional_parameters: frozenset[str]
+    identity: Mapping[str, Any]
+
+    def render(self, record: Mapping[str, Any]) -> Prompt:
+        """The texts of one row; a prompt whose texts are all blank is an empty input.
+
+        A kind with ``packs`` or an ``overlong`` other than ``error`` renders exactly one text.
+
+        Raises:
+            batcher.core.errors.RowError: the row cannot be rendered.
+        """
+        ...
+
+    def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
+        """The request's JSON body without ``model``; one prompt unless the kind packs.
+
+        ``repair`` is the invalid answer that the last attempt got, to be mended.
+        """
+        ...
+
+    def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+        """One outcome for each of the ``count`` pieces asked, in the order asked.
+
+        ``answer`` is the decoded body of a 200. Never raises on a malformed answer: pieces that
+        it lacks, repeats or garbles are :class:`Broken`.
+        """
+        ...
+
+
+@runtime_checkable
+class Kind(Protocol):
+    """A job kind: its name, the version of its meaning, and its options.
+
+    ``version`` grows whenever the same options would shape requests or results otherwise.
+    """
+
+    name: str
+    version: int
+    summary: str
+    options: tuple[Option, ...]
+
+    def bind(self, options: Mapping[str, Any]) -> BoundKind:
+        """Check the options and read the files that they name.
+
+        Raises:
+            batcher.core.errors.UsageError: an option is missing, unknown or contradictory.
+        """
+        ...

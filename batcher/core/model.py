@@ -1,0 +1,224 @@
+"""The nouns that everything else speaks of: jobs and their states, rows, pieces, what was spent.
+
+Frozen values only. This module knows no clock, no database and no file format; it decides which
+moves a job may make and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from batcher.core.errors import IllegalTransition
+
+RowId: TypeAlias = str | int | float | bool
+"""A row's id as the input spells it; ids are compared as text."""
+
+Prompt: TypeAlias = tuple[str, ...]
+"""What a kind rendered from one row: the varying texts of its request, in the kind's own order."""
+
+
+class JobState(StrEnum):
+    """Where a job stands. Whether anybody is working on it is the leases' business."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+
+
+class JobEvent(StrEnum):
+    """What can happen to a job."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    COMPLETE = "complete"
+    RETRY = "retry"
+    CANCEL = "cancel"
+
+
+TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
+    (JobState.OPEN, JobEvent.PAUSE): JobState.PAUSED,
+    (JobState.OPEN, JobEvent.RESUME): JobState.OPEN,
+    (JobState.OPEN, JobEvent.COMPLETE): JobState.COMPLETE,
+    (JobState.OPEN, JobEvent.RETRY): JobState.OPEN,
+    (JobState.OPEN, JobEvent.CANCEL): JobState.CANCELLED,
+    (JobState.PAUSED, JobEvent.PAUSE): JobState.PAUSED,
+    (JobState.PAUSED, JobEvent.RESUME): JobState.OPEN,
+    (JobState.PAUSED, JobEvent.RETRY): JobState.OPEN,
+    (JobState.PAUSED, JobEvent.CANCEL): JobState.CANCELLED,
+    (JobState.COMPLETE, JobEvent.COMPLETE): JobState.COMPLETE,
+    (JobState.COMPLETE, JobEvent.RETRY): JobState.OPEN,
+}
+
+
+def advance(state: JobState, event: JobEvent) -> JobState:
+    """The state after ``event``.
+
+    Raises:
+        IllegalTransition: the state does not allow it.
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(f"a job that is {state} cannot {event}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRow:
+    """One input record: its number from 0, its id, and its columns."""
+
+    number: int
+    id: RowId
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """An input record that cannot be read as a row (with ``--on-bad-row skip``: a dead letter)."""
+
+    number: int
+    id: RowId
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """What the check found: enough for the fingerprint, the output's columns and the plan.
+
+    ``sha256`` is the hex digest of the raw bytes (before decompression). ``columns`` are the CSV
+    header, the Parquet schema or the union of the JSONL keys, in order of first appearance.
+    ``duplicate_rows`` are the numbers of rows whose id stood before (only with skip).
+    """
+
+    rows: int
+    sha256: str
+    size_bytes: int
+    columns: tuple[str, ...]
+    duplicate_rows: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What requests cost: answered requests, tokens, and money in picodollars (1e-12 USD).
+
+    Integers add without error; a price of $0.02 per million tokens is 20,000 picodollars a token.
+    """
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_picousd: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """The sum, field by field."""
+        return Usage(
+            requests=self.requests + other.requests,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost_picousd=self.cost_picousd + other.cost_picousd,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What may have been billed without giving a result: an upper bound.
+
+    ``pieces`` are inputs, ``tokens`` the prompt and the worst case of the output, ``cost_picousd``
+    the worst case in picodollars.
+    """
+
+    requests: int = 0
+    pieces: int = 0
+    tokens: int = 0
+    cost_picousd: int = 0
+
+    def __add__(self, other: Doubt) -> Doubt:
+        """The sum, field by field."""
+        return Doubt(
+            requests=self.requests + other.requests,
+            pieces=self.pieces + other.pieces,
+            tokens=self.tokens + other.tokens,
+            cost_picousd=self.cost_picousd + other.cost_picousd,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A row (or one chunk of it) that failed for good.
+
+    ``final`` ones are the input's own fault (empty, malformed) and stay through a retry.
+    ``message`` is key-redacted and at most 500 characters.
+    """
+
+    row: int
+    chunk: int
+    id: RowId
+    code: str
+    message: str
+    attempts: int
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a provider taught about a job's requests, kept so that a resumed run need not relearn.
+
+    ``renamed`` maps a body parameter to the name that the model wants instead (``max_tokens`` to
+    ``max_completion_tokens``); ``dropped`` are optional parameters that the server refuses;
+    ``dimension`` is the length of a vector, once one has been seen.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+    dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How far a job is, summed over its shards.
+
+    ``rows_failed`` counts rows with at least one dead letter; ``rows_done`` the rows that have
+    their one result. Pieces count chunks.
+    """
+
+    rows_planned: int = 0
+    rows_done: int = 0
+    rows_failed: int = 0
+    pieces: int = 0
+    pieces_done: int = 0
+    usage: Usage = Usage()
+    doubt: Doubt = Doubt()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job as the store keeps it: identity, description and state, not its work.
+
+    ``spec`` is the JSON form of :class:`batcher.core.spec.JobSpec`. ``reason`` says why a paused
+    job is paused; ``resume_at`` when a provider said that it may go on. ``plan_row`` and
+    ``plan_shard`` are the plan's cursor: the next row to plan and the next shard's ordinal.
+    """
+
+    id: str
+    fingerprint: str
+    generation: int
+    spec: Mapping[str, Any]
+    facts: InputFacts
+    state: JobState
+    reason: str | None = None
+    resume_at: datetime | None = None
+    planned: bool = False
+    plan_row: int = 0
+    plan_shard: int = 0
+    budget_picousd: int | None = None
+    learned: Learned = Learned()
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    version: str

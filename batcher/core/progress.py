@@ -1,0 +1,109 @@
+"""What is done of a shard, as a fold over the events of its checkpoints.
+
+A shard's planned requests are consecutive runs of pieces. Every lease works through a list of
+units: the missing pieces of each planned request, cut where a bisection has cut it. The list is a
+pure function of the plan and of the events of earlier fences, so a new owner can rebuild both its
+own list and the list of the owner that died, and say what that one may have sent without result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEvent:
+    """What one checkpoint says of its shard's pieces (numbers within the shard, from 0).
+
+    ``done`` have results in this checkpoint, in the order of its blob; ``dead`` have dead letters;
+    ``reopened`` lost theirs to a retry; ``attempts`` are failed attempts so far; ``cuts`` are
+    pieces that begin a new unit.
+    """
+
+    fence: int
+    done: tuple[int, ...] = ()
+    dead: tuple[int, ...] = ()
+    reopened: tuple[int, ...] = ()
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    cuts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """Pieces to be asked for in one call: a planned request, or what a failure left of one."""
+
+    pieces: tuple[int, ...]
+    attempts: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class ShardProgress:
+    """The state of a shard's pieces after some events."""
+
+    done: set[int] = field(default_factory=set)
+    dead: set[int] = field(default_factory=set)
+    attempts: dict[int, int] = field(default_factory=dict)
+    cuts: set[int] = field(default_factory=set)
+
+    def apply(self, event: ShardEvent) -> None:
+        """Take in one event; events are applied in the order of (fence, seq)."""
+        self.dead.difference_update(event.reopened)
+        self.done.update(event.done)
+        self.dead.update(event.dead)
+        self.cuts.update(event.cuts)
+        self.attempts.update(event.attempts)
+        for piece in event.reopened:
+            self.attempts.pop(piece, None)
+
+
+def replay(events: Iterable[ShardEvent], *, before_fence: int | None = None) -> ShardProgress:
+    """The progress after all events, or after those of fences below ``before_fence``."""
+    progress = ShardProgress()
+    for event in events:
+        if before_fence is None or event.fence < before_fence:
+            progress.apply(event)
+    return progress
+
+
+def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> list[Unit]:
+    """The units still to be asked for, in the planned order.
+
+    Args:
+        starts: the first piece of each planned request, ascending, beginning with 0.
+        pieces: how many pieces the shard has.
+        progress: what is settled already.
+    """
+    bounds = sorted({*starts, *progress.cuts, pieces})
+    units = []
+    for first, last in zip(bounds, bounds[1:], strict=False):
+        missing = tuple(
+            piece
+            for piece in range(first, last)
+            if piece not in progress.done and piece not in progress.dead
+        )
+        if missing:
+            attempts = max(progress.attempts.get(piece, 0) for piece in missing)
+            units.append(Unit(pieces=missing, attempts=attempts))
+    return units
+
+
+def unsettled(
+    starts: Sequence[int],
+    pieces: int,
+    events: Sequence[ShardEvent],
+    *,
+    sent_fence: int,
+    sent_through: int,
+) -> list[Unit]:
+    """What the lease ``sent_fence`` may have sent and nobody has a result for.
+
+    ``sent_through`` is how many units of that lease's worklist it was allowed to send.
+    """
+    allowed = worklist(starts, pieces, replay(events, before_fence=sent_fence))[:sent_through]
+    now = replay(events)
+    return [
+        part
+        for unit in allowed
+        for part in worklist((unit.pieces[0],), unit.pieces[-1] + 1, now)
+    ]
