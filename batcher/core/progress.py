@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> lis
     """
     bounds = sorted({*starts, *progress.cuts, pieces})
     units = []
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         missing = tuple(
             piece
             for piece in range(first, last)
@@ -103,7 +104,5 @@ def unsettled(
     allowed = worklist(starts, pieces, replay(events, before_fence=sent_fence))[:sent_through]
     now = replay(events)
     return [
-        part
-        for unit in allowed
-        for part in worklist((unit.pieces[0],), unit.pieces[-1] + 1, now)
+        part for unit in allowed for part in worklist((unit.pieces[0],), unit.pieces[-1] + 1, now)
     ]

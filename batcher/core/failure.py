@@ -1,0 +1,119 @@
+"""Reading errors: what a provider, a gateway or a proxy said, whatever its dialect.
+
+Known dialects: OpenAI's ``{"error": {...}}``, vLLM's flat object with an integer ``code``,
+FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No decision is made here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+MESSAGE_LIMIT = 500
+_KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
+_TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderError:
+    """One answer that is no success.
+
+    ``code`` is the error's code as text, or its type where the code is null; ``message`` is
+    key-redacted and at most 500 characters. ``retry_after`` is in seconds from now, None where
+    the answer names none; ``should_retry`` is the ``x-should-retry`` header.
+    """
+
+    status: int
+    code: str
+    type: str
+    param: str | None
+    message: str
+    retry_after: float | None = None
+    should_retry: bool | None = None
+
+
+def read_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, wall: float, secret: str = ""
+) -> ProviderError:
+    """The error in an answer.
+
+    Args:
+        status: the HTTP status.
+        headers: compared without case.
+        body: the raw body.
+        wall: Unix time, to make a ``retry-after`` date relative.
+        secret: a credential to strike from the message, besides what looks like one.
+    """
+    detail = _detail(body)
+    code = detail.get("code")
+    kind = detail.get("type")
+    param = detail.get("param")
+    message = detail.get("message")
+    return ProviderError(
+        status=status,
+        code=str(code) if code is not None else (kind if isinstance(kind, str) else ""),
+        type=kind if isinstance(kind, str) else "",
+        param=param if isinstance(param, str) else None,
+        message=redact(
+            message if isinstance(message, str) and message else f"HTTP {status}", secret
+        ),
+        retry_after=_retry_after(headers, wall),
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
+    )
+
+
+def redact(message: str, secret: str = "") -> str:
+    """The message without keys, on one line, at most 500 characters."""
+    if secret:
+        message = message.replace(secret, "[key]")
+    message = " ".join(_KEY.sub("[key]", message).split())
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+
+
+def _detail(body: bytes) -> Mapping[str, Any]:
+    """The object that holds code, type, param and message."""
+    text = body[:65_536].decode("utf-8", "replace")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"message": _TAG.sub(" ", text)}
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
+    if not isinstance(answer, dict):
+        return {"message": text}
+    error = answer.get("error", answer)
+    if isinstance(error, str):
+        return {**answer, "message": answer.get("message") or error}
+    if not isinstance(error, dict):
+        return {"message": text}
+    if "message" not in error and "detail" in error:
+        detail = error["detail"]
+        return {**error, "message": detail if isinstance(detail, str) else json.dumps(detail)}
+    return error
+
+
+def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+    """``retry-after-ms``, else ``retry-after`` in seconds or as an HTTP date; never negative."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - wall)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else -1.0
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e9 else None

@@ -1,0 +1,210 @@
+"""The one retry authority: what each failure means, as a value that the caller acts on.
+
+``judge`` is the failure table, first match wins; ``after_attempts`` says what becomes of a request
+that failed in a way that may pass. Neither knows a clock; chance is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from batcher.core.failure import ProviderError
+
+MAX_ATTEMPTS = 6
+MAX_REPAIRS = 2
+LONGEST_WAIT_SECONDS = 600.0
+_FIRST_BACKOFF_SECONDS = 0.5
+_LONGEST_BACKOFF_SECONDS = 60.0
+
+_OUT_OF_CREDIT = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "billing_not_active",
+        "billing_hard_limit_reached",
+    }
+)
+_OUT_OF_CREDIT_ENDINGS = ("_spend_limit_exceeded", "_usage_limit_exceeded")
+_ROW_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "string_above_max_length",
+        "content_filter",
+        "content_policy_violation",
+    }
+)
+_TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
+_DAILY = ("per day", "(rpd)", "(tpd)", "daily")
+_INPUT_PARAMS = ("input", "messages", "prompt")
+
+
+class Chance(Protocol):
+    """The part of :class:`random.Random` that backoff needs."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between ``a`` and ``b``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Send it again in two halves; a single piece is a dead letter with this code."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """This piece failed for good."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseJob:
+    """Stop and keep everything; ``wait_seconds`` until the provider may answer again, if said."""
+
+    reason: str
+    wait_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopJob:
+    """Stop: every request would fail the same way; ``reason`` says what to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPause:
+    """A rate limit: everyone on the quota waits (by backoff where ``wait_seconds`` is None)."""
+
+    wait_seconds: float | None
+    slow_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """The model wants this body parameter under another name."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The server refuses this optional body parameter."""
+
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """It may pass: try again later. ``final`` where the provider says that it will not."""
+
+    code: str
+    message: str
+    final: bool = False
+
+
+Verdict: TypeAlias = Split | Dead | PauseJob | StopJob | SharedPause | Rename | Drop | Backoff
+
+
+def judge(
+    error: ProviderError,
+    *,
+    pieces: int,
+    halved: bool = False,
+    optional_parameters: Set[str] = frozenset(),
+) -> Verdict:
+    """The decision on an answer that is no success.
+
+    Args:
+        error: what the provider said.
+        pieces: how many pieces the request carries.
+        halved: whether the request was halved before for a long wait.
+        optional_parameters: body parameters that the kind can do without.
+    """
+    status, code, message = error.status, error.code, error.message
+    lowered = message.lower()
+    if _is_too_large(status, code, lowered):
+        return Split("request_too_large", message)
+    if status == 402 or (status == 429 and _is_out_of_credit(code)):
+        return PauseJob(f"the provider says {code or status}: {message}")
+    if status == 429:
+        return _judge_rate_limit(error, lowered, can_halve=pieces > 1 and not halved)
+    if status in (401, 403, 404):
+        return StopJob(_ADVICE[status].format(message=message))
+    if status in (400, 422):
+        return _judge_bad_request(error, lowered, pieces, optional_parameters)
+    if status in (408, 409) or status >= 500:
+        return Backoff(code or f"http_{status}", message, final=error.should_retry is False)
+    return StopJob(f"the server answered HTTP {status}, which no API does: {message}")
+
+
+def after_attempts(
+    attempts: int, *, pieces: int, others_succeed: bool, final: bool, code: str, message: str
+) -> Split | Dead | None:
+    """What becomes of a request after ``attempts`` passing failures; None: wait and try again.
+
+    Without a success elsewhere the failure is not the request's own, and it is never given up.
+    """
+    if not final and (attempts < MAX_ATTEMPTS or not others_succeed):
+        return None
+    return Split(code, message) if pieces > 1 else Dead(code, message)
+
+
+def backoff_seconds(attempt: int, chance: Chance) -> float:
+    """Full jitter: up to 0.5 s after the first attempt, doubling to 60 s."""
+    ceiling = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 10))
+    return chance.uniform(0.0, ceiling)
+
+
+def _is_too_large(status: int, code: str, message: str) -> bool:
+    if status == 413 or (status == 400 and code == "max_tokens_per_request"):
+        return True
+    return (status == 429 or status >= 500) and any(text in message for text in _TOO_LARGE)
+
+
+def _is_out_of_credit(code: str) -> bool:
+    return code in _OUT_OF_CREDIT or code.endswith(_OUT_OF_CREDIT_ENDINGS)
+
+
+def _judge_rate_limit(error: ProviderError, lowered: str, *, can_halve: bool) -> Verdict:
+    wait = error.retry_after
+    if any(text in lowered for text in _DAILY) or (wait or 0.0) > LONGEST_WAIT_SECONDS:
+        if can_halve:
+            return Split(error.code or "rate_limit_exceeded", error.message)
+        return PauseJob(f"the provider's limit for a longer time: {error.message}", wait)
+    return SharedPause(wait, slow_down=error.code == "slow_down")
+
+
+def _judge_bad_request(
+    error: ProviderError, lowered: str, pieces: int, optional_parameters: Set[str]
+) -> Verdict:
+    code, param = error.code, error.param
+    if "max_completion_tokens" in lowered and (param == "max_tokens" or "max_tokens" in lowered):
+        return Rename("max_tokens", "max_completion_tokens")
+    if code not in _ROW_CODES:
+        for optional in sorted(optional_parameters):
+            if param == optional or (param is None and optional in lowered):
+                return Drop(optional)
+        foreign = param is not None and not param.startswith(_INPUT_PARAMS)
+        if foreign or code.startswith("unsupported_"):
+            return StopJob(
+                f"the provider refuses {param or 'a parameter'} of every request: {error.message}"
+            )
+    if pieces > 1:
+        return Split(code or "invalid_request", error.message)
+    return Dead(code or "invalid_request", error.message)
+
+
+_ADVICE = {
+    401: "the provider does not accept the key: check OPENAI_API_KEY or --api-key-env ({message})",
+    403: "the key may not use this model or endpoint: check its permissions ({message})",
+    404: "the provider knows no such model or path: check --model and --base-url ({message})",
+}

@@ -1,0 +1,176 @@
+"""The description of a job: what a command line, a job file and the Python API all become.
+
+Pure data with its checks. It names a credential (the environment variable), never holds one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, get_type_hints
+
+from batcher.core.cost import Price
+from batcher.core.errors import UsageError
+
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One kind of work over one input.
+
+    Attributes:
+        kind: the job kind (``embed``, ``classify``, ``chat``, or one that a package adds).
+        input: path of the input, or ``-`` for standard input.
+        model: the model's name as the provider knows it.
+        options: the kind's own options (``text``, ``labels``, ``prompt``, …).
+        id: the column that identifies a row; row numbers otherwise.
+        format: ``csv``, ``jsonl`` or ``parquet`` where the input's name does not say it.
+        delimiter: what separates CSV fields.
+        limit: only the first so many rows.
+        base_url: where the API is, up to and including ``/v1``.
+        api_version: Azure OpenAI's ``api-version``; requests then go to the deployment ``model``.
+        api_key_env: the environment variable that holds the key.
+        headers: more HTTP headers; ``$NAME`` in a value is read from the environment.
+        params: more parameters for every request body.
+        timeout: seconds for one request, answer included.
+        rpm, tpm: ceilings of requests and tokens a minute, where the provider states none or more.
+        concurrency: requests in flight at most.
+        max_cost: dollars that the job may cost at most.
+        price: ``IN,OUT`` dollars per million tokens, for models of unknown price.
+        tokenizer: a tiktoken encoding, where the model's is not known.
+        max_inputs, max_request_tokens, max_input_tokens: a server's own limits per request.
+        on_error: ``keep`` going at a dead letter, or ``stop`` at the first.
+        on_bad_row: ``stop`` before anything is sent, or ``skip`` (dead letters).
+        outage_timeout: seconds without any success after which the job pauses.
+        grace_seconds: how long requests in flight may take to settle when stopping.
+        keep_input: keep the input's columns for CSV and Parquet output.
+        simulate: send to a built-in simulated provider instead.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    kind: str
+    input: str
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    delimiter: str | None = None
+    limit: int | None = None
+    base_url: str = "https://api.openai.com/v1"
+    api_version: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float = 600.0
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int = 100
+    max_cost: Decimal | None = None
+    price: str | None = None
+    tokenizer: str | None = None
+    max_inputs: int | None = None
+    max_request_tokens: int | None = None
+    max_input_tokens: int | None = None
+    on_error: Literal["keep", "stop"] = "keep"
+    on_bad_row: Literal["stop", "skip"] = "stop"
+    outage_timeout: float = 900.0
+    grace_seconds: float = 10.0
+    keep_input: bool = True
+    simulate: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value that can be judged alone."""
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{_flag(name)} must be more than 0, not {value}")
+        if self.grace_seconds < 0:
+            raise UsageError(f"--grace-seconds must not be negative: {self.grace_seconds}")
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                listed = ", ".join(choice for choice in allowed if choice)
+                raise UsageError(f"{_flag(name)} is one of {listed}, not {value!r}")
+        if not self.base_url.startswith(("http://", "https://")):
+            raise UsageError(f"--base-url must begin with http:// or https://: {self.base_url!r}")
+        if self.price is not None:
+            Price.parse(self.price)
+        for header, value in self.headers.items():
+            if _SECRET_HEADER.search(header) and not _REFERENCE.search(value):
+                raise UsageError(
+                    f"--header {header} looks like a credential; put it into the environment and "
+                    f"name it there, as in --header '{header}: $MY_SECRET'"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; :meth:`from_json` gives the same spec back."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain["options"] = dict(self.options)
+        plain["headers"] = dict(self.headers)
+        plain["params"] = dict(self.params)
+        plain["max_cost"] = None if self.max_cost is None else str(self.max_cost)
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> JobSpec:
+        """A spec from plain values, such as a job file's.
+
+        Raises:
+            UsageError: a key is unknown or missing, or a value has the wrong type.
+        """
+        names = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(plain) - names):
+            raise UsageError(f"unknown setting: {', '.join(unknown)}")
+        if missing := sorted({"kind", "input", "model"} - {k for k, v in plain.items() if v}):
+            raise UsageError(f"missing setting: {', '.join(missing)}")
+        return cls(**{name: _coerce(name, value) for name, value in plain.items()})
+
+
+_POSITIVE = (
+    "limit", "timeout", "rpm", "tpm", "concurrency", "max_cost", "max_inputs",
+    "max_request_tokens", "max_input_tokens", "outage_timeout",
+)  # fmt: skip
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "format": ("csv", "jsonl", "parquet", None),
+    "on_error": ("keep", "stop"),
+    "on_bad_row": ("stop", "skip"),
+}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _coerce(name: str, value: Any) -> Any:
+    """Accept what TOML and JSON can say for a field; refuse what would only fail later."""
+    kind = str(_TYPES[name])
+    if value is None:
+        return None
+    if name == "max_cost":
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            raise UsageError(f"--max-cost is an amount in dollars, not {value!r}") from None
+    if "Mapping" in kind:
+        wanted: tuple[type, ...] = (Mapping,)
+    elif "bool" in kind:
+        wanted = (bool,)
+    elif "float" in kind:
+        wanted = (int, float)
+    elif "int" in kind:
+        wanted = (int,)
+    else:
+        wanted = (str,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise UsageError(f"{_flag(name)} has the wrong type: {value!r}")
+    return value
+
+
+_TYPES = get_type_hints(JobSpec)
