@@ -1,0 +1,1 @@
+"""An OpenAI-compatible provider on loopback, with real limit behaviour."""
