@@ -249,7 +249,6 @@ class NewShard:
     """A planned shard, as it is written once.
 
     ``payload`` and ``columns`` are opaque to the store (:mod:`batcher.engine.payload`).
-    ``starts`` is the first piece of each request.
     """
 
     ordinal: int
@@ -286,7 +285,11 @@ class Checkpoint:
 
     ``results`` is the blob of the event's ``done`` pieces (opaque to the store). ``sent_through``
     replaces the lease's allowance; ``reserved_picousd`` is the worst case of what is allowed and
-    unanswered. ``finished`` closes the shard; ``released`` gives the lease back.
+    unanswered. ``finished`` closes the shard; ``released`` gives the lease back. Both end the
+    lease cleanly: its allowance becomes 0.
+
+    ``seq`` ascends within a lease, from any number not below 0. ``dead`` is parallel to the
+    event's ``dead``.
     """
 
     shard_id: int
@@ -318,13 +321,16 @@ class StoredShard:
 
 
 class JobStore(Protocol):
-    """Jobs: found, made, moved from state to state. One transaction a verb."""
+    """Jobs: found, made, moved from state to state. One transaction a verb.
+
+    All verbs but :meth:`purge` raise :class:`batcher.core.errors.UsageError` for an unknown job.
+    """
 
     async def open_job(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
         """The newest uncancelled job of this fingerprint, or ``job`` inserted as a new generation.
 
         ``fresh`` always inserts. Returns the job and whether it was made. Two callers at once get
-        the same job. The ``generation`` of ``job`` is replaced by the next free one.
+        the same job. The ``generation`` of ``job`` is replaced by the next free one, from 1.
         """
         ...
 
@@ -350,13 +356,19 @@ class JobStore(Protocol):
     ) -> Job:
         """Apply an event of the transition table; ``reason`` and ``resume_at`` are replaced.
 
+        ``finished_at`` is set when the job is completed or cancelled, and unset when it is open
+        again.
+
         Raises:
             batcher.core.errors.IllegalTransition: the state does not allow it.
         """
         ...
 
     async def complete(self, job_id: str) -> bool:
-        """COMPLETE the job if it is planned and no shard is open, in one transaction."""
+        """COMPLETE the job if it is planned and no shard is open, in one transaction.
+
+        Returns whether the job is complete now. False, too, where its state does not allow it.
+        """
         ...
 
     async def learn(self, job_id: str, learned: Learned) -> None:
@@ -372,7 +384,11 @@ class JobStore(Protocol):
         ...
 
     async def purge(self, job_id: str) -> None:
-        """Delete the job and everything of it."""
+        """Delete the job and everything of it; idempotent.
+
+        A job whose deletion was cut short is cancelled: it is never resumed, and may be purged
+        again.
+        """
         ...
 
 
@@ -382,7 +398,8 @@ class ShardStore(Protocol):
     async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
         """The right to plan, as a fence; None while another owner's right has not expired.
 
-        A right may be claimed when the database's clock is at or past its expiry.
+        A right may be claimed when the database's clock is at or past its expiry; to its own
+        owner it is extended, under the same fence. Writing ``planned`` gives it back.
         """
         ...
 
@@ -391,8 +408,9 @@ class ShardStore(Protocol):
     ) -> bool:
         """Write a shard (None: only the cursor) and the plan's cursor in one transaction.
 
-        Dead letters found in planning come with their shard. False where the fence is stale or
-        the ordinal is not the cursor's: nothing was written.
+        Dead letters found in planning come with their shard. False where the fence is stale, the
+        job is planned already, the ordinal is not the cursor's or ``next_row`` lies before it:
+        nothing was written.
         """
         ...
 
@@ -402,6 +420,7 @@ class ShardStore(Protocol):
         """Lease up to ``limit`` claimable open shards, lowest ordinal first.
 
         Claimable: never leased, given back, or at or past its expiry. Fence + 1 at every grant.
+        None where the job is not open. The first lease of a job sets its ``started_at``.
         """
         ...
 
@@ -410,26 +429,36 @@ class ShardStore(Protocol):
         ...
 
     async def reclaim(self, job_id: str, *, but_owner: str) -> int:
-        """Expire the leases (and the plan's) of every other owner: they are known to be dead."""
+        """Expire the leases (and the plan's) of every other owner: they are known to be dead.
+
+        Returns how many shards were leased. Their fences and allowances stay as they are.
+        """
         ...
 
     async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
         """Commit all in one transaction; returns the shard ids whose fence was stale.
 
-        A stale checkpoint writes nothing. One that is already there (same shard, fence, seq)
-        counts once. The shard's events, counters and allowance move with it.
+        A stale checkpoint writes nothing. One that is already there (same shard and fence, a seq
+        not above the last) counts once. The shard's events, counters and allowance move with it.
+
+        Committed money is what is spent, in doubt or reserved. A checkpoint adds ``usage`` and
+        ``doubt`` and replaces the shard's reservation, that of a lost lease too. It asks for money
+        unless its reservation is covered by what is left of the old one (old - usage - doubt, at
+        least 0), or it allows no more requests than before (``sent_through``, counted from 0 in a
+        new lease) and reserves no more than before. What is paid for is never refused: a batch in
+        which nothing asks is always accepted.
 
         Raises:
-            BudgetShort: the job has a budget and spent + doubt + reserved would exceed it by a
-                growing reservation; nothing was written.
+            BudgetShort: something asks, and the whole batch would raise what is committed to more
+                than the job's budget; nothing was written.
         """
         ...
 
     async def reopen_dead(self, job_id: str) -> int:
         """Delete dead letters that are not final and reopen their shards, in one transaction.
 
-        Each shard gets an event naming the reopened pieces under a new fence. Returns the number
-        of dead letters deleted.
+        Each shard gets an event naming the reopened pieces under a new fence, which ends a lease
+        of it. Returns the number of dead letters deleted. The job's state stays: move it first.
         """
         ...
 

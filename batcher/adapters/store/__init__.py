@@ -1,0 +1,1 @@
+"""Where jobs, shards and results are kept: SQLite through SQLAlchemy, or memory."""

@@ -1,0 +1,393 @@
+"""A store that lives and dies with its process; it passes the same contract suite as SQL.
+
+No verb awaits anything, so each is one transaction as far as other tasks can see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from batcher.adapters.store.ledger import NO_SEQ, Purse, Standing, settle
+from batcher.core.errors import IllegalTransition, UsageError
+from batcher.core.model import (
+    DeadLetter,
+    Doubt,
+    Job,
+    JobEvent,
+    JobState,
+    Learned,
+    Tally,
+    Usage,
+    advance,
+)
+from batcher.core.progress import ShardEvent
+from batcher.ports import Checkpoint, Clock, Lease, NewShard, StoredShard
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PLANNED = -1
+"""The piece of a dead letter that planning made."""
+
+_UNTOUCHED = Standing(fence=0, seq=NO_SEQ, reserved_picousd=0, sent_fence=0, sent_through=0)
+_NOTHING = Tally()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Shard:
+    """One shard: its plan, its lease, its checkpoints and what they add up to."""
+
+    id: int
+    plan: NewShard
+    open: bool = True
+    owner: str | None = None
+    expires_at: float | None = None
+    standing: Standing = _UNTOUCHED
+    usage: Usage = _NOTHING.usage
+    doubt: Doubt = _NOTHING.doubt
+    rows_done: int = 0
+    pieces_done: int = 0
+    checkpoints: list[tuple[ShardEvent, bytes]] = field(default_factory=list)
+
+    def committed_picousd(self) -> int:
+        return self.usage.cost_picousd + self.doubt.cost_picousd + self.standing.reserved_picousd
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    """One job with its shards, by id, and its dead letters, by (row, chunk)."""
+
+    job: Job
+    plan_fence: int = 0
+    plan_owner: str | None = None
+    plan_expires_at: float | None = None
+    shards: dict[int, _Shard] = field(default_factory=dict)
+    dead: dict[tuple[int, int], tuple[DeadLetter, int, int]] = field(default_factory=dict)
+
+    def bury(self, letters: Iterable[tuple[DeadLetter, int]], shard_id: int) -> None:
+        for letter, piece in letters:
+            self.dead[letter.row, letter.chunk] = (letter, shard_id, piece)
+
+
+class MemoryStore:
+    """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
+
+    def __init__(self, clock: Clock) -> None:
+        """``clock.wall`` is what leases expire by."""
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._shards_made = 0
+
+    def __repr__(self) -> str:
+        return f"MemoryStore(jobs={len(self._entries)}, shards={self._shards_made})"
+
+    async def __aenter__(self) -> MemoryStore:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Nothing to release; what is stored stays readable."""
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    async def open_job(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
+        """See :meth:`batcher.ports.JobStore.open_job`."""
+        alike = [e.job for e in self._entries.values() if e.job.fingerprint == job.fingerprint]
+        alike.sort(key=lambda other: other.generation)
+        going = [other for other in alike if other.state is not JobState.CANCELLED]
+        if going and not fresh:
+            return going[-1], False
+        made = replace(job, generation=alike[-1].generation + 1 if alike else 1)
+        self._entries[job.id] = _Entry(job=made)
+        return made, True
+
+    async def job(self, job_id: str) -> Job:
+        """See :meth:`batcher.ports.JobStore.job`."""
+        if job_id in self._entries:
+            return self._entries[job_id].job
+        found = [e.job for id_, e in self._entries.items() if job_id and id_.startswith(job_id)]
+        if len(found) != 1:
+            raise unknown_job(job_id, several=len(found) > 1)
+        return found[0]
+
+    async def jobs(self, *, limit: int = 100) -> list[Job]:
+        """See :meth:`batcher.ports.JobStore.jobs`."""
+        jobs = [entry.job for entry in self._entries.values()]
+        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
+
+    async def move(
+        self,
+        job_id: str,
+        event: JobEvent,
+        *,
+        reason: str | None = None,
+        resume_at: datetime | None = None,
+    ) -> Job:
+        """See :meth:`batcher.ports.JobStore.move`."""
+        entry = self._entry(job_id)
+        entry.job = moved(
+            entry.job, event, reason=reason, resume_at=resume_at, now=self._clock.wall()
+        )
+        return entry.job
+
+    async def complete(self, job_id: str) -> bool:
+        """See :meth:`batcher.ports.JobStore.complete`."""
+        entry = self._entry(job_id)
+        if not entry.job.planned or any(shard.open for shard in entry.shards.values()):
+            return False
+        try:
+            entry.job = moved(entry.job, JobEvent.COMPLETE, now=self._clock.wall())
+        except IllegalTransition:
+            return False
+        return True
+
+    async def learn(self, job_id: str, learned: Learned) -> None:
+        """See :meth:`batcher.ports.JobStore.learn`."""
+        entry = self._entry(job_id)
+        entry.job = replace(entry.job, learned=learned)
+
+    async def set_budget(self, job_id: str, budget_picousd: int | None) -> None:
+        """See :meth:`batcher.ports.JobStore.set_budget`."""
+        entry = self._entry(job_id)
+        entry.job = replace(entry.job, budget_picousd=budget_picousd)
+
+    async def tally(self, job_id: str) -> Tally:
+        """See :meth:`batcher.ports.JobStore.tally`."""
+        entry = self._entry(job_id)
+        shards = entry.shards.values()
+        return Tally(
+            rows_planned=sum(shard.plan.rows for shard in shards),
+            rows_done=sum(shard.rows_done for shard in shards),
+            rows_failed=len({row for row, _ in entry.dead}),
+            pieces=sum(shard.plan.pieces for shard in shards),
+            pieces_done=sum(shard.pieces_done for shard in shards),
+            usage=sum((shard.usage for shard in shards), Usage()),
+            doubt=sum((shard.doubt for shard in shards), Doubt()),
+        )
+
+    async def purge(self, job_id: str) -> None:
+        """See :meth:`batcher.ports.JobStore.purge`."""
+        self._entries.pop(job_id, None)
+
+    # --- planning -----------------------------------------------------------------------------
+
+    async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
+        """See :meth:`batcher.ports.ShardStore.lease_plan`."""
+        entry = self._entry(job_id)
+        now = self._clock.wall()
+        if entry.plan_owner != owner:
+            if entry.plan_expires_at is not None and now < entry.plan_expires_at:
+                return None
+            entry.plan_fence += 1
+        entry.plan_owner = owner
+        entry.plan_expires_at = now + ttl_seconds
+        return entry.plan_fence
+
+    async def add_shard(
+        self, job_id: str, fence: int, shard: NewShard | None, *, next_row: int, planned: bool
+    ) -> bool:
+        """See :meth:`batcher.ports.ShardStore.add_shard`."""
+        entry = self._entry(job_id)
+        job = entry.job
+        if fence != entry.plan_fence or job.planned or next_row < job.plan_row:
+            return False
+        if shard is not None:
+            if shard.ordinal != job.plan_shard:
+                return False
+            self._shards_made += 1
+            entry.shards[self._shards_made] = _Shard(id=self._shards_made, plan=shard)
+            entry.bury(((letter, PLANNED) for letter in shard.dead), self._shards_made)
+        entry.job = replace(
+            job,
+            plan_row=next_row,
+            plan_shard=job.plan_shard + (shard is not None),
+            planned=planned,
+        )
+        if planned:
+            entry.plan_owner = entry.plan_expires_at = None
+        return True
+
+    # --- leasing ------------------------------------------------------------------------------
+
+    async def claim(
+        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
+    ) -> list[Lease]:
+        """See :meth:`batcher.ports.ShardStore.claim`."""
+        entry = self._entry(job_id)
+        if entry.job.state is not JobState.OPEN:
+            return []
+        now = self._clock.wall()
+        claimable = [
+            shard
+            for shard in entry.shards.values()
+            if shard.open and (shard.expires_at is None or shard.expires_at <= now)
+        ]
+        claimable.sort(key=lambda shard: shard.plan.ordinal)
+        leases = [_grant(shard, owner, now + ttl_seconds) for shard in claimable[:limit]]
+        if leases and entry.job.started_at is None:
+            entry.job = replace(entry.job, started_at=utc(now))
+        return leases
+
+    async def renew(self, owner: str, shard_ids: Sequence[int], ttl_seconds: float) -> set[int]:
+        """See :meth:`batcher.ports.ShardStore.renew`."""
+        wanted = set(shard_ids)
+        held = [
+            shard
+            for entry in self._entries.values()
+            for shard_id, shard in entry.shards.items()
+            if shard_id in wanted and shard.owner == owner
+        ]
+        for shard in held:
+            shard.expires_at = self._clock.wall() + ttl_seconds
+        return {shard.id for shard in held}
+
+    async def reclaim(self, job_id: str, *, but_owner: str) -> int:
+        """See :meth:`batcher.ports.ShardStore.reclaim`."""
+        entry = self._entry(job_id)
+        if entry.plan_owner not in {None, but_owner}:
+            entry.plan_owner = entry.plan_expires_at = None
+        lost = [s for s in entry.shards.values() if s.owner not in {None, but_owner}]
+        for shard in lost:
+            shard.owner = shard.expires_at = None
+        return len(lost)
+
+    # --- progress -----------------------------------------------------------------------------
+
+    async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
+        """See :meth:`batcher.ports.ShardStore.checkpoint`."""
+        entry = self._entries.get(job_id)
+        if entry is None:
+            return {checkpoint.shard_id for checkpoint in checkpoints}
+        purse = None
+        if entry.job.budget_picousd is not None:
+            purse = Purse(
+                budget_picousd=entry.job.budget_picousd,
+                committed_picousd=sum(s.committed_picousd() for s in entry.shards.values()),
+            )
+        concerned = {checkpoint.shard_id for checkpoint in checkpoints} & entry.shards.keys()
+        standings = {shard_id: entry.shards[shard_id].standing for shard_id in concerned}
+        settlement = settle(checkpoints, standings, purse)
+        for new, standing in settlement.fresh:
+            shard = entry.shards[new.shard_id]
+            shard.standing = standing
+            shard.usage += new.usage
+            shard.doubt += new.doubt
+            shard.rows_done += new.rows_done
+            shard.pieces_done += len(new.event.done)
+            shard.checkpoints.append((new.event, bytes(new.results)))
+            if new.finished:
+                shard.open = False
+            if new.finished or new.released:
+                shard.owner = shard.expires_at = None
+            entry.bury(zip(new.dead, new.event.dead, strict=True), new.shard_id)
+        return set(settlement.stale)
+
+    async def reopen_dead(self, job_id: str) -> int:
+        """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
+        entry = self._entry(job_id)
+        again = {key: item for key, item in entry.dead.items() if not item[0].final}
+        pieces: dict[int, list[int]] = {}
+        for key, (_, shard_id, piece) in again.items():
+            del entry.dead[key]
+            pieces.setdefault(shard_id, []).append(piece)
+        for shard_id, reopened in pieces.items():
+            shard = entry.shards[shard_id]
+            fence = shard.standing.fence + 1
+            shard.standing = replace(shard.standing, fence=fence, seq=0)
+            shard.checkpoints.append(
+                (ShardEvent(fence=fence, reopened=tuple(sorted(reopened))), b"")
+            )
+            shard.open = True
+            shard.owner = shard.expires_at = None
+        return len(again)
+
+    async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
+        """See :meth:`batcher.ports.ShardStore.shards`."""
+        entry = self._entry(job_id)
+        dead: dict[int, set[int]] = {}
+        for letter, shard_id, _ in entry.dead.values():
+            dead.setdefault(shard_id, set()).add(letter.row)
+        for shard in sorted(entry.shards.values(), key=lambda shard: shard.plan.ordinal):
+            yield StoredShard(
+                ordinal=shard.plan.ordinal,
+                first_row=shard.plan.first_row,
+                rows=shard.plan.rows,
+                payload=shard.plan.payload,
+                columns=shard.plan.columns,
+                results=tuple((e.done, blob) for e, blob in shard.checkpoints if e.done),
+                dead_rows=frozenset(dead.get(shard.id, ())),
+            )
+
+    async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
+        """See :meth:`batcher.ports.ShardStore.dead_letters`."""
+        for _, (letter, _, _) in sorted(self._entry(job_id).dead.items(), key=lambda kv: kv[0]):
+            yield letter
+
+    def _entry(self, job_id: str) -> _Entry:
+        try:
+            return self._entries[job_id]
+        except KeyError:
+            raise unknown_job(job_id) from None
+
+
+def _grant(shard: _Shard, owner: str, expires_at: float) -> Lease:
+    last = shard.standing
+    shard.standing = replace(last, fence=last.fence + 1, seq=NO_SEQ)
+    shard.owner = owner
+    shard.expires_at = expires_at
+    return Lease(
+        shard_id=shard.id,
+        ordinal=shard.plan.ordinal,
+        fence=last.fence + 1,
+        expires_at=expires_at,
+        payload=shard.plan.payload,
+        events=tuple(event for event, _ in shard.checkpoints),
+        sent_fence=last.sent_fence,
+        sent_through=last.sent_through,
+    )
+
+
+def moved(
+    job: Job,
+    event: JobEvent,
+    *,
+    now: float,
+    reason: str | None = None,
+    resume_at: datetime | None = None,
+) -> Job:
+    """The job after an event: its state, why, and when it ended.
+
+    Raises:
+        IllegalTransition: the state does not allow it.
+    """
+    state = advance(job.state, event)
+    ended = state in {JobState.COMPLETE, JobState.CANCELLED}
+    return replace(
+        job,
+        state=state,
+        reason=reason,
+        resume_at=resume_at,
+        finished_at=(job.finished_at or utc(now)) if ended else None,
+    )
+
+
+def unknown_job(job_id: str, *, several: bool = False) -> UsageError:
+    """The error for an id that names no job, or more than one."""
+    if several:
+        return UsageError(f"several jobs begin with {job_id!r}: give more of the id")
+    return UsageError(f"there is no job {job_id!r}: `batcher jobs` lists those there are")
+
+
+def utc(wall: float) -> datetime:
+    """A Unix time as an aware datetime."""
+    return datetime.fromtimestamp(wall, tz=UTC)
