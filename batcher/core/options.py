@@ -1,0 +1,61 @@
+"""Checking a kind's options: one function, so that every kind's errors read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.kind import Option
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "path": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "flag": (bool,),
+}
+
+
+def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every declared option with its value or default.
+
+    Raises:
+        UsageError: an option is unknown, of the wrong type, or not one of its choices.
+    """
+    names = {option.name for option in declared}
+    if unknown := sorted(name for name, value in given.items() if name not in names):
+        known = ", ".join(_flag(name) for name in sorted(names))
+        raise UsageError(f"{kind} has no option {_flag(unknown[0])}; it has {known}")
+    values: dict[str, Any] = {}
+    for option in declared:
+        value = given.get(option.name)
+        value = option.default if value is None else value
+        wrong = not isinstance(value, _TYPES[option.type])
+        if value is not None and (wrong or (option.type != "flag" and isinstance(value, bool))):
+            raise UsageError(f"{_flag(option.name)} takes {option.type}, not {value!r}")
+        if value is not None and option.choices and value not in option.choices:
+            raise UsageError(
+                f"{_flag(option.name)} is one of {', '.join(option.choices)}, not {value!r}"
+            )
+        values[option.name] = value
+    return values
+
+
+def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
+    """The one option of ``names`` that is given.
+
+    Raises:
+        UsageError: none is, or more than one.
+    """
+    given = [name for name in names if values[name] is not None]
+    if len(given) == 1:
+        return given[0]
+    flags = " or ".join(_flag(name) for name in names)
+    if not given:
+        raise UsageError(f"{kind} needs {flags}")
+    raise UsageError(f"{kind} takes only one of {flags}")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,202 @@
+"""``classify``: one label out of a given set for the text of each row.
+
+Structured output: the labels are an enum in a JSON schema that the provider enforces; what comes
+back is validated all the same, since not every server does enforce it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from batcher.core.answers import Completion, read_completion, text_of
+from batcher.core.errors import UsageError
+from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
+from batcher.core.model import Prompt
+from batcher.core.options import read_options, require_one
+
+_INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
+_REPAIR = 'That was not valid: {message}. Answer again with JSON of the form {{"label": …}} alone.'
+
+
+class Classify:
+    """The kind ``classify``."""
+
+    name = "classify"
+    version = 1
+    summary = "One label of a given set for each row."
+    options = (
+        Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
+        Option(name="labels", help="The labels, separated by commas.", metavar="A,B,…"),
+        Option(name="labels_file", help="A file with one label a line.", type="path"),
+        Option(name="instructions", help="What to tell the model instead of the short default."),
+        Option(
+            name="confidence",
+            help="Add the label's probability, from the answer's logprobs.",
+            type="flag",
+            default=False,
+        ),
+        Option(name="max_tokens", help="Limit of tokens for an answer.", type="int"),
+    )
+
+    def bind(self, options: Mapping[str, Any]) -> BoundClassify:
+        """Check the options and read the labels.
+
+        Raises:
+            UsageError: no text column, or fewer than two different labels.
+        """
+        values = read_options(self.name, self.options, options)
+        if values["text"] is None:
+            raise UsageError("classify needs --text COLUMN")
+        if require_one(self.name, values, "labels", "labels_file") == "labels":
+            lines = str(values["labels"]).split(",")
+        else:
+            lines = _read_lines(values["labels_file"])
+        labels = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        if len(labels) < 2:
+            raise UsageError("classify needs at least two different labels")
+        if values["max_tokens"] is not None and values["max_tokens"] < 1:
+            raise UsageError(f"--max-tokens must be at least 1, not {values['max_tokens']}")
+        return BoundClassify(
+            text=values["text"],
+            labels=labels,
+            instructions=values["instructions"] or _INSTRUCTIONS,
+            confidence=values["confidence"],
+            max_tokens=values["max_tokens"],
+        )
+
+
+class BoundClassify:
+    """``classify`` with its options: see :class:`batcher.core.kind.BoundKind`."""
+
+    endpoint = Endpoint.CHAT
+    shape = Shape.JSON
+    packs = False
+    overlong = Overlong.ERROR
+    optional_parameters: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        *,
+        text: str,
+        labels: tuple[str, ...],
+        instructions: str,
+        confidence: bool,
+        max_tokens: int | None,
+    ) -> None:
+        """All options, checked."""
+        self._text = text
+        self._labels = frozenset(labels)
+        self._confidence = confidence
+        self.columns = (text,)
+        self.max_output_tokens = max_tokens
+        self.fields: tuple[Field, ...] = (Field(name="label", type="text"),)
+        if confidence:
+            self.fields += (Field(name="confidence", type="float"),)
+        self._format = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": "classification",
+                "strict": True,
+                "schema": {
+                    "type": "object",
+                    "properties": {"label": {"type": "string", "enum": list(labels)}},
+                    "required": ["label"],
+                    "additionalProperties": False,
+                },
+            },
+        }
+        self._system = {
+            "role": "system",
+            "content": f"{instructions}\nLabels: {', '.join(labels)}",
+        }
+        self.fixed_texts = (
+            self._system["content"],
+            orjson.dumps(self._format["json_schema"]).decode(),
+        )
+        self.identity = {
+            "text": text,
+            "labels": list(labels),
+            "instructions": instructions,
+            "confidence": confidence,
+            "max_tokens": max_tokens,
+        }
+
+    def render(self, record: Mapping[str, Any]) -> Prompt:
+        """The row's text."""
+        return (text_of(record, self._text),)
+
+    def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
+        """Instructions, the text, and the schema."""
+        messages: list[dict[str, str]] = [
+            self._system,
+            {"role": "user", "content": prompts[0][0]},
+        ]
+        if repair is not None:
+            messages += [
+                {"role": "assistant", "content": repair.answer},
+                {"role": "user", "content": _REPAIR.format(message=repair.message)},
+            ]
+        body: dict[str, Any] = {"messages": messages, "response_format": self._format}
+        if self.max_output_tokens is not None:
+            body["max_tokens"] = self.max_output_tokens
+        if self._confidence:
+            body["logprobs"] = True
+        return body
+
+    def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+        """The label, if it is one of those asked for."""
+        del count  # always one
+        completion = read_completion(answer)
+        if not isinstance(completion, Completion):
+            return [completion]
+        if completion.finish_reason == "length":
+            return [_invalid("the answer was cut off", completion)]
+        try:
+            parsed = orjson.loads(completion.text)
+        except orjson.JSONDecodeError:
+            return [_invalid("the answer is not JSON", completion)]
+        label = parsed.get("label") if isinstance(parsed, dict) else None
+        if not isinstance(label, str) or label not in self._labels:
+            return [_invalid("the label is not one of those asked for", completion)]
+        result: dict[str, Any] = {"label": label}
+        if self._confidence:
+            result["confidence"] = _confidence(completion, label)
+        return [Done(orjson.dumps(result))]
+
+
+def _confidence(completion: Completion, label: str) -> float | None:
+    """The joint probability of the tokens that spell the label; None without logprobs.
+
+    The label's tokens are those that overlap its last occurrence in the answer's text.
+    """
+    text = "".join(token for token, _ in completion.logprobs)
+    spelled = orjson.dumps(label).decode()[1:-1]
+    start = max(text.rfind(label), text.rfind(spelled))
+    if start < 0 or not completion.logprobs:
+        return None
+    end = start + len(label if text.startswith(label, start) else spelled)
+    total, at = 0.0, 0
+    for token, logprob in completion.logprobs:
+        if at < end and at + len(token) > start:
+            total += logprob
+        at += len(token)
+    return round(min(1.0, math.exp(total)), 6)
+
+
+def _invalid(message: str, completion: Completion) -> Invalid:
+    return Invalid("invalid_output", message, completion.text)
+
+
+def _read_lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--labels-file {path} cannot be read: {error}") from error
+
+
+KIND = Classify()
