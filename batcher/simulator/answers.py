@@ -1,0 +1,180 @@
+"""Results: what a provider answers when nothing is wrong, and what it spoils when asked to.
+
+The content of an answer is a pure function of the request; `created` and the ids are not
+content. Faults that change a result (`faults.RESULT_FAULTS`) are applied here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from binascii import b2a_base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from batcher.simulator.chat_call import ChatCall
+from batcher.simulator.choices import Choices
+from batcher.simulator.embeddings_call import EmbeddingsCall
+from batcher.simulator.faults import DueFault
+from batcher.simulator.instances import InstanceMaker
+from batcher.simulator.vectors import vectors
+from batcher.simulator.words import WORDS
+
+_SPACED = tuple(" " + word for word in WORDS)
+_JSON_TOKEN = re.compile(r"\s*[A-Za-z]{1,8}|\d{1,3}|[^A-Za-z\d]{1,3}")
+_REFUSAL = "I'm sorry, but I can't help with that request."
+
+
+def embeddings_body(call: EmbeddingsCall, due: Sequence[DueFault] = ()) -> bytes:
+    """Return the body of an embeddings answer."""
+    rows = vectors(call.inputs, call.model, call.dimensions)
+    encoded: list[Any] = list(rows)
+    for fault in due:
+        if fault.name == "nan":
+            encoded[fault.index] = rows[fault.index].copy()
+            encoded[fault.index][0] = np.nan
+        elif fault.name == "wrong_dimension":
+            encoded[fault.index] = np.append(rows[fault.index], rows[fault.index][:1])
+    if call.base64:
+        encoded = [b2a_base64(row, newline=False).decode("ascii") for row in encoded]
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector}
+        for index, vector in enumerate(encoded)
+    ]
+    names = {fault.name for fault in due}
+    if "short" in names:
+        data.pop()
+    if "duplicate_index" in names:
+        if len(data) > 1:
+            data[-1] = {**data[-1], "index": data[-2]["index"]}
+        else:
+            data *= 2
+    usage = {"prompt_tokens": call.prompt_tokens, "total_tokens": call.prompt_tokens}
+    body = {"object": "list", "data": data, "model": call.model, "usage": usage}
+    # JSON has no NaN: orjson writes null for it, as llama.cpp's server does.
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer:
+    """A chat answer before it is written: its tokens, and why it ended."""
+
+    call: ChatCall
+    tokens: tuple[str, ...]
+    finish_reason: str
+    refused: bool = False
+    empty: bool = False
+    """Whether the answer has no choices at all."""
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the output."""
+        return len(self.tokens)
+
+    def body(self, created: int) -> bytes:
+        """Return the body; `created` is its time in seconds since 1970."""
+        call, text = self.call, "".join(self.tokens)
+        content, refusal = (None, text) if self.refused else (text, None)
+        logprobs: dict[str, Any] | None = None
+        if call.top_logprobs is not None:
+            listed = _logprobs(self.tokens, call.key, call.top_logprobs)
+            logprobs = {"content": None, "refusal": None}
+            logprobs["refusal" if self.refused else "content"] = listed
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": content, "refusal": refusal},
+            "logprobs": logprobs,
+            "finish_reason": self.finish_reason,
+        }
+        usage = {
+            "prompt_tokens": call.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": call.prompt_tokens + self.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        }
+        return orjson.dumps(
+            {
+                "id": f"chatcmpl-{call.key.hex()}",
+                "object": "chat.completion",
+                "created": created,
+                "model": call.model,
+                "choices": [] if self.empty else [choice],
+                "usage": usage,
+                "system_fingerprint": "fp_simulator",
+            }
+        )
+
+
+def chat_answer(
+    call: ChatCall, output_tokens: int, faults: Collection[str] = frozenset()
+) -> ChatAnswer:
+    """Answer a chat request with about `output_tokens`, or with an instance of its schema."""
+    if "refusal" in faults:
+        words = tuple(_split(_REFUSAL))
+        return ChatAnswer(call=call, tokens=words, finish_reason="stop", refused=True)
+    tokens = _tokens(call, output_tokens, spoiled="invalid_json" in faults)
+    finish_reason = "stop"
+    if call.max_tokens is not None and call.max_tokens < len(tokens):
+        tokens, finish_reason = tokens[: call.max_tokens], "length"
+    for name in ("length", "content_filter"):
+        if name in faults:
+            tokens, finish_reason = tokens[: max(1, len(tokens) // 2)], name
+    return ChatAnswer(
+        call=call,
+        tokens=tuple(tokens),
+        finish_reason=finish_reason,
+        empty="short" in faults,
+    )
+
+
+def _tokens(call: ChatCall, output_tokens: int, *, spoiled: bool) -> list[str]:
+    wanted, choices = call.response_format, Choices(call.key)
+    schema = wanted.schema or {}
+    if spoiled:
+        return _split('{"not":"asked for"}' if schema.get("type") == "array" else '["not asked"]')
+    if wanted.schema is not None:
+        return _split(orjson.dumps(InstanceMaker(schema, choices).make()).decode())
+    length = choices.between(max(1, output_tokens // 2), max(1, output_tokens * 3 // 2))
+    tokens = [_SPACED[byte] for byte in choices.take(length)]
+    tokens[0] = tokens[0][1:].capitalize()
+    if wanted.type == "json_object":
+        return _split(orjson.dumps({"answer": "".join(tokens)}).decode())
+    return tokens
+
+
+def _split(text: str) -> list[str]:
+    return _JSON_TOKEN.findall(text)
+
+
+def _logprobs(tokens: Sequence[str], key: bytes, top: int) -> list[dict[str, Any]]:
+    """Return log probabilities: the chosen token has most of the mass, the rest is halved."""
+    choices, listed = Choices(b"logprobs" + key), []
+    for token in tokens:
+        probability = 0.55 + 0.449 * choices.fraction()
+        entry = _logprob(token, probability)
+        others = [word for word in _alternatives(choices, max(0, top - 1)) if word != token]
+        rest = 1 - probability
+        ranked = [dict(entry)] if top else []
+        for word in others:
+            rest /= 2
+            ranked.append(_logprob(word, rest))
+        listed.append({**entry, "top_logprobs": ranked})
+    return listed
+
+
+def _alternatives(choices: Choices, count: int) -> Sequence[str]:
+    start = choices.below(len(_SPACED))
+    return [_SPACED[(start + step) % len(_SPACED)] for step in range(count)]
+
+
+def _logprob(token: str, probability: float) -> dict[str, Any]:
+    return {
+        "token": token,
+        "logprob": math.log(probability),
+        "bytes": list(token.encode()),
+    }

@@ -1,0 +1,138 @@
+"""What a simulated provider is told to be: its limits, its manners and its faults.
+
+A frozen value. Settings change while the provider runs by making another one
+(`changed`), so that a half-applied change cannot exist. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+Charge = Literal["admission", "usage"]
+Outage = Literal["503", "reset"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """Settings of one simulated provider; raises `ValueError` for an impossible one.
+
+    Rates are shares of the requests (0.01 is one in a hundred). `rpm` and `tpm` hold for each
+    model by itself, as they do at OpenAI; None means unlimited, and then the headers of that
+    limit are absent.
+    """
+
+    rpm: float | None = None
+    """Requests per minute."""
+    tpm: float | None = None
+    """Tokens per minute."""
+    bucket_seconds: float = 60.0
+    """Capacity of both buckets, in seconds of their rate."""
+    charge: Charge = "admission"
+    """`usage` settles the difference to the real usage when a chat answer is sent."""
+    rate_limit_headers: bool = True
+    """Whether answers carry `x-ratelimit-*`."""
+    retry_after: bool = True
+    """Whether a 429 carries `retry-after` and `retry-after-ms`."""
+    latency_ms: float = 0.0
+    """Mean time that an answer takes."""
+    latency_spread: float = 0.0
+    """Sigma of the lognormal latency; 0 is a fixed latency."""
+    error_rate: float = 0.0
+    """Share answered 500."""
+    hang_rate: float = 0.0
+    """Share never answered."""
+    disconnect_rate: float = 0.0
+    """Share whose connection closes in the middle of the body."""
+    garbage_rate: float = 0.0
+    """Share answered 200 with a body that is not JSON."""
+    outage: Outage | None = None
+    """While set, every call is answered 503, or its connection is reset."""
+    dimensions: int = 1536
+    """Length of a vector where the request does not ask for one."""
+    output_tokens: int = 24
+    """Mean length of a chat answer, in tokens."""
+    seed: int = 0
+    """Of the random faults and latencies; answers do not depend on it."""
+    max_inputs: int = 2048
+    """Inputs in one embeddings request."""
+    max_request_tokens: int = 300_000
+    """Tokens in one embeddings request."""
+    max_input_tokens: int = 8192
+    """Tokens in one embeddings input."""
+    context_window: int = 128_000
+    """Tokens of a chat's messages and its answer."""
+    api_key: str | None = dataclasses.field(default=None, repr=False)
+    """Where set, any other key is answered 401."""
+
+    def __post_init__(self) -> None:
+        for name in ("rpm", "tpm"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be above 0, not {value}")
+        if not (self.bucket_seconds > 0 and math.isfinite(self.bucket_seconds)):
+            raise ValueError(f"bucket_seconds must be above 0, not {self.bucket_seconds}")
+        for name in ("latency_ms", "latency_spread"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must not be negative, not {value}")
+        rates = ("error_rate", "hang_rate", "disconnect_rate", "garbage_rate")
+        for name in rates:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if sum(getattr(self, name) for name in rates) > 1:
+            raise ValueError(f"the sum of {', '.join(rates)} must not exceed 1")
+        for name in (
+            "dimensions",
+            "output_tokens",
+            "max_inputs",
+            "max_request_tokens",
+            "max_input_tokens",
+            "context_window",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    def changed(self, changes: Mapping[str, Any]) -> SimulatorConfig:
+        """Return a copy with `changes`, as they come from JSON: field names and plain values.
+
+        `outage` may be true (503) or false besides its own values. Raises `ValueError` for an
+        unknown name or a value of the wrong type.
+        """
+        values = dict(changes)
+        if isinstance(values.get("outage"), bool):
+            values["outage"] = "503" if values["outage"] else None
+        hints = get_type_hints(SimulatorConfig)
+        for name, value in values.items():
+            if name not in hints:
+                raise ValueError(f"there is no setting {name!r}; there are {', '.join(hints)}")
+            if not _fits(value, hints[name]):
+                raise ValueError(f"{name} cannot be {value!r}")
+        return dataclasses.replace(self, **values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every setting but the key, ready for JSON."""
+        values = dataclasses.asdict(self)
+        values["api_key"] = None if self.api_key is None else "***"
+        return values
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a JSON value may stand where a field has this type."""
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(hint, type):
+        return type(value) is hint
+    options = get_args(hint)
+    return any(_fits(value, o) if isinstance(o, type) else value == o for o in _flat(options))
+
+
+def _flat(options: tuple[Any, ...]) -> list[Any]:
+    """The members of a union, with those of literals among them spread out."""
+    flat: list[Any] = []
+    for option in options:
+        flat.extend([option] if isinstance(option, type | str) else get_args(option))
+    return flat

@@ -1,0 +1,135 @@
+"""Faults: which one meets a request, by a marker in its text or by chance.
+
+`[[fault=NAME]]` in a text acts whenever the text is seen, `[[fault=NAME*2]]` the first two
+times; several markers in one text act one after the other. What a fault's answer looks like is
+in `fault_replies`; faults of the connection and of the result are named here and acted out by
+the server and by `answers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from random import Random
+
+from batcher.simulator.config import SimulatorConfig
+from batcher.simulator.replies import invalid
+
+CONNECTION_FAULTS = frozenset({"hang", "disconnect", "reset"})
+"""No answer, half of one, or none at all on a connection that is reset."""
+
+BODY_FAULTS = frozenset({"garbage", "truncated"})
+"""200, with a body that is not JSON or ends in the middle of it."""
+
+EMBEDDINGS_FAULTS = frozenset({"short", "duplicate_index", "wrong_dimension", "nan"})
+CHAT_FAULTS = frozenset({"short", "content_filter", "refusal", "length", "invalid_json"})
+RESULT_FAULTS = EMBEDDINGS_FAULTS | CHAT_FAULTS
+"""200, with a result that is wrong; those of the other endpoint have no effect."""
+
+STATUS_FAULTS = frozenset(
+    {
+        "302",
+        "400",
+        "400_param",
+        "401",
+        "401_echo",
+        "402",
+        "403",
+        "404",
+        "408",
+        "409",
+        "413",
+        "418",
+        "422_vllm",
+        "429",
+        "429_daily",
+        "429_quota",
+        "429_slow_down",
+        "500",
+        "502_html",
+        "503",
+        "azure_content_filter",
+        "too_large",
+    }
+)
+"""An answer other than 200, for the request as a whole; see `fault_replies`."""
+
+FAULTS = CONNECTION_FAULTS | BODY_FAULTS | RESULT_FAULTS | STATUS_FAULTS
+
+_OPENING = "[[fault="
+_MARKER = re.compile(r"\[\[fault=([^\]*]*)(?:\*(\d+))?\]\]")
+
+
+@dataclass(frozen=True, slots=True)
+class DueFault:
+    """A fault that is to act now, and the place among the texts of the one that asked for it."""
+
+    name: str
+    index: int = 0
+
+
+class Faults:
+    """Decides, and remembers how often it has seen each text that holds a marker."""
+
+    __slots__ = ("_random", "_seen")
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._seen: dict[bytes, int] = {}
+
+    def due(
+        self, texts: Sequence[str], config: SimulatorConfig, effective: frozenset[str]
+    ) -> list[DueFault]:
+        """Return the faults of a request, counting its texts as seen.
+
+        At most one for each text. One that concerns the whole request comes alone; of several
+        the first. `effective` names the result faults that the endpoint knows. Only where no
+        marker acts is chance asked. Raises `Refused` for a marker that names no fault.
+        """
+        due = [
+            DueFault(name, index)
+            for index, text in enumerate(texts)
+            if _OPENING in text and (name := self._marked(text)) is not None
+        ]
+        due = [f for f in due if f.name in effective or f.name not in RESULT_FAULTS]
+        whole = [fault for fault in due if fault.name not in RESULT_FAULTS]
+        if whole:
+            return whole[:1]
+        if not due and (name := self._by_chance(config)) is not None:
+            return [DueFault(name)]
+        return due
+
+    def _marked(self, text: str) -> str | None:
+        markers = _MARKER.findall(text)
+        for name, _times in markers:
+            if name not in FAULTS:
+                raise invalid(
+                    f"Simulator: there is no fault {name!r}; there are {', '.join(sorted(FAULTS))}",
+                    code="unknown_fault",
+                )
+        key = blake2b(text.encode(), digest_size=16).digest()
+        place = self._seen.get(key, 0)
+        self._seen[key] = place + 1
+        for name, times in markers:
+            if not times or place < int(times):
+                return str(name)
+            place -= int(times)
+        return None
+
+    def _by_chance(self, config: SimulatorConfig) -> str | None:
+        rates = (
+            ("500", config.error_rate),
+            ("hang", config.hang_rate),
+            ("disconnect", config.disconnect_rate),
+            ("garbage", config.garbage_rate),
+        )
+        if not any(rate for _name, rate in rates):
+            return None
+        draw = self._random.random()
+        for name, rate in rates:
+            if draw < rate:
+                return name
+            draw -= rate
+        return None

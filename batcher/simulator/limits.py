@@ -1,0 +1,182 @@
+"""Rate limits as a provider enforces them: two buckets that refill continuously.
+
+Decides whether a request is admitted, and what the headers say about it. Pure
+arithmetic: the time comes in as a parameter, in seconds of any steady clock. Written
+apart from the client's throttle on purpose: the one is the test of the other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Dimension = Literal["requests", "tokens"]
+
+_EPSILON = 1e-6
+"""Rounding that is forgiven: a client that waited exactly as told must be admitted."""
+
+
+class Bucket:
+    """A bucket of `per_minute * bucket_seconds / 60` that starts full and refills evenly.
+
+    Holds at least one unit, or a slow rate in a short bucket could never admit anything.
+    The level may become negative (`take` never refuses): a debt that refilling pays first.
+    """
+
+    __slots__ = ("_at", "_level", "_rate", "capacity", "per_minute")
+
+    def __init__(self, per_minute: float, bucket_seconds: float, now: float) -> None:
+        self.per_minute = per_minute
+        self._rate = per_minute / 60
+        self.capacity = max(1.0, self._rate * bucket_seconds)
+        self._level = self.capacity
+        self._at = now
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self._level:g} of {self.capacity:g}, {self.per_minute:g} a minute>"
+
+    def level(self, now: float) -> float:
+        """Return what the bucket holds at `now`; a clock that steps back changes nothing."""
+        if now > self._at:
+            self._level = min(self.capacity, self._level + (now - self._at) * self._rate)
+            self._at = now
+        return self._level
+
+    def take(self, amount: float, now: float) -> None:
+        """Take `amount`; a negative one is given back, up to the capacity."""
+        self._level = min(self.capacity, self.level(now) - amount)
+
+    def wait_seconds(self, amount: float, now: float) -> float:
+        """Return the time until the bucket holds `amount`; 0 where it does already."""
+        missing = amount - self.level(now)
+        return missing / self._rate if missing > _EPSILON else 0.0
+
+    def change(self, per_minute: float, bucket_seconds: float, now: float) -> None:
+        """Set another rate and capacity; what is held stays, up to the new capacity."""
+        self.level(now)
+        self.per_minute = per_minute
+        self._rate = per_minute / 60
+        self.capacity = max(1.0, self._rate * bucket_seconds)
+        self._level = min(self.capacity, self._level)
+
+    def remaining(self, now: float) -> int:
+        """Return the whole units held, as a header tells them: never negative."""
+        return max(0, math.floor(self.level(now) + _EPSILON))
+
+    def full_in_seconds(self, now: float) -> float:
+        """Return the time until the bucket is full."""
+        return (self.capacity - self.level(now)) / self._rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a request was not admitted.
+
+    `limit` is the figure of a minute, `used` what is missing of it. Where `too_large`, no wait
+    helps, and `limit` is the capacity: the most that one request may cost.
+    """
+
+    dimension: Dimension
+    limit: int
+    used: int
+    requested: int
+    wait_seconds: float
+    too_large: bool = False
+
+
+class Limiter:
+    """The request and the token bucket of one model; a limit of None is not enforced."""
+
+    __slots__ = ("requests", "tokens")
+
+    def __init__(
+        self, rpm: float | None, tpm: float | None, bucket_seconds: float, now: float
+    ) -> None:
+        self.requests = None if rpm is None else Bucket(rpm, bucket_seconds, now)
+        self.tokens = None if tpm is None else Bucket(tpm, bucket_seconds, now)
+
+    def admit(self, cost: int, now: float) -> Rejection | None:
+        """Take one request and `cost` tokens, or take nothing and say why."""
+        requests, tokens = self.requests, self.tokens
+        if tokens is not None and cost > tokens.capacity + _EPSILON:
+            return Rejection(
+                dimension="tokens",
+                limit=math.floor(tokens.capacity),
+                used=0,
+                requested=cost,
+                wait_seconds=tokens.full_in_seconds(now),
+                too_large=True,
+            )
+        request_wait = 0.0 if requests is None else requests.wait_seconds(1, now)
+        token_wait = 0.0 if tokens is None else tokens.wait_seconds(cost, now)
+        if requests is not None and request_wait > 0 and request_wait >= token_wait:
+            return _rejection("requests", requests, 1, request_wait, now)
+        if tokens is not None and token_wait > 0:
+            return _rejection("tokens", tokens, cost, token_wait, now)
+        self.charge(cost, now, requests=1)
+        return None
+
+    def charge(self, tokens: int, now: float, *, requests: int = 0) -> None:
+        """Take without asking; negative amounts are given back."""
+        if self.requests is not None and requests:
+            self.requests.take(requests, now)
+        if self.tokens is not None and tokens:
+            self.tokens.take(tokens, now)
+
+    def change(
+        self, rpm: float | None, tpm: float | None, bucket_seconds: float, now: float
+    ) -> None:
+        """Enforce other limits from now on; a limit that is new starts with a full bucket."""
+        self.requests = _changed(self.requests, rpm, bucket_seconds, now)
+        self.tokens = _changed(self.tokens, tpm, bucket_seconds, now)
+
+    def headers(self, now: float) -> dict[str, str]:
+        """Return the `x-ratelimit-*` headers of the limits that are enforced."""
+        headers: dict[str, str] = {}
+        if (bucket := self.requests) is not None:
+            headers["x-ratelimit-limit-requests"] = str(math.floor(bucket.per_minute))
+            headers["x-ratelimit-remaining-requests"] = str(bucket.remaining(now))
+            headers["x-ratelimit-reset-requests"] = duration(bucket.full_in_seconds(now))
+        if (bucket := self.tokens) is not None:
+            headers["x-ratelimit-limit-tokens"] = str(math.floor(bucket.per_minute))
+            headers["x-ratelimit-remaining-tokens"] = str(bucket.remaining(now))
+            headers["x-ratelimit-reset-tokens"] = duration(bucket.full_in_seconds(now))
+        return headers
+
+
+def duration(seconds: float) -> str:
+    """Write a time as OpenAI does ("120ms", "1.5s", "6m0s", "1h0m0s"), rounded up to 1 ms."""
+    milliseconds = max(0, math.ceil(seconds * 1000 - _EPSILON))
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    text = f"{rest / 1000:g}s"
+    if minutes:
+        hours, minutes = divmod(minutes, 60)
+        text = f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
+    return text
+
+
+def _rejection(
+    dimension: Dimension, bucket: Bucket, requested: int, wait_seconds: float, now: float
+) -> Rejection:
+    limit = math.floor(bucket.per_minute)
+    return Rejection(
+        dimension=dimension,
+        limit=limit,
+        used=max(0, limit - bucket.remaining(now)),
+        requested=requested,
+        wait_seconds=wait_seconds,
+    )
+
+
+def _changed(
+    bucket: Bucket | None, per_minute: float | None, bucket_seconds: float, now: float
+) -> Bucket | None:
+    if per_minute is None:
+        return None
+    if bucket is None:
+        return Bucket(per_minute, bucket_seconds, now)
+    bucket.change(per_minute, bucket_seconds, now)
+    return bucket
