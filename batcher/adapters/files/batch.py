@@ -1,0 +1,91 @@
+"""Some consecutive rows as a format read them, and what each format's reader can do.
+
+A reader knows its format and the faults of its rows' form. It knows nothing of ids, duplicates or
+what is done with a faulty row: that is :mod:`batcher.adapters.files.source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final, Protocol
+
+from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.raw import OpenRaw, RawPass
+from batcher.core.errors import InputError
+
+BATCH_ROWS: Final = 1024
+
+
+class Batch(Protocol):
+    """Consecutive rows. A row in ``faults`` (by its index) has no usable record."""
+
+    first: int
+    faults: dict[int, Fault]
+
+    def __len__(self) -> int: ...
+
+    def values(self, column: str) -> list[Any]:
+        """The column's value in each row; None where there is none."""
+        ...
+
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """Each row as its columns."""
+        ...
+
+    def lines(self) -> list[int]:
+        """The physical line that each row begins on, from 1. Slow: for faults."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a reader is asked for: ``columns`` must be there; rows before ``start`` are skipped."""
+
+    source: str
+    columns: tuple[str, ...]
+    skip_bad: bool
+    start: int = 0
+
+
+class Reader(Protocol):
+    """One pass over the rows of one format."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The input's columns, in order; whole once :meth:`batches` has come to the end."""
+        ...
+
+    def batches(self) -> Iterator[Batch]:
+        """Batches from the row asked for on; the first may begin before it.
+
+        Raises:
+            InputError: the file itself is at fault, not one row of it.
+        """
+        ...
+
+
+class ReaderFactory(Protocol):
+    """Makes the reader of one format."""
+
+    def __call__(self, raw: RawPass, open_raw: OpenRaw, request: Request) -> Reader: ...
+
+
+def require(columns: Sequence[str], present: Sequence[str], *, source: str, hint: str = "") -> None:
+    """Refuse a file that lacks a column.
+
+    Raises:
+        InputError: says which columns there are, and the nearest.
+    """
+    for column in columns:
+        if column not in present:
+            raise InputError(missing_column(column, present) + hint, source=source)
+
+
+def missing_column(column: str, present: Sequence[str]) -> str:
+    """``no column 'txt'; did you mean 'text'? There are: id, text``."""
+    near = get_close_matches(column, present, n=1)
+    question = f"; did you mean {near[0]!r}?" if near else ";"
+    shown = ", ".join(present[:20]) + (", …" if len(present) > 20 else "")
+    return f"no column {column!r}{question} there are: {shown}"

@@ -1,0 +1,186 @@
+"""CSV: the csv module's own reader over decoded blocks, a thousand rows at a time.
+
+Python runs per batch, not per row, as long as nothing is wrong; where something is, line numbers
+are worked out from the rows themselves.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any, Final
+
+from batcher.adapters.files.batch import BATCH_ROWS, Request, require
+from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.lines import line_breaks, whole_lines
+from batcher.adapters.files.raw import OpenRaw, RawPass
+from batcher.core.errors import InputError
+
+MAX_FIELD_CHARS: Final = 16 << 20
+_LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_QUOTES = (
+    "a quoted field that begins in this row is not closed, or holds a quote that is not doubled: "
+    'write "" for a quote inside a quoted field'
+)
+
+
+class CsvBatch:
+    """Rows as lists of text; ``raw`` has the blank lines too, as empty lists."""
+
+    def __init__(
+        self, *, first: int, header: tuple[str, ...], raw: list[list[str]], line: int
+    ) -> None:
+        """``line`` is the physical line that the first of ``raw`` begins on."""
+        self.first = first
+        self.faults: dict[int, Fault] = {}
+        self.rows = list(filter(None, raw))
+        self._header = header
+        self._raw = raw
+        self._line = line
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def values(self, column: str) -> list[Any]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        index = self._header.index(column)
+        if not self.faults:
+            return list(map(itemgetter(index), self.rows))
+        return [None if i in self.faults else row[index] for i, row in enumerate(self.rows)]
+
+    def records(self) -> list[dict[str, str]]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        header = self._header
+        return [dict(zip(header, row, strict=False)) for row in self.rows]
+
+    def lines(self) -> list[int]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        lines = []
+        line = self._line
+        for row in self._raw:
+            if row:
+                lines.append(line)
+            line += 1 + sum(len(_LINE_BREAK.findall(field)) for field in row)
+        return lines
+
+
+class CsvReader:
+    """One pass over a CSV file: a header, then rows of as many fields."""
+
+    def __init__(
+        self, raw: RawPass, open_raw: OpenRaw, request: Request, *, delimiter: str
+    ) -> None:
+        """``delimiter`` is one character."""
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
+        self.columns: tuple[str, ...] = ()
+        self._raw = raw
+        self._request = request
+        self._delimiter = delimiter
+        self._tainted = False
+
+    def batches(self) -> Iterator[CsvBatch]:
+        """See :class:`batcher.adapters.files.batch.Reader`."""
+        lines = chain.from_iterable(self._texts())
+        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        self.columns = self._header(rows)
+        number = 0
+        while True:
+            line = rows.line_num + 1
+            raw = self._take(rows)
+            if not raw:
+                return
+            batch = CsvBatch(first=number, header=self.columns, raw=raw, line=line)
+            number += len(batch)
+            if number > self._request.start:
+                self._find_faults(batch)
+                yield batch
+
+    def _take(self, rows: Iterator[list[str]], count: int = BATCH_ROWS) -> list[list[str]]:
+        line = rows.line_num + 1  # type: ignore[attr-defined]
+        taken: list[list[str]] = []
+        try:
+            # extend() keeps what it took before the error, which says where the error begins.
+            taken.extend(islice(rows, count))
+        except csv.Error as exc:
+            before = CsvBatch(first=0, header=(), raw=[*taken, ["?"]], line=line)
+            raise self._error(_QUOTES, before.lines()[-1]) from exc
+        return taken
+
+    def _header(self, rows: Iterator[list[str]]) -> tuple[str, ...]:
+        header: list[str] = []
+        line = 1
+        while not header:
+            line = rows.line_num + 1  # type: ignore[attr-defined]
+            taken = self._take(rows, 1)
+            if not taken:
+                raise self._error("the file is empty: it needs a header and rows")
+            header = taken[0]
+        if self._tainted and not _is_utf8(header):
+            raise self._error("the header is not UTF-8: save the file as UTF-8", line)
+        if "" in header:
+            raise self._error(
+                f"column {header.index('') + 1} of the header has no name: give it one", line
+            )
+        if len(set(header)) != len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise self._error(f"column {twice!r} is there twice: rename one of them", line)
+        require(self._request.columns, header, source=self._request.source, hint=self._hint(header))
+        return tuple(header)
+
+    def _hint(self, header: list[str]) -> str:
+        """A header that is one long name was cut by another delimiter."""
+        if len(header) > 1:
+            return ""
+        for mark, name in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
+            if mark in header[0] and mark != self._delimiter:
+                return f" (is the delimiter another one? Try --delimiter {name})"
+        return ""
+
+    def _find_faults(self, batch: CsvBatch) -> None:
+        width = len(self.columns)
+        if set(map(len, batch.rows)) - {width}:
+            for index, row in enumerate(batch.rows):
+                if len(row) != width:
+                    batch.faults[index] = Fault(
+                        "ragged_row", f"expected {width} fields, found {len(row)}"
+                    )
+        if self._tainted and not _is_utf8(chain.from_iterable(batch.rows)):
+            for index, row in enumerate(batch.rows):
+                if not _is_utf8(row):
+                    batch.faults[index] = Fault("invalid_utf8", "the row is not UTF-8")
+
+    def _texts(self) -> Iterator[io.StringIO]:
+        """The file as texts whose lines end as the csv module wants them."""
+        source = self._request.source
+        for line, block in whole_lines(self._raw.blocks(), source=source, bare_cr=True):
+            if b"\0" in block:
+                raise self._error(
+                    "a NUL byte: is the file damaged, or not text at all?",
+                    line + line_breaks(block[: block.index(0)], bare_cr=True),
+                )
+            try:
+                text = block.decode()
+            except UnicodeDecodeError as exc:
+                if not self._request.skip_bad:
+                    at = line + line_breaks(block[: exc.start], bare_cr=True)
+                    fault = Fault("invalid_utf8", "the line is not UTF-8")
+                    raise fault.error(source=source, line=at) from None
+                # What is not UTF-8 becomes lone surrogates, by which its rows are found.
+                self._tainted = True
+                text = block.decode(errors="surrogateescape")
+            yield io.StringIO(text, newline="")
+
+    def _error(self, message: str, line: int | None = None) -> InputError:
+        return InputError(message, source=self._request.source, line=line)
+
+
+def _is_utf8(fields: Iterator[str] | list[str] | chain[str]) -> bool:
+    try:
+        "".join(fields).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

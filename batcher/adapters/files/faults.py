@@ -1,0 +1,37 @@
+"""What can be wrong with one row, what the user is told, and what the user can do about it.
+
+Messages say where and what, never what the row holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batcher.core.errors import InputError
+
+SKIP = "--on-bad-row skip leaves such rows out"
+
+ADVICE: Mapping[str, str] = {
+    "ragged_row": f"quote fields that hold the delimiter; {SKIP}",
+    "invalid_utf8": f"save the file as UTF-8; {SKIP}",
+    "not_json": f"every line must be one JSON object; {SKIP}",
+    "not_an_object": f"every line must be one JSON object; {SKIP}",
+    "missing_column": f"every row needs it; {SKIP}",
+    "duplicate_id": f"ids are compared as text and must be unique; {SKIP}",
+    "missing_id": f"every row needs an id; {SKIP}",
+    "bad_id": f"an id is a string, a number or a boolean; {SKIP}",
+}
+"""What to do about each fault, by its code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row cannot be read as a row."""
+
+    code: str
+    message: str
+
+    def error(self, *, source: str, line: int | None) -> InputError:
+        """The same as an error that stops the job, with what to do about it."""
+        return InputError(f"{self.message}: {ADVICE[self.code]}", source=source, line=line)

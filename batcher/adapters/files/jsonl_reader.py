@@ -1,0 +1,157 @@
+"""JSONL: one JSON object a line, read by orjson.
+
+Blank lines are skipped. NaN and Infinity are no JSON. Of two equal keys the last wins. Integers
+beyond 64 bits at the top level of an object keep all their digits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from batcher.adapters.files.batch import BATCH_ROWS, Request
+from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.lines import whole_lines
+from batcher.adapters.files.raw import OpenRaw, RawPass
+from batcher.core.errors import InputError
+
+MAX_COLUMNS: Final = 1 << 16
+_EXACT_FLOAT: Final = 2.0**63
+
+
+class JsonlBatch:
+    """Rows as JSON objects; ``raw`` has the blank lines too."""
+
+    def __init__(self, *, first: int, raw: list[bytes], line: int) -> None:
+        """``line`` is the physical line of the first of ``raw``."""
+        self.first = first
+        self.faults: dict[int, Fault] = {}
+        self.texts = list(filter(bytes.strip, raw))
+        self.objects: list[dict[str, Any]] = []
+        self._raw = raw
+        self._line = line
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def values(self, column: str) -> list[Any]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        return [record.get(column) for record in self.objects]
+
+    def records(self) -> list[dict[str, Any]]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        return self.objects
+
+    def lines(self) -> list[int]:
+        """See :class:`batcher.adapters.files.batch.Batch`."""
+        return [self._line + i for i, text in enumerate(self._raw) if text.strip()]
+
+
+class JsonlReader:
+    """One pass over a JSONL file."""
+
+    def __init__(self, raw: RawPass, open_raw: OpenRaw, request: Request) -> None:
+        """``columns`` grows with the keys seen."""
+        self._raw = raw
+        self._request = request
+        self._keys: dict[str, None] = {}
+        self._needed = frozenset(request.columns)
+        self._get = itemgetter(*request.columns) if request.columns else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The union of the keys so far, in order of first appearance."""
+        return tuple(self._keys)
+
+    def batches(self) -> Iterator[JsonlBatch]:
+        """See :class:`batcher.adapters.files.batch.Reader`."""
+        source = self._request.source
+        number = 0
+        for first_line, block in whole_lines(self._raw.blocks(), source=source, bare_cr=False):
+            raw = block.split(b"\n")
+            if not raw[-1]:
+                raw.pop()
+            for offset in range(0, len(raw), BATCH_ROWS):
+                batch = JsonlBatch(
+                    first=number, raw=raw[offset : offset + BATCH_ROWS], line=first_line + offset
+                )
+                number += len(batch)
+                if len(batch) and number > self._request.start:
+                    self._parse(batch)
+                    yield batch
+
+    def _parse(self, batch: JsonlBatch) -> None:
+        try:
+            objects = list(map(orjson.loads, batch.texts))
+        except orjson.JSONDecodeError:
+            objects = [self._parse_one(batch, i) for i in range(len(batch))]
+        if set(map(type, objects)) != {dict}:
+            for index, value in enumerate(objects):
+                if not isinstance(value, dict):
+                    batch.faults.setdefault(index, _not_an_object(value))
+                    objects[index] = {}
+        batch.objects = objects
+        self._keep_digits(batch)
+        self._keys.update(dict.fromkeys(chain.from_iterable(objects)))
+        if len(self._keys) > MAX_COLUMNS:
+            raise InputError(
+                f"more than {MAX_COLUMNS:,} different keys: put keys that are data into an "
+                "object of their own",
+                source=self._request.source,
+            )
+        self._find_missing(batch)
+
+    def _parse_one(self, batch: JsonlBatch, index: int) -> Any:
+        text = batch.texts[index]
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as exc:
+            batch.faults[index] = _not_json(text, exc)
+            return {}
+
+    def _keep_digits(self, batch: JsonlBatch) -> None:
+        """Where orjson made an integer beyond 64 bits a float, read the line again without."""
+        objects = batch.objects
+        if float not in set(map(type, chain.from_iterable(map(dict.values, objects)))):
+            return
+        for index, record in enumerate(objects):
+            for value in record.values():
+                if type(value) is float and abs(value) >= _EXACT_FLOAT:
+                    objects[index] = json.loads(batch.texts[index], parse_constant=_refuse)
+                    break
+
+    def _find_missing(self, batch: JsonlBatch) -> None:
+        if self._get is None:
+            return
+        try:
+            for _ in map(self._get, batch.objects):
+                pass
+        except KeyError:
+            for index, record in enumerate(batch.objects):
+                missing = [name for name in self._request.columns if name not in record]
+                if missing and index not in batch.faults:
+                    batch.faults[index] = Fault(
+                        "missing_column", f"the row has no key {missing[0]!r}"
+                    )
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _not_an_object(value: Any) -> Fault:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return Fault("not_an_object", f"the line is {names.get(type(value), 'a number')}, no object")
+
+
+def _not_json(text: bytes, exc: orjson.JSONDecodeError) -> Fault:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return Fault("invalid_utf8", "the line is not UTF-8")
+    return Fault("not_json", f"the line is no JSON (character {exc.pos + 1})")

@@ -1,0 +1,214 @@
+"""An input of any format: checked once, streamed any number of times.
+
+What a format's reader delivers is judged here: ids, duplicates, and whether a faulty row stops the
+job or is handed on as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeGuard
+
+from batcher.adapters.files.batch import Batch, Reader, ReaderFactory, Request
+from batcher.adapters.files.duplicates import (
+    Duplicate,
+    Duplicates,
+    IdHashes,
+    IdRows,
+    find_duplicates,
+    id_texts,
+)
+from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.formats import Compression
+from batcher.adapters.files.raw import OpenRaw, RawPass
+from batcher.core.errors import InputError
+from batcher.core.model import BadRow, InputFacts, InputRow, RowId
+
+_ID_TYPES: Final = frozenset({str, int, float, bool})
+
+
+class FileSource:
+    """Implements :class:`batcher.ports.InputSource`; ``name`` is the file as the user named it."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        open_raw: OpenRaw,
+        compression: Compression | None,
+        reader: ReaderFactory,
+        has_lines: bool,
+        close: Callable[[], None],
+    ) -> None:
+        """``has_lines``: errors name a line, not a row; ``close`` lets the raw bytes go."""
+        self.name = name
+        self._open_raw = open_raw
+        self._compression = compression
+        self._reader = reader
+        self._has_lines = has_lines
+        self._close = close
+        self._id_column: str | None = None
+        self._columns: tuple[str, ...] = ()
+        self._skip_bad = False
+        self._duplicates = Duplicates()
+        self._sha256: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<FileSource {self.name}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let a spooled input go; safe to call twice."""
+        self._close()
+
+    def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
+        """See :class:`batcher.ports.InputSource`."""
+        self._id_column = id_column
+        self._columns = tuple(columns)
+        self._skip_bad = skip_bad
+        self._duplicates = Duplicates()
+        raw, reader = self._begin()
+        hashes = IdHashes()
+        rows = 0
+        for batch in reader.batches():
+            rows = batch.first + len(batch)
+            ids = self._judge(batch)
+            if ids is not None:
+                hashes.add(id_texts(_without(ids, batch.faults)))
+        if rows == 0:
+            raise InputError("there are no rows: is this the right file?", source=self.name)
+        repeated = hashes.take_repeated()
+        if len(repeated):
+            find_duplicates(repeated, self._id_rows, self._report)
+            self._duplicates.sort()
+        return InputFacts(
+            rows=rows,
+            sha256=raw.sha256(),
+            size_bytes=raw.size_bytes,
+            columns=reader.columns,
+            duplicate_rows=self._duplicates.rows(),
+        )
+
+    def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:
+        """See :class:`batcher.ports.InputSource`."""
+        self._sha256 = None
+        raw, reader = self._begin(start)
+        for batch in reader.batches():
+            ids = self._judge(batch)
+            self._mark_duplicates(batch)
+            rows = self._rows(batch, ids)
+            yield rows[max(start - batch.first, 0) :]
+        self._sha256 = raw.sha256()
+
+    def sha256(self) -> str:
+        """See :class:`batcher.ports.InputSource`."""
+        if self._sha256 is None:
+            raise RuntimeError("rows() has not come to its end")
+        return self._sha256
+
+    def _begin(self, start: int = 0) -> tuple[RawPass, Reader]:
+        raw = RawPass(self._open_raw, source=self.name, compression=self._compression)
+        request = Request(
+            source=self.name, columns=self._columns, skip_bad=self._skip_bad, start=start
+        )
+        return raw, self._reader(raw, self._open_raw, request)
+
+    def _judge(self, batch: Batch) -> list[Any] | None:
+        """The batch's ids where there is an id column; faults are added, or raised."""
+        ids = None
+        if self._id_column is not None:
+            ids = batch.values(self._id_column)
+            _find_bad_ids(ids, batch.faults, self._id_column)
+        if batch.faults and not self._skip_bad:
+            index = min(batch.faults)
+            raise self._error(batch.faults[index], batch.lines()[index])
+        return ids
+
+    def _error(self, fault: Fault, line: int) -> InputError:
+        if self._has_lines:
+            return fault.error(source=self.name, line=line)
+        placed = Fault(fault.code, f"row {line - 1}: {fault.message}")
+        return placed.error(source=self.name, line=None)
+
+    def _id_rows(self) -> Iterator[IdRows]:
+        """The ids once more, of the rows that have no other fault."""
+        _, reader = self._begin()
+        for batch in reader.batches():
+            ids = self._judge(batch)
+            assert ids is not None
+            numbers = _without(range(batch.first, batch.first + len(batch)), batch.faults)
+            yield IdRows(
+                texts=id_texts(_without(ids, batch.faults)),
+                numbers=numbers,
+                lines=lambda batch=batch: _without(batch.lines(), batch.faults),  # type: ignore[misc]
+            )
+
+    def _report(self, duplicate: Duplicate) -> None:
+        if not self._skip_bad:
+            raise self._error(self._duplicate_fault(duplicate.first_line), duplicate.line)
+        self._duplicates.add(duplicate)
+
+    def _duplicate_fault(self, first_line: int) -> Fault:
+        place = f"line {first_line}" if self._has_lines else f"row {first_line - 1}"
+        return Fault("duplicate_id", f"the id in column {self._id_column!r} is that of {place}")
+
+    def _mark_duplicates(self, batch: Batch) -> None:
+        if len(self._duplicates):
+            for row, first_line in self._duplicates.between(batch.first, batch.first + len(batch)):
+                fault = self._duplicate_fault(first_line)
+                batch.faults.setdefault(row - batch.first, fault)
+
+    def _rows(self, batch: Batch, ids: list[Any] | None) -> list[InputRow | BadRow]:
+        numbers = range(batch.first, batch.first + len(batch))
+        rows: list[InputRow | BadRow] = [
+            InputRow(number=number, id=id_, record=record)
+            for number, id_, record in zip(numbers, ids or numbers, batch.records(), strict=True)
+        ]
+        if batch.faults:
+            lines = batch.lines()
+            for index, fault in batch.faults.items():
+                id_ = ids[index] if ids else None
+                rows[index] = BadRow(
+                    number=numbers[index],
+                    id=id_ if _is_id(id_) and id_ != "" else numbers[index],
+                    line=lines[index],
+                    code=fault.code,
+                    message=fault.message,
+                )
+        return rows
+
+
+def _is_id(value: Any) -> TypeGuard[RowId]:
+    """Whether it has an id's type; NaN, which equals nothing, is no id."""
+    return type(value) in _ID_TYPES and value == value
+
+
+def _find_bad_ids(ids: list[Any], faults: dict[int, Fault], column: str) -> None:
+    kinds = set(map(type, ids))
+    if kinds <= _ID_TYPES and "" not in ids and (float not in kinds or all(map(_is_id, ids))):
+        return
+    for index, value in enumerate(ids):
+        if index in faults:
+            continue
+        if value is None or value == "":
+            faults[index] = Fault("missing_id", f"the row has no id in {column!r}")
+        elif not _is_id(value):
+            faults[index] = Fault("bad_id", f"the id in {column!r} is no string, number or boolean")
+
+
+def _without(values: Any, faults: dict[int, Fault]) -> Any:
+    """The values of the rows that have no fault."""
+    if not faults:
+        return values
+    return [value for index, value in enumerate(values) if index not in faults]

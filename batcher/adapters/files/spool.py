@@ -1,0 +1,77 @@
+"""Input that can be read only once, copied to disk so that it can be read again.
+
+The copy has no name on disk: it is gone with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from batcher.core.errors import InputError
+
+_BLOCK_BYTES: Final = 1 << 20
+
+
+class _View(io.RawIOBase):
+    """An independent position in a file that is already open."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = 0
+        if whence == os.SEEK_CUR:
+            base = self._position
+        elif whence == os.SEEK_END:
+            base = os.fstat(self._descriptor).st_size
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+
+class Spool:
+    """A stream's whole content on disk."""
+
+    def __init__(self, stream: BinaryIO, directory: Path, *, source: str) -> None:
+        """Copy the stream to its end.
+
+        Raises:
+            InputError: it cannot be read, or the copy cannot be written.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+            while block := stream.read(_BLOCK_BYTES):
+                self._file.write(block)
+            self._file.flush()
+        except OSError as exc:
+            raise InputError(
+                f"cannot be copied to {directory}: {exc.strerror or exc}", source=source
+            ) from exc
+
+    def open(self) -> BinaryIO:
+        """The content from its beginning."""
+        return cast(BinaryIO, io.BufferedReader(_View(self._file.fileno())))
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._file.close()
