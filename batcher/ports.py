@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from batcher.core.bucket import Cost, Limits, Observation, Ticket
 from batcher.core.kind import Field, Kind
@@ -85,12 +86,15 @@ class Throttle(Protocol):
         """
         ...
 
-    async def pause(self, quota: str, ticket: Ticket, *, until: float) -> bool:
+    async def pause(
+        self, quota: str, ticket: Ticket, *, until: float, slowly: bool = False
+    ) -> bool:
         """A 429 came for this ticket: stop everyone until ``until``, once per epoch.
 
-        Returns whether this call opened a new epoch (rates lowered once); a 429 to a ticket of
-        an earlier epoch only lengthens the pause and returns False. At the end of the pause the
-        buckets are empty.
+        Returns whether this call opened a new epoch (rates lowered once, older tickets void); a
+        429 to a ticket of an earlier epoch only lengthens the pause and returns False. At the end
+        of the pause the buckets are empty. ``slowly`` (a provider's ``slow_down``) lets the rates
+        recover by 50% in 15 minutes, not by the usual share a second.
         """
         ...
 
@@ -168,9 +172,34 @@ class KindRegistry(Protocol):
 
 
 class InputSource(Protocol):
-    """An input file (or spooled standard input): checked once, streamed any number of times."""
+    """An input file (or spooled standard input): checked once, streamed any number of times.
 
-    name: str
+    A context manager that closes at its end. Rows with a structural fault come from :meth:`rows`
+    as :class:`BadRow` in their place, duplicate ids among them; a row that is bad for another
+    reason does not make its id taken.
+    """
+
+    @property
+    def name(self) -> str:
+        """The input as the user named it, for messages."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was spooled; safe to call twice."""
+        ...
 
     def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
         """One pass over everything: content hash, row count, columns, structural faults.

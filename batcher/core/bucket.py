@@ -1,8 +1,30 @@
-"""The throttle's arithmetic: when the next request may be sent so that no limit is ever exceeded."""
+"""The values of the throttle, and one limit's bucket: arithmetic on debt, no waiters.
+
+Decides how long a cost has to wait and what an answer proves about the level. It knows neither the
+other bucket nor the pause (:mod:`batcher.core.quota` moves both on one timeline). A bucket is a
+flat record of numbers and every operation is O(1): the same lines can be a script inside Redis.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+MINUTE = 60.0
+"""The capacity of a bucket in seconds of its rate, as far as nothing else is known."""
+START_SECONDS = 1.0
+"""What a bucket holds while only the limit is known: the user may be wrong by a factor of two."""
+UNTOLD_SECONDS = 5.0
+"""The capacity while no answer has told what remains: a stall of the client costs nothing."""
+LEAST_SECONDS = 2.0
+"""The least capacity believed in where answers tell what remains."""
+BURST_SECONDS = 1.0
+"""The most that is released at one instant once a limit has bound, in seconds of its rate."""
+FLOW_SECONDS = 10.0
+"""Over how long the use shown to the user is averaged."""
+NET_LEAST = 0.05
+"""The least share of a reserved cost that is believed to be finally charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +54,8 @@ class Observation:
     """What one answer said of the limits; None where it said nothing.
 
     ``sent_at`` is when the request was really sent (monotonic); ``admitted`` is False for a 429.
-    ``used_tokens`` is the usage in the answer's body, prompt and completion together.
+    Limits are per minute. ``used_tokens`` is the usage in the answer's body, prompt and completion
+    together.
     """
 
     sent_at: float
@@ -57,3 +80,195 @@ class Limits:
     requests_share: float = 0.0
     tokens_share: float = 0.0
     paused_until: float | None = None
+
+
+def observation_from_headers(
+    headers: Mapping[str, str],
+    *,
+    sent_at: float,
+    admitted: bool,
+    used_tokens: int | None = None,
+) -> Observation:
+    """Read ``x-ratelimit-*``; what is malformed or impossible is ignored, as if it were absent.
+
+    A limit of 0 or less is no limit (gateways write -1 for "unlimited"), and then what remains of
+    it means nothing either. ``headers`` must find lower-case names.
+    """
+    limit_requests = _number(headers, "x-ratelimit-limit-requests")
+    limit_tokens = _number(headers, "x-ratelimit-limit-tokens")
+    remaining_requests = _number(headers, "x-ratelimit-remaining-requests")
+    remaining_tokens = _number(headers, "x-ratelimit-remaining-tokens")
+    return Observation(
+        sent_at=sent_at,
+        admitted=admitted,
+        limit_requests=limit_requests or None,
+        limit_tokens=limit_tokens or None,
+        remaining_requests=remaining_requests,
+        remaining_tokens=remaining_tokens,
+        used_tokens=used_tokens,
+    )
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(headers.get(name, ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Bucket:
+    """One limit: a level that refills evenly, and a small bucket behind it that spaces releases.
+
+    ``level`` speaks of the quota's ``at``, everything reserved being taken out: what the provider's
+    bucket would hold if every request were admitted the moment it is granted. A request on its way
+    only makes the provider's bucket fuller than that, so the level errs on the safe side.
+
+    ``ceiling`` (the user's) and ``limit`` (the provider's) are units a second, infinite where there
+    is none. ``reserved`` counts all that was ever taken; the order of admission is known only of
+    tickets beyond ``barrier``. ``rise`` is the least upward difference of this window's answers.
+    ``told`` says that answers tell what remains; ``held`` is the most that was seen in the bucket.
+    ``net`` is the share of a cost that is finally charged; ``flow`` is recent use, for display.
+    """
+
+    ceiling: float = math.inf
+    limit: float = math.inf
+    level: float = math.inf
+    burst: float = 0.0
+    reserved: float = 0.0
+    barrier: float = 0.0
+    rise: float = math.inf
+    rise_from: float = 0.0
+    told: bool = False
+    held: float = 0.0
+    net: float = 1.0
+    flow: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Units a second, infinite where there is no limit."""
+        return min(self.ceiling, self.limit)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.rate < math.inf
+
+    @property
+    def capacity(self) -> float:
+        """The most that the level may reach, given what was seen; at most a minute."""
+        if not self.told:
+            return UNTOLD_SECONDS * self.rate
+        return min(MINUTE * self.rate, max(self.held, LEAST_SECONDS * self.rate))
+
+    def set_rate(self, *, ceiling: float, limit: float) -> None:
+        """Enforce other limits from now on; one that is new starts with a second of its rate."""
+        was_limited = self.limited
+        self.ceiling, self.limit = ceiling, limit
+        self.told = self.told and limit <= ceiling
+        if not self.limited:
+            self.level = math.inf
+        elif not was_limited:
+            self.level = START_SECONDS * self.rate
+        else:
+            self.level = min(self.level, self.capacity)
+
+    def advance(self, seconds: float, factor: float, room: float = 0.0) -> None:
+        """Refill for some seconds; ``room`` is a cost larger than the capacity to be held."""
+        self.flow *= math.exp(-seconds / FLOW_SECONDS)
+        if not self.limited:
+            return
+        full = max(self.level, self.capacity, room)
+        self.level = min(full, self.level + self.rate * factor * seconds)
+        most = BURST_SECONDS * self.rate * factor
+        self.burst = min(most, self.burst + self._release(factor) * seconds)
+
+    def wait(self, amount: float, factor: float) -> float:
+        """Seconds until the level holds the amount; one above any capacity waits for a full one."""
+        if not self.limited or self.reserved == 0:  # the first of all teaches the limits
+            return 0.0
+        return max(0.0, self.need(amount) - self.level) / (self.rate * factor)
+
+    def spacing(self, amount: float, factor: float) -> float:
+        """Seconds until a release of the amount keeps the burst within a second's worth."""
+        if not self.limited or self.reserved == 0:
+            return 0.0
+        need = min(amount * self.net, BURST_SECONDS * self.rate * factor)
+        return max(0.0, need - self.burst) / self._release(factor)
+
+    def need(self, amount: float) -> float:
+        """What the level must hold before the amount is taken."""
+        return min(amount, MINUTE * self.rate if self.told else self.capacity)
+
+    def take(self, amount: float, *, bound: bool) -> None:
+        """Take a granted amount out; the level may become negative."""
+        self.reserved += amount
+        self.flow += amount
+        if self.limited:
+            self.level -= amount
+            self.burst -= amount * self.net
+        if not bound:
+            self.barrier = self.reserved
+
+    def put_back(self, amount: float) -> None:
+        """Return what was not charged after all."""
+        if self.limited:
+            self.level = min(self.level + amount, max(self.level, self.capacity))
+            self.burst = min(self.burst + amount * self.net, BURST_SECONDS * self.rate)
+
+    def empty(self) -> None:
+        """Hold nothing, and trust no answer to a request of before."""
+        self.level = min(self.level, 0.0) if self.limited else math.inf
+        self.burst = 0.0
+        self.barrier = self.reserved
+        self.start_window()
+
+    def start_window(self) -> None:
+        """Begin to look for the least upward difference anew."""
+        self.rise = math.inf
+        self.rise_from = self.reserved
+
+    def observe(
+        self, remaining: float, amount: float, through: float, elapsed: float, *, admitted: bool
+    ) -> None:
+        """Compare the level with what remained when the request was admitted.
+
+        What was reserved since is taken off, ``elapsed`` seconds of refill are added. Of requests
+        sent in one burst nobody knows in which order they were admitted: for these the comparison
+        assumes that all came before, and proves only that the level is too high.
+        """
+        if self.limit == math.inf:
+            return
+        governs = self.limit <= self.ceiling
+        if governs and admitted:
+            self.held = max(self.held, remaining + amount)
+        since = self.reserved - max(through, self.barrier)
+        if governs and not self.told:
+            self.told = True
+            self.level = min(remaining - since, MINUTE * self.rate)
+            self.rise = 0.0
+            return
+        truth = min(remaining - since + elapsed * self.limit, MINUTE * self.limit)
+        if governs:
+            truth = min(truth, self.capacity)
+        difference = truth - self.level
+        if difference < 0:
+            self.level = truth
+            self.rise = 0.0
+        elif governs and admitted and through >= self.barrier:
+            self.rise = min(self.rise, difference)
+
+    def close_window(self, weight: float) -> None:
+        """Apply the least upward difference of a window of answers, and learn the net charge."""
+        taken = self.reserved - self.rise_from
+        if self.told and self.rise < math.inf:
+            self.level += self.rise
+            if taken > 0:
+                net = max(NET_LEAST, 1.0 - self.rise / taken)
+                self.net += weight * (net - self.net)
+        self.start_window()
+
+    def _release(self, factor: float) -> float:
+        """The speed of catching up: twice the rate, and less than the rate after two 429s."""
+        return self.rate * factor * (1.0 + factor)

@@ -1,0 +1,79 @@
+"""The throttle of one process: :class:`batcher.core.quota.QuotaState` behind the port.
+
+It adds nothing to the arithmetic but the clock: no lock, since no verb awaits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batcher.core.quota import QuotaState
+from batcher.ports import Clock, Grant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batcher.core.bucket import Cost, Limits, Observation, Ticket
+
+
+class MemoryThrottle:
+    """Limits shared by the jobs of one process (:class:`batcher.ports.Throttle`)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        ceilings: Mapping[str, tuple[float | None, float | None]] | None = None,
+    ) -> None:
+        """``ceilings`` are the user's (requests, tokens) a minute by quota; None is no ceiling."""
+        self._clock = clock
+        self._quotas: dict[str, QuotaState] = {}
+        for quota, (rpm, tpm) in (ceilings or {}).items():
+            self.configure(quota, rpm=rpm, tpm=tpm)
+
+    def __repr__(self) -> str:
+        """The limits in force, by quota."""
+        now = self._clock.now()
+        quotas = ", ".join(
+            f"{name}: {_figure(limits.requests_per_minute)} rpm,"
+            f" {_figure(limits.tokens_per_minute)} tpm"
+            for name, limits in ((n, state.limits(now)) for n, state in self._quotas.items())
+        )
+        return f"<MemoryThrottle {quotas or 'no quotas'}>"
+
+    def configure(self, quota: str, *, rpm: float | None, tpm: float | None) -> None:
+        """Set the user's ceilings of a quota, requests and tokens a minute; None is no ceiling."""
+        self._state(quota).configure(self._clock.now(), rpm=rpm, tpm=tpm)
+
+    async def reserve(self, quota: str, costs: Sequence[Cost]) -> Grant:
+        """See :meth:`batcher.ports.Throttle.reserve`."""
+        tickets, come_back_at = self._state(quota).reserve(self._clock.now(), costs)
+        return Grant(tickets=tuple(tickets), come_back_at=come_back_at)
+
+    async def give_back(self, quota: str, tickets: Sequence[Ticket]) -> None:
+        """See :meth:`batcher.ports.Throttle.give_back`."""
+        self._state(quota).give_back(self._clock.now(), tickets)
+
+    async def settle(self, quota: str, ticket: Ticket, observation: Observation) -> None:
+        """See :meth:`batcher.ports.Throttle.settle`."""
+        self._state(quota).settle(self._clock.now(), ticket, observation)
+
+    async def pause(
+        self, quota: str, ticket: Ticket, *, until: float, slowly: bool = False
+    ) -> bool:
+        """See :meth:`batcher.ports.Throttle.pause`."""
+        return self._state(quota).pause(self._clock.now(), ticket, until, slowly=slowly)
+
+    def is_void(self, quota: str, ticket: Ticket) -> bool:
+        """See :meth:`batcher.ports.Throttle.is_void`."""
+        return ticket.epoch < self._state(quota).epoch
+
+    def limits(self, quota: str) -> Limits:
+        """See :meth:`batcher.ports.Throttle.limits`."""
+        return self._state(quota).limits(self._clock.now())
+
+    def _state(self, quota: str) -> QuotaState:
+        return self._quotas.setdefault(quota, QuotaState())
+
+
+def _figure(rate: float | None) -> str:
+    return "unlimited" if rate is None else f"{rate:g}"

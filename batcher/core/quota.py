@@ -1,0 +1,220 @@
+"""A quota's state: two buckets on one timeline, and a pause that stops everyone once.
+
+Decides when each request may be sent. It reserves the future: a reservation is granted at the
+earliest time at which both buckets hold it, at or after the one before, so what is first asked for
+is first sent and nobody waits in a queue here. Time comes in as ``now``; nothing here sleeps.
+
+For any span of time the costs granted in it are at most capacity + rate x time of each bucket, and
+once a limit has bound also at most one second's worth + twice rate x time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from batcher.core.bucket import (
+    BURST_SECONDS,
+    FLOW_SECONDS,
+    MINUTE,
+    Bucket,
+    Cost,
+    Limits,
+    Observation,
+    Ticket,
+)
+
+HORIZON_SECONDS = 2.0
+"""How far into the future tickets are granted."""
+LEAD_SECONDS = 0.25
+"""How long before the next possible send a pump is called back."""
+DECREASE = 0.75
+"""What an epoch's first 429 leaves of the rates."""
+FLOOR = 0.05
+"""The least share of the rates."""
+RECOVERY = 0.005
+"""The share of the rates that comes back each second."""
+SLOW_RECOVERY = 0.5 / 900
+"""The same after a "slow down": 50% in 15 minutes."""
+WINDOW_SECONDS = 1.0
+WINDOW_ANSWERS = 5
+"""A window of answers, for what may only be believed if all say it, has at least this much."""
+NET_WEIGHT = 0.3
+"""How quickly the share of a cost that is finally charged is learned, per window."""
+
+
+@dataclass(slots=True, kw_only=True)
+class QuotaState:
+    """Everything the throttle knows of one quota.
+
+    ``at`` is the time that the levels speak of: the last granted send, or later. ``factor`` is what
+    429s left of the rates, as of ``factor_at``. ``bound`` says that a reservation has had to wait.
+    """
+
+    requests: Bucket = field(default_factory=Bucket)
+    tokens: Bucket = field(default_factory=Bucket)
+    at: float = -math.inf
+    epoch: int = 0
+    paused_until: float = -math.inf
+    factor: float = 1.0
+    factor_at: float = -math.inf
+    recovery: float = RECOVERY
+    bound: bool = False
+    window_at: float = -math.inf
+    window_answers: int = 0
+
+    def configure(self, now: float, *, rpm: float | None, tpm: float | None) -> None:
+        """Set the user's ceilings, per minute; None is none."""
+        self._advance(now)
+        for bucket, ceiling in ((self.requests, rpm), (self.tokens, tpm)):
+            bucket.set_rate(
+                ceiling=math.inf if ceiling is None else ceiling / MINUTE, limit=bucket.limit
+            )
+
+    def reserve(self, now: float, costs: Sequence[Cost]) -> tuple[list[Ticket], float | None]:
+        """Tickets for the first of the costs, and when to come back for the rest (or None)."""
+        if now < self.paused_until:
+            return [], (self.paused_until if costs else None)
+        self._recover(now)
+        if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
+            self.bound = False  # a minute of silence: as fresh as at the start
+        tickets: list[Ticket] = []
+        for cost in costs:
+            send_at = self._earliest(now, cost)
+            if send_at > now + HORIZON_SECONDS:
+                return tickets, min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
+            self._advance(send_at, cost)
+            self.requests.take(1, bound=self.bound)
+            self.tokens.take(cost.tokens, bound=self.bound)
+            tickets.append(
+                Ticket(
+                    send_at=send_at,
+                    epoch=self.epoch,
+                    cost=cost,
+                    requests_through=self.requests.reserved,
+                    tokens_through=self.tokens.reserved,
+                )
+            )
+        return tickets, None
+
+    def give_back(self, now: float, tickets: Sequence[Ticket]) -> None:
+        """Return what will not be sent; void tickets have nothing to return."""
+        self._advance(now)
+        for ticket in reversed(tickets):
+            if ticket.epoch < self.epoch:
+                continue
+            last = ticket.requests_through == self.requests.reserved
+            for bucket, amount in ((self.requests, 1), (self.tokens, ticket.cost.tokens)):
+                bucket.put_back(amount)
+                if last:  # else answers seem too low until all sent before it have been answered
+                    bucket.reserved -= amount
+                    bucket.barrier = min(bucket.barrier, bucket.reserved)
+
+    def settle(self, now: float, ticket: Ticket, seen: Observation) -> None:
+        """Learn from an answer."""
+        self._recover(now)
+        self._advance(now)
+        requests, tokens = self.requests, self.tokens
+        for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
+            if limit is not None and limit / MINUTE != bucket.limit:
+                bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
+        if ticket.epoch < self.epoch:
+            return
+        elapsed = self.at - seen.sent_at
+        used = seen.used_tokens
+        for bucket, remaining, amount, through, charged in (
+            (requests, seen.remaining_requests, 1, ticket.requests_through, None),
+            (tokens, seen.remaining_tokens, ticket.cost.tokens, ticket.tokens_through, used),
+        ):
+            if not seen.admitted:
+                bucket.put_back(amount)
+            if remaining is not None:
+                bucket.observe(remaining, amount, through, elapsed, admitted=seen.admitted)
+            if seen.admitted and not bucket.told and charged is not None:
+                bucket.put_back(amount - charged)
+        self._count_answer(now)
+
+    def pause(self, now: float, ticket: Ticket, until: float, *, slowly: bool = False) -> bool:
+        """Stop everyone until a time; the first of an epoch's 429s begins the next one."""
+        self._recover(now)
+        opens = ticket.epoch >= self.epoch
+        self.paused_until = max(self.paused_until, until, now)
+        if opens:
+            self.epoch += 1
+            self.bound = True
+            self.at = self.paused_until
+            if self.requests.limited or self.tokens.limited:
+                self.factor = max(FLOOR, self.factor * DECREASE)
+                self.factor_at = self.paused_until
+            self._start_window(now)
+        if slowly:
+            self.recovery = SLOW_RECOVERY
+        if opens or self.at < self.paused_until:
+            self.at = self.paused_until
+            self.requests.empty()
+            self.tokens.empty()
+        return opens
+
+    def limits(self, now: float) -> Limits:
+        """The limits in force and the use of them, for display; changes nothing."""
+        fade = math.exp(-max(0.0, now - self.at) / FLOW_SECONDS)
+        rates = [b.rate * self.factor for b in (self.requests, self.tokens)]
+        shares = [
+            min(1.0, b.flow * fade / (rate * FLOW_SECONDS)) if b.limited else 0.0
+            for b, rate in zip((self.requests, self.tokens), rates, strict=True)
+        ]
+        return Limits(
+            requests_per_minute=rates[0] * MINUTE if self.requests.limited else None,
+            tokens_per_minute=rates[1] * MINUTE if self.tokens.limited else None,
+            requests_share=shares[0],
+            tokens_share=shares[1],
+            paused_until=self.paused_until if now < self.paused_until else None,
+        )
+
+    def _earliest(self, now: float, cost: Cost) -> float:
+        """The time at which both buckets hold the cost, at or after the last granted send."""
+        self._advance(now, cost)
+        pairs = ((self.requests, 1), (self.tokens, cost.tokens))
+        wait = max(bucket.wait(amount, self.factor) for bucket, amount in pairs)
+        if wait > 0 and not self.bound:
+            self.bound = True
+            for bucket in (self.requests, self.tokens):
+                bucket.burst = BURST_SECONDS * bucket.rate * self.factor if bucket.limited else 0.0
+        for bucket, amount in pairs:
+            if self.bound or not bucket.told:
+                wait = max(wait, bucket.spacing(amount, self.factor))
+        return self.at + wait
+
+    def _advance(self, to: float, cost: Cost | None = None) -> None:
+        """Refill both buckets up to a time; one in the past changes nothing."""
+        if self.at == -math.inf:
+            self.at = to
+        seconds = to - self.at
+        if seconds > 0:
+            self.at = to
+            for bucket, amount in ((self.requests, 1), (self.tokens, cost.tokens if cost else 0)):
+                bucket.advance(seconds, self.factor, room=bucket.need(amount))
+
+    def _recover(self, now: float) -> None:
+        """Let the rates come back, a little each second."""
+        if now > self.factor_at:
+            if self.factor < 1.0:
+                self.factor = min(1.0, self.factor + self.recovery * (now - self.factor_at))
+            self.factor_at = now
+        if self.factor == 1.0:
+            self.recovery = RECOVERY
+
+    def _count_answer(self, now: float) -> None:
+        """Close the window of answers once it is long enough."""
+        if self.window_answers == 0 and self.window_at == -math.inf:
+            self.window_at = now
+        self.window_answers += 1
+        if self.window_answers >= WINDOW_ANSWERS and now - self.window_at >= WINDOW_SECONDS:
+            self.requests.close_window(NET_WEIGHT)
+            self.tokens.close_window(NET_WEIGHT)
+            self._start_window(now)
+
+    def _start_window(self, now: float) -> None:
+        self.window_at = now
+        self.window_answers = 0
