@@ -44,6 +44,7 @@ class Request:
     """What a reader is asked for: ``columns`` must be there; rows before ``start`` are skipped."""
 
     source: str
+    id_column: str | None
     columns: tuple[str, ...]
     skip_bad: bool
     start: int = 0
@@ -72,20 +73,19 @@ class ReaderFactory(Protocol):
     def __call__(self, raw: RawPass, open_raw: OpenRaw, request: Request) -> Reader: ...
 
 
-def require(columns: Sequence[str], present: Sequence[str], *, source: str, hint: str = "") -> None:
-    """Refuse a file that lacks a column.
+def require(request: Request, present: Sequence[str], *, hint: str = "") -> None:
+    """Refuse a file that lacks a column asked for, the ids' included.
 
     Raises:
         InputError: says which columns there are, and the nearest.
     """
-    for column in columns:
+    asked = request.columns if request.id_column is None else (request.id_column, *request.columns)
+    for column in asked:
         if column not in present:
-            raise InputError(missing_column(column, present) + hint, source=source)
-
-
-def missing_column(column: str, present: Sequence[str]) -> str:
-    """``no column 'txt'; did you mean 'text'? There are: id, text``."""
-    near = get_close_matches(column, present, n=1)
-    question = f"; did you mean {near[0]!r}?" if near else ";"
-    shown = ", ".join(present[:20]) + (", …" if len(present) > 20 else "")
-    return f"no column {column!r}{question} there are: {shown}"
+            near = get_close_matches(column, present, n=1)
+            question = f" (did you mean {near[0]!r}?)" if near else ""
+            shown = ", ".join(present[:20]) + (", …" if len(present) > 20 else "")
+            raise InputError(
+                f"there is no column {column!r}{question}: there are {shown}{hint}",
+                source=request.source,
+            )

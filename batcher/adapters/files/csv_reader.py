@@ -128,7 +128,7 @@ class CsvReader:
         if len(set(header)) != len(header):
             twice = next(name for name in header if header.count(name) > 1)
             raise self._error(f"column {twice!r} is there twice: rename one of them", line)
-        require(self._request.columns, header, source=self._request.source, hint=self._hint(header))
+        require(self._request, header, hint=self._hint(header))
         return tuple(header)
 
     def _hint(self, header: list[str]) -> str:
@@ -137,7 +137,7 @@ class CsvReader:
             return ""
         for mark, name in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
             if mark in header[0] and mark != self._delimiter:
-                return f" (is the delimiter another one? Try --delimiter {name})"
+                return f"; if fields end at another mark, say --delimiter {name}"
         return ""
 
     def _find_faults(self, batch: CsvBatch) -> None:

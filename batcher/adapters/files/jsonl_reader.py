@@ -60,7 +60,6 @@ class JsonlReader:
         self._raw = raw
         self._request = request
         self._keys: dict[str, None] = {}
-        self._needed = frozenset(request.columns)
         self._get = itemgetter(*request.columns) if request.columns else None
 
     @property

@@ -100,7 +100,7 @@ class ParquetReader:
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise self._error(f"column {twice!r} is there twice: rename one of them")
-        require(self._request.columns, names, source=self._request.source)
+        require(self._request, names)
         return names
 
     def _error(self, message: str) -> InputError:

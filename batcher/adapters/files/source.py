@@ -120,7 +120,11 @@ class FileSource:
     def _begin(self, start: int = 0) -> tuple[RawPass, Reader]:
         raw = RawPass(self._open_raw, source=self.name, compression=self._compression)
         request = Request(
-            source=self.name, columns=self._columns, skip_bad=self._skip_bad, start=start
+            source=self.name,
+            id_column=self._id_column,
+            columns=self._columns,
+            skip_bad=self._skip_bad,
+            start=start,
         )
         return raw, self._reader(raw, self._open_raw, request)
 
