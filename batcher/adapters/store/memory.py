@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batcher.adapters.store.ledger import NO_SEQ, Purse, Standing, settle
-from batcher.core.errors import IllegalTransition, UsageError
+from batcher.adapters.store.lifecycle import moved, unknown_job, utc
+from batcher.adapters.store.settlement import NO_SEQ, PLANNED, Purse, Standing, settle
+from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -21,16 +22,12 @@ from batcher.core.model import (
     Learned,
     Tally,
     Usage,
-    advance,
 )
 from batcher.core.progress import ShardEvent
 from batcher.ports import Checkpoint, Clock, Lease, NewShard, StoredShard
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-PLANNED = -1
-"""The piece of a dead letter that planning made."""
 
 _UNTOUCHED = Standing(fence=0, seq=NO_SEQ, reserved_picousd=0, sent_fence=0, sent_through=0)
 _NOTHING = Tally()
@@ -295,7 +292,11 @@ class MemoryStore:
     async def reopen_dead(self, job_id: str) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
         entry = self._entry(job_id)
-        again = {key: item for key, item in entry.dead.items() if not item[0].final}
+        again = {
+            key: item
+            for key, item in entry.dead.items()
+            if not item[0].final and item[2] != PLANNED
+        }
         pieces: dict[int, list[int]] = {}
         for key, (_, shard_id, piece) in again.items():
             del entry.dead[key]
@@ -355,39 +356,3 @@ def _grant(shard: _Shard, owner: str, expires_at: float) -> Lease:
         sent_fence=last.sent_fence,
         sent_through=last.sent_through,
     )
-
-
-def moved(
-    job: Job,
-    event: JobEvent,
-    *,
-    now: float,
-    reason: str | None = None,
-    resume_at: datetime | None = None,
-) -> Job:
-    """The job after an event: its state, why, and when it ended.
-
-    Raises:
-        IllegalTransition: the state does not allow it.
-    """
-    state = advance(job.state, event)
-    ended = state in {JobState.COMPLETE, JobState.CANCELLED}
-    return replace(
-        job,
-        state=state,
-        reason=reason,
-        resume_at=resume_at,
-        finished_at=(job.finished_at or utc(now)) if ended else None,
-    )
-
-
-def unknown_job(job_id: str, *, several: bool = False) -> UsageError:
-    """The error for an id that names no job, or more than one."""
-    if several:
-        return UsageError(f"several jobs begin with {job_id!r}: give more of the id")
-    return UsageError(f"there is no job {job_id!r}: `batcher jobs` lists those there are")
-
-
-def utc(wall: float) -> datetime:
-    """A Unix time as an aware datetime."""
-    return datetime.fromtimestamp(wall, tz=UTC)

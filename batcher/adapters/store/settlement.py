@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NO_SEQ = -1
 """The ``seq`` of a lease that has no checkpoint yet: the first may bear any number from 0."""
 
+PLANNED = -1
+"""The piece of a dead letter that planning made: it has none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

@@ -1,0 +1,218 @@
+"""The JSON in the tables' text columns, and rows as values of the core and back.
+
+An event's lists of pieces are mostly runs (a request's pieces are consecutive), so a run is kept
+as ``[first, last]`` in place of its numbers; their order is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from batcher.core.model import (
+    DeadLetter,
+    Doubt,
+    InputFacts,
+    Job,
+    JobState,
+    Learned,
+    RowId,
+    Usage,
+)
+from batcher.core.progress import ShardEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_SHORTEST_RUN = 3
+
+
+def runs(numbers: Iterable[int]) -> list[int | list[int]]:
+    """Numbers in their order, with every ascending run of three or more as ``[first, last]``."""
+    packed: list[int | list[int]] = []
+    run: list[int] = []
+    for number in numbers:
+        if run and number != run[-1] + 1:
+            packed.extend(_packed(run))
+            run = []
+        run.append(number)
+    packed.extend(_packed(run))
+    return packed
+
+
+def _packed(run: list[int]) -> Sequence[int | list[int]]:
+    return [[run[0], run[-1]]] if len(run) >= _SHORTEST_RUN else run
+
+
+def numbers(packed: Iterable[int | list[int]]) -> tuple[int, ...]:
+    """The reverse of :func:`runs`."""
+    flat: list[int] = []
+    for item in packed:
+        if isinstance(item, int):
+            flat.append(item)
+        else:
+            flat.extend(range(item[0], item[1] + 1))
+    return tuple(flat)
+
+
+def event_text(event: ShardEvent) -> str:
+    """An event as compact JSON: what is empty is left out."""
+    lists = {"d": event.done, "x": event.dead, "o": event.reopened, "c": event.cuts}
+    body: dict[str, Any] = {"f": event.fence}
+    body |= {key: runs(pieces) for key, pieces in lists.items() if pieces}
+    if event.attempts:
+        body["a"] = list(event.attempts.items())
+    return orjson.dumps(body).decode()
+
+
+def event_value(text: str) -> ShardEvent:
+    """The reverse of :func:`event_text`."""
+    body = orjson.loads(text)
+    return ShardEvent(
+        fence=body["f"],
+        done=numbers(body.get("d", ())),
+        dead=numbers(body.get("x", ())),
+        reopened=numbers(body.get("o", ())),
+        attempts=dict(body.get("a", ())),
+        cuts=numbers(body.get("c", ())),
+    )
+
+
+def learned_text(learned: Learned) -> str:
+    """What was learned, as JSON."""
+    return orjson.dumps(
+        {
+            "renamed": dict(learned.renamed),
+            "dropped": sorted(learned.dropped),
+            "dimension": learned.dimension,
+        }
+    ).decode()
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    """A job as the columns of its row."""
+    facts = asdict(job.facts) | {"duplicate_rows": runs(sorted(job.facts.duplicate_rows))}
+    return {
+        "id": job.id,
+        "fingerprint": job.fingerprint,
+        "generation": job.generation,
+        "spec": orjson.dumps(dict(job.spec)).decode(),
+        "facts": orjson.dumps(facts).decode(),
+        "state": job.state.value,
+        "reason": job.reason,
+        "resume_at": job.resume_at,
+        "planned": job.planned,
+        "plan_row": job.plan_row,
+        "plan_shard": job.plan_shard,
+        "budget_picousd": job.budget_picousd,
+        "learned": learned_text(job.learned),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "version": job.version,
+    }
+
+
+def job_value(row: Mapping[str, Any]) -> Job:
+    """The reverse of :func:`job_row`."""
+    facts = orjson.loads(row["facts"])
+    learned = orjson.loads(row["learned"])
+    return Job(
+        id=row["id"],
+        fingerprint=row["fingerprint"],
+        generation=row["generation"],
+        spec=orjson.loads(row["spec"]),
+        facts=InputFacts(
+            rows=facts["rows"],
+            sha256=facts["sha256"],
+            size_bytes=facts["size_bytes"],
+            columns=tuple(facts["columns"]),
+            duplicate_rows=frozenset(numbers(facts["duplicate_rows"])),
+        ),
+        state=JobState(row["state"]),
+        reason=row["reason"],
+        resume_at=row["resume_at"],
+        planned=row["planned"],
+        plan_row=row["plan_row"],
+        plan_shard=row["plan_shard"],
+        budget_picousd=row["budget_picousd"],
+        learned=Learned(
+            renamed=learned["renamed"],
+            dropped=frozenset(learned["dropped"]),
+            dimension=learned["dimension"],
+        ),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        version=row["version"],
+    )
+
+
+def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> dict[str, Any]:
+    """A dead letter as the columns of its row."""
+    return {
+        "job_id": job_id,
+        "row_number": letter.row,
+        "chunk": letter.chunk,
+        "shard_id": shard_id,
+        "piece": piece,
+        # The standard library's JSON: ids may be integers of any length or ill-formed Unicode.
+        "row_id": json.dumps(letter.id),
+        "code": _storable(letter.code),
+        "message": _storable(letter.message),
+        "attempts": letter.attempts,
+        "final": letter.final,
+    }
+
+
+def dead_value(row: Mapping[str, Any]) -> DeadLetter:
+    """The reverse of :func:`dead_row`."""
+    row_id: RowId = json.loads(row["row_id"])
+    return DeadLetter(
+        row=row["row_number"],
+        chunk=row["chunk"],
+        id=row_id,
+        code=row["code"],
+        message=row["message"],
+        attempts=row["attempts"],
+        final=row["final"],
+    )
+
+
+def _storable(text: str) -> str:
+    """Text without what a database refuses: lone surrogates, and NUL (Postgres)."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "")
+
+
+def counter_row(usage: Usage, doubt: Doubt) -> dict[str, int]:
+    """Usage and doubt by the columns of the shard that sum them up."""
+    return {
+        "answered": usage.requests,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost_picousd": usage.cost_picousd,
+        "doubt_requests": doubt.requests,
+        "doubt_pieces": doubt.pieces,
+        "doubt_tokens": doubt.tokens,
+        "doubt_picousd": doubt.cost_picousd,
+    }
+
+
+def counter_values(row: Mapping[str, int]) -> tuple[Usage, Doubt]:
+    """The reverse of :func:`counter_row`; sums may come as decimals."""
+    usage = Usage(
+        requests=int(row["answered"]),
+        prompt_tokens=int(row["prompt_tokens"]),
+        completion_tokens=int(row["completion_tokens"]),
+        cost_picousd=int(row["cost_picousd"]),
+    )
+    doubt = Doubt(
+        requests=int(row["doubt_requests"]),
+        pieces=int(row["doubt_pieces"]),
+        tokens=int(row["doubt_tokens"]),
+        cost_picousd=int(row["doubt_picousd"]),
+    )
+    return usage, doubt

@@ -1,0 +1,49 @@
+"""A job's moves, the same in every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from batcher.core.errors import UsageError
+from batcher.core.model import JobState, advance
+
+if TYPE_CHECKING:
+    from batcher.core.model import Job, JobEvent
+
+
+def moved(
+    job: Job,
+    event: JobEvent,
+    *,
+    now: float,
+    reason: str | None = None,
+    resume_at: datetime | None = None,
+) -> Job:
+    """The job after an event: its state, why, and when it ended.
+
+    Raises:
+        IllegalTransition: the state does not allow it.
+    """
+    state = advance(job.state, event)
+    ended = state in {JobState.COMPLETE, JobState.CANCELLED}
+    return replace(
+        job,
+        state=state,
+        reason=reason,
+        resume_at=resume_at,
+        finished_at=(job.finished_at or utc(now)) if ended else None,
+    )
+
+
+def unknown_job(job_id: str, *, several: bool = False) -> UsageError:
+    """The error for an id that names no job, or more than one."""
+    if several:
+        return UsageError(f"several jobs begin with {job_id!r}: give more of the id")
+    return UsageError(f"there is no job {job_id!r}: `batcher jobs` lists those there are")
+
+
+def utc(wall: float) -> datetime:
+    """A Unix time as an aware datetime."""
+    return datetime.fromtimestamp(wall, tz=UTC)

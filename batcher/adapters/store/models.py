@@ -1,0 +1,190 @@
+"""The tables. These classes never leave the adapter: the store speaks in the values of the ports.
+
+What changes often is narrow: renewing a lease rewrites a ``shard`` row, never a payload. What is
+large is written once. Table models skip validation; what goes in has been validated before. Times
+of leases are Unix seconds of the database's clock. Money is whole picodollars.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+# SQLite generates a key only for a column whose type is spelt INTEGER; it holds 64 bits there.
+_Key = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC also where the database knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; a naive datetime is a mistake of the caller and raises ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From UTC; ``dialect`` does not matter."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(SQLModel):
+    """The root of the tables, with metadata of its own and names for every constraint."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+        }
+    )
+
+
+class JobRow(Base, table=True):
+    """A job, the plan's lease and cursor, and what is committed of its budget.
+
+    ``committed_picousd`` is kept only while there is a budget; setting one sums it up afresh.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("fingerprint", "generation"),)
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    fingerprint: str = Field(sa_type=Text)
+    generation: int
+    spec: str = Field(sa_type=Text)
+    facts: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    resume_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    planned: bool = False
+    plan_row: int = Field(default=0, sa_type=BigInteger)
+    plan_shard: int = 0
+    plan_fence: int = 0
+    plan_owner: str | None = Field(default=None, sa_type=Text)
+    plan_expires_at: float | None = Field(default=None, sa_type=Double)
+    budget_picousd: int | None = Field(default=None, sa_type=BigInteger)
+    committed_picousd: int = Field(default=0, sa_type=BigInteger)
+    learned: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    version: str = Field(sa_type=Text)
+
+
+class ShardRow(Base, table=True):
+    """The state of a shard: its lease, its allowance, and what its checkpoints add up to."""
+
+    __tablename__ = "shard"
+    __table_args__ = (
+        UniqueConstraint("job_id", "ordinal"),
+        Index("ix_shard_claim", "job_id", "state", "ordinal"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Key)
+    job_id: str = Field(foreign_key="job.id", sa_type=Text)
+    ordinal: int
+    first_row: int = Field(sa_type=BigInteger)
+    rows: int
+    pieces: int
+    requests: int
+    state: str = Field(sa_type=Text)
+    owner: str | None = Field(default=None, sa_type=Text)
+    expires_at: float | None = Field(default=None, sa_type=Double)
+    fence: int = 0
+    seq: int
+    sent_fence: int = 0
+    sent_through: int = 0
+    reserved_picousd: int = Field(default=0, sa_type=BigInteger)
+    rows_done: int = 0
+    pieces_done: int = 0
+    answered: int = 0
+    prompt_tokens: int = Field(default=0, sa_type=BigInteger)
+    completion_tokens: int = Field(default=0, sa_type=BigInteger)
+    cost_picousd: int = Field(default=0, sa_type=BigInteger)
+    doubt_requests: int = 0
+    doubt_pieces: int = 0
+    doubt_tokens: int = Field(default=0, sa_type=BigInteger)
+    doubt_picousd: int = Field(default=0, sa_type=BigInteger)
+
+
+class PayloadRow(Base, table=True):
+    """What planning wrote of a shard; never changed."""
+
+    __tablename__ = "shard_payload"
+
+    shard_id: int = Field(primary_key=True, foreign_key="shard.id", sa_type=_Key)
+    payload: bytes = Field(sa_type=LargeBinary)
+    columns: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class CheckpointRow(Base, table=True):
+    """Results, and the small list beside them of what they are; never changed.
+
+    ``event`` stands before ``results`` so that reading events alone skips the pages of the blobs.
+    """
+
+    __tablename__ = "checkpoint"
+
+    shard_id: int = Field(primary_key=True, foreign_key="shard.id", sa_type=_Key)
+    fence: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    event: str = Field(sa_type=Text)
+    results: bytes = Field(sa_type=LargeBinary)
+
+
+class DeadLetterRow(Base, table=True):
+    """A dead letter. ``piece`` is its number within the shard, -1 where planning made it."""
+
+    __tablename__ = "dead_letter"
+
+    job_id: str = Field(primary_key=True, foreign_key="job.id", sa_type=Text)
+    row_number: int = Field(primary_key=True, sa_type=BigInteger)
+    chunk: int = Field(primary_key=True)
+    shard_id: int = Field(foreign_key="shard.id", sa_type=_Key, index=True)
+    piece: int
+    row_id: str = Field(sa_type=Text)
+    code: str = Field(sa_type=Text)
+    message: str = Field(sa_type=Text)
+    attempts: int
+    final: bool = False
+
+
+def table(model: type[Base]) -> Table:
+    """The table of a model, for statements of SQLAlchemy Core."""
+    made: Any = model
+    return made.__table__  # type: ignore[no-any-return]
+
+
+JOB = table(JobRow)
+SHARD = table(ShardRow)
+PAYLOAD = table(PayloadRow)
+CHECKPOINT = table(CheckpointRow)
+DEAD_LETTER = table(DeadLetterRow)

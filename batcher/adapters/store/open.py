@@ -1,0 +1,35 @@
+"""Opening a store: the one door to this package."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from batcher.adapters.store.location import MEMORY, sqlite_path
+
+if TYPE_CHECKING:
+    from batcher.ports import Clock, Store
+
+
+async def open_store(url: str, clock: Clock) -> Store:
+    """The store at ``url``, made and brought to the newest schema where need be.
+
+    Args:
+        url: ``sqlite:///PATH`` or a plain path (its directory is made), or ``memory://``.
+        clock: what leases expire by, where the database has no clock of its own.
+
+    Raises:
+        UsageError: the URL names no database.
+        StoreError: it cannot be used; the message says what to do.
+    """
+    if url == MEMORY:
+        from batcher.adapters.store.memory import MemoryStore
+
+        return MemoryStore(clock)
+
+    from batcher.adapters.store import database, migrate, sql
+
+    path = sqlite_path(url)
+    await asyncio.to_thread(migrate.upgrade, str(path))
+    engine = database.sqlite_engine(str(path))
+    return sql.SqlStore(database.Database(engine, clock, name=str(path)))

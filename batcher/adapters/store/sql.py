@@ -1,0 +1,40 @@
+"""The store in SQL: SQLite today, its statements fit for Postgres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batcher.adapters.store.sql_jobs import SqlJobs
+from batcher.adapters.store.sql_leases import SqlLeases
+from batcher.adapters.store.sql_progress import SqlProgress
+from batcher.adapters.store.sql_results import SqlResults
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from batcher.adapters.store.database import Database
+
+
+class SqlStore(SqlJobs, SqlLeases, SqlProgress, SqlResults):
+    """All verbs over one :class:`Database`; open it with :func:`.open.open_store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __repr__(self) -> str:
+        return f"SqlStore({self._database.name})"
+
+    async def __aenter__(self) -> SqlStore:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """See :meth:`batcher.ports.Store.close`."""
+        await self._database.close()

@@ -1,0 +1,204 @@
+"""The verbs of :class:`batcher.ports.ShardStore` that plan and lease, in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from batcher.adapters.store.codec import dead_row, event_value
+from batcher.adapters.store.lifecycle import unknown_job, utc
+from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.settlement import NO_SEQ, PLANNED
+from batcher.adapters.store.sql_jobs import OPEN, must_exist, update_job
+from batcher.core.model import JobState
+from batcher.core.progress import ShardEvent
+from batcher.ports import Lease, NewShard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from batcher.adapters.store.database import Database
+
+_INSERT_SHARD = insert(SHARD)
+_INSERT_PAYLOAD = insert(PAYLOAD)
+_INSERT_DEAD = insert(DEAD_LETTER)
+_MOVE_CURSOR = (
+    update(JOB)
+    .where(
+        JOB.c.id == bindparam("of"),
+        JOB.c.plan_fence == bindparam("fence"),
+        JOB.c.planned.is_(False),
+        JOB.c.plan_row <= bindparam("row"),
+        or_(bindparam("ordinal") == -1, JOB.c.plan_shard == bindparam("ordinal")),
+    )
+    .values(
+        plan_row=bindparam("row"),
+        plan_shard=JOB.c.plan_shard + bindparam("more"),
+        planned=bindparam("is_last"),
+    )
+)
+
+
+class SqlLeases:
+    """Rights to plan and to work, in the tables ``job`` and ``shard``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
+        """See :meth:`batcher.ports.ShardStore.lease_plan`."""
+        plan = select(JOB.c.plan_fence, JOB.c.plan_owner, JOB.c.plan_expires_at).where(
+            JOB.c.id == job_id
+        )
+        async with self._database.writing() as connection:
+            row = (await connection.execute(plan.with_for_update())).first()
+            if row is None:
+                raise unknown_job(job_id)
+            fence: int = row.plan_fence
+            now = await self._database.now(connection)
+            if row.plan_owner != owner:
+                if row.plan_expires_at is not None and now < row.plan_expires_at:
+                    return None
+                fence += 1
+            expires_at = now + ttl_seconds
+            await update_job(
+                connection, job_id, plan_fence=fence, plan_owner=owner, plan_expires_at=expires_at
+            )
+        return fence
+
+    async def add_shard(
+        self, job_id: str, fence: int, shard: NewShard | None, *, next_row: int, planned: bool
+    ) -> bool:
+        """See :meth:`batcher.ports.ShardStore.add_shard`."""
+        cursor = {
+            "of": job_id,
+            "fence": fence,
+            "row": next_row,
+            "ordinal": -1 if shard is None else shard.ordinal,
+            "more": 0 if shard is None else 1,
+            "is_last": planned,
+        }
+        async with self._database.writing() as connection:
+            if not (await connection.execute(_MOVE_CURSOR, cursor)).rowcount:
+                await must_exist(connection, job_id)
+                return False
+            if shard is not None:
+                await _insert_shard(connection, job_id, shard)
+            if planned:
+                await update_job(connection, job_id, plan_owner=None, plan_expires_at=None)
+        return True
+
+    async def claim(
+        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
+    ) -> list[Lease]:
+        """See :meth:`batcher.ports.ShardStore.claim`."""
+        async with self._database.writing() as connection:
+            job = select(JOB.c.state, JOB.c.started_at).where(JOB.c.id == job_id)
+            row = (await connection.execute(job)).first()
+            if row is None:
+                raise unknown_job(job_id)
+            if row.state != JobState.OPEN.value:
+                return []
+            now = await self._database.now(connection)
+            claimable = (
+                select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence)
+                .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through, PAYLOAD.c.payload)
+                .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
+                .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
+                .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
+                .order_by(SHARD.c.ordinal)
+                .limit(limit)
+                .with_for_update(of=SHARD, skip_locked=True)
+            )
+            shards = (await connection.execute(claimable)).all()
+            if not shards:
+                return []
+            ids = [shard.id for shard in shards]
+            expires_at = now + ttl_seconds
+            grant = update(SHARD).where(SHARD.c.id.in_(ids))
+            await connection.execute(
+                grant.values(
+                    owner=owner, expires_at=expires_at, fence=SHARD.c.fence + 1, seq=NO_SEQ
+                )
+            )
+            if row.started_at is None:
+                await update_job(connection, job_id, started_at=utc(now))
+            events = await _events(connection, ids)
+        return [
+            Lease(
+                shard_id=shard.id,
+                ordinal=shard.ordinal,
+                fence=shard.fence + 1,
+                expires_at=expires_at,
+                payload=shard.payload,
+                events=tuple(events.get(shard.id, ())),
+                sent_fence=shard.sent_fence,
+                sent_through=shard.sent_through,
+            )
+            for shard in shards
+        ]
+
+    async def renew(self, owner: str, shard_ids: Sequence[int], ttl_seconds: float) -> set[int]:
+        """See :meth:`batcher.ports.ShardStore.renew`."""
+        held = select(SHARD.c.id).where(SHARD.c.id.in_(shard_ids), SHARD.c.owner == owner)
+        async with self._database.writing() as connection:
+            ids = set((await connection.scalars(held.with_for_update())).all())
+            if ids:
+                expires_at = await self._database.now(connection) + ttl_seconds
+                longer = update(SHARD).where(SHARD.c.id.in_(ids))
+                await connection.execute(longer.values(expires_at=expires_at))
+        return ids
+
+    async def reclaim(self, job_id: str, *, but_owner: str) -> int:
+        """See :meth:`batcher.ports.ShardStore.reclaim`."""
+        shards = update(SHARD).where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
+        plan = update(JOB).where(JOB.c.id == job_id, JOB.c.plan_owner != but_owner)
+        async with self._database.writing() as connection:
+            await must_exist(connection, job_id)
+            await connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
+            lost = await connection.execute(
+                shards.where(SHARD.c.owner != but_owner).values(owner=None, expires_at=None)
+            )
+        return lost.rowcount
+
+
+async def _insert_shard(connection: AsyncConnection, job_id: str, shard: NewShard) -> None:
+    made = await connection.execute(
+        _INSERT_SHARD,
+        {
+            "job_id": job_id,
+            "ordinal": shard.ordinal,
+            "first_row": shard.first_row,
+            "rows": shard.rows,
+            "pieces": shard.pieces,
+            "requests": shard.requests,
+            "state": OPEN,
+            "seq": NO_SEQ,
+        },
+    )
+    shard_id = made.inserted_primary_key[0]  # type: ignore[index]  # one row makes one key
+    await connection.execute(
+        _INSERT_PAYLOAD,
+        {"shard_id": shard_id, "payload": shard.payload, "columns": shard.columns},
+    )
+    if shard.dead:
+        await connection.execute(
+            _INSERT_DEAD,
+            [
+                dead_row(dead, job_id=job_id, shard_id=shard_id, piece=PLANNED)
+                for dead in shard.dead
+            ],
+        )
+
+
+async def _events(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, list[ShardEvent]]:
+    """All events of these shards, in the order of (fence, seq)."""
+    key = (CHECKPOINT.c.shard_id, CHECKPOINT.c.fence, CHECKPOINT.c.seq)
+    query = select(CHECKPOINT.c.shard_id, CHECKPOINT.c.event).where(CHECKPOINT.c.shard_id.in_(ids))
+    found: dict[int, list[ShardEvent]] = {}
+    for shard_id, text in await connection.execute(query.order_by(*key)):
+        found.setdefault(shard_id, []).append(event_value(text))
+    return found

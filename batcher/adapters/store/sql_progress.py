@@ -1,0 +1,193 @@
+"""The verbs of :class:`batcher.ports.ShardStore` that move a shard on, in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, update
+
+from batcher.adapters.store.codec import counter_row, dead_row, event_text
+from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, SHARD
+from batcher.adapters.store.settlement import PLANNED, Purse, Settlement, Standing, settle
+from batcher.adapters.store.sql_jobs import DONE, OPEN, must_exist
+from batcher.core.errors import StoreError
+from batcher.core.model import Doubt, Usage
+from batcher.core.progress import ShardEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from batcher.adapters.store.database import Database
+    from batcher.ports import Checkpoint
+
+_ADDED = ("rows_done", "pieces_done", *counter_row(Usage(), Doubt()))
+_REPLACED = ("seq", "reserved_picousd", "sent_fence", "sent_through")
+_ENDS: ColumnElement[bool] = bindparam("ends", type_=Boolean)
+_FINISHED: ColumnElement[bool] = bindparam("finished", type_=Boolean)
+_MOVE_SHARD = (
+    update(SHARD)
+    .where(
+        SHARD.c.id == bindparam("of"),
+        SHARD.c.fence == bindparam("under"),
+        SHARD.c.seq < bindparam("new_seq"),
+    )
+    .values(
+        {name: SHARD.c[name] + bindparam(f"more_{name}") for name in _ADDED}
+        | {name: bindparam(f"new_{name}") for name in _REPLACED}
+        | {
+            "state": case((_FINISHED, DONE), else_=SHARD.c.state),
+            "owner": case((_ENDS, null()), else_=SHARD.c.owner),
+            "expires_at": case((_ENDS, null()), else_=SHARD.c.expires_at),
+        }
+    )
+)
+_INSERT_CHECKPOINT = insert(CHECKPOINT)
+_INSERT_DEAD = insert(DEAD_LETTER)
+
+
+class SqlProgress:
+    """Checkpoints and retries, in the tables ``shard``, ``checkpoint`` and ``dead_letter``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
+        """See :meth:`batcher.ports.ShardStore.checkpoint`."""
+        async with self._database.writing() as connection:
+            purse = await _purse(connection, job_id)
+            standings = await _standings(connection, job_id, checkpoints)
+            settlement = settle(checkpoints, standings, purse)
+            if settlement.fresh:
+                await _write(connection, job_id, settlement)
+                if purse is not None and settlement.delta_picousd:
+                    committed = JOB.c.committed_picousd + settlement.delta_picousd
+                    spend = update(JOB).where(JOB.c.id == job_id)
+                    await connection.execute(spend.values(committed_picousd=committed))
+        return set(settlement.stale)
+
+    async def reopen_dead(self, job_id: str) -> int:
+        """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
+        again = (
+            DEAD_LETTER.c.job_id == job_id,
+            DEAD_LETTER.c.final.is_(False),
+            DEAD_LETTER.c.piece != PLANNED,
+        )
+        query = (
+            select(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece, SHARD.c.fence)
+            .join(SHARD, SHARD.c.id == DEAD_LETTER.c.shard_id)
+            .where(*again)
+            .order_by(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece)
+            .with_for_update(of=SHARD)
+        )
+        async with self._database.writing() as connection:
+            await must_exist(connection, job_id)
+            pieces: dict[tuple[int, int], list[int]] = {}
+            for shard_id, piece, fence in await connection.execute(query):
+                pieces.setdefault((shard_id, fence + 1), []).append(piece)
+            if not pieces:
+                return 0
+            await _reopen(connection, pieces)
+            await connection.execute(delete(DEAD_LETTER).where(*again))
+        return sum(len(some) for some in pieces.values())
+
+
+async def _purse(connection: AsyncConnection, job_id: str) -> Purse | None:
+    query = select(JOB.c.budget_picousd, JOB.c.committed_picousd).where(JOB.c.id == job_id)
+    row = (await connection.execute(query.with_for_update())).first()
+    if row is None or row.budget_picousd is None:
+        return None
+    return Purse(budget_picousd=row.budget_picousd, committed_picousd=row.committed_picousd)
+
+
+async def _standings(
+    connection: AsyncConnection, job_id: str, checkpoints: Sequence[Checkpoint]
+) -> dict[int, Standing]:
+    """What the shards' rows say; they stay so until the end of the transaction."""
+    ids = {checkpoint.shard_id for checkpoint in checkpoints}
+    query = (
+        select(SHARD.c.id, SHARD.c.fence, SHARD.c.seq, SHARD.c.reserved_picousd)
+        .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through)
+        .where(SHARD.c.job_id == job_id, SHARD.c.id.in_(ids))
+        .order_by(SHARD.c.id)
+        .with_for_update()
+    )
+    return {
+        row.id: Standing(
+            fence=row.fence,
+            seq=row.seq,
+            reserved_picousd=row.reserved_picousd,
+            sent_fence=row.sent_fence,
+            sent_through=row.sent_through,
+        )
+        for row in await connection.execute(query)
+    }
+
+
+async def _write(connection: AsyncConnection, job_id: str, settlement: Settlement) -> None:
+    """Move the shards' rows first: a fence that has moved on leaves one of them untouched."""
+    moved = await connection.execute(
+        _MOVE_SHARD, [_moves(checkpoint, after) for checkpoint, after in settlement.fresh]
+    )
+    if moved.rowcount != len(settlement.fresh):
+        raise StoreError("a shard was claimed while its checkpoint was written: nothing is lost")
+    await connection.execute(
+        _INSERT_CHECKPOINT,
+        [
+            {
+                "shard_id": checkpoint.shard_id,
+                "fence": checkpoint.fence,
+                "seq": checkpoint.seq,
+                "event": event_text(checkpoint.event),
+                "results": checkpoint.results,
+            }
+            for checkpoint, _ in settlement.fresh
+        ],
+    )
+    dead = [
+        dead_row(letter, job_id=job_id, shard_id=checkpoint.shard_id, piece=piece)
+        for checkpoint, _ in settlement.fresh
+        for letter, piece in zip(checkpoint.dead, checkpoint.event.dead, strict=True)
+    ]
+    if dead:
+        await connection.execute(_INSERT_DEAD, dead)
+
+
+def _moves(checkpoint: Checkpoint, after: Standing) -> dict[str, Any]:
+    """The parameters of ``_MOVE_SHARD``."""
+    added = counter_row(checkpoint.usage, checkpoint.doubt) | {
+        "rows_done": checkpoint.rows_done,
+        "pieces_done": len(checkpoint.event.done),
+    }
+    return {
+        "of": checkpoint.shard_id,
+        "under": checkpoint.fence,
+        "finished": checkpoint.finished,
+        "ends": checkpoint.finished or checkpoint.released,
+        **{f"more_{name}": added[name] for name in _ADDED},
+        **{f"new_{name}": getattr(after, name) for name in _REPLACED},
+    }
+
+
+async def _reopen(connection: AsyncConnection, pieces: dict[tuple[int, int], list[int]]) -> None:
+    """Open these shards, by (id, new fence), with an event that names the pieces."""
+    reopen = update(SHARD).where(SHARD.c.id == bindparam("of"))
+    await connection.execute(
+        reopen.values(state=OPEN, owner=None, expires_at=None, fence=bindparam("new_fence"), seq=0),
+        [{"of": shard_id, "new_fence": fence} for shard_id, fence in pieces],
+    )
+    await connection.execute(
+        _INSERT_CHECKPOINT,
+        [
+            {
+                "shard_id": shard_id,
+                "fence": fence,
+                "seq": 0,
+                "event": event_text(ShardEvent(fence=fence, reopened=tuple(reopened))),
+                "results": b"",
+            }
+            for (shard_id, fence), reopened in pieces.items()
+        ],
+    )
