@@ -59,7 +59,7 @@ STATUS_FAULTS = frozenset(
 FAULTS = CONNECTION_FAULTS | BODY_FAULTS | RESULT_FAULTS | STATUS_FAULTS
 
 _OPENING = "[[fault="
-_MARKER = re.compile(r"\[\[fault=([^\]*]*)(?:\*(\d+))?\]\]")
+_MARKER = re.compile(r"\[\[fault=([^\]]*)\]\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +102,14 @@ class Faults:
         return due
 
     def _marked(self, text: str) -> str | None:
-        markers = _MARKER.findall(text)
-        for name, _times in markers:
-            if name not in FAULTS:
-                raise invalid(
-                    f"Simulator: there is no fault {name!r}; there are {', '.join(sorted(FAULTS))}",
-                    code="unknown_fault",
-                )
+        markers = [_read_marker(marker) for marker in _MARKER.findall(text)]
         key = blake2b(text.encode(), digest_size=16).digest()
         place = self._seen.get(key, 0)
         self._seen[key] = place + 1
         for name, times in markers:
-            if not times or place < int(times):
-                return str(name)
-            place -= int(times)
+            if times is None or place < times:
+                return name
+            place -= times
         return None
 
     def _by_chance(self, config: SimulatorConfig) -> str | None:
@@ -133,3 +127,14 @@ class Faults:
                 return name
             draw -= rate
         return None
+
+
+def _read_marker(marker: str) -> tuple[str, int | None]:
+    """Return a marker's fault and how often it acts, None for always."""
+    name, star, times = marker.partition("*")
+    if name not in FAULTS or (star and not times.isdecimal()):
+        raise invalid(
+            f"Simulator: there is no fault {marker!r}; there are {', '.join(sorted(FAULTS))}",
+            code="unknown_fault",
+        )
+    return name, int(times) if star else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
+from multidict import CIMultiDict
 
 from batcher.simulator import Simulator
 
@@ -18,7 +20,7 @@ CHATTER = "gpt-4o-mini"
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDict[str]
     raw: bytes
 
     @property
@@ -46,12 +48,12 @@ async def request(
         session.request(
             verb,
             simulator.url + path,
-            data=data,
+            data=None if data is None else io.BytesIO(data),
             headers={"Content-Type": "application/json", **(headers or {})},
             allow_redirects=False,
         ) as response,
     ):
-        return Answer(response.status, dict(response.headers), await response.read())
+        return Answer(response.status, response.headers.copy(), await response.read())
 
 
 async def embed(
