@@ -23,6 +23,8 @@ BURST_SECONDS = 1.0
 """The most that is released at one instant once a limit has bound, in seconds of its rate."""
 FLOW_SECONDS = 10.0
 """Over how long the use shown to the user is averaged."""
+MARGIN_SECONDS = 0.1
+"""How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
 NET_LEAST = 0.05
 """The least share of a reserved cost that is believed to be finally charged."""
 
@@ -139,7 +141,7 @@ class Bucket:
     reserved: float = 0.0
     barrier: float = 0.0
     rise: float = math.inf
-    rise_from: float = 0.0
+    answered: float = 0.0
     told: bool = False
     held: float = 0.0
     net: float = 1.0
@@ -227,7 +229,7 @@ class Bucket:
     def start_window(self) -> None:
         """Begin to look for the least upward difference anew."""
         self.rise = math.inf
-        self.rise_from = self.reserved
+        self.answered = 0.0
 
     def observe(
         self, remaining: float, amount: float, through: float, elapsed: float, *, admitted: bool
@@ -243,6 +245,7 @@ class Bucket:
         governs = self.limit <= self.ceiling
         if governs and admitted:
             self.held = max(self.held, remaining + amount)
+            self.answered += amount
         since = self.reserved - max(through, self.barrier)
         if governs and not self.told:
             self.told = True
@@ -257,15 +260,14 @@ class Bucket:
             self.level = truth
             self.rise = 0.0
         elif governs and admitted and through >= self.barrier:
-            self.rise = min(self.rise, difference)
+            self.rise = min(self.rise, max(0.0, difference - amount - MARGIN_SECONDS * self.rate))
 
     def close_window(self, weight: float) -> None:
         """Apply the least upward difference of a window of answers, and learn the net charge."""
-        taken = self.reserved - self.rise_from
         if self.told and self.rise < math.inf:
             self.level += self.rise
-            if taken > 0:
-                net = max(NET_LEAST, 1.0 - self.rise / taken)
+            if self.answered > 0:
+                net = max(NET_LEAST, 1.0 - self.rise / self.answered)
                 self.net += weight * (net - self.net)
         self.start_window()
 

@@ -1,0 +1,338 @@
+"""Virtual time: clients of a throttle against a provider written apart from it, event by event.
+
+Nothing sleeps and nothing is concurrent: a heap of (time, action) is the world. One client runs in
+`tests/core/test_throttle_simulation.py`; any number may share one `QuotaState`, as a fleet does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from batcher.core.bucket import Cost, Observation, Ticket, observation_from_headers
+from batcher.core.quota import QuotaState
+from batcher.core.window import ConcurrencyWindow
+
+
+class World:
+    """The order of events."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._count, action))
+
+    def run(self, until: float = math.inf) -> None:
+        while self._heap and self._heap[0][0] <= until:
+            self.now, _, action = heapq.heappop(self._heap)
+            action()
+
+
+@dataclass
+class Request:
+    """One request: what it is charged at admission, and what it turns out to have used."""
+
+    cost: int
+    used: int
+
+
+class ReferenceProvider:
+    """Refuses what its buckets do not hold; keeps them by a log of events, not by debt.
+
+    `stock` is what the buckets hold at the start (default: full).
+    """
+
+    def __init__(
+        self,
+        *,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        bucket_seconds: float = 60.0,
+        refunds: bool = False,
+        headers: bool = True,
+        retry_after: bool = True,
+        stock: float = 1.0,
+    ) -> None:
+        self.limits = {"requests": rpm, "tokens": tpm}
+        self.capacity = {
+            name: limit * bucket_seconds / 60
+            for name, limit in self.limits.items()
+            if limit is not None
+        }
+        self.stock = {name: stock * capacity for name, capacity in self.capacity.items()}
+        self.levels = dict(self.stock)
+        self.refunds = refunds
+        self.headers = headers
+        self.retry_after = retry_after
+        self.last = 1000.0
+        self.admitted: list[float] = []
+        self.refused: list[float] = []
+
+    def _refill(self, now: float) -> None:
+        for name, level in self.levels.items():
+            gained = (now - self.last) * (self.limits[name] or 0) / 60
+            self.levels[name] = min(self.capacity[name], level + gained)
+        self.last = now
+
+    def arrive(self, now: float, request: Request) -> tuple[bool, dict[str, str], float]:
+        """Whether it is admitted, the headers, and (if not) in how many seconds it might be."""
+        self._refill(now)
+        wanted = {"requests": 1.0, "tokens": float(request.cost)}
+        waits = [
+            (wanted[name] - level) / ((self.limits[name] or 0) / 60)
+            for name, level in self.levels.items()
+            if level < wanted[name] - 1e-6
+        ]
+        if not waits:
+            self.admitted.append(now)
+            for name in self.levels:
+                self.levels[name] -= wanted[name]
+        else:
+            self.refused.append(now)
+        return not waits, self._headers(), max(waits, default=0.0)
+
+    def finish(self, now: float, request: Request) -> None:
+        if self.refunds and "tokens" in self.levels:
+            self._refill(now)
+            self.levels["tokens"] += request.cost - request.used
+
+    def least_seconds(self, requests: Sequence[Request]) -> float:
+        """The least time in which all can be admitted, given what the buckets held at the start."""
+        charged = {
+            "requests": float(len(requests)),
+            "tokens": float(sum(r.used if self.refunds else r.cost for r in requests)),
+        }
+        return max(
+            0.0,
+            *(
+                (charged[name] - self.stock[name]) / ((self.limits[name] or 0) / 60)
+                for name in self.levels
+            ),
+        )
+
+    def _headers(self) -> dict[str, str]:
+        if not self.headers:
+            return {}
+        found = {}
+        for name, level in self.levels.items():
+            found[f"x-ratelimit-limit-{name}"] = str(math.floor(self.limits[name] or 0))
+            found[f"x-ratelimit-remaining-{name}"] = str(max(0, math.floor(level + 1e-6)))
+        return found
+
+
+@dataclass
+class Network:
+    """How long things take, in seconds: the way there, the work, and a connection's first use."""
+
+    median: float = 0.3
+    sigma: float = 0.4
+    upload: float = 0.01
+    jitter: float = 0.03
+    connect: float = 0.08
+
+
+@dataclass
+class Report:
+    """What happened."""
+
+    seconds: float
+    least: float
+    sent: int
+    refused: int
+    reserves: int
+    epochs: int
+
+    @property
+    def ratio(self) -> float:
+        return self.seconds / self.least
+
+    @property
+    def refused_share(self) -> float:
+        return self.refused / self.sent
+
+
+@dataclass
+class Client:
+    """A pump and a sender, as the engine has them: reserve, wait, send, settle or pause."""
+
+    world: World
+    provider: ReferenceProvider
+    quota: QuotaState
+    network: Network
+    random: Random
+    work: deque[Request]
+    window: ConcurrencyWindow
+    flags: bool = False
+    held: deque[tuple[Ticket, Request]] = field(default_factory=deque)
+    in_flight: int = 0
+    connections: int = 0
+    come_back_at: float = -math.inf
+    wake_at: float = math.inf
+    stalled_until: float = -math.inf
+    limits_known: bool = False
+    reserves: int = 0
+    sent: int = 0
+    refused: int = 0
+    finished_at: float = 0.0
+
+    def step(self) -> None:
+        """Send what is due, then ask for more."""
+        now = self.world.now
+        if now < self.stalled_until:
+            self._wake(self.stalled_until)
+            return
+        self._drop_void()
+        self._send_due()
+        if (
+            self.work
+            and now >= self.come_back_at
+            and len(self.held) <= (self.window.size - 1) // 2
+            and self.in_flight + len(self.held) < self._ahead()
+        ):
+            self._reserve()
+            self._send_due()
+        due = [self.held[0][0].send_at] if self.held and self.in_flight < self.window.size else []
+        if self.work and self.come_back_at > now:
+            due.append(self.come_back_at)
+        if due:
+            self._wake(min(due))
+
+    def _ahead(self) -> int:
+        """How many may be sent or held: one, until the first answer."""
+        return 2 * self.window.size if self.window.size > 1 or self.sent > 1 else 1
+
+    def _wake(self, when: float) -> None:
+        if self.wake_at <= self.world.now or when < self.wake_at:
+            self.wake_at = when
+            self.world.at(when, self._woken)
+
+    def _woken(self) -> None:
+        if self.wake_at <= self.world.now:
+            self.wake_at = math.inf
+        self.step()
+
+    def _drop_void(self) -> None:
+        while self.held and self.held[-1][0].epoch < self.quota.epoch:
+            self.work.appendleft(self.held.pop()[1])
+            self.come_back_at = self.world.now
+
+    def _reserve(self) -> None:
+        self.reserves += 1
+        room = max(1, self._ahead() - self.in_flight - len(self.held))
+        batch = [self.work[i] for i in range(min(room, len(self.work)))]
+        tickets, later = self.quota.reserve(self.world.now, [Cost(r.cost) for r in batch])
+        for ticket in tickets:
+            self.held.append((ticket, self.work.popleft()))
+        self.come_back_at = self.world.now if later is None else later
+
+    def _send_due(self) -> None:
+        now = self.world.now
+        while self.held and self.in_flight < self.window.size:
+            ticket, request = self.held[0]
+            if ticket.send_at > now + 1e-9:
+                return
+            self.held.popleft()
+            self._send(ticket, request)
+
+    def _send(self, ticket: Ticket, request: Request) -> None:
+        now, net = self.world.now, self.network
+        self.sent += 1
+        self.in_flight += 1
+        delay = net.upload + net.jitter * self.random.random()
+        if self.in_flight > self.connections:
+            self.connections = self.in_flight
+            delay += net.connect * self.random.lognormvariate(0, 0.3)
+        epoch = self.window.epoch
+
+        def arrive() -> None:
+            ok, headers, wait = self.provider.arrive(self.world.now, request)
+            if ok:
+                takes = net.median * self.random.lognormvariate(0, net.sigma)
+                self.world.at(self.world.now + takes, lambda: finish(headers))
+            else:
+                self.world.at(self.world.now + net.upload + 0.01, lambda: refuse(headers, wait))
+
+        def finish(headers: dict[str, str]) -> None:
+            self.provider.finish(self.world.now, request)
+            seen = observation_from_headers(
+                headers, sent_at=now, admitted=True, used_tokens=request.used
+            )
+            self._settle(ticket, seen)
+            self.window.succeeded(limits_known=self.limits_known)
+            self.finished_at = self.world.now
+            self.step()
+
+        def refuse(headers: dict[str, str], wait: float) -> None:
+            self.refused += 1
+            self._settle(ticket, observation_from_headers(headers, sent_at=now, admitted=False))
+            wait = math.ceil(wait * 1000) / 1000 if self.provider.retry_after else 1.0
+            self.quota.pause(self.world.now, ticket, self.world.now + wait)
+            self.window.objected(epoch, limits_known=self.limits_known)
+            self.work.appendleft(request)
+            self.come_back_at = self.world.now
+            self.step()
+
+        self.world.at(now + delay, arrive)
+
+    def _settle(self, ticket: Ticket, seen: Observation) -> None:
+        self.in_flight -= 1
+        self.quota.settle(self.world.now, ticket, seen)
+        limits = self.quota.limits(self.world.now)
+        self.limits_known = (
+            limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+        )
+
+
+def simulate(
+    provider: ReferenceProvider,
+    requests: Sequence[Request],
+    *,
+    seed: int,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    network: Network | None = None,
+    concurrency: int = 100,
+    stall: tuple[float, float] | None = None,
+) -> Report:
+    """Run one client through all requests; `stall` is (after, for) seconds in which it hangs."""
+    world = World()
+    quota = QuotaState()
+    quota.configure(world.now, rpm=rpm, tpm=tpm)
+    client = Client(
+        world=world,
+        provider=provider,
+        quota=quota,
+        network=network or Network(),
+        random=Random(seed),
+        work=deque(requests),
+        window=ConcurrencyWindow(concurrency),
+    )
+    world.at(world.now, client.step)
+    if stall is not None:
+        after, seconds = stall
+
+        def hang() -> None:
+            client.stalled_until = world.now + seconds
+
+        world.at(world.now + after, hang)
+    started = world.now
+    world.run(started + 3600)
+    assert not client.work, "the client hangs"
+    assert not client.held
+    assert client.in_flight == 0
+    return Report(
+        seconds=client.finished_at - started,
+        least=provider.least_seconds(requests),
+        sent=client.sent,
+        refused=client.refused,
+        reserves=client.reserves,
+        epochs=quota.epoch,
+    )
