@@ -1,5 +1,18 @@
 """Files in and out: CSV, JSONL and Parquet inputs; JSONL, CSV, Parquet and NumPy outputs."""
 
-from batcher.adapters.files.opening import open_source
+from batcher.adapters.files.json_files import write_json, write_json_lines
+from batcher.adapters.files.opening import INPUT_FORMATS, open_source
+from batcher.adapters.files.outputs import OUTPUT_FORMATS, check_output, open_sink
+from batcher.adapters.files.target import OutputError, remove_file
 
-__all__ = ["open_source"]
+__all__ = [
+    "INPUT_FORMATS",
+    "OUTPUT_FORMATS",
+    "OutputError",
+    "check_output",
+    "open_sink",
+    "open_source",
+    "remove_file",
+    "write_json",
+    "write_json_lines",
+]

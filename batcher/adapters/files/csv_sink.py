@@ -1,0 +1,97 @@
+r"""CSV out: the input's columns and the result's, quoted only where they must be, ``\n`` line ends.
+
+What it writes the CSV reader reads back as it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from batcher.adapters.files.compressed import compressed
+from batcher.adapters.files.formats import Compression
+from batcher.adapters.files.layout import (
+    Layout,
+    cell_text,
+    is_vector,
+    json_bytes,
+    lay_out_for,
+    leading_columns,
+)
+from batcher.adapters.files.target import Target, writing
+from batcher.ports import OutputBatch, OutputSchema
+
+
+class CsvSink:
+    """Implements :class:`batcher.ports.OutputSink`."""
+
+    def __init__(
+        self, target: Target, schema: OutputSchema, compression: Compression | None
+    ) -> None:
+        """Write to ``target``."""
+        self._target = target
+        self._schema = schema
+        self._writer = compressed(target.file, compression)
+        self._is_vector = is_vector(schema)
+        self._layout: Layout | None = None
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        if len(batch.ids) == 0:
+            return
+        layout = self._begin(batch)
+        columns = [_texts(values) for values in leading_columns(layout, batch)]
+        if self._schema.chunked:
+            columns += [_texts(values) for values in zip(*batch.chunks, strict=True)]
+        if not self._is_vector:
+            for field in self._schema.fields:
+                values = [result.get(field.name) for result in batch.results]
+                columns.append(_json(values) if field.type == "json" else _texts(values))
+        with writing(self._target.name):
+            if self._is_vector:
+                self._write_vectors(columns, batch.vectors)
+            else:
+                self._writer.write(_csv(zip(*columns, strict=True)))
+
+    def _write_vectors(self, columns: list[Sequence[str]], vectors: Any) -> None:
+        """A JSON array needs quotes and nothing doubled in them; the csv module is slow to see."""
+        for row, vector in zip(zip(*columns, strict=True), vectors, strict=True):
+            self._writer.write(_csv([row])[:-1] + b',"' + json_bytes(vector) + b'"\n')
+
+    def _begin(self, batch: OutputBatch | None) -> Layout:
+        if self._layout is None:
+            self._layout = lay_out_for(self._schema, batch)
+            with writing(self._target.name):
+                self._writer.write(_csv([self._layout.names]))
+        return self._layout
+
+    def commit(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        self._begin(None)
+        with writing(self._target.name):
+            self._writer.close()
+        self._target.commit()
+
+    def abort(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        self._target.abort()
+
+
+def _texts(values: Sequence[Any]) -> Sequence[str]:
+    return values if set(map(type, values)) == {str} else list(map(cell_text, values))
+
+
+def _json(values: Iterable[Any]) -> list[str]:
+    return ["" if value is None else json_bytes(value).decode() for value in values]
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    r"""Rows as CSV. A lone ``\r``, which the csv module leaves bare, makes its row quoted."""
+    text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
+    return text.getvalue().encode()

@@ -1,0 +1,69 @@
+"""JSONL out: ``{"id": …, "row": 12, "embedding": […]}``, one record a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from batcher.adapters.files.compressed import compressed
+from batcher.adapters.files.formats import Compression
+from batcher.adapters.files.layout import CHUNK_COLUMNS, is_vector, json_bytes
+from batcher.adapters.files.target import Target, writing
+from batcher.ports import OutputBatch, OutputSchema
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+class JsonlSink:
+    """Implements :class:`batcher.ports.OutputSink`. A field that a result lacks is left out."""
+
+    def __init__(
+        self, target: Target, schema: OutputSchema, compression: Compression | None
+    ) -> None:
+        """Write to ``target``."""
+        self._target = target
+        self._schema = schema
+        self._writer = compressed(target.file, compression)
+        self._is_vector = is_vector(schema)
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        heads = self._heads(batch)
+        names = [field.name for field in self._schema.fields]
+        with writing(self._target.name):
+            if self._is_vector:
+                name = names[0]
+                for head, vector in zip(heads, batch.vectors, strict=True):
+                    head[name] = vector
+                    self._writer.write(_line(head))
+            else:
+                for head, result in zip(heads, batch.results, strict=True):
+                    head.update((name, result[name]) for name in names if name in result)
+                    self._writer.write(_line(head))
+
+    def _heads(self, batch: OutputBatch) -> list[dict[str, Any]]:
+        heads: list[dict[str, Any]] = [
+            {"id": id_, "row": row} for id_, row in zip(batch.ids, batch.rows, strict=True)
+        ]
+        if self._schema.chunked:
+            for head, chunk in zip(heads, batch.chunks, strict=True):
+                head.update(zip(CHUNK_COLUMNS, chunk, strict=True))
+        return heads
+
+    def commit(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        with writing(self._target.name):
+            self._writer.close()
+        self._target.commit()
+
+    def abort(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        self._target.abort()
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return json_bytes(record) + b"\n"

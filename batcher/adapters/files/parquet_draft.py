@@ -1,0 +1,84 @@
+"""A Parquet file on its way: row groups appended, and rewritten when the schema widens.
+
+Vectors are written as they are: not compressed, without dictionary or statistics, none of which
+gains anything on floats that look random. Other columns get all three.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batcher.adapters.files.target import FileTarget, Target
+
+_BLOCK_BYTES = 1 << 20
+
+
+class Draft:
+    """The file, in the target's part where it is a file, else in a temporary one."""
+
+    def __init__(self, target: Target, schema: Any, *, is_vector: bool) -> None:
+        """``schema`` is a ``pyarrow.Schema``; where ``is_vector``, the last column is vectors."""
+        self.schema = schema
+        self._target = target
+        self._is_vector = is_vector
+        self._directory = target.part.parent if isinstance(target, FileTarget) else None
+        self._file = target.file if self._directory else self._temporary()
+        self._writer = self._open_writer()
+
+    def write(self, table: Any) -> None:
+        """Append a ``pyarrow.Table`` as one row group."""
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+    def rewrite(self, schema: Any, widened: Callable[[Sequence[Any]], list[Any]]) -> None:
+        """Change to a wider schema; ``widened`` turns a group's columns into such of it."""
+        self._writer.close()
+        with self._temporary() as former:
+            self._file.seek(0)
+            shutil.copyfileobj(self._file, former, _BLOCK_BYTES)
+            self._file.seek(0)
+            self._file.truncate()
+            self.schema = schema
+            self._writer = self._open_writer()
+            with pq.ParquetFile(former) as parquet:
+                for index in range(parquet.num_row_groups):
+                    columns = parquet.read_row_group(index).combine_chunks().columns
+                    arrays = widened([_whole(column) for column in columns])
+                    self.write(pa.Table.from_arrays(arrays, schema=schema))
+
+    def deliver(self) -> None:
+        """End the file and hand its bytes to the target."""
+        self._writer.close()
+        if self._file is not self._target.file:
+            with self._file:
+                self._file.seek(0)
+                shutil.copyfileobj(self._file, self._target.file, _BLOCK_BYTES)
+
+    def abort(self) -> None:
+        """Let go of what is not the target's."""
+        if self._file is not self._target.file:
+            self._file.close()
+
+    def _temporary(self) -> BinaryIO:
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._directory))
+
+    def _open_writer(self) -> Any:
+        names = list(self.schema.names)
+        vectors = [f"{names.pop()}.list.element"] if self._is_vector else []
+        return pq.ParquetWriter(
+            self._file,
+            self.schema,
+            compression={**dict.fromkeys(names, "zstd"), **dict.fromkeys(vectors, "none")},
+            use_dictionary=names,
+            write_statistics=names,
+        )
+
+
+def _whole(column: Any) -> Any:
+    """A chunked column, of one chunk or none, as one array."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

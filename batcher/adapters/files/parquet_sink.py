@@ -1,0 +1,145 @@
+"""Parquet out: the input's columns and the result's, vectors as ``fixed_size_list<float32>``.
+
+Columns have the types that their values turn out to have (:mod:`parquet_types`). Where a type
+proves too narrow after row groups have been written, those are copied once with the wider one, a
+group at a time: memory stays bounded and nobody needs to know the types beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from batcher.adapters.files.layout import (
+    Layout,
+    is_vector,
+    json_bytes,
+    lay_out_for,
+    leading_columns,
+)
+from batcher.adapters.files.parquet_draft import Draft
+from batcher.adapters.files.parquet_types import ColumnType, to_arrow, type_of, widen
+from batcher.adapters.files.target import Target, writing
+from batcher.ports import OutputBatch, OutputSchema
+
+GROUP_ROWS: Final = 10_000
+GROUP_BYTES: Final = 64 << 20
+
+_DECLARED: Final = {
+    "text": ColumnType.TEXT,
+    "json": ColumnType.TEXT,
+    "int": ColumnType.BIG_INT,
+    "float": ColumnType.FLOAT,
+}
+
+
+class ParquetSink:
+    """Implements :class:`batcher.ports.OutputSink`.
+
+    Arrays handed to :meth:`write` are not copied: they must not change before :meth:`commit`.
+    """
+
+    def __init__(self, target: Target, schema: OutputSchema) -> None:
+        """Where the target is a stream, the file grows in the system's temporary directory."""
+        self._target = target
+        self._schema = schema
+        self._is_vector = is_vector(schema)
+        self._layout: Layout | None = None
+        self._types: list[ColumnType] = []
+        self._vector_type: Any = None
+        self._pending: list[list[Any]] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._draft: Draft | None = None
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        if len(batch.ids) == 0:
+            return
+        self._begin(batch)
+        arrays = []
+        for index, values in enumerate(self._columns(batch)):
+            kind = self._types[index] | type_of(values)
+            self._types[index] = kind
+            arrays.append(to_arrow(values, kind))
+        if self._is_vector:
+            arrays.append(_vectors(batch.vectors, self._vector_type))
+        self._pending.append(arrays)
+        self._pending_rows += len(batch.ids)
+        self._pending_bytes += sum(array.nbytes for array in arrays)
+        if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _begin(self, batch: OutputBatch | None) -> Layout:
+        if self._layout is None:
+            self._layout = lay_out_for(self._schema, batch)
+            leading = [ColumnType.NOTHING] * len(self._layout.leading)
+            chunks = [ColumnType.BIG_INT] * len(self._layout.chunks)
+            fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
+            self._types = leading + chunks + fields
+            if self._is_vector:
+                size = self._schema.dimension if batch is None else batch.vectors.shape[1]
+                self._vector_type = pa.list_(pa.float32(), -1 if size is None else int(size))
+        return self._layout
+
+    def _columns(self, batch: OutputBatch) -> Iterator[Sequence[Any]]:
+        """The values of every column but the vectors'."""
+        yield from leading_columns(self._begin(batch), batch)
+        if self._schema.chunked:
+            yield from zip(*batch.chunks, strict=True)
+        if not self._is_vector:
+            for field in self._schema.fields:
+                values = [result.get(field.name) for result in batch.results]
+                if field.type == "json":
+                    values = [None if v is None else json_bytes(v).decode() for v in values]
+                yield values
+
+    def _arrow_schema(self) -> Any:
+        types = [kind.arrow for kind in self._types]
+        if self._is_vector:
+            types.append(self._vector_type)
+        return pa.schema(list(zip(self._begin(None).names, types, strict=True)))
+
+    def _flush(self) -> None:
+        schema = self._arrow_schema()
+        with writing(self._target.name):
+            if self._draft is None:
+                self._draft = Draft(self._target, schema, is_vector=self._is_vector)
+            elif self._draft.schema != schema:
+                self._draft.rewrite(schema, self._widened)
+            if self._pending:
+                columns = zip(*map(self._widened, self._pending), strict=True)
+                chunked = [pa.chunked_array(list(chunks)) for chunks in columns]
+                self._draft.write(pa.Table.from_arrays(chunked, schema=schema))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def _widened(self, arrays: Sequence[Any]) -> list[Any]:
+        """Columns as the types in force now; the vectors as they are."""
+        count = len(self._types)
+        typed = [widen(a, kind) for a, kind in zip(arrays[:count], self._types, strict=True)]
+        return [*typed, *arrays[count:]]
+
+    def commit(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        self._begin(None)
+        if self._pending or self._draft is None:
+            self._flush()
+        assert self._draft is not None
+        with writing(self._target.name):
+            self._draft.deliver()
+        self._target.commit()
+
+    def abort(self) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        if self._draft is not None:
+            self._draft.abort()
+        self._target.abort()
+
+
+def _vectors(vectors: Any, kind: Any) -> Any:
+    """An array of vectors around the numpy array's own memory."""
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)

@@ -1,0 +1,240 @@
+"""Where an output goes: a file that is complete or absent, or a stream that just flows.
+
+A file is written beside its target as ``<name>.part-<pid>-<token>`` and renamed when it is whole
+and on disk. The writer holds a lock on its part; a part that nobody holds is what a killed run left
+behind, and the next writer to the same target removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, ClassVar, Final, Protocol, TypeAlias
+
+from batcher.core.errors import BatcherError, UsageError
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+_ADVICE: Final = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some of the quota and run the same command again",
+    errno.EPIPE: "whatever read the output has gone",
+}
+
+
+class OutputError(BatcherError):
+    """An output could not be written to its end: the disk is full, or a reader has gone."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Translate the operating system's errors.
+
+    Raises:
+        OutputError: in their place, saying which output and what to do.
+    """
+    try:
+        yield
+    except OSError as exc:
+        advice = _ADVICE.get(exc.errno or 0)
+        message = f"{name}: cannot be written: {exc.strerror or exc}"
+        raise OutputError(f"{message}: {advice}" if advice else message) from exc
+
+
+class Target(Protocol):
+    """An output's bytes on their way."""
+
+    name: str
+    file: BinaryIO
+
+    def commit(self) -> None:
+        """All is written: make it count.
+
+        Raises:
+            OutputError: it cannot be brought to disk.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing behind; safe to call twice, and after :meth:`commit`."""
+        ...
+
+
+class StreamTarget:
+    """Standard output, a pipe or a device: what is written is gone."""
+
+    def __init__(self, file: BinaryIO, *, name: str, owned: bool) -> None:
+        """``owned``: close it at the end."""
+        self.name = name
+        self.file = file
+        self._owned = owned
+
+    def commit(self) -> None:
+        """See :class:`Target`."""
+        with writing(self.name):
+            self.file.flush()
+        self.abort()
+
+    def abort(self) -> None:
+        """See :class:`Target`."""
+        if self._owned:
+            self.file.close()
+
+
+class FileTarget:
+    """A regular file; a symbolic link is written through to what it points at."""
+
+    def __init__(self, path: StrPath) -> None:
+        """Open a part beside the target.
+
+        Raises:
+            UsageError: the directory is missing or may not be written to.
+        """
+        self.name = os.fspath(path)
+        self._target = check_path(path)
+        _remove_stale_parts(self._target)
+        self.part, self.file = self._open_part()
+
+    def _open_part(self) -> tuple[Path, BinaryIO]:
+        while True:
+            name = f"{self._target.name}.part-{os.getpid()}-{secrets.token_hex(4)}"
+            part = self._target.with_name(name)
+            try:
+                descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            except OSError as exc:
+                raise _unusable(self.name, exc) from exc
+            file = os.fdopen(descriptor, "w+b", buffering=1 << 20)
+            _lock(descriptor)
+            if part.exists():
+                return part, file
+            # Another writer took it for a stale one, before the lock was on.
+            file.close()
+
+    def commit(self) -> None:
+        """See :class:`Target`."""
+        with writing(self.name):
+            self.file.flush()
+            try:
+                os.fchmod(self.file.fileno(), stat.S_IMODE(self._target.stat().st_mode))
+            except FileNotFoundError:
+                pass
+            os.fsync(self.file.fileno())
+            self.part.replace(self._target)
+            self.file.close()
+            _sync_directory(self._target.parent)
+
+    def abort(self) -> None:
+        """See :class:`Target`."""
+        if self.file.closed:
+            return
+        self.part.unlink(missing_ok=True)
+        try:
+            self.file.close()
+        except OSError:
+            # What was still buffered is not wanted.
+            pass
+
+
+def open_target(path: str, stdout: BinaryIO) -> FileTarget | StreamTarget:
+    """The target at ``path``: ``-`` is ``stdout``, a pipe or device is written to as it is.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    if path == "-":
+        return StreamTarget(stdout, name="standard output", owned=False)
+    if _is_special(Path(path)):
+        try:
+            return StreamTarget(Path(path).open("wb"), name=path, owned=True)
+        except OSError as exc:
+            raise _unusable(path, exc) from exc
+    return FileTarget(path)
+
+
+def check_path(path: StrPath) -> Path:
+    """The file that will be replaced, links resolved.
+
+    Raises:
+        UsageError: it is a directory, or its own directory is missing or may not be written to.
+    """
+    name = os.fspath(path)
+    target = Path(os.path.realpath(name))
+    if target.is_dir():
+        raise UsageError(f"{name}: is a directory: name a file in it")
+    if not target.parent.is_dir():
+        raise UsageError(f"{name}: there is no directory {target.parent}: make it first")
+    if not _is_special(target) and not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{name}: the directory {target.parent} may not be written to")
+    return target
+
+
+def remove_file(path: StrPath) -> None:
+    """Remove an output of an earlier run, if there is one.
+
+    Raises:
+        OutputError: it may not be removed.
+    """
+    with writing(os.fspath(path)):
+        Path(path).unlink(missing_ok=True)
+        _sync_directory(Path(path).absolute().parent)
+
+
+def _unusable(name: str, exc: OSError) -> BatcherError:
+    if exc.errno in _ADVICE:
+        return OutputError(f"{name}: cannot be written: {exc.strerror}: {_ADVICE[exc.errno]}")
+    return UsageError(f"{name}: cannot be written: {exc.strerror or exc}")
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks: its stale parts are for the user to remove.
+        return False
+    return True
+
+
+def _remove_stale_parts(target: Path) -> None:
+    pattern = re.compile(re.escape(target.name) + r"\.part-\d+-[0-9a-f]{8}")
+    for name in os.listdir(target.parent):  # noqa: PTH208 - names alone
+        if pattern.fullmatch(name):
+            part = target.with_name(name)
+            try:
+                descriptor = os.open(part, os.O_RDWR)
+            except OSError:
+                continue
+            try:
+                if _lock(descriptor):
+                    part.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some file systems cannot; the rename is as durable as they make it.
+        pass
+    finally:
+        os.close(descriptor)
