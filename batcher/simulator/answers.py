@@ -21,6 +21,7 @@ from batcher.simulator.choices import Choices
 from batcher.simulator.embeddings_call import EmbeddingsCall
 from batcher.simulator.faults import DueFault
 from batcher.simulator.instances import InstanceMaker
+from batcher.simulator.response_format import Schema, invalid_schema
 from batcher.simulator.vectors import vectors
 from batcher.simulator.words import WORDS
 
@@ -138,13 +139,21 @@ def _tokens(call: ChatCall, output_tokens: int, *, spoiled: bool) -> list[str]:
     if spoiled:
         return _split('{"not":"asked for"}' if schema.get("type") == "array" else '["not asked"]')
     if wanted.schema is not None:
-        return _split(orjson.dumps(InstanceMaker(schema, choices).make()).decode())
+        return _split(_instance(schema, choices))
     length = choices.between(max(1, output_tokens // 2), max(1, output_tokens * 3 // 2))
     tokens = [_SPACED[byte] for byte in choices.take(length)]
     tokens[0] = tokens[0][1:].capitalize()
     if wanted.type == "json_object":
         return _split(orjson.dumps({"answer": "".join(tokens)}).decode())
     return tokens
+
+
+def _instance(schema: Schema, choices: Choices) -> str:
+    try:
+        return orjson.dumps(InstanceMaker(schema, choices).make()).decode()
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as exc:
+        # A keyword has a value of the wrong type, or an enum has no members.
+        raise invalid_schema("schema", "it is not a valid JSON Schema.") from exc
 
 
 def _split(text: str) -> list[str]:

@@ -138,8 +138,11 @@ class Provider:
         if rejection is not None:
             self.stats.rate_limited += 1
             raise Refused(rate_limited(rejection, call.model, azure=caller.azure))
+        answer = None
         try:
             due = self._due_faults(call, effective, caller)
+            if isinstance(call, ChatCall):
+                answer = chat_answer(call, self.config.output_tokens, {f.name for f in due})
         except Refused as refusal:
             if refusal.reply.status < 500:
                 limiter.charge(-cost, now, requests=-1)
@@ -147,9 +150,6 @@ class Provider:
                 self.stats.tokens_charged += cost
             raise
         self.stats.tokens_charged += cost
-        answer = None
-        if isinstance(call, ChatCall):
-            answer = chat_answer(call, self.config.output_tokens, {f.name for f in due})
         self.stats.served(
             call.identities(),
             call.tokens if isinstance(call, EmbeddingsCall) else (call.prompt_tokens,),

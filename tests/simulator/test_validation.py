@@ -160,6 +160,9 @@ async def test_bad_chat_parameters(
         ({"name": "x", "schema": {"type": "sting"}}, "response_format"),
         ({"name": "x", "schema": {"$ref": "#/$defs/none"}}, "response_format"),
         ({"name": "x", "schema": {"$ref": "#"}}, "response_format"),
+        ({"name": "x", "schema": {"enum": []}}, "response_format"),
+        ({"name": "x", "schema": {"type": "array", "minItems": "2"}}, "response_format"),
+        ({"name": "x", "schema": {"type": "object", "properties": []}}, "response_format"),
         ({"name": "x", "schema": {"type": "integer", "minimum": 2, "maximum": 1}}, None),
     ],
 )
@@ -252,10 +255,16 @@ async def test_unknown_models(simulator: Simulator) -> None:
 
 
 async def test_what_is_refused_is_neither_served_nor_charged() -> None:
+    endless = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#"}}}
     async with serve(SimulatorConfig(rpm=100, tpm=10_000)) as simulator:
-        answer = await embed(simulator, "")
-        assert answer.status == 400
-        assert answer.headers["x-ratelimit-remaining-requests"] == "100"
-        assert answer.headers["x-ratelimit-remaining-tokens"] == "10000"
+        for answer in (
+            await embed(simulator, ""),
+            await embed(simulator, "", model=CHATTER),
+            await chat(simulator, "a", model=CHATTER, response_format=endless),
+        ):
+            assert answer.status == 400
+            assert answer.headers["x-ratelimit-remaining-requests"] == "100"
+            assert answer.headers["x-ratelimit-remaining-tokens"] == "10000"
         assert simulator.stats.inputs_served == 0
-        assert simulator.stats.snapshot()["by_status"] == {"400": 1}
+        assert simulator.stats.tokens_charged == 0
+        assert simulator.stats.snapshot()["by_status"] == {"400": 3}
