@@ -25,8 +25,12 @@ FLOW_SECONDS = 10.0
 """Over how long the use shown to the user is averaged."""
 MARGIN_SECONDS = 0.1
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
-NET_LEAST = 0.05
-"""The least share of a reserved cost that is believed to be finally charged."""
+REFUND_SECONDS = 3.0
+"""Over how long the speed of refunds is averaged."""
+LEARNING = 0.4
+"""How quickly it is learned whether and what a provider refunds, per window of answers."""
+SPARE_MOST = 0.95
+"""The greatest share of a reserved cost that is believed to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,11 @@ class Bucket:
     answered: float = 0.0
     told: bool = False
     held: float = 0.0
-    net: float = 1.0
+    unused: float = 0.0
+    fallen: float = 0.0
+    spare: float = 0.0
+    shows: float = 0.0
+    refunds: float = 0.0
     flow: float = 0.0
 
     @property
@@ -164,6 +172,16 @@ class Bucket:
             return UNTOLD_SECONDS * self.rate
         return min(MINUTE * self.rate, max(self.held, LEAST_SECONDS * self.rate))
 
+    @property
+    def net(self) -> float:
+        """The share of a reserved cost that is finally charged, as far as answers show."""
+        return 1.0 - self.shows * self.spare
+
+    @property
+    def inflow(self) -> float:
+        """Refunds to be expected each second, at most those of a steady flow at the limit."""
+        return self.shows * min(self.refunds, self.rate * self.spare / (1.0 - self.spare))
+
     def set_rate(self, *, ceiling: float, limit: float) -> None:
         """Enforce other limits from now on; one that is new starts with a second of its rate."""
         was_limited = self.limited
@@ -182,7 +200,7 @@ class Bucket:
         if not self.limited:
             return
         full = max(self.level, self.capacity, room)
-        self.level = min(full, self.level + self.rate * factor * seconds)
+        self.level = min(full, self.level + (self.rate * factor + self.inflow) * seconds)
         most = BURST_SECONDS * self.rate * factor
         self.burst = min(most, self.burst + self._release(factor) * seconds)
 
@@ -190,7 +208,7 @@ class Bucket:
         """Seconds until the level holds the amount; one above any capacity waits for a full one."""
         if not self.limited or self.reserved == 0:  # the first of all teaches the limits
             return 0.0
-        return max(0.0, self.need(amount) - self.level) / (self.rate * factor)
+        return max(0.0, self.need(amount) - self.level) / (self.rate * factor + self.inflow)
 
     def spacing(self, amount: float, factor: float) -> float:
         """Seconds until a release of the amount keeps the burst within a second's worth."""
@@ -229,7 +247,7 @@ class Bucket:
     def start_window(self) -> None:
         """Begin to look for the least upward difference anew."""
         self.rise = math.inf
-        self.answered = 0.0
+        self.answered = self.unused = self.fallen = 0.0
 
     def observe(
         self, remaining: float, amount: float, through: float, elapsed: float, *, admitted: bool
@@ -252,23 +270,39 @@ class Bucket:
             self.level = min(remaining - since, MINUTE * self.rate)
             self.rise = 0.0
             return
-        truth = min(remaining - since + elapsed * self.limit, MINUTE * self.limit)
+        refill = elapsed * (self.limit + self.inflow)
+        truth = min(remaining - since + refill, MINUTE * self.limit)
         if governs:
             truth = min(truth, self.capacity)
         difference = truth - self.level
         if difference < 0:
             self.level = truth
             self.rise = 0.0
+            self.fallen -= difference
         elif governs and admitted and through >= self.barrier:
             self.rise = min(self.rise, max(0.0, difference - amount - MARGIN_SECONDS * self.rate))
 
-    def close_window(self, weight: float) -> None:
-        """Apply the least upward difference of a window of answers, and learn the net charge."""
+    def charge(self, amount: float, charged: float) -> None:
+        """Learn what an answer used of what was reserved for it, where answers may show refunds."""
+        unused = max(0.0, amount - charged)
+        self.unused += unused
+        self.refunds += unused / REFUND_SECONDS
+
+    def close_window(self, seconds: float) -> None:
+        """Apply the least upward difference of a window of answers, and learn from it.
+
+        What the level gained beyond the rate is set against what the answers left unused: a
+        provider that charges by usage shows it all, one that charges at admission nothing.
+        """
         if self.told and self.rise < math.inf:
             self.level += self.rise
+            gained = self.inflow * seconds + self.rise - self.fallen
             if self.answered > 0:
-                net = max(NET_LEAST, 1.0 - self.rise / self.answered)
-                self.net += weight * (net - self.net)
+                spare = min(SPARE_MOST, self.unused / self.answered)
+                self.spare += LEARNING * (spare - self.spare)
+            if self.unused > 0:
+                shown = min(1.0, max(0.0, gained / self.unused))
+                self.shows += LEARNING * (shown - self.shows)
         self.start_window()
 
     def _release(self, factor: float) -> float:

@@ -17,11 +17,15 @@ _PICO_PER_TOKEN = Decimal(PICO) / Decimal(10**6)  # one dollar per million token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Picodollars per token: prompt, prompt read from the provider's cache, completion."""
+    """Picodollars per token: prompt, prompt read from the provider's cache, completion.
+
+    ``above`` is a number of prompt tokens and the price of requests that have more of them.
+    """
 
     prompt: int
     cached_prompt: int
     completion: int
+    above: tuple[int, Price] | None = None
 
     @classmethod
     def per_million(
@@ -54,6 +58,8 @@ class Price:
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> int:
         """Picodollars for one answer; ``cached_tokens`` are part of ``prompt_tokens``."""
+        if self.above is not None and prompt_tokens > self.above[0]:
+            return self.above[1].cost(prompt_tokens, completion_tokens, cached_tokens)
         cached = min(max(cached_tokens, 0), prompt_tokens)
         return (
             (prompt_tokens - cached) * self.prompt

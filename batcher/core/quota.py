@@ -18,6 +18,7 @@ from batcher.core.bucket import (
     BURST_SECONDS,
     FLOW_SECONDS,
     MINUTE,
+    REFUND_SECONDS,
     Bucket,
     Cost,
     Limits,
@@ -40,8 +41,6 @@ SLOW_RECOVERY = 0.5 / 900
 WINDOW_SECONDS = 1.0
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
-NET_WEIGHT = 0.3
-"""How quickly the share of a cost that is finally charged is learned, per window."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +60,7 @@ class QuotaState:
     factor_at: float = -math.inf
     recovery: float = RECOVERY
     bound: bool = False
+    faded_at: float = -math.inf
     window_at: float = -math.inf
     window_answers: int = 0
 
@@ -131,8 +131,11 @@ class QuotaState:
                 bucket.put_back(amount)
             if remaining is not None:
                 bucket.observe(remaining, amount, through, elapsed, admitted=seen.admitted)
-            if seen.admitted and not bucket.told and charged is not None:
-                bucket.put_back(amount - charged)
+            if seen.admitted and charged is not None:
+                if bucket.told:
+                    bucket.charge(amount, charged)
+                else:
+                    bucket.put_back(amount - charged)
         self._count_answer(now)
 
     def pause(self, now: float, ticket: Ticket, until: float, *, slowly: bool = False) -> bool:
@@ -197,7 +200,10 @@ class QuotaState:
                 bucket.advance(seconds, self.factor, room=bucket.need(amount))
 
     def _recover(self, now: float) -> None:
-        """Let the rates come back, a little each second."""
+        """Let the rates come back, a little each second, and the memory of refunds fade."""
+        if now > self.faded_at:
+            self.tokens.refunds *= math.exp((self.faded_at - now) / REFUND_SECONDS)
+            self.faded_at = now
         if now > self.factor_at:
             if self.factor < 1.0:
                 self.factor = min(1.0, self.factor + self.recovery * (now - self.factor_at))
@@ -211,8 +217,8 @@ class QuotaState:
             self.window_at = now
         self.window_answers += 1
         if self.window_answers >= WINDOW_ANSWERS and now - self.window_at >= WINDOW_SECONDS:
-            self.requests.close_window(NET_WEIGHT)
-            self.tokens.close_window(NET_WEIGHT)
+            for bucket in (self.requests, self.tokens):
+                bucket.close_window(now - self.window_at)
             self._start_window(now)
 
     def _start_window(self, now: float) -> None:

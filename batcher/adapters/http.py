@@ -1,0 +1,103 @@
+"""The hot path: one aiohttp session, keep-alive, one POST an answer, and no retries of its own."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from batcher.core.errors import TransportError
+from batcher.ports import Reply
+
+_CONNECT_SECONDS = 30.0
+_PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
+
+
+class HttpProvider:
+    """POSTs to one API (:class:`batcher.ports.Provider`)."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        *,
+        query: Mapping[str, str],
+        proxy: str | None,
+    ) -> None:
+        """``base_url`` has no trailing slash; ``query`` goes with every request."""
+        self._session = session
+        self._base_url = base_url
+        self._query = query
+        self._proxy = proxy
+
+    def __repr__(self) -> str:
+        """Where it posts to; never with what credential."""
+        return f"<HttpProvider {self._base_url}>"
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
+        try:
+            async with self._session.post(
+                self._base_url + path,
+                data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
+                params=self._query or None,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                return Reply(response.status, response.headers, await response.read())
+        except aiohttp.ConnectionTimeoutError as exc:
+            raise TransportError("connect", "no connection in time", maybe_billed=False) from exc
+        except TimeoutError as exc:
+            raise TransportError("timeout", "no answer in time", maybe_billed=True) from exc
+        except aiohttp.ClientConnectorError as exc:
+            raise TransportError(
+                "connect", f"no connection: {exc.strerror or 'refused'}", maybe_billed=False
+            ) from exc
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise TransportError(
+                "disconnect", f"the connection was lost: {type(exc).__name__}", maybe_billed=True
+            ) from exc
+
+
+@asynccontextmanager
+async def open_provider(
+    base_url: str,
+    *,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    timeout_seconds: float,
+    connections: int,
+) -> AsyncIterator[HttpProvider]:
+    """A provider with a session of its own.
+
+    Args:
+        base_url: scheme, host and path, such as ``https://api.openai.com/v1``.
+        headers: sent with every request, credentials among them.
+        query: parameters of every URL.
+        timeout_seconds: seconds for one request, answer included.
+        connections: how many may be open at once.
+    """
+    base_url = base_url.rstrip("/")
+    connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS),
+        headers={"Content-Type": "application/json", **headers},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
+        read_bufsize=2**20,
+    ) as session:
+        yield HttpProvider(session, base_url, query=query, proxy=_proxy_for(base_url))
+
+
+def _proxy_for(url: str) -> str | None:
+    """The environment's proxy for a URL, looked up once instead of at every request."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)

@@ -1,0 +1,40 @@
+"""One process a job on one machine: an operating system's lock on a file beside the database.
+
+The lock ends with its process, however that ends. So who obtains it knows that a former owner is
+dead, and that its leases may be taken at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batcher.core.errors import JobInUse
+
+
+@contextmanager
+def job_lock(directory: Path, job_id: str) -> Iterator[None]:
+    """Hold the job's lock.
+
+    Raises:
+        JobInUse: another process holds it; the message names that process.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{job_id}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "another"
+            raise JobInUse(
+                f"job {job_id} is being run by process {owner}: wait for it, or end it first"
+            ) from exc
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

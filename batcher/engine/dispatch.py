@@ -1,0 +1,216 @@
+"""When each call is sent: the queue between leased shards and the wire.
+
+One pump a job. It asks the throttle for send times in batches, sleeps until the next of them, and
+starts each call when its time has come, its shard's allowance covers it and the window has room.
+It never polls: it wakes at a known time or when something changed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.outage import Health
+from batcher.core.retry import Chance, backoff_seconds
+from batcher.core.window import ConcurrencyWindow
+from batcher.engine.ledger import Ledger
+from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.wakeup import Wakeup
+from batcher.ports import Clock, Throttle
+
+_BATCH = 256
+_MOST_PIECES_IN_FLIGHT = 8_192
+_EARLY_SECONDS = 0.0005
+
+
+class Dispatcher:
+    """Calls waiting to be sent, and those in flight."""
+
+    def __init__(
+        self,
+        *,
+        throttle: Throttle,
+        quota: str,
+        window: ConcurrencyWindow,
+        health: Health,
+        ledger: Ledger,
+        clock: Clock,
+        chance: Chance,
+        charge: Callable[[Call], Cost],
+        start: Callable[[Call, Ticket], None],
+        hungry: Callable[[], None],
+    ) -> None:
+        """``charge`` says what a call takes from the quota; ``start`` sends it.
+
+        ``hungry`` is called when there is room for more calls than are queued.
+        """
+        self._throttle = throttle
+        self._quota = quota
+        self._window = window
+        self._health = health
+        self._ledger = ledger
+        self._clock = clock
+        self._chance = chance
+        self._charge = charge
+        self._start = start
+        self._hungry = hungry
+        self._ready: deque[Call] = deque()
+        self._delayed: list[tuple[float, int, Call]] = []
+        self._held: list[Call] = []
+        self._booked: deque[tuple[Ticket, Call]] = deque()
+        self._order = count()
+        self._reserve_at = 0.0
+        self._probe_at = 0.0
+        self._pieces_in_flight = 0
+        self._stopped = False
+        self._wakeup = Wakeup()
+        self.in_flight = 0
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait to be sent, for whatever reason."""
+        return len(self._ready) + len(self._delayed) + len(self._held) + len(self._booked)
+
+    @property
+    def waiting_elsewhere(self) -> bool:
+        """Whether some call is in flight, or will be sent again without a new allowance."""
+        return bool(self.in_flight or self._delayed or self._held)
+
+    @property
+    def wanting(self) -> int:
+        """How many more calls would keep the window busy."""
+        return 2 * self._window.size + 16 - len(self._ready) - len(self._booked)
+
+    def wake(self) -> None:
+        """Something changed: look again."""
+        self._wakeup.set()
+
+    def add(self, shard: LeasedShard) -> None:
+        """Queue all calls of a shard, behind those that wait."""
+        self._ready.extend(shard.calls)
+        self.wake()
+
+    def again(self, call: Call, after_seconds: float = 0.0) -> None:
+        """Queue a call once more, before all first sends."""
+        due = self._clock.now() + after_seconds
+        heapq.heappush(self._delayed, (due, next(self._order), call))
+        self.wake()
+
+    def landed(self, call: Call) -> None:
+        """A call that was started is no longer in flight."""
+        self.in_flight -= 1
+        self._pieces_in_flight -= len(call.pieces)
+        self._wakeup.set()
+
+    def probe_failed(self) -> None:
+        """In an outage: wait before the next probe."""
+        self._probe_at = self._clock.now() + backoff_seconds(self._health.probes, self._chance)
+
+    async def stop(self) -> None:
+        """Send nothing more; what was reserved goes back to the throttle."""
+        self._stopped = True
+        self.wake()
+        await self._unbook()
+
+    async def pump(self) -> None:
+        """Send calls as they become due, until cancelled or stopped."""
+        while not self._stopped:
+            now = self._clock.now()
+            self._move_due(now)
+            await self._send_due(now)
+            await self._book(now)
+            if self.wanting > 0:
+                self._hungry()
+            await self._wakeup.wait(self._sleep_seconds())
+
+    # --- the steps of the pump ----------------------------------------------------------------
+
+    def _move_due(self, now: float) -> None:
+        """Calls whose delay is over go before the others, once their record is written."""
+        if self._held:
+            held, self._held = self._held, []
+            for call in held:
+                self._release_or_hold(call)
+        while self._delayed and self._delayed[0][0] <= now + _EARLY_SECONDS:
+            self._release_or_hold(heapq.heappop(self._delayed)[2])
+
+    def _release_or_hold(self, call: Call) -> None:
+        if call.after_flush > self._ledger.flushed:
+            self._held.append(call)
+            self._ledger.request()
+        else:
+            self._ready.appendleft(call)
+
+    async def _send_due(self, now: float) -> None:
+        """Start what is booked and due; void tickets are booked again."""
+        while self._booked and not self._stopped:
+            ticket, call = self._booked[0]
+            if self._throttle.is_void(self._quota, ticket):
+                await self._unbook()
+                return
+            if ticket.send_at > now + _EARLY_SECONDS or self.room(now) <= 0:
+                return
+            if call.shard.lost:
+                self._booked.popleft()
+                await self._throttle.give_back(self._quota, [ticket])
+                continue
+            if not call.shard.allows(call):
+                self._ledger.request()
+                return
+            if self.in_flight and (
+                self._pieces_in_flight + len(call.pieces) > _MOST_PIECES_IN_FLIGHT
+                or self._ledger.backlogged
+            ):
+                return
+            self._booked.popleft()
+            self.in_flight += 1
+            self._pieces_in_flight += len(call.pieces)
+            if call.position == call.shard.position:
+                self._ledger.note_sent(call.shard)
+            self._start(call, ticket)
+
+    async def _book(self, now: float) -> None:
+        """Reserve send times for as many calls as the window has room for."""
+        while self._ready and self._ready[0].shard.lost:
+            self._ready.popleft()
+        room = min(self.room(now) - len(self._booked), len(self._ready), _BATCH)
+        if room <= 0 or now < self._reserve_at or self._stopped:
+            return
+        calls = [self._ready.popleft() for _ in range(room)]
+        grant = await self._throttle.reserve(self._quota, [self._charge(call) for call in calls])
+        granted = len(grant.tickets)
+        self._booked.extend(zip(grant.tickets, calls, strict=False))
+        self._ready.extendleft(reversed(calls[granted:]))
+        self._reserve_at = grant.come_back_at or 0.0
+        if granted:
+            self._wakeup.set()
+
+    async def _unbook(self) -> None:
+        booked = list(self._booked)
+        self._booked.clear()
+        self._ready.extendleft(call for _, call in reversed(booked))
+        if booked:
+            await self._throttle.give_back(self._quota, [ticket for ticket, _ in booked])
+        self._reserve_at = 0.0
+
+    def room(self, now: float) -> int:
+        """How many more calls may be in flight: one probe at a time in an outage."""
+        if self._health.in_outage(now):
+            return 1 - self.in_flight if now >= self._probe_at else 0
+        return self._window.size - self.in_flight
+
+    def _sleep_seconds(self) -> float | None:
+        """How long nothing can change by itself; None where only news can change anything."""
+        now = self._clock.now()
+        times = [self._delayed[0][0]] if self._delayed else []
+        if self._booked:
+            times.append(self._booked[0][0].send_at)
+        if self._ready and self._reserve_at > now:
+            times.append(self._reserve_at)
+        if self._health.in_outage(now) and self._probe_at > now:
+            times.append(self._probe_at)
+        future = [time - now for time in times if time > now + _EARLY_SECONDS]
+        return min(future) if future else None

@@ -1,0 +1,70 @@
+"""How a run ends: why, with which state of the job, and with which exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from batcher.core.model import JobEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """One way a run can end.
+
+    ``event`` moves the job (None: its state stays, and the next run goes on); ``reason`` is said
+    to the user.
+    """
+
+    status: str
+    exit_code: int
+    event: JobEvent | None = None
+    reason: str | None = None
+    resume_at: datetime | None = None
+
+
+class Endings:
+    """The endings there are."""
+
+    @staticmethod
+    def complete() -> Ending:
+        """All rows are settled."""
+        return Ending(status="complete", exit_code=0)
+
+    @staticmethod
+    def interrupted() -> Ending:
+        """A signal came; the next run resumes."""
+        return Ending(status="interrupted", exit_code=130, reason="interrupted")
+
+    @staticmethod
+    def paused(reason: str, resume_at: datetime | None = None) -> Ending:
+        """The provider will not go on for now."""
+        return Ending(
+            status="paused",
+            exit_code=5,
+            event=JobEvent.PAUSE,
+            reason=reason,
+            resume_at=resume_at,
+        )
+
+    @staticmethod
+    def refused(reason: str) -> Ending:
+        """The provider refuses all requests alike."""
+        return Ending(status="stopped", exit_code=2, event=JobEvent.PAUSE, reason=reason)
+
+    @staticmethod
+    def out_of_budget(reason: str) -> Ending:
+        """The next request might cost more than is left."""
+        return Ending(status="over_budget", exit_code=4, event=JobEvent.PAUSE, reason=reason)
+
+    @staticmethod
+    def at_dead_letter() -> Ending:
+        """The first dead letter came, and the job was to stop there."""
+        return Ending(
+            status="stopped", exit_code=3, event=JobEvent.PAUSE, reason="stopped at a dead letter"
+        )
+
+    @staticmethod
+    def moved(status: str) -> Ending:
+        """Somebody else paused or cancelled the job."""
+        return Ending(status=status, exit_code=130, reason=f"the job was {status} from outside")

@@ -1,0 +1,145 @@
+"""From checkpoints to records: results in input order, a shard at a time.
+
+The input is never opened again: ids and columns come from the plan. A row with a dead chunk is left
+out whole; a row that is not done yet can only be missing from a partial export.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batcher.core.kind import Overlong, Shape
+from batcher.core.model import Job
+from batcher.engine.description import Description
+from batcher.engine.payload import ShardPlan, decode_json_results, decode_plan, decode_records
+from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
+
+Vectors = npt.NDArray[np.float32]
+
+
+def output_schema(job: Job, described: Description) -> OutputSchema:
+    """What the records of a job's output look like."""
+    return OutputSchema(
+        columns=job.facts.columns if described.spec.keep_input else (),
+        fields=described.fields,
+        chunked=described.chunked,
+        dimension=job.learned.dimension,
+    )
+
+
+async def export(store: Store, job: Job, described: Description, sink: OutputSink) -> int:
+    """Write all results of a job to a sink, in input order; returns the number of records."""
+    records = 0
+    async for batch in batches(store, job, described):
+        await asyncio.to_thread(sink.write, batch)
+        records += len(batch.rows)
+    await asyncio.to_thread(sink.commit)
+    return records
+
+
+async def batches(store: Store, job: Job, described: Description) -> AsyncIterator[OutputBatch]:
+    """The output records of a job, one batch a shard, in input order."""
+    async for stored in store.shards(job.id):
+        batch = await asyncio.to_thread(_read_shard, stored, described)
+        if batch.rows:
+            yield batch
+
+
+def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
+    plan = decode_plan(stored.payload)
+    records = None if stored.columns is None else decode_records(stored.columns)
+    if described.shape is Shape.VECTOR:
+        vectors, have = _read_vectors(stored, len(plan.tokens))
+        objects: list[dict[str, Any] | None] = []
+    else:
+        vectors = None
+        objects = [None] * len(plan.tokens)
+        for pieces, blob in stored.results:
+            for piece, value in zip(pieces, decode_json_results(blob), strict=True):
+                objects[piece] = value
+        have = np.array([value is not None for value in objects], dtype=bool)
+    chosen = _exportable(plan, have, stored)
+    if described.overlong is Overlong.MEAN and plan.chunks is not None and vectors is not None:
+        chosen, vectors = _combine(plan, chosen, vectors)
+    elif vectors is not None and len(chosen) != len(plan.tokens):
+        vectors = vectors[chosen]
+    rows = [plan.piece_rows[piece] for piece in chosen]
+    return OutputBatch(
+        ids=[plan.id_of(row) for row in rows],
+        rows=[plan.first_row + row for row in rows],
+        results=[objects[piece] or {} for piece in chosen] if objects else [],
+        vectors=vectors,
+        records=_pick(records, rows),
+        chunks=_spans(plan, chosen) if described.chunked else [],
+    )
+
+
+def _read_vectors(stored: StoredShard, pieces: int) -> tuple[Vectors | None, npt.NDArray[np.bool_]]:
+    """All vectors of a shard by piece, and which pieces have one."""
+    have = np.zeros(pieces, dtype=bool)
+    vectors: Vectors | None = None
+    for done, blob in stored.results:
+        block = np.frombuffer(blob, dtype="<f4").reshape(len(done), -1)
+        if vectors is None:
+            vectors = np.empty((pieces, block.shape[1]), dtype=np.float32)
+        index = np.asarray(done)
+        vectors[index] = block
+        have[index] = True
+    return vectors, have
+
+
+def _exportable(plan: ShardPlan, have: npt.NDArray[np.bool_], stored: StoredShard) -> list[int]:
+    """The pieces of rows that are whole and alive, in input order."""
+    if not stored.dead_rows and have.all():
+        return list(range(len(plan.tokens)))
+    rows = np.asarray(plan.piece_rows, dtype=np.int64)
+    out = np.zeros(plan.rows, dtype=bool)
+    out[rows[~have]] = True
+    for row in stored.dead_rows:
+        out[row - plan.first_row] = True
+    return [int(piece) for piece in np.flatnonzero(~out[rows])]
+
+
+def _combine(plan: ShardPlan, pieces: Sequence[int], vectors: Vectors) -> tuple[list[int], Vectors]:
+    """One vector a row: the mean of its chunks weighted by their tokens, of length 1.
+
+    Source: the OpenAI Cookbook, "Embedding texts that are longer than the model's maximum context
+    length". In float64 and in chunk order, so that the result does not depend on what came when.
+    """
+    firsts: list[int] = []
+    combined: list[npt.NDArray[np.float32]] = []
+    start = 0
+    while start < len(pieces):
+        end = start + 1
+        row = plan.piece_rows[pieces[start]]
+        while end < len(pieces) and plan.piece_rows[pieces[end]] == row:
+            end += 1
+        chosen = list(pieces[start:end])
+        firsts.append(chosen[0])
+        if len(chosen) == 1:
+            combined.append(vectors[chosen[0]])
+        else:
+            weights = np.array([plan.tokens[piece] for piece in chosen], dtype=np.float64)
+            mean = np.average(vectors[chosen].astype(np.float64), axis=0, weights=weights)
+            norm = float(np.linalg.norm(mean))
+            combined.append((mean / norm if norm else mean).astype(np.float32))
+        start = end
+    return firsts, np.array(combined, dtype=np.float32).reshape(len(firsts), vectors.shape[1])
+
+
+def _pick(
+    records: Sequence[Mapping[str, Any] | None] | None, rows: Sequence[int]
+) -> Sequence[Mapping[str, Any]]:
+    return [] if records is None else [records[row] or {} for row in rows]
+
+
+def _spans(plan: ShardPlan, pieces: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(chunk, start, end) of each piece; a row that was not cut is its own first chunk."""
+    if plan.chunks is not None:
+        return [plan.chunks[piece] for piece in pieces]
+    return [(0, 0, len(plan.prompts[piece][-1])) for piece in pieces]

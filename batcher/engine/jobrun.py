@@ -1,0 +1,348 @@
+"""One run of one job: plan, lease, send, checkpoint, until all is done or something ends it.
+
+The tasks share nothing but what is passed to them here; every one of them has a name. A run that is
+stopped settles what is in flight, writes it down, and gives its leases back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from batcher.core.bucket import Ticket
+from batcher.core.errors import BatcherError, TransportError
+from batcher.core.kind import BoundKind
+from batcher.core.model import Doubt, Job, JobState
+from batcher.core.outage import Health
+from batcher.core.retry import Chance
+from batcher.core.spec import JobSpec
+from batcher.core.window import ConcurrencyWindow
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ending import Ending, Endings
+from batcher.engine.ledger import Ledger
+from batcher.engine.live import Live
+from batcher.engine.planner import Planner, check_unchanged
+from batcher.engine.requests import Requests
+from batcher.engine.settling import Sent, Settler
+from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.wakeup import Wakeup
+from batcher.ports import Checkpoint, Clock, InputSource, Lease, Provider, Store, Throttle
+
+_CLAIMED_AT_ONCE = 4
+_LOOK_AGAIN_SECONDS = 1.0
+_FIRST_WINDOW = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An open way to a provider: where to post, which quota that shares, and the secret to hide."""
+
+    provider: Provider
+    throttle: Throttle
+    quota: str
+    secret: str
+    model_in_body: bool = True
+    charges_prompt_too: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What is left to plan: how to make the planner for a fence, and what it reads."""
+
+    make: Callable[[Job], Planner]
+    source: InputSource
+    checks_hash: bool
+
+
+class JobRun:
+    """One owner's work on one job."""
+
+    def __init__(
+        self,
+        *,
+        job: Job,
+        spec: JobSpec,
+        bound: BoundKind,
+        planning: Planning | None,
+        requests: Requests,
+        connection: Connection,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        live: Live,
+        owner: str,
+        lease_seconds: float,
+    ) -> None:
+        """``planning`` is None where the job is planned already."""
+        self._job = job
+        self._spec = spec
+        self._bound = bound
+        self._planning = planning
+        self._requests = requests
+        self._connection = connection
+        self._store = store
+        self._clock = clock
+        self._live = live
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        self._ending: Ending | None = None
+        self._error: BatcherError | None = None
+        self._ended = asyncio.Event()
+        self._hungry = Wakeup()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._health = Health()
+        known = spec.rpm is not None or spec.tpm is not None
+        initial = spec.concurrency if known else min(_FIRST_WINDOW, spec.concurrency)
+        self._window = ConcurrencyWindow(spec.concurrency, initial)
+        self._ledger = Ledger(
+            store=store,
+            job_id=job.id,
+            clock=clock,
+            worst_case=requests.worst_case if job.budget_picousd is not None else None,
+            on_flush=self._flushed,
+        )
+        self._dispatcher = Dispatcher(
+            throttle=connection.throttle,
+            quota=connection.quota,
+            window=self._window,
+            health=self._health,
+            ledger=self._ledger,
+            clock=clock,
+            chance=chance,
+            charge=requests.charge,
+            start=self._start,
+            hungry=self._hungry.set,
+        )
+        self._settler = Settler(
+            bound=bound,
+            requests=requests,
+            throttle=connection.throttle,
+            quota=connection.quota,
+            window=self._window,
+            health=self._health,
+            ledger=self._ledger,
+            dispatcher=self._dispatcher,
+            clock=clock,
+            chance=chance,
+            live=live,
+            had_success=live.base.pieces_done > 0,
+            stop_at_dead=spec.on_error == "stop",
+            secret=connection.secret,
+            end=self.end,
+        )
+        self._kept = requests.learned
+
+    def end(self, ending: Ending) -> None:
+        """Stop the run; the first reason counts."""
+        if self._ending is None:
+            self._ending = ending
+            self._ended.set()
+
+    async def run(self) -> Ending:
+        """Work until the end, and move the job accordingly.
+
+        Raises:
+            batcher.core.errors.BatcherError: planning or the store failed; what was settled is
+                written down where the store still can.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                background = [
+                    tasks.create_task(work, name=f"{name} {self._job.id}")
+                    for name, work in (
+                        ("checkpoints", self._ledger.run()),
+                        ("pump", self._dispatcher.pump()),
+                        ("planning", self._plan()),
+                        ("leasing", self._lease()),
+                        ("renewing", self._renew()),
+                        ("watching", self._watch()),
+                    )
+                ]
+                await self._ended.wait()
+                await self._wind_down()
+                for task in background:
+                    task.cancel()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        if self._error is not None:
+            raise self._error
+        assert self._ending is not None
+        if self._ending.event is not None:
+            await self._store.move(
+                self._job.id,
+                self._ending.event,
+                reason=self._ending.reason,
+                resume_at=self._ending.resume_at,
+            )
+        return self._ending
+
+    # --- planning and leasing -----------------------------------------------------------------
+
+    async def _plan(self) -> None:
+        """Write the plan, shard by shard, from its cursor to the end of the input."""
+        if self._planning is None:
+            return
+        store, job = self._store, self._job
+        fence = await store.lease_plan(job.id, self._owner, self._lease_seconds)
+        if fence is None:
+            return
+        try:
+            planner = self._planning.make(await store.job(job.id))
+            while (shard := await asyncio.to_thread(planner.next_shard)) is not None:
+                if not await store.add_shard(
+                    job.id, fence, shard, next_row=planner.next_row, planned=False
+                ):
+                    return
+                self._live.rows_planned = planner.next_row
+                self._hungry.set()
+            if self._planning.checks_hash:
+                check_unchanged(self._planning.source, job.facts.sha256)
+        except BatcherError as error:
+            self._error = error
+            self.end(Endings.interrupted())
+            return
+        await store.add_shard(job.id, fence, None, next_row=planner.next_row, planned=True)
+        self._planning = None
+        self._hungry.set()
+
+    async def _lease(self) -> None:
+        """Keep enough calls queued; end the run when there are no more."""
+        while True:
+            while self._dispatcher.wanting > 0:
+                leases = await self._store.claim(
+                    self._job.id,
+                    self._owner,
+                    limit=_CLAIMED_AT_ONCE,
+                    ttl_seconds=self._lease_seconds,
+                )
+                for lease in leases:
+                    self._take(lease)
+                if not leases:
+                    await self._look_for_the_end()
+                    break
+            await self._hungry.wait(_LOOK_AGAIN_SECONDS)
+
+    def _take(self, lease: Lease) -> None:
+        """Begin with a shard: first of all say what its last owner may have had billed."""
+        shard = LeasedShard(lease, self._bound.shape)
+        for unit in shard.left_behind:
+            left = Call(shard, unit.pieces, -1)
+            shard.record_doubt(
+                Doubt(
+                    requests=1,
+                    pieces=len(unit.pieces),
+                    tokens=self._requests.worst_tokens(left),
+                    cost_picousd=sum(
+                        self._requests.worst_case(shard.plan.tokens[piece]) for piece in unit.pieces
+                    ),
+                )
+            )
+        self._ledger.add(shard)
+        self._dispatcher.add(shard)
+
+    async def _look_for_the_end(self) -> None:
+        """Nothing can be claimed: perhaps all is done."""
+        if self._dispatcher.in_flight or self._dispatcher.queued:
+            return
+        if self._settler.suspects and self._planning is None:
+            self._settler.accuse()
+        elif await self._store.complete(self._job.id):
+            self.end(Endings.complete())
+
+    async def _renew(self) -> None:
+        """Extend the leases at a third of their time."""
+        while True:
+            await self._clock.sleep(self._lease_seconds / 3)
+            ids = [shard.id for shard in self._ledger.shards]
+            held = await self._store.renew(self._owner, ids, self._lease_seconds) if ids else set()
+            for shard in self._ledger.shards:
+                if shard.id in set(ids) - held:
+                    shard.lost = True
+            if self._planning is not None:
+                await self._store.lease_plan(self._job.id, self._owner, self._lease_seconds)
+            self._dispatcher.wake()
+
+    async def _watch(self) -> None:
+        """Once a second: the job's state, the provider's health, and the figures."""
+        while True:
+            await self._clock.sleep(_LOOK_AGAIN_SECONDS)
+            now = self._clock.now()
+            self._show(now)
+            await self._keep_learned()
+            if (reason := self._health.given_up(now, self._spec.outage_timeout)) is not None:
+                self.end(Endings.paused(reason))
+            job = await self._store.job(self._job.id)
+            if job.state not in (JobState.OPEN, JobState.COMPLETE):
+                self.end(Endings.moved(str(job.state)))
+
+    def _show(self, now: float) -> None:
+        live = self._live
+        live.in_flight = self._dispatcher.in_flight
+        live.window = self._window.size
+        live.limits = self._connection.throttle.limits(self._connection.quota)
+        live.outage = self._health.in_outage(now)
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _start(self, call: Call, ticket: Ticket) -> None:
+        assert self._tasks is not None
+        sent = Sent(call, ticket, self._clock.now(), self._window.epoch)
+        task = self._tasks.create_task(self._attempt(sent))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _attempt(self, sent: Sent) -> None:
+        """One request, from its body to what its answer means."""
+        try:
+            reply = await self._connection.provider.post(
+                self._requests.path, self._requests.body(sent.call)
+            )
+            await self._settler.answered(sent, reply)
+        except TransportError as error:
+            await self._settler.lost(sent, error)
+        except asyncio.CancelledError:
+            self._settler.doubt(sent.call)
+            raise
+        finally:
+            self._dispatcher.landed(sent.call)
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def _flushed(self, committed: Sequence[Checkpoint]) -> None:
+        self._live.rows_done += sum(checkpoint.rows_done for checkpoint in committed)
+        if self._ledger.budget_short and not self._dispatcher.waiting_elsewhere:
+            self.end(Endings.out_of_budget("the next request might cost more than is left"))
+        self._dispatcher.wake()
+        self._hungry.set()
+
+    async def _wind_down(self) -> None:
+        """Send no more, settle what is in flight within the grace time, write it down."""
+        self._live.phase = "settling"
+        await self._dispatcher.stop()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=self._spec.grace_seconds)
+        left = list(self._calls)
+        for task in left:
+            task.cancel()
+        for task in left:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._ledger.flush(release=True)
+        await self._keep_learned()
+
+    async def _keep_learned(self) -> None:
+        if self._requests.learned != self._kept:
+            self._kept = self._requests.learned
+            await self._store.learn(self._job.id, self._kept)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first leaf of a group: what really went wrong."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

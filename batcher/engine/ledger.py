@@ -1,0 +1,198 @@
+"""The one writer of checkpoints: gathers what the shards settled and commits it, in groups.
+
+Every commit also says, ahead of time, how far each shard may be sent until the next one. Nothing
+beyond that is sent, so after a crash the requests that may have been billed without a result are
+known, and are no more than those in flight and those of one interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from batcher.engine.shard import LeasedShard
+from batcher.engine.wakeup import Wakeup
+from batcher.ports import BudgetShort, Checkpoint, Clock, Store
+
+INTERVAL_SECONDS = 0.25
+GROUP_BYTES = 1_000_000
+_BACKLOG_BYTES = 64_000_000
+_MOST_AHEAD = 4_096
+
+
+class Ledger:
+    """Checkpoints of one job's leased shards.
+
+    ``flushed`` numbers the last commit; :meth:`promise` the first that will hold what is recorded
+    now.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        job_id: str,
+        clock: Clock,
+        worst_case: Callable[[int], int] | None,
+        on_flush: Callable[[Sequence[Checkpoint]], None],
+    ) -> None:
+        """``worst_case`` gives picodollars for a piece's tokens, where the job has a budget.
+
+        ``on_flush`` is told what was committed.
+        """
+        self._store = store
+        self._job_id = job_id
+        self._clock = clock
+        self._worst_case = worst_case
+        self._on_flush = on_flush
+        self._shards: dict[int, LeasedShard] = {}
+        self._wakeup = Wakeup()
+        self._lock = asyncio.Lock()
+        self._urgent = False
+        self._pending_bytes = 0
+        self._ahead = 1
+        self._sent = 0
+        self._last_flush = clock.now()
+        self._started = 0
+        self.flushed = 0
+        self.budget_short = False
+
+    @property
+    def shards(self) -> Iterable[LeasedShard]:
+        """The shards that are leased and not finished, in the order they were claimed."""
+        return self._shards.values()
+
+    @property
+    def backlogged(self) -> bool:
+        """Whether results wait for the disk; then nothing more should be sent."""
+        return self._pending_bytes > _BACKLOG_BYTES
+
+    def add(self, shard: LeasedShard) -> None:
+        """Take a shard under care."""
+        self._shards[shard.id] = shard
+        if shard.finished:
+            shard.dirty = True
+        self.request()
+
+    def note_sent(self, shard: LeasedShard) -> None:
+        """One more unit of the shard was sent for the first time."""
+        shard.position += 1
+        self._sent += 1
+
+    def note_result(self, size_bytes: int) -> None:
+        """Results of this size were recorded."""
+        self._pending_bytes += size_bytes
+        if self._pending_bytes >= GROUP_BYTES:
+            self._wakeup.set()
+
+    def request(self) -> None:
+        """Commit now: somebody waits for an allowance or for a record to be written.
+
+        While the budget is short only results can change anything, so a wait for them it is.
+        """
+        if self.budget_short and not any(shard.dirty for shard in self._shards.values()):
+            return
+        self._urgent = True
+        self._wakeup.set()
+
+    def promise(self) -> int:
+        """The number of the commit that will hold all that is recorded by now."""
+        return self._started + 1
+
+    async def run(self) -> None:
+        """Commit whenever asked, and four times a second while there is anything to say."""
+        while True:
+            await self._wakeup.wait(INTERVAL_SECONDS)
+            if self._urgent or any(shard.dirty for shard in self._shards.values()):
+                await self.flush()
+
+    async def flush(self, *, release: bool = False) -> None:
+        """Commit everything recorded; with ``release`` give all leases back as well."""
+        async with self._lock:
+            self._started += 1
+            self._ahead = 0 if release else self._next_ahead()
+            self._urgent = False
+            self._pending_bytes = 0
+            allowances = self._allowances(self._ahead)
+            batch = [
+                self._take(shard, allowances[shard.id], release)
+                for shard in list(self._shards.values())
+                if shard.dirty or release or allowances[shard.id] != shard.sent_through
+            ]
+            stale = await self._commit(batch) if batch else set()
+            self._forget(batch, stale)
+            self.flushed = self._started
+        self._on_flush([entry for entry in batch if entry.shard_id not in stale])
+
+    def _next_ahead(self) -> int:
+        """How many units may be sent before the next commit: an interval's worth, no more.
+
+        Doubled when somebody had to wait, so that a fast start costs a handful of commits.
+        """
+        now = self._clock.now()
+        elapsed = max(now - self._last_flush, 0.01)
+        per_interval = math.ceil(self._sent * INTERVAL_SECONDS / elapsed * 1.25)
+        ahead = max(per_interval, self._ahead * 2 if self._urgent else self._ahead // 2, 1)
+        self._last_flush = now
+        self._sent = 0
+        return min(ahead, _MOST_AHEAD)
+
+    def _allowances(self, ahead: int) -> dict[int, int]:
+        """How far each shard may be sent, the oldest shard first."""
+        allowances = {}
+        for shard in self._shards.values():
+            granted = min(shard.unsent, ahead)
+            ahead -= granted
+            allowances[shard.id] = shard.position + granted
+        return allowances
+
+    def _take(self, shard: LeasedShard, sent_through: int, release: bool) -> Checkpoint:
+        # A smaller allowance holds from now on, a larger one only once it is committed.
+        shard.sent_through = min(shard.sent_through, sent_through)
+        reserved = 0
+        if self._worst_case is not None and not release:
+            reserved = shard.reserved(sent_through, self._worst_case)
+        return shard.take_checkpoint(
+            sent_through=sent_through, reserved_picousd=reserved, released=release
+        )
+
+    async def _commit(self, batch: list[Checkpoint]) -> set[int]:
+        """Write the batch; where the budget is short, with ever smaller allowances."""
+        ahead = self._ahead
+        self.budget_short = False
+        while True:
+            try:
+                stale = await self._store.checkpoint(self._job_id, batch)
+            except BudgetShort:
+                self.budget_short = True
+                ahead //= 2
+                batch[:] = self._shrunk(batch, ahead)
+            else:
+                self._ahead = max(ahead, 1)
+                return stale
+
+    def _shrunk(self, batch: list[Checkpoint], ahead: int) -> list[Checkpoint]:
+        assert self._worst_case is not None
+        allowances = self._allowances(ahead)
+        return [
+            dataclasses.replace(
+                checkpoint,
+                sent_through=allowances[checkpoint.shard_id],
+                reserved_picousd=self._shards[checkpoint.shard_id].reserved(
+                    allowances[checkpoint.shard_id], self._worst_case
+                ),
+            )
+            for checkpoint in batch
+        ]
+
+    def _forget(self, batch: list[Checkpoint], stale: set[int]) -> None:
+        for checkpoint in batch:
+            shard = self._shards[checkpoint.shard_id]
+            if checkpoint.shard_id in stale:
+                shard.lost = True
+            else:
+                shard.sent_through = checkpoint.sent_through
+            if shard.lost or checkpoint.finished or checkpoint.released:
+                del self._shards[checkpoint.shard_id]

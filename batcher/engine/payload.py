@@ -1,0 +1,102 @@
+"""What a shard carries: its rows, pieces and requests, as one compressed blob, and its results.
+
+The store keeps these bytes without looking inside. JSON (orjson) under zstandard: compact, quick to
+read, and readable by anything in ten years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import zstandard
+
+from batcher.core.kind import Shape
+from batcher.core.model import Prompt, RowId
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_WORTH_COMPRESSING_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """A planned shard. Piece ``i`` belongs to row ``first_row + piece_rows[i]``.
+
+    ``ids`` has one entry a row, or is None where the row numbers are the ids. ``starts`` is the
+    first piece of each request; ``chunks`` holds ``(chunk, start, end)`` in characters for each
+    piece, or is None where every row is one piece. Rows without pieces are dead letters of the
+    planning.
+    """
+
+    first_row: int
+    rows: int
+    ids: Sequence[RowId] | None
+    piece_rows: Sequence[int]
+    prompts: Sequence[Prompt]
+    tokens: Sequence[int]
+    starts: Sequence[int]
+    chunks: Sequence[tuple[int, int, int]] | None
+
+    def id_of(self, row: int) -> RowId:
+        """The id of the row with this number within the shard."""
+        return self.first_row + row if self.ids is None else self.ids[row]
+
+    def chunk_of(self, piece: int) -> int:
+        """The number of the piece within its row."""
+        return 0 if self.chunks is None else self.chunks[piece][0]
+
+
+def encode_plan(plan: ShardPlan) -> bytes:
+    """The plan as bytes."""
+    return _compress(
+        {
+            "first_row": plan.first_row,
+            "rows": plan.rows,
+            "ids": plan.ids,
+            "piece_rows": plan.piece_rows,
+            "prompts": plan.prompts,
+            "tokens": plan.tokens,
+            "starts": plan.starts,
+            "chunks": plan.chunks,
+        }
+    )
+
+
+def decode_plan(payload: bytes) -> ShardPlan:
+    """The plan that :func:`encode_plan` was given."""
+    plain = orjson.loads(zstandard.decompress(payload))
+    plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
+    if plain["chunks"] is not None:
+        plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
+    return ShardPlan(**plain)
+
+
+def encode_records(records: Sequence[Mapping[str, Any] | None]) -> bytes:
+    """The input's columns, one object a row (None for a row that could not be read)."""
+    return _compress(records)
+
+
+def decode_records(columns: bytes) -> list[Mapping[str, Any] | None]:
+    """The records that :func:`encode_records` was given."""
+    records: list[Mapping[str, Any] | None] = orjson.loads(zstandard.decompress(columns))
+    return records
+
+
+def encode_results(shape: Shape, values: Sequence[bytes]) -> bytes:
+    """The results of some pieces: vectors end to end, or JSON objects, one a line."""
+    if shape is Shape.VECTOR:
+        return b"".join(values)
+    lines = b"\n".join(values)
+    return zstandard.compress(lines) if len(lines) >= _WORTH_COMPRESSING_BYTES else lines
+
+
+def decode_json_results(blob: bytes) -> list[dict[str, Any]]:
+    """The objects of a blob of JSON results, in order."""
+    lines = zstandard.decompress(blob) if blob.startswith(_ZSTD_MAGIC) else blob
+    return [orjson.loads(line) for line in lines.split(b"\n")]
+
+
+def _compress(plain: object) -> bytes:
+    return zstandard.compress(orjson.dumps(plain), 1)

@@ -1,0 +1,147 @@
+"""What is said of a job after the fact: the manifest, and the status of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from batcher.core.cost import dollars
+from batcher.core.model import Job, Tally
+from batcher.engine.description import Description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The facts of a job, as the manifest holds them.
+
+    ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
+    been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
+    an answer that could not be used. ``exit_code`` is what the command line returns.
+    """
+
+    job: str
+    kind: str
+    model: str
+    status: str
+    rows: int
+    rows_done: int
+    rows_failed: int
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: Decimal | None
+    doubt_requests: int
+    doubt_inputs: int
+    doubt_tokens: int
+    doubt_cost_usd: Decimal | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: str
+    exit_code: int = 0
+    reason: str | None = None
+    resume_at: datetime | None = None
+    output: str | None = None
+    errors: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows_left(self) -> int:
+        """Rows that have neither a result nor a dead letter yet."""
+        return self.rows - self.rows_done - self.rows_failed
+
+    def __repr__(self) -> str:
+        """The job, its status and its rows."""
+        return (
+            f"<Report {self.job} {self.status}: {self.rows_done} done, {self.rows_failed} failed, "
+            f"{self.rows_left} left>"
+        )
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest file's content."""
+        manifest: dict[str, Any] = {
+            "job": self.job,
+            "kind": self.kind,
+            "model": self.model,
+            "status": self.status,
+            "rows": {"total": self.rows, "done": self.rows_done, "failed": self.rows_failed},
+            "requests": self.requests,
+            "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "cost_usd": _number(self.cost_usd),
+            "billed_twice_at_most": {
+                "requests": self.doubt_requests,
+                "inputs": self.doubt_inputs,
+                "tokens": self.doubt_tokens,
+                "cost_usd": _number(self.doubt_cost_usd),
+            },
+            "started_at": _time(self.started_at),
+            "finished_at": _time(self.finished_at),
+            "version": self.version,
+        }
+        if self.notes:
+            manifest["notes"] = list(self.notes)
+        return manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest and what a caller wants to know besides."""
+        return {
+            **self.manifest(),
+            "reason": self.reason,
+            "resume_at": _time(self.resume_at),
+            "output": self.output,
+            "errors": self.errors,
+        }
+
+
+def make_report(
+    job: Job, described: Description, tally: Tally, *, priced: bool, version: str, **more: Any
+) -> Report:
+    """The report of a job in its present state; ``more`` are fields of :class:`Report`."""
+    usage, doubt = tally.usage, tally.doubt
+    fields: Mapping[str, Any] = {
+        "status": str(job.state),
+        "reason": job.reason,
+        "resume_at": job.resume_at,
+        **more,
+    }
+    return Report(
+        job=job.id,
+        kind=described.spec.kind,
+        model=described.spec.model,
+        rows=rows_total(job, described),
+        rows_done=tally.rows_done,
+        rows_failed=tally.rows_failed,
+        requests=usage.requests,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost_usd=dollars(usage.cost_picousd) if priced else None,
+        doubt_requests=doubt.requests,
+        doubt_inputs=doubt.pieces,
+        doubt_tokens=doubt.tokens,
+        doubt_cost_usd=dollars(doubt.cost_picousd) if priced else None,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        version=version,
+        **fields,
+    )
+
+
+def rows_total(job: Job, described: Description) -> int:
+    """How many rows the job has: the input's, or the first so many of them."""
+    limit = described.spec.limit
+    return job.facts.rows if limit is None else min(limit, job.facts.rows)
+
+
+def _number(amount: Decimal | None) -> float | None:
+    """Dollars as a JSON number, to the millionth."""
+    if amount is None:
+        return None
+    return float(amount.quantize(Decimal("0.000001"), ROUND_HALF_UP))
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

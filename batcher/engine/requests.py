@@ -1,0 +1,128 @@
+"""Request bodies, what they are charged with, and what they may cost at the worst."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from batcher.core.allowance import OutputAllowance
+from batcher.core.bucket import Cost
+from batcher.core.cost import Price
+from batcher.core.kind import BoundKind
+from batcher.core.model import Learned
+from batcher.engine.shard import Call
+
+_CHARACTERS_PER_TOKEN = 4
+_PROMPT_MARGIN_TOKENS = 16
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+class Requests:
+    """How one job's calls become requests."""
+
+    def __init__(
+        self,
+        *,
+        bound: BoundKind,
+        model: str | None,
+        params: Mapping[str, Any],
+        price: Price | None,
+        learned: Learned,
+        charges_prompt_too: bool,
+    ) -> None:
+        """``model`` is None where the URL names it; ``charges_prompt_too`` is Azure's rule."""
+        self._bound = bound
+        self._model = model
+        self._params = params
+        self._price = price
+        self._charges_prompt_too = charges_prompt_too
+        self.learned = learned
+        self.allowance = OutputAllowance()
+
+    @property
+    def path(self) -> str:
+        """Where the requests go, below the base URL."""
+        return str(self._bound.endpoint)
+
+    @property
+    def output_limit(self) -> int | None:
+        """The limit of output tokens that the body sends, or None."""
+        for name in _OUTPUT_LIMITS:
+            limit = self._params.get(name)
+            if isinstance(limit, int) and not isinstance(limit, bool):
+                return limit
+        return self._bound.max_output_tokens
+
+    def body(self, call: Call) -> bytes:
+        """The request's JSON, as the model is known to want it."""
+        prompts = call.shard.plan.prompts
+        body = self._bound.body([prompts[piece] for piece in call.pieces], repair=call.repair)
+        if self._model is not None:
+            body["model"] = self._model
+        body.update(self._params)
+        for old, new in self.learned.renamed.items():
+            if old in body:
+                body[new] = body.pop(old)
+        for name in self.learned.dropped:
+            body.pop(name, None)
+        return orjson.dumps(body)
+
+    def charge(self, call: Call) -> Cost:
+        """What the provider takes from the token limit when it admits the call.
+
+        OpenAI: "the maximum of max_tokens and the estimated number of tokens based on the
+        character count of your request". Azure: prompt and max_tokens. Where no limit of the
+        output is sent: the prompt and the output that is usual.
+        """
+        limit = self.output_limit
+        if limit is None:
+            return Cost(call.tokens + self.allowance.tokens)
+        if limit == 0 or self._charges_prompt_too:
+            return Cost(call.tokens + limit)
+        prompts = call.shard.plan.prompts
+        characters = sum(len(text) for piece in call.pieces for text in prompts[piece])
+        fixed = sum(map(len, self._bound.fixed_texts))
+        return Cost(max(limit, -(-(characters + fixed) // _CHARACTERS_PER_TOKEN)))
+
+    def worst_case(self, prompt_tokens: int) -> int:
+        """Picodollars that one piece may cost at the most (0 where no price is known)."""
+        if self._price is None:
+            return 0
+        limit = self.output_limit
+        output = limit if limit is not None else self.allowance.tokens
+        margin = _PROMPT_MARGIN_TOKENS if output else 0
+        return self._price.cost(prompt_tokens + margin, output)
+
+    def worst_tokens(self, call: Call) -> int:
+        """Tokens that the call may be billed for at the most."""
+        limit = self.output_limit
+        output = limit if limit is not None else self.allowance.tokens
+        return call.tokens + output * (len(call.pieces) if output else 1)
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
+        """Picodollars of an answer (0 where no price is known)."""
+        if self._price is None:
+            return 0
+        return self._price.cost(prompt_tokens, completion_tokens, cached_tokens)
+
+    def rename(self, old: str, new: str) -> bool:
+        """Learn another name for a parameter; False where that was known already."""
+        if self.learned.renamed.get(old) == new:
+            return False
+        renamed = {**self.learned.renamed, old: new}
+        self.learned = dataclasses.replace(self.learned, renamed=renamed)
+        return True
+
+    def drop(self, name: str) -> bool:
+        """Learn to leave a parameter out; False where that was known already."""
+        if name in self.learned.dropped:
+            return False
+        self.learned = dataclasses.replace(self.learned, dropped=self.learned.dropped | {name})
+        return True
+
+    def learn_dimension(self, dimension: int) -> None:
+        """Learn the length of the job's vectors."""
+        self.learned = dataclasses.replace(self.learned, dimension=dimension)

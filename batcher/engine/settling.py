@@ -1,0 +1,418 @@
+"""What an answer does: results, dead letters, another try, a pause, or the end of the run.
+
+The decisions are the core's (:mod:`batcher.core.retry`); here they are carried out on the shard,
+the queue and the throttle. Synchronous but for the throttle's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from batcher.core.bucket import Ticket, observation_from_headers
+from batcher.core.errors import TransportError
+from batcher.core.failure import read_error
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
+from batcher.core.model import Doubt, Usage
+from batcher.core.outage import Health
+from batcher.core.retry import (
+    MAX_REPAIRS,
+    Backoff,
+    Chance,
+    Dead,
+    Drop,
+    PauseJob,
+    Rename,
+    SharedPause,
+    Split,
+    StopJob,
+    after_attempts,
+    backoff_seconds,
+    judge,
+)
+from batcher.core.window import ConcurrencyWindow
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ending import Ending, Endings
+from batcher.engine.ledger import Ledger
+from batcher.engine.live import Live
+from batcher.engine.requests import Requests
+from batcher.engine.shard import Call
+from batcher.ports import Clock, Reply, Throttle
+
+_STREAK_THAT_STOPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request on the wire: its call, its ticket, when it left, and the window's epoch then."""
+
+    call: Call
+    ticket: Ticket
+    at: float
+    window_epoch: int
+
+
+class Settler:
+    """Carries out what answers mean, for one job."""
+
+    def __init__(
+        self,
+        *,
+        bound: BoundKind,
+        requests: Requests,
+        throttle: Throttle,
+        quota: str,
+        window: ConcurrencyWindow,
+        health: Health,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        chance: Chance,
+        live: Live,
+        had_success: bool,
+        stop_at_dead: bool,
+        secret: str,
+        end: Callable[[Ending], None],
+    ) -> None:
+        """``end`` stops the run; ``secret`` is struck from messages."""
+        self._bound = bound
+        self._requests = requests
+        self._throttle = throttle
+        self._quota = quota
+        self._window = window
+        self._health = health
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._chance = chance
+        self._live = live
+        self._had_success = had_success
+        self._stop_at_dead = stop_at_dead
+        self._secret = secret
+        self._end = end
+        self._suspects: list[tuple[Call, Dead]] = []
+        self._pauses_in_a_row = 0
+
+    # --- answers ------------------------------------------------------------------------------
+
+    async def answered(self, sent: Sent, reply: Reply) -> None:
+        """Act on a whole answer."""
+        call = sent.call
+        self._live.requests += 1
+        if call.shard.lost:
+            await self._observe(sent, reply, None)
+            return
+        if 200 <= reply.status < 300:
+            await self._succeeded(sent, reply)
+        else:
+            call.shard.record_usage(Usage(requests=1))
+            await self._observe(sent, reply, None)
+            await self._failed(sent, reply)
+
+    async def lost(self, sent: Sent, error: TransportError) -> None:
+        """Act on a request that got no whole answer."""
+        call = sent.call
+        self._live.requests += 1
+        if call.shard.lost:
+            return
+        call.shard.record_usage(Usage(requests=1))
+        if error.maybe_billed:
+            self.doubt(call)
+        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+        self._back_off(call, Backoff(error.code, str(error)))
+
+    def doubt(self, call: Call, pieces: int | None = None, *, costs: bool = True) -> None:
+        """The call may have been billed and gives no result (for this many of its pieces)."""
+        count = len(call.pieces) if pieces is None else pieces
+        requests = self._requests
+        worst = sum(
+            requests.worst_case(call.shard.plan.tokens[piece]) for piece in call.pieces[:count]
+        )
+        call.shard.record_doubt(
+            Doubt(
+                requests=1,
+                pieces=count,
+                tokens=requests.worst_tokens(call),
+                cost_picousd=worst if costs else 0,
+            )
+        )
+        call.after_flush = self._ledger.promise()
+
+    def accuse(self) -> None:
+        """Nothing else is left to be tried: what was held back as suspect are dead letters."""
+        suspects, self._suspects = self._suspects, []
+        for call, dead in suspects:
+            self._bury(call, dead)
+
+    @property
+    def suspects(self) -> int:
+        """Calls held back because no success proves yet that the fault is theirs."""
+        return len(self._suspects)
+
+    # --- success ------------------------------------------------------------------------------
+
+    async def _succeeded(self, sent: Sent, reply: Reply) -> None:
+        call = sent.call
+        try:
+            answer = orjson.loads(reply.body)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            await self._observe(sent, reply, None)
+            call.shard.record_usage(Usage(requests=1))
+            self.doubt(call)
+            self._back_off(call, Backoff("garbled_answer", "the answer is not a JSON object"))
+            return
+        usage = self._read_usage(call, answer)
+        await self._observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
+        call.shard.record_usage(usage)
+        self._live.count(usage)
+        outcomes = self._check_dimensions(self._bound.parse(answer, len(call.pieces)))
+        self._settle(call, outcomes)
+
+    def _settle(self, call: Call, outcomes: list[Outcome]) -> None:
+        shard = call.shard
+        broken: list[int] = []
+        first_broken: Broken | None = None
+        size = shard.pending_bytes
+        usable = False
+        for piece, outcome in zip(call.pieces, outcomes, strict=True):
+            if isinstance(outcome, Done):
+                shard.settle(piece, outcome.value)
+                usable = True
+            elif isinstance(outcome, Broken):
+                broken.append(piece)
+                first_broken = first_broken or outcome
+            elif isinstance(outcome, Refused):
+                usable = True
+                self._bury_piece(call, piece, outcome.code, outcome.message)
+            else:
+                usable = True
+                self._repair(call, outcome)
+        self._ledger.note_result(shard.pending_bytes - size)
+        if usable:
+            self._note_success()
+        if first_broken is not None:
+            part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
+            self.doubt(part, costs=False)
+            self._back_off(part, Backoff(first_broken.code, first_broken.message))
+        if shard.finished:
+            self._ledger.request()
+
+    def _note_success(self) -> None:
+        self._health.succeeded(self._clock.now())
+        self._window.succeeded(limits_known=self._limits_known())
+        self._pauses_in_a_row = 0
+        if not self._had_success:
+            self._had_success = True
+            self.accuse()
+
+    def _repair(self, call: Call, invalid: Invalid) -> None:
+        if call.repairs >= MAX_REPAIRS:
+            self._bury_piece(call, call.pieces[0], invalid.code, invalid.message)
+            return
+        call.repairs += 1
+        call.repair = invalid
+        call.after_flush = self._ledger.promise()
+        self._dispatcher.again(call)
+
+    def _check_dimensions(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """A vector of another length than the job's is no result."""
+        if self._bound.shape is not Shape.VECTOR:
+            return outcomes
+        dimension = self._requests.learned.dimension
+        if dimension is None:
+            lengths = [len(outcome.value) for outcome in outcomes if isinstance(outcome, Done)]
+            if not lengths:
+                return outcomes
+            dimension = max(set(lengths), key=lengths.count) // 4
+            self._requests.learn_dimension(dimension)
+        wrong = Broken("wrong_dimension", f"the vector has not {dimension} dimensions as others do")
+        return [
+            wrong if isinstance(outcome, Done) and len(outcome.value) != 4 * dimension else outcome
+            for outcome in outcomes
+        ]
+
+    def _read_usage(self, call: Call, answer: Mapping[str, Any]) -> Usage:
+        """What the answer says it cost; counted by us where it says nothing."""
+        usage = answer.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        prompt = _whole(usage.get("prompt_tokens"))
+        total = _whole(usage.get("total_tokens"))
+        completion = _whole(usage.get("completion_tokens"))
+        if prompt is None:
+            prompt = call.tokens
+        if completion is None:
+            completion = max(0, total - prompt) if total is not None else 0
+        details = usage.get("prompt_tokens_details")
+        cached = _whole(details.get("cached_tokens")) if isinstance(details, dict) else None
+        if completion:
+            self._requests.allowance.observe(completion)
+        return Usage(
+            requests=1,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost_picousd=self._requests.cost(prompt, completion, cached or 0),
+        )
+
+    # --- failure ------------------------------------------------------------------------------
+
+    async def _failed(self, sent: Sent, reply: Reply) -> None:
+        call = sent.call
+        error = read_error(
+            reply.status, reply.headers, reply.body, wall=self._clock.wall(), secret=self._secret
+        )
+        verdict = judge(
+            error,
+            pieces=len(call.pieces),
+            halved=call.halved,
+            optional_parameters=self._bound.optional_parameters,
+        )
+        if not isinstance(verdict, Backoff | SharedPause):
+            self._window.succeeded(limits_known=self._limits_known())
+        match verdict:
+            case SharedPause():
+                await self._pause(sent, verdict)
+            case Backoff():
+                self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+                self._back_off(call, verdict)
+            case Split():
+                self._split(call, verdict)
+            case Dead():
+                self._suspect(call, verdict)
+            case Rename(old, new):
+                self._change_shape(call, self._requests.rename(old, new), error.message)
+            case Drop(param):
+                self._change_shape(call, self._requests.drop(param), error.message)
+            case PauseJob(reason, wait):
+                self._dispatcher.again(call)
+                resume_at = None
+                if wait is not None:
+                    now = datetime.fromtimestamp(self._clock.wall(), UTC)
+                    resume_at = now + timedelta(seconds=wait)
+                self._end(Endings.paused(reason, resume_at))
+            case StopJob(reason):
+                self._dispatcher.again(call)
+                self._end(Endings.refused(reason))
+
+    async def _pause(self, sent: Sent, pause: SharedPause) -> None:
+        """A rate limit: stop everyone once, and try this one again, attempts untouched."""
+        now = self._clock.now()
+        self._live.rate_limited += 1
+        self._health.rate_limited(now)
+        wait = pause.wait_seconds
+        if wait is None:
+            self._pauses_in_a_row += 1
+            wait = backoff_seconds(self._pauses_in_a_row, self._chance)
+        await self._throttle.pause(
+            self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
+        )
+        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+        self._dispatcher.again(sent.call)
+
+    def _back_off(self, call: Call, failure: Backoff) -> None:
+        """A failure that may pass: later, in halves, or never again."""
+        now = self._clock.now()
+        self._health.failed(now)
+        self._live.retried += 1
+        if self._health.in_outage(now):
+            self._dispatcher.probe_failed()
+            self._dispatcher.again(call, backoff_seconds(call.attempts or 1, self._chance))
+            return
+        last_success = self._health.last_success
+        if call.failed_at is None:
+            call.failed_at = now
+        elif last_success is not None and last_success >= call.failed_at:
+            call.others_succeeded = True
+        call.attempts += 1
+        if call.others_succeeded:
+            call.shard.record_attempts(call)
+        verdict = after_attempts(
+            call.attempts,
+            pieces=len(call.pieces),
+            others_succeed=call.others_succeeded,
+            final=failure.final,
+            code=failure.code,
+            message=failure.message,
+        )
+        if verdict is None:
+            self._dispatcher.again(call, backoff_seconds(call.attempts, self._chance))
+        elif isinstance(verdict, Split):
+            self._split(call, verdict)
+        else:
+            self._bury(call, verdict)
+
+    def _split(self, call: Call, split: Split) -> None:
+        """Two halves instead of one; a single piece cannot be split."""
+        if len(call.pieces) == 1:
+            call.attempts += 1
+            self._suspect(call, Dead(split.code, split.message))
+            return
+        first, second = call.halves()
+        call.shard.record_cut(second.pieces[0])
+        mark = self._ledger.promise()
+        for half in (second, first):
+            half.after_flush = mark
+            self._dispatcher.again(half)
+
+    def _suspect(self, call: Call, dead: Dead) -> None:
+        """A row's own fault, once any success proves that it is not everybody's."""
+        if self._had_success:
+            call.attempts += 1
+            self._bury(call, dead)
+            return
+        self._suspects.append((call, dead))
+        streak = [suspect for _, suspect in self._suspects if suspect.code == dead.code]
+        if len(streak) >= _STREAK_THAT_STOPS:
+            for suspect, _ in self._suspects:
+                self._dispatcher.again(suspect)
+            self._suspects.clear()
+            self._end(Endings.refused(f"every request fails the same way: {dead.message}"))
+        self._dispatcher.wake()
+
+    def _bury(self, call: Call, dead: Dead) -> None:
+        for piece in call.pieces:
+            self._bury_piece(call, piece, dead.code, dead.message)
+
+    def _bury_piece(self, call: Call, piece: int, code: str, message: str) -> None:
+        if call.shard.lost:
+            return
+        call.shard.bury(piece, code, message, max(call.attempts, 1) + call.repairs)
+        self._live.dead += 1
+        if self._stop_at_dead:
+            self._end(Endings.at_dead_letter())
+        if call.shard.finished:
+            self._ledger.request()
+
+    def _change_shape(self, call: Call, learned: bool, message: str) -> None:
+        """Send it again in the shape that the server wants; once a shape, or it is no use."""
+        if not learned and call.attempts >= MAX_REPAIRS:
+            self._dispatcher.again(call)
+            self._end(Endings.refused(f"the provider refuses a parameter: {message}"))
+            return
+        call.attempts += 0 if learned else 1
+        self._dispatcher.again(call)
+
+    # --- the throttle -------------------------------------------------------------------------
+
+    async def _observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
+        observation = observation_from_headers(
+            reply.headers,
+            sent_at=sent.at,
+            admitted=reply.status != 429,
+            used_tokens=used_tokens,
+        )
+        await self._throttle.settle(self._quota, sent.ticket, observation)
+
+    def _limits_known(self) -> bool:
+        limits = self._throttle.limits(self._quota)
+        return limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+
+
+def _whole(value: object) -> int | None:
+    """A whole, non-negative number, or None."""
+    return value if isinstance(value, int) and value >= 0 and not isinstance(value, bool) else None

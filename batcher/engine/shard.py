@@ -1,0 +1,229 @@
+"""A leased shard at work: its calls, what is settled, and what the next checkpoint will say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from batcher.core.kind import Invalid, Shape
+from batcher.core.model import DeadLetter, Doubt, Usage
+from batcher.core.progress import ShardEvent, Unit, replay, unsettled, worklist
+from batcher.engine.payload import ShardPlan, decode_plan, encode_results
+from batcher.ports import Checkpoint, Lease
+
+
+class Call:
+    """Some pieces of a shard that are asked for in one request, until they are settled.
+
+    ``position`` is the unit's place in the lease's worklist (the parts of a split keep it).
+    ``attempts`` are failed attempts; ``others_succeeded`` is the proof that they are the call's
+    own. ``after_flush`` numbers the checkpoint that must be written before it is sent again: the
+    one that says what the last attempt may have cost.
+    """
+
+    __slots__ = (
+        "after_flush",
+        "attempts",
+        "failed_at",
+        "halved",
+        "others_succeeded",
+        "pieces",
+        "position",
+        "repair",
+        "repairs",
+        "shard",
+        "tokens",
+    )
+
+    def __init__(
+        self, shard: LeasedShard, pieces: tuple[int, ...], position: int, attempts: int = 0
+    ) -> None:
+        """Attempts restored from a checkpoint count as proof: only such are kept there."""
+        self.shard = shard
+        self.pieces = pieces
+        self.position = position
+        self.attempts = attempts
+        self.others_succeeded = attempts > 0
+        self.failed_at: float | None = None
+        self.halved = False
+        self.repair: Invalid | None = None
+        self.repairs = 0
+        self.after_flush = 0
+        planned = shard.plan.tokens
+        self.tokens = sum([planned[piece] for piece in pieces])
+
+    def part(self, pieces: tuple[int, ...]) -> Call:
+        """A call for some of the pieces, with this one's history."""
+        part = Call(self.shard, pieces, self.position, self.attempts)
+        part.others_succeeded = self.others_succeeded
+        part.failed_at = self.failed_at
+        part.halved = self.halved
+        part.after_flush = self.after_flush
+        return part
+
+    def halves(self) -> tuple[Call, Call]:
+        """Two calls for half of the pieces each, as fresh as new ones."""
+        middle = len(self.pieces) // 2
+        first, second = self.part(self.pieces[:middle]), self.part(self.pieces[middle:])
+        for half in (first, second):
+            half.attempts = 0
+            half.others_succeeded = False
+            half.failed_at = None
+            half.halved = True
+        return first, second
+
+
+class LeasedShard:
+    """One lease and everything that happens under its fence.
+
+    The engine records outcomes here; the ledger takes them away as checkpoints.
+    """
+
+    def __init__(self, lease: Lease, shape: Shape) -> None:
+        """Rebuild the shard's state from the plan and the checkpoints of earlier leases."""
+        self.id = lease.shard_id
+        self.ordinal = lease.ordinal
+        self.fence = lease.fence
+        self.plan: ShardPlan = decode_plan(lease.payload)
+        self.lost = False
+        self.sent_through = 0
+        self.position = 0
+        self._shape = shape
+        self._seq = 0
+        plan = self.plan
+        progress = replay(lease.events)
+        units = worklist(plan.starts, len(plan.tokens), progress)
+        self.calls = [
+            Call(self, unit.pieces, position, unit.attempts) for position, unit in enumerate(units)
+        ]
+        self._unsettled = {piece for unit in units for piece in unit.pieces}
+        self._row_left = Counter(plan.piece_rows[piece] for unit in units for piece in unit.pieces)
+        self._dead_rows = {plan.piece_rows[piece] for piece in progress.dead}
+        self.left_behind: list[Unit] = unsettled(
+            plan.starts,
+            len(plan.tokens),
+            lease.events,
+            sent_fence=lease.sent_fence,
+            sent_through=lease.sent_through,
+        )
+        self._reset()
+
+    def _reset(self) -> None:
+        self._done: list[int] = []
+        self._results: list[bytes] = []
+        self._dead: list[int] = []
+        self._letters: list[DeadLetter] = []
+        self._attempts: dict[int, int] = {}
+        self._cuts: list[int] = []
+        self._usage = Usage()
+        self._doubt = Doubt()
+        self._rows_done = 0
+        self.pending_bytes = 0
+        self.dirty = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether every piece has its result or its dead letter."""
+        return not self._unsettled
+
+    @property
+    def unsent(self) -> int:
+        """How many units of the worklist were not sent yet."""
+        return len(self.calls) - self.position
+
+    def allows(self, call: Call) -> bool:
+        """Whether the call's place is within the committed allowance."""
+        return call.position < self.sent_through
+
+    def reserved(self, sent_through: int, worst_case: Callable[[int], int]) -> int:
+        """What the unsettled pieces of the first ``sent_through`` units may cost at the worst."""
+        tokens = self.plan.tokens
+        return sum(
+            worst_case(tokens[piece])
+            for call in self.calls[:sent_through]
+            for piece in call.pieces
+            if piece in self._unsettled
+        )
+
+    def settle(self, piece: int, result: bytes) -> None:
+        """The piece has its result."""
+        self._done.append(piece)
+        self._results.append(result)
+        self.pending_bytes += len(result)
+        self._close(piece)
+
+    def bury(self, piece: int, code: str, message: str, attempts: int) -> None:
+        """The piece failed for good."""
+        plan = self.plan
+        row = plan.piece_rows[piece]
+        self._dead.append(piece)
+        self._letters.append(
+            DeadLetter(
+                row=plan.first_row + row,
+                chunk=plan.chunk_of(piece),
+                id=plan.id_of(row),
+                code=code,
+                message=message,
+                attempts=attempts,
+            )
+        )
+        self._dead_rows.add(row)
+        self._close(piece)
+
+    def _close(self, piece: int) -> None:
+        row = self.plan.piece_rows[piece]
+        self._unsettled.discard(piece)
+        self._row_left[row] -= 1
+        if self._row_left[row] == 0 and row not in self._dead_rows:
+            self._rows_done += 1
+        self.dirty = True
+
+    def record_attempts(self, call: Call) -> None:
+        """Keep the call's failed attempts for whoever owns the shard next."""
+        for piece in call.pieces:
+            self._attempts[piece] = call.attempts
+        self.dirty = True
+
+    def record_cut(self, piece: int) -> None:
+        """Keep that a bisection begins a request with this piece."""
+        self._cuts.append(piece)
+        self.dirty = True
+
+    def record_usage(self, usage: Usage) -> None:
+        """Add what an answered request cost."""
+        self._usage = self._usage + usage
+        self.dirty = True
+
+    def record_doubt(self, doubt: Doubt) -> None:
+        """Add what may have been billed without a result."""
+        self._doubt = self._doubt + doubt
+        self.dirty = True
+
+    def take_checkpoint(
+        self, *, sent_through: int, reserved_picousd: int, released: bool
+    ) -> Checkpoint:
+        """Everything since the last checkpoint; the shard then gathers for the next one."""
+        checkpoint = Checkpoint(
+            shard_id=self.id,
+            fence=self.fence,
+            seq=self._seq,
+            event=ShardEvent(
+                fence=self.fence,
+                done=tuple(self._done),
+                dead=tuple(self._dead),
+                attempts=self._attempts,
+                cuts=tuple(self._cuts),
+            ),
+            results=encode_results(self._shape, self._results) if self._results else b"",
+            dead=tuple(self._letters),
+            usage=self._usage,
+            doubt=self._doubt,
+            rows_done=self._rows_done,
+            sent_through=sent_through,
+            reserved_picousd=reserved_picousd,
+            finished=self.finished,
+            released=released,
+        )
+        self._seq += 1
+        self._reset()
+        return checkpoint
