@@ -23,6 +23,8 @@ BURST_SECONDS = 1.0
 """The most that is released at one instant once a limit has bound, in seconds of its rate."""
 FLOW_SECONDS = 10.0
 """Over how long the use shown to the user is averaged."""
+CATCH_UP_SECONDS = 10.0
+"""What lies unspent is released at twice the rate, or within about this time if that is faster."""
 MARGIN_SECONDS = 0.1
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
 REFUND_SECONDS = 3.0
@@ -306,5 +308,10 @@ class Bucket:
         self.start_window()
 
     def _release(self, factor: float) -> float:
-        """The speed of catching up: twice the rate, and less than the rate after two 429s."""
-        return self.rate * factor * (1.0 + factor)
+        """The speed of catching up: twice the rate, and more where a minute's worth lies unspent.
+
+        It falls with the square of what 429s left of the rates: after two of them it is below the
+        rate, whatever the answers say that remains.
+        """
+        unspent = self.level / (CATCH_UP_SECONDS * self.rate)
+        return self.rate * factor * (1.0 + factor * max(1.0, unspent))
