@@ -27,6 +27,10 @@ from batcher.core.progress import ShardEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sqlalchemy import RowMapping
+
+    Row = Mapping[str, Any] | RowMapping
+
 _SHORTEST_RUN = 3
 
 
@@ -116,7 +120,7 @@ def job_row(job: Job) -> dict[str, Any]:
     }
 
 
-def job_value(row: Mapping[str, Any]) -> Job:
+def job_value(row: Row) -> Job:
     """The reverse of :func:`job_row`."""
     facts = orjson.loads(row["facts"])
     learned = orjson.loads(row["learned"])
@@ -168,7 +172,7 @@ def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> d
     }
 
 
-def dead_value(row: Mapping[str, Any]) -> DeadLetter:
+def dead_value(row: Row) -> DeadLetter:
     """The reverse of :func:`dead_row`."""
     row_id: RowId = json.loads(row["row_id"])
     return DeadLetter(

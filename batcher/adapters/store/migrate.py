@@ -12,14 +12,9 @@ from contextlib import closing
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from batcher.adapters.store.database import (
-    BUSY_SECONDS,
-    PAGE_BYTES,
-    sqlite_begin,
-    store_error,
-    translated,
-)
+from batcher.adapters.store.database import store_error, translated
 from batcher.adapters.store.location import require_local, sqlite_path
+from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
 from batcher.core.errors import StoreError
 from migrations import HEAD
 
@@ -70,23 +65,19 @@ def step(path: Path, revision: str, *, down: bool = False) -> None:
     """Run the steps to ``revision``, up or down, in one transaction."""
     from alembic import command
     from alembic.util import CommandError
-    from sqlalchemy import URL, create_engine, event
-    from sqlalchemy.pool import NullPool
 
-    arguments = {"isolation_level": None, "timeout": BUSY_SECONDS}
-    url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args=arguments, hide_parameters=True, poolclass=NullPool)
-    writer = engine.execution_options(batcher_writes=True)
-    event.listen(engine, "begin", sqlite_begin)
-    with _ONE_AT_A_TIME, translated(str(path)), writer.begin() as connection:
-        config = alembic_config(connection=connection)
-        try:
+    engine = sqlite_engine(path, begin="BEGIN IMMEDIATE")
+    try:
+        with _ONE_AT_A_TIME, translated(str(path)), engine.begin() as connection:
+            config = alembic_config(connection=connection)
             (command.downgrade if down else command.upgrade)(config, revision)
-        except CommandError as exc:
-            raise StoreError(
-                f"database {path}: it was written by a newer batcher, or by another program; "
-                "upgrade batcher, or name another file with --db"
-            ) from exc
+    except CommandError as exc:
+        raise StoreError(
+            f"database {path}: it was written by a newer batcher, or by another program; "
+            "upgrade batcher, or name another file by --db"
+        ) from exc
+    finally:
+        engine.dispose()
 
 
 def alembic_config(**attributes: Any) -> Config:

@@ -27,9 +27,10 @@ async def open_store(url: str, clock: Clock) -> Store:
 
         return MemoryStore(clock)
 
-    from batcher.adapters.store import database, migrate, sql
+    from batcher.adapters.store import migrate
+    from batcher.adapters.store.sql import SqlStore
+    from batcher.adapters.store.sqlite import SqliteDatabase
 
     path = sqlite_path(url)
     await asyncio.to_thread(migrate.upgrade, str(path))
-    engine = database.sqlite_engine(str(path))
-    return sql.SqlStore(database.Database(engine, clock, name=str(path)))
+    return SqlStore(SqliteDatabase(path, clock))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
@@ -18,7 +18,7 @@ from batcher.ports import Lease, NewShard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection, Row
 
     from batcher.adapters.store.database import Database
 
@@ -50,24 +50,26 @@ class SqlLeases:
 
     async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
         """See :meth:`batcher.ports.ShardStore.lease_plan`."""
-        plan = select(JOB.c.plan_fence, JOB.c.plan_owner, JOB.c.plan_expires_at).where(
-            JOB.c.id == job_id
-        )
-        async with self._database.writing() as connection:
-            row = (await connection.execute(plan.with_for_update())).first()
+        columns = select(JOB.c.plan_fence, JOB.c.plan_owner, JOB.c.plan_expires_at)
+        plan = columns.where(JOB.c.id == job_id).with_for_update()
+
+        def work(connection: Connection) -> int | None:
+            row = connection.execute(plan).first()
             if row is None:
                 raise unknown_job(job_id)
             fence: int = row.plan_fence
-            now = await self._database.now(connection)
+            now = self._database.now(connection)
             if row.plan_owner != owner:
                 if row.plan_expires_at is not None and now < row.plan_expires_at:
                     return None
                 fence += 1
             expires_at = now + ttl_seconds
-            await update_job(
+            update_job(
                 connection, job_id, plan_fence=fence, plan_owner=owner, plan_expires_at=expires_at
             )
-        return fence
+            return fence
+
+        return await self._database.write(work)
 
     async def add_shard(
         self, job_id: str, fence: int, shard: NewShard | None, *, next_row: int, planned: bool
@@ -81,92 +83,112 @@ class SqlLeases:
             "more": 0 if shard is None else 1,
             "is_last": planned,
         }
-        async with self._database.writing() as connection:
-            if not (await connection.execute(_MOVE_CURSOR, cursor)).rowcount:
-                await must_exist(connection, job_id)
+
+        def work(connection: Connection) -> bool:
+            if not connection.execute(_MOVE_CURSOR, cursor).rowcount:
+                must_exist(connection, job_id)
                 return False
             if shard is not None:
-                await _insert_shard(connection, job_id, shard)
+                _insert_shard(connection, job_id, shard)
             if planned:
-                await update_job(connection, job_id, plan_owner=None, plan_expires_at=None)
-        return True
+                update_job(connection, job_id, plan_owner=None, plan_expires_at=None)
+            return True
+
+        return await self._database.write(work)
 
     async def claim(
         self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
-        async with self._database.writing() as connection:
-            job = select(JOB.c.state, JOB.c.started_at).where(JOB.c.id == job_id)
-            row = (await connection.execute(job)).first()
-            if row is None:
-                raise unknown_job(job_id)
-            if row.state != JobState.OPEN.value:
+
+        def work(connection: Connection) -> list[Lease]:
+            now = self._database.now(connection)
+            if not _may_work(connection, job_id):
                 return []
-            now = await self._database.now(connection)
-            claimable = (
-                select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence)
-                .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through, PAYLOAD.c.payload)
-                .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
-                .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
-                .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
-                .order_by(SHARD.c.ordinal)
-                .limit(limit)
-                .with_for_update(of=SHARD, skip_locked=True)
-            )
-            shards = (await connection.execute(claimable)).all()
+            shards = _claimable(connection, job_id, now=now, limit=limit)
             if not shards:
                 return []
             ids = [shard.id for shard in shards]
             expires_at = now + ttl_seconds
             grant = update(SHARD).where(SHARD.c.id.in_(ids))
-            await connection.execute(
+            connection.execute(
                 grant.values(
                     owner=owner, expires_at=expires_at, fence=SHARD.c.fence + 1, seq=NO_SEQ
                 )
             )
-            if row.started_at is None:
-                await update_job(connection, job_id, started_at=utc(now))
-            events = await _events(connection, ids)
-        return [
-            Lease(
-                shard_id=shard.id,
-                ordinal=shard.ordinal,
-                fence=shard.fence + 1,
-                expires_at=expires_at,
-                payload=shard.payload,
-                events=tuple(events.get(shard.id, ())),
-                sent_fence=shard.sent_fence,
-                sent_through=shard.sent_through,
-            )
-            for shard in shards
-        ]
+            begin = update(JOB).where(JOB.c.id == job_id, JOB.c.started_at.is_(None))
+            connection.execute(begin.values(started_at=utc(now)))
+            events = _events(connection, ids)
+            return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
+
+        return await self._database.write(work)
 
     async def renew(self, owner: str, shard_ids: Sequence[int], ttl_seconds: float) -> set[int]:
         """See :meth:`batcher.ports.ShardStore.renew`."""
         held = select(SHARD.c.id).where(SHARD.c.id.in_(shard_ids), SHARD.c.owner == owner)
-        async with self._database.writing() as connection:
-            ids = set((await connection.scalars(held.with_for_update())).all())
+
+        def work(connection: Connection) -> set[int]:
+            ids = set(connection.scalars(held.with_for_update()).all())
             if ids:
-                expires_at = await self._database.now(connection) + ttl_seconds
+                expires_at = self._database.now(connection) + ttl_seconds
                 longer = update(SHARD).where(SHARD.c.id.in_(ids))
-                await connection.execute(longer.values(expires_at=expires_at))
-        return ids
+                connection.execute(longer.values(expires_at=expires_at))
+            return ids
+
+        return await self._database.write(work)
 
     async def reclaim(self, job_id: str, *, but_owner: str) -> int:
         """See :meth:`batcher.ports.ShardStore.reclaim`."""
-        shards = update(SHARD).where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
         plan = update(JOB).where(JOB.c.id == job_id, JOB.c.plan_owner != but_owner)
-        async with self._database.writing() as connection:
-            await must_exist(connection, job_id)
-            await connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
-            lost = await connection.execute(
-                shards.where(SHARD.c.owner != but_owner).values(owner=None, expires_at=None)
-            )
-        return lost.rowcount
+        shards = update(SHARD).where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
+
+        def work(connection: Connection) -> int:
+            must_exist(connection, job_id)
+            connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
+            lost = shards.where(SHARD.c.owner != but_owner)
+            return connection.execute(lost.values(owner=None, expires_at=None)).rowcount
+
+        return await self._database.write(work)
 
 
-async def _insert_shard(connection: AsyncConnection, job_id: str, shard: NewShard) -> None:
-    made = await connection.execute(
+def _may_work(connection: Connection, job_id: str) -> bool:
+    state = connection.scalar(select(JOB.c.state).where(JOB.c.id == job_id))
+    if state is None:
+        raise unknown_job(job_id)
+    return bool(state == JobState.OPEN.value)
+
+
+def _claimable(
+    connection: Connection, job_id: str, *, now: float, limit: int
+) -> Sequence[Row[Any]]:
+    query = (
+        select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence)
+        .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through, PAYLOAD.c.payload)
+        .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
+        .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
+        .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
+        .order_by(SHARD.c.ordinal)
+        .limit(limit)
+        .with_for_update(of=SHARD, skip_locked=True)
+    )
+    return connection.execute(query).all()
+
+
+def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> Lease:
+    return Lease(
+        shard_id=shard.id,
+        ordinal=shard.ordinal,
+        fence=shard.fence + 1,
+        expires_at=expires_at,
+        payload=shard.payload,
+        events=tuple(events),
+        sent_fence=shard.sent_fence,
+        sent_through=shard.sent_through,
+    )
+
+
+def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> None:
+    made = connection.execute(
         _INSERT_SHARD,
         {
             "job_id": job_id,
@@ -180,12 +202,12 @@ async def _insert_shard(connection: AsyncConnection, job_id: str, shard: NewShar
         },
     )
     shard_id = made.inserted_primary_key[0]  # type: ignore[index]  # one row makes one key
-    await connection.execute(
+    connection.execute(
         _INSERT_PAYLOAD,
         {"shard_id": shard_id, "payload": shard.payload, "columns": shard.columns},
     )
     if shard.dead:
-        await connection.execute(
+        connection.execute(
             _INSERT_DEAD,
             [
                 dead_row(dead, job_id=job_id, shard_id=shard_id, piece=PLANNED)
@@ -194,11 +216,11 @@ async def _insert_shard(connection: AsyncConnection, job_id: str, shard: NewShar
         )
 
 
-async def _events(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, list[ShardEvent]]:
+def _events(connection: Connection, ids: Sequence[int]) -> dict[int, list[ShardEvent]]:
     """All events of these shards, in the order of (fence, seq)."""
     key = (CHECKPOINT.c.shard_id, CHECKPOINT.c.fence, CHECKPOINT.c.seq)
     query = select(CHECKPOINT.c.shard_id, CHECKPOINT.c.event).where(CHECKPOINT.c.shard_id.in_(ids))
     found: dict[int, list[ShardEvent]] = {}
-    for shard_id, text in await connection.execute(query.order_by(*key)):
+    for shard_id, text in connection.execute(query.order_by(*key)):
         found.setdefault(shard_id, []).append(event_value(text))
     return found

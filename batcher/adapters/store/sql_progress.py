@@ -17,8 +17,7 @@ from batcher.core.progress import ShardEvent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import ColumnElement, Connection
 
     from batcher.adapters.store.database import Database
     from batcher.ports import Checkpoint
@@ -56,17 +55,20 @@ class SqlProgress:
 
     async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
         """See :meth:`batcher.ports.ShardStore.checkpoint`."""
-        async with self._database.writing() as connection:
-            purse = await _purse(connection, job_id)
-            standings = await _standings(connection, job_id, checkpoints)
+
+        def work(connection: Connection) -> set[int]:
+            purse = _purse(connection, job_id)
+            standings = _standings(connection, job_id, checkpoints)
             settlement = settle(checkpoints, standings, purse)
             if settlement.fresh:
-                await _write(connection, job_id, settlement)
-                if purse is not None and settlement.delta_picousd:
-                    committed = JOB.c.committed_picousd + settlement.delta_picousd
-                    spend = update(JOB).where(JOB.c.id == job_id)
-                    await connection.execute(spend.values(committed_picousd=committed))
-        return set(settlement.stale)
+                _write(connection, job_id, settlement)
+            if purse is not None and settlement.delta_picousd:
+                committed = JOB.c.committed_picousd + settlement.delta_picousd
+                spend = update(JOB).where(JOB.c.id == job_id)
+                connection.execute(spend.values(committed_picousd=committed))
+            return set(settlement.stale)
+
+        return await self._database.write(work)
 
     async def reopen_dead(self, job_id: str) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
@@ -75,35 +77,37 @@ class SqlProgress:
             DEAD_LETTER.c.final.is_(False),
             DEAD_LETTER.c.piece != PLANNED,
         )
-        query = (
+        letters = (
             select(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece, SHARD.c.fence)
             .join(SHARD, SHARD.c.id == DEAD_LETTER.c.shard_id)
             .where(*again)
             .order_by(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece)
             .with_for_update(of=SHARD)
         )
-        async with self._database.writing() as connection:
-            await must_exist(connection, job_id)
+
+        def work(connection: Connection) -> int:
+            must_exist(connection, job_id)
             pieces: dict[tuple[int, int], list[int]] = {}
-            for shard_id, piece, fence in await connection.execute(query):
+            for shard_id, piece, fence in connection.execute(letters):
                 pieces.setdefault((shard_id, fence + 1), []).append(piece)
-            if not pieces:
-                return 0
-            await _reopen(connection, pieces)
-            await connection.execute(delete(DEAD_LETTER).where(*again))
-        return sum(len(some) for some in pieces.values())
+            if pieces:
+                _reopen(connection, pieces)
+                connection.execute(delete(DEAD_LETTER).where(*again))
+            return sum(len(some) for some in pieces.values())
+
+        return await self._database.write(work)
 
 
-async def _purse(connection: AsyncConnection, job_id: str) -> Purse | None:
+def _purse(connection: Connection, job_id: str) -> Purse | None:
     query = select(JOB.c.budget_picousd, JOB.c.committed_picousd).where(JOB.c.id == job_id)
-    row = (await connection.execute(query.with_for_update())).first()
+    row = connection.execute(query.with_for_update()).first()
     if row is None or row.budget_picousd is None:
         return None
     return Purse(budget_picousd=row.budget_picousd, committed_picousd=row.committed_picousd)
 
 
-async def _standings(
-    connection: AsyncConnection, job_id: str, checkpoints: Sequence[Checkpoint]
+def _standings(
+    connection: Connection, job_id: str, checkpoints: Sequence[Checkpoint]
 ) -> dict[int, Standing]:
     """What the shards' rows say; they stay so until the end of the transaction."""
     ids = {checkpoint.shard_id for checkpoint in checkpoints}
@@ -122,18 +126,18 @@ async def _standings(
             sent_fence=row.sent_fence,
             sent_through=row.sent_through,
         )
-        for row in await connection.execute(query)
+        for row in connection.execute(query)
     }
 
 
-async def _write(connection: AsyncConnection, job_id: str, settlement: Settlement) -> None:
+def _write(connection: Connection, job_id: str, settlement: Settlement) -> None:
     """Move the shards' rows first: a fence that has moved on leaves one of them untouched."""
-    moved = await connection.execute(
+    moved = connection.execute(
         _MOVE_SHARD, [_moves(checkpoint, after) for checkpoint, after in settlement.fresh]
     )
     if moved.rowcount != len(settlement.fresh):
         raise StoreError("a shard was claimed while its checkpoint was written: nothing is lost")
-    await connection.execute(
+    connection.execute(
         _INSERT_CHECKPOINT,
         [
             {
@@ -152,7 +156,7 @@ async def _write(connection: AsyncConnection, job_id: str, settlement: Settlemen
         for letter, piece in zip(checkpoint.dead, checkpoint.event.dead, strict=True)
     ]
     if dead:
-        await connection.execute(_INSERT_DEAD, dead)
+        connection.execute(_INSERT_DEAD, dead)
 
 
 def _moves(checkpoint: Checkpoint, after: Standing) -> dict[str, Any]:
@@ -171,14 +175,14 @@ def _moves(checkpoint: Checkpoint, after: Standing) -> dict[str, Any]:
     }
 
 
-async def _reopen(connection: AsyncConnection, pieces: dict[tuple[int, int], list[int]]) -> None:
+def _reopen(connection: Connection, pieces: dict[tuple[int, int], list[int]]) -> None:
     """Open these shards, by (id, new fence), with an event that names the pieces."""
     reopen = update(SHARD).where(SHARD.c.id == bindparam("of"))
-    await connection.execute(
+    connection.execute(
         reopen.values(state=OPEN, owner=None, expires_at=None, fence=bindparam("new_fence"), seq=0),
         [{"of": shard_id, "new_fence": fence} for shard_id, fence in pieces],
     )
-    await connection.execute(
+    connection.execute(
         _INSERT_CHECKPOINT,
         [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, tuple_
@@ -14,10 +15,13 @@ from batcher.ports import StoredShard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sqlalchemy import Connection
+
     from batcher.adapters.store.database import Database
     from batcher.core.model import DeadLetter
 
-_LETTERS = 1_000
+_BEFORE_ALL = -1
+_PAGE_LETTERS = 1_000
 _NEXT_SHARD = (
     select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
     .add_columns(PAYLOAD.c.payload, PAYLOAD.c.columns)
@@ -42,50 +46,47 @@ class SqlResults:
 
     async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
         """See :meth:`batcher.ports.ShardStore.shards`."""
-        async with self._database.reading() as connection:
-            await must_exist(connection, job_id)
-        shard = await self._shard(job_id, past=-1)
-        while shard is not None:
+        past = _BEFORE_ALL
+        while shard := await self._database.read(partial(_shard, job_id=job_id, past=past)):
             yield shard
-            shard = await self._shard(job_id, past=shard.ordinal)
-
-    async def _shard(self, job_id: str, *, past: int) -> StoredShard | None:
-        async with self._database.reading() as connection:
-            found = await connection.execute(_NEXT_SHARD, {"of": job_id, "past": past})
-            shard = found.first()
-            if shard is None:
-                return None
-            checkpoints = (await connection.execute(_RESULTS, {"of": shard.id})).all()
-            dead_rows = (await connection.scalars(_DEAD_ROWS, {"of": shard.id})).all()
-        events = ((event_value(text), blob) for text, blob in checkpoints)
-        return StoredShard(
-            ordinal=shard.ordinal,
-            first_row=shard.first_row,
-            rows=shard.rows,
-            payload=shard.payload,
-            columns=shard.columns,
-            results=tuple((event.done, blob) for event, blob in events if event.done),
-            dead_rows=frozenset(dead_rows),
-        )
+            past = shard.ordinal
 
     async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """See :meth:`batcher.ports.ShardStore.dead_letters`."""
-        key = tuple_(DEAD_LETTER.c.row_number, DEAD_LETTER.c.chunk)
-        last = (-1, -1)
-        more = True
-        while more:
-            page = (
-                select(DEAD_LETTER)
-                .where(DEAD_LETTER.c.job_id == job_id, key > last)
-                .order_by(DEAD_LETTER.c.row_number, DEAD_LETTER.c.chunk)
-                .limit(_LETTERS)
-            )
-            async with self._database.reading() as connection:
-                if last == (-1, -1):
-                    await must_exist(connection, job_id)
-                rows = (await connection.execute(page)).mappings().all()
-            for row in rows:
-                yield dead_value(dict(row))
-            more = len(rows) == _LETTERS
-            if more:
-                last = (rows[-1]["row_number"], rows[-1]["chunk"])
+        past = (_BEFORE_ALL, _BEFORE_ALL)
+        while page := await self._database.read(partial(_letters, job_id=job_id, past=past)):
+            for letter in page:
+                yield letter
+            past = (page[-1].row, page[-1].chunk)
+
+
+def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | None:
+    if past == _BEFORE_ALL:
+        must_exist(connection, job_id)
+    shard = connection.execute(_NEXT_SHARD, {"of": job_id, "past": past}).first()
+    if shard is None:
+        return None
+    of = {"of": shard.id}
+    checkpoints = ((event_value(text), blob) for text, blob in connection.execute(_RESULTS, of))
+    return StoredShard(
+        ordinal=shard.ordinal,
+        first_row=shard.first_row,
+        rows=shard.rows,
+        payload=shard.payload,
+        columns=shard.columns,
+        results=tuple((event.done, blob) for event, blob in checkpoints if event.done),
+        dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
+    )
+
+
+def _letters(connection: Connection, *, job_id: str, past: tuple[int, int]) -> list[DeadLetter]:
+    if past == (_BEFORE_ALL, _BEFORE_ALL):
+        must_exist(connection, job_id)
+    key = tuple_(DEAD_LETTER.c.row_number, DEAD_LETTER.c.chunk)
+    page = (
+        select(DEAD_LETTER)
+        .where(DEAD_LETTER.c.job_id == job_id, key > past)
+        .order_by(DEAD_LETTER.c.row_number, DEAD_LETTER.c.chunk)
+        .limit(_PAGE_LETTERS)
+    )
+    return [dead_value(row) for row in connection.execute(page).mappings()]
