@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from batcher.core.cost import Price
 from batcher.core.kind import Endpoint
+from batcher.core.limits import ModelFacts
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts:
-    """A model's price and context window in tokens; None where it is not known."""
-
-    price: Price | None = None
-    context_tokens: int | None = None
 
 
 def model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batcher.core.cost import Price
 from batcher.core.kind import Endpoint
 
 _DEFAULT_CONTEXT_TOKENS = 128_000
@@ -29,6 +30,14 @@ class ShardLimits:
     max_requests: int = 256
     max_pieces: int = 2_048
     max_characters: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """A model's price and context window in tokens; None where it is not known."""
+
+    price: Price | None = None
+    context_tokens: int | None = None
 
 
 def request_limits(

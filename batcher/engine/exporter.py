@@ -60,6 +60,8 @@ def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
         vectors = None
         objects = [None] * len(plan.tokens)
         for pieces, blob in stored.results:
+            if not pieces:
+                continue
             for piece, value in zip(pieces, decode_json_results(blob), strict=True):
                 objects[piece] = value
         have = np.array([value is not None for value in objects], dtype=bool)
@@ -84,6 +86,8 @@ def _read_vectors(stored: StoredShard, pieces: int) -> tuple[Vectors | None, npt
     have = np.zeros(pieces, dtype=bool)
     vectors: Vectors | None = None
     for done, blob in stored.results:
+        if not done:
+            continue
         block = np.frombuffer(blob, dtype="<f4").reshape(len(done), -1)
         if vectors is None:
             vectors = np.empty((pieces, block.shape[1]), dtype=np.float32)

@@ -45,6 +45,7 @@ class Report:
     resume_at: datetime | None = None
     output: str | None = None
     errors: str | None = None
+    sent_nothing: bool = False
     notes: tuple[str, ...] = ()
 
     @property

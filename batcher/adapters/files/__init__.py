@@ -1,6 +1,6 @@
 """Files in and out: CSV, JSONL and Parquet inputs; JSONL, CSV, Parquet and NumPy outputs."""
 
-from batcher.adapters.files.json_files import write_json, write_json_lines
+from batcher.adapters.files.json_files import read_json, write_json, write_json_lines
 from batcher.adapters.files.opening import INPUT_FORMATS, open_source
 from batcher.adapters.files.outputs import OUTPUT_FORMATS, check_output, open_sink
 from batcher.adapters.files.target import OutputError, remove_file
@@ -12,6 +12,7 @@ __all__ = [
     "check_output",
     "open_sink",
     "open_source",
+    "read_json",
     "remove_file",
     "write_json",
     "write_json_lines",

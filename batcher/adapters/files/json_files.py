@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from batcher.adapters.files.layout import json_bytes
 from batcher.adapters.files.target import FileTarget, StrPath, remove_file, writing
 
 
-def write_json_lines(path: StrPath, records: Iterable[Mapping[str, Any]]) -> int:
+async def write_json_lines(path: StrPath, records: AsyncIterable[Mapping[str, Any]]) -> int:
     """One object a line; returns how many. Without any, the file of an earlier run is removed.
 
     Raises:
@@ -21,7 +22,7 @@ def write_json_lines(path: StrPath, records: Iterable[Mapping[str, Any]]) -> int
     target = FileTarget(path)
     count = 0
     try:
-        for record in records:
+        async for record in records:
             with writing(target.name):
                 target.file.write(json_bytes(record) + b"\n")
             count += 1
@@ -48,3 +49,12 @@ def write_json(path: StrPath, value: Mapping[str, Any]) -> None:
         target.commit()
     finally:
         target.abort()
+
+
+def read_json(path: StrPath) -> Mapping[str, Any] | None:
+    """The object in a file; None where there is no such file or it holds no object."""
+    try:
+        value = orjson.loads(Path(path).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return value if isinstance(value, dict) else None

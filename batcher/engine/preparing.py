@@ -1,0 +1,174 @@
+"""From a spec to a job that can be run: bind, check the input, take its fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from batcher.core.cost import Price, picodollars
+from batcher.core.errors import UsageError
+from batcher.core.fingerprint import fingerprint
+from batcher.core.kind import BoundKind, Endpoint
+from batcher.core.limits import ModelFacts, RequestLimits, request_limits
+from batcher.core.model import InputFacts, Job, JobState, Learned
+from batcher.core.spec import JobSpec
+from batcher.engine.description import Description
+from batcher.engine.planner import Planner
+from batcher.engine.requests import Requests
+from batcher.ports import InputSource, KindRegistry, Tokenizer
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
+_RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A spec with its kind bound and its model looked up; nothing is read of the input yet."""
+
+    spec: JobSpec
+    kind_version: int
+    kind: BoundKind
+    price: Price | None
+    limits: RequestLimits
+    tokenizer: Tokenizer
+
+    @property
+    def description(self) -> Description:
+        """What the store keeps of it."""
+        return Description.of(self.spec, self.kind)
+
+    @property
+    def budget_picousd(self) -> int | None:
+        """The job's budget."""
+        return None if self.spec.max_cost is None else picodollars(self.spec.max_cost)
+
+    def requests(self, learned: Learned, *, model_in_body: bool, azure: bool) -> Requests:
+        """How the job's calls become requests."""
+        return Requests(
+            bound=self.kind,
+            model=self.spec.model if model_in_body else None,
+            params=self.spec.params,
+            price=self.price,
+            learned=learned,
+            charges_prompt_too=azure,
+        )
+
+    def planner(self, source: InputSource, rows: int, job: Job) -> Planner:
+        """The rest of the job's plan, from its cursor on."""
+        return Planner(
+            source=source,
+            bound=self.kind,
+            tokenizer=self.tokenizer,
+            limits=self.limits,
+            rows=rows,
+            next_row=job.plan_row,
+            next_shard=job.plan_shard,
+            row_ids=self.spec.id is None,
+            keep_records=self.spec.keep_input,
+        )
+
+    def fingerprint(self, facts: InputFacts) -> str:
+        """What makes it the same job as another."""
+        spec = self.spec
+        return fingerprint(
+            kind=spec.kind,
+            kind_version=self.kind_version,
+            identity=self.kind.identity,
+            model=spec.model,
+            base_url="simulate" if spec.simulate else spec.base_url,
+            tokenizer=self.tokenizer.name,
+            parameters=spec.params,
+            selection={
+                "id": spec.id,
+                "format": spec.format,
+                "delimiter": spec.delimiter,
+                "limit": spec.limit,
+                "on_bad_row": spec.on_bad_row,
+                "api_version": spec.api_version,
+                "max_inputs": spec.max_inputs,
+                "max_request_tokens": spec.max_request_tokens,
+                "max_input_tokens": spec.max_input_tokens,
+            },
+            input_sha256=facts.sha256,
+        )
+
+
+def bind(
+    spec: JobSpec,
+    *,
+    kinds: KindRegistry,
+    model_facts: ModelFacts,
+    tokenizer: Tokenizer,
+) -> Bound:
+    """Check all of a spec that can be checked without reading the input.
+
+    Raises:
+        UsageError: an option is wrong, or the budget cannot be kept.
+    """
+    kind = kinds.get(spec.kind)
+    bound = kind.bind(spec.options)
+    if forbidden := _RESERVED_PARAMS & set(spec.params):
+        raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
+    price = model_facts.price if spec.price is None else Price.parse(spec.price)
+    result = Bound(
+        spec=spec,
+        kind_version=kind.version,
+        kind=bound,
+        price=price,
+        limits=request_limits(
+            bound.endpoint,
+            context_tokens=model_facts.context_tokens,
+            max_output_tokens=bound.max_output_tokens,
+            max_inputs=spec.max_inputs,
+            max_request_tokens=spec.max_request_tokens,
+            max_input_tokens=spec.max_input_tokens,
+        ),
+        tokenizer=tokenizer,
+    )
+    if spec.max_cost is not None:
+        _check_budget(result)
+    return result
+
+
+def endpoint_of(spec: JobSpec, kinds: KindRegistry) -> Endpoint:
+    """Where a spec's requests will go."""
+    return kinds.get(spec.kind).bind(spec.options).endpoint
+
+
+def new_job(bound: Bound, facts: InputFacts, *, now: datetime, noise: int, version: str) -> Job:
+    """The job that the store opens, or finds to be there already."""
+    return Job(
+        id=job_id(int(now.timestamp()), noise),
+        fingerprint=bound.fingerprint(facts),
+        generation=1,
+        spec=bound.description.to_json(),
+        facts=facts,
+        state=JobState.OPEN,
+        budget_picousd=bound.budget_picousd,
+        created_at=now,
+        version=version,
+    )
+
+
+def job_id(seconds: int, noise: int) -> str:
+    """Ten characters that sort by time: seven for the second, three of chance."""
+    number = (seconds << 15) | (noise & 0x7FFF)
+    return "".join(_DIGITS[(number >> shift) & 31] for shift in range(45, -1, -5))
+
+
+def quota_name(spec: JobSpec, family: str, credential_hash: str) -> str:
+    """What shares one rate limit: endpoint, credential and model family."""
+    place = "simulate" if spec.simulate else urlsplit(spec.base_url).netloc
+    return f"{place}|{credential_hash}|{family}"
+
+
+def _check_budget(bound: Bound) -> None:
+    if bound.price is None:
+        raise UsageError(
+            f"--max-cost needs a price, and none is known for {bound.spec.model}: "
+            "say it with --price IN,OUT (dollars per million tokens)"
+        )
+    requests = bound.requests(Learned(), model_in_body=True, azure=False)
+    if requests.output_limit is None:
+        raise UsageError("--max-cost needs a bound on each answer: say it with --max-tokens")

@@ -1,0 +1,464 @@
+"""Everything that can be done with jobs, as one object: what the command line and the API call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from batcher.core.cost import dollars
+from batcher.core.errors import UsageError
+from batcher.core.kind import Endpoint
+from batcher.core.limits import ModelFacts
+from batcher.core.model import DeadLetter, InputFacts, Job, JobEvent, JobState, Tally
+from batcher.core.retry import Chance
+from batcher.core.spec import JobSpec
+from batcher.engine.description import Description
+from batcher.engine.ending import Ending, Endings
+from batcher.engine.estimate import Estimate, estimate
+from batcher.engine.exporter import batches, export, output_schema
+from batcher.engine.jobrun import Connection, JobRun, Planning
+from batcher.engine.live import Live
+from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
+from batcher.engine.report import Report, make_report, rows_total
+from batcher.ports import (
+    Clock,
+    InputSource,
+    KindRegistry,
+    OutputBatch,
+    OutputSchema,
+    OutputSink,
+    Store,
+    Tokenizer,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What the engine needs of files: the functions of the files adapter."""
+
+    open_source: Callable[[JobSpec], InputSource]
+    check_output: Callable[[str, str | None, OutputSchema], None]
+    open_sink: Callable[[str, str | None, OutputSchema], OutputSink]
+    write_records: Callable[[Path, AsyncIterator[Mapping[str, Any]]], Awaitable[int]]
+    write_json: Callable[[Path, Mapping[str, Any]], None]
+    read_json: Callable[[Path], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """All that the engine reaches the world by; chosen in :mod:`batcher.wiring`."""
+
+    store: Store
+    clock: Clock
+    chance: Chance
+    kinds: KindRegistry
+    files: Files
+    open_tokenizer: Callable[[str, str | None], Tokenizer]
+    model_facts: Callable[[str, Endpoint, str], ModelFacts]
+    connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
+    lock: Callable[[str], AbstractContextManager[None]]
+    version: str
+    lease_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where the records go: a path (``-`` is standard output) and a format if its name has none."""
+
+    path: str
+    format: str | None = None
+
+    @property
+    def errors(self) -> Path | None:
+        """The errors file; None where the output is a stream."""
+        return None if self.path == "-" else Path(f"{self.path}.errors.jsonl")
+
+    @property
+    def manifest(self) -> Path | None:
+        """The manifest; None where the output is a stream."""
+        return None if self.path == "-" else Path(f"{self.path}.manifest.json")
+
+
+class Runner:
+    """Runs jobs, and answers for them. Open one with :func:`batcher.open_runner`."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        """Not for direct use."""
+        self._adapters = adapters
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        self._current: JobRun | None = None
+
+    def __repr__(self) -> str:
+        """Who it is to the store."""
+        return f"<Runner {self._owner}>"
+
+    # --- running ------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        spec: JobSpec,
+        *,
+        output: str | None = None,
+        output_format: str | None = None,
+        fresh: bool = False,
+        on_live: Callable[[Live], None] | None = None,
+    ) -> Report:
+        """Check, plan, send and export; again after any end, to go on where it stopped.
+
+        Args:
+            spec: what to do.
+            output: where the records go; without one the results stay in the database.
+            output_format: the output's format, where its name does not say it.
+            fresh: begin anew even if the same job was run before.
+            on_live: is given the run's live figures once, before anything is sent.
+
+        Returns:
+            The report. Look at its ``status``; dead letters, a budget or a pausing provider are
+            no exceptions.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is; nothing was sent.
+            JobInUse: another process is running this job.
+        """
+        target = None if output is None else Output(path=output, format=output_format)
+        bound = await self._bind(spec)
+        if target is not None:
+            schema = OutputSchema(
+                columns=(), fields=bound.kind.fields, chunked=bound.description.chunked,
+                dimension=None,
+            )  # fmt: skip
+            self._adapters.files.check_output(target.path, target.format, schema)
+        with self._adapters.files.open_source(spec) as source:
+            facts = await self._check(bound, source)
+            job, _ = await self._adapters.store.open_job(self._new_job(bound, facts), fresh=fresh)
+            with self._adapters.lock(job.id):
+                return await self._run_locked(job, bound, source, target, on_live)
+
+    async def _run_locked(
+        self,
+        job: Job,
+        bound: Bound,
+        source: InputSource,
+        target: Output | None,
+        on_live: Callable[[Live], None] | None,
+    ) -> Report:
+        store = self._adapters.store
+        job = await store.job(job.id)
+        ending = Endings.complete()
+        sent = job.state is not JobState.COMPLETE
+        if sent:
+            await store.reclaim(job.id, but_owner=self._owner)
+            ending = await self._go_on(job, bound, source, on_live)
+            job = await store.job(job.id)
+        report = await self._report(job, ending, sent=sent)
+        if job.state is JobState.COMPLETE and target is not None:
+            report = await self._export_unless_there(job, report, target)
+        return report
+
+    async def _go_on(
+        self,
+        job: Job,
+        bound: Bound,
+        source: InputSource,
+        on_live: Callable[[Live], None] | None,
+    ) -> Ending:
+        """Open the job again, and work on it until something ends it."""
+        store, spec = self._adapters.store, bound.spec
+        budget = bound.budget_picousd
+        await store.set_budget(job.id, budget)
+        tally = await store.tally(job.id)
+        committed = tally.usage.cost_picousd + tally.doubt.cost_picousd
+        if budget is not None and committed >= budget:
+            reason = f"${dollars(committed)} of it are spent: --max-cost must be higher to go on"
+            await store.move(job.id, JobEvent.PAUSE, reason=reason)
+            return Endings.out_of_budget(reason)
+        job = await store.move(job.id, JobEvent.RESUME)
+        rows = rows_total(job, bound.description)
+        live = Live(
+            rows=rows,
+            base=tally,
+            started_at=self._adapters.clock.now(),
+            rows_planned=rows if job.planned else job.plan_row,
+            priced=bound.price is not None,
+        )
+        planning = None
+        if not job.planned:
+            planning = Planning(
+                make=lambda now: bound.planner(source, rows, now),
+                source=source,
+                checks_hash=rows == job.facts.rows,
+            )
+        async with self._adapters.connect(spec) as connection:
+            requests = bound.requests(
+                job.learned,
+                model_in_body=connection.model_in_body,
+                azure=connection.charges_prompt_too,
+            )
+            self._current = JobRun(
+                job=job,
+                spec=spec,
+                bound=bound.kind,
+                planning=planning,
+                requests=requests,
+                connection=connection,
+                store=store,
+                clock=self._adapters.clock,
+                chance=self._adapters.chance,
+                live=live,
+                owner=self._owner,
+                lease_seconds=self._adapters.lease_seconds,
+            )
+            if on_live is not None:
+                on_live(live)
+            try:
+                return await self._current.run()
+            finally:
+                self._current = None
+
+    def interrupt(self) -> bool:
+        """End the present run in good order, if there is one; returns whether there is."""
+        if self._current is None:
+            return False
+        self._current.end(Endings.interrupted())
+        return True
+
+    # --- looking before -----------------------------------------------------------------------
+
+    async def estimate(self, spec: JobSpec) -> Estimate:
+        """Rows, requests, tokens, cost and time; sends nothing and keeps nothing.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is.
+        """
+        bound = await self._bind(spec)
+        with self._adapters.files.open_source(spec) as source:
+            facts = await self._check(bound, source)
+            job = self._new_job(bound, facts)
+            return await asyncio.to_thread(estimate, bound, source, job)
+
+    async def _bind(self, spec: JobSpec) -> Bound:
+        adapters = self._adapters
+
+        def look_up() -> Bound:
+            endpoint = endpoint_of(spec, adapters.kinds)
+            return bind(
+                spec,
+                kinds=adapters.kinds,
+                model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
+                tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
+            )
+
+        return await asyncio.to_thread(look_up)
+
+    async def _check(self, bound: Bound, source: InputSource) -> InputFacts:
+        return await asyncio.to_thread(
+            lambda: source.check(
+                id_column=bound.spec.id,
+                columns=bound.kind.columns,
+                skip_bad=bound.spec.on_bad_row == "skip",
+            )
+        )
+
+    def _new_job(self, bound: Bound, facts: InputFacts) -> Job:
+        return new_job(
+            bound,
+            facts,
+            now=datetime.fromtimestamp(self._adapters.clock.wall(), UTC),
+            noise=int.from_bytes(os.urandom(2), "big"),
+            version=self._adapters.version,
+        )
+
+    # --- looking after ------------------------------------------------------------------------
+
+    async def jobs(self, *, limit: int = 100) -> list[Report]:
+        """The reports of all jobs, newest first."""
+        return [await self._report(job) for job in await self._adapters.store.jobs(limit=limit)]
+
+    async def status(self, job_id: str) -> Report:
+        """The report of one job, by its id or a unique beginning of it.
+
+        Raises:
+            UsageError: there is no such job, or several.
+        """
+        return await self._report(await self._adapters.store.job(job_id))
+
+    async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
+        """The dead letters of a job, one for each failed row, in input order."""
+        job = await self._adapters.store.job(job_id)
+        last = -1
+        async for letter in self._adapters.store.dead_letters(job.id):
+            if letter.row != last:
+                last = letter.row
+                yield letter
+
+    async def results(self, job_id: str) -> AsyncIterator[OutputBatch]:
+        """The results that a job has by now, in input order, in batches."""
+        job = await self._adapters.store.job(job_id)
+        async for batch in batches(self._adapters.store, job, Description.read(job)):
+            yield batch
+
+    async def export(
+        self,
+        job_id: str,
+        *,
+        output: str,
+        output_format: str | None = None,
+        partial: bool = False,
+    ) -> Report:
+        """Write a job's results, errors and manifest.
+
+        Raises:
+            UsageError: the job is not complete, and ``partial`` was not asked for.
+        """
+        job = await self._adapters.store.job(job_id)
+        if job.state is not JobState.COMPLETE and not partial:
+            raise UsageError(
+                f"job {job.id} is not complete ({job.state}): run it again, or export what there "
+                "is with --partial"
+            )
+        report = await self._report(job)
+        return await self._export(job, report, Output(path=output, format=output_format))
+
+    # --- acting -------------------------------------------------------------------------------
+
+    async def retry(self, job_id: str) -> tuple[Report, int]:
+        """Open the dead letters that a retry may help; returns how many, too.
+
+        Raises:
+            JobInUse: a process is running the job.
+        """
+        store = self._adapters.store
+        job = await store.job(job_id)
+        with self._adapters.lock(job.id):
+            tally = await store.tally(job.id)
+            if tally.rows_failed:
+                await store.move(job.id, JobEvent.RETRY)
+            reopened = await store.reopen_dead(job.id)
+            if tally.rows_failed and not reopened:
+                await store.complete(job.id)
+        return await self._report(await store.job(job.id)), reopened
+
+    async def cancel(self, job_id: str) -> Report:
+        """Stop a job for good; what is paid for is kept and can be exported with ``partial``."""
+        store = self._adapters.store
+        job = await store.job(job_id)
+        return await self._report(await store.move(job.id, JobEvent.CANCEL))
+
+    async def purge(self, older_than_seconds: float) -> list[str]:
+        """Delete complete and cancelled jobs that ended so long ago; returns their ids."""
+        deadline = self._adapters.clock.wall() - older_than_seconds
+        purged = []
+        for job in await self._adapters.store.jobs(limit=1_000_000):
+            ended = job.finished_at
+            if ended is not None and ended.timestamp() <= deadline:
+                await self._adapters.store.purge(job.id)
+                purged.append(job.id)
+        return purged
+
+    # --- reports and outputs ------------------------------------------------------------------
+
+    async def _report(self, job: Job, ending: Ending | None = None, *, sent: bool = True) -> Report:
+        described = Description.read(job)
+        tally = await self._adapters.store.tally(job.id)
+        price = await asyncio.to_thread(self._is_priced, described)
+        more: dict[str, Any] = {"notes": _notes(described)}
+        if ending is not None:
+            more |= {
+                "status": ending.status,
+                "reason": ending.reason,
+                "resume_at": ending.resume_at,
+                "exit_code": _exit_code(ending, tally),
+                "sent_nothing": not sent,
+            }
+        return make_report(
+            job, described, tally, priced=price, version=self._adapters.version, **more
+        )
+
+    def _is_priced(self, described: Description) -> bool:
+        spec = described.spec
+        if spec.price is not None:
+            return True
+        facts = self._adapters.model_facts(spec.model, Endpoint.EMBEDDINGS, spec.base_url)
+        return facts.price is not None
+
+    async def _export_unless_there(self, job: Job, report: Report, target: Output) -> Report:
+        """Export, unless the manifest proves that this very output was written already."""
+        if target.manifest is not None and await asyncio.to_thread(Path(target.path).exists):
+            manifest = await asyncio.to_thread(self._adapters.files.read_json, target.manifest)
+            if manifest is not None and manifest == report.manifest():
+                errors = str(target.errors) if report.rows_failed else None
+                return dataclasses.replace(report, output=target.path, errors=errors)
+        return await self._export(job, report, target)
+
+    async def _export(self, job: Job, report: Report, target: Output) -> Report:
+        """Errors (a stale file is removed), output, manifest; each complete or absent."""
+        files, store = self._adapters.files, self._adapters.store
+        described = Description.read(job)
+        schema = output_schema(job, described)
+        files.check_output(target.path, target.format, schema)
+        if Path(target.path).suffix == ".npy" or target.format == "npy":
+            _check_npy(report)
+        if target.errors is not None:
+            await files.write_records(target.errors, self._error_records(job.id))
+        sink = files.open_sink(target.path, target.format, schema)
+        with contextlib.ExitStack() as stack:
+            stack.callback(sink.abort)
+            await export(store, job, described, sink)
+        if target.manifest is not None:
+            await asyncio.to_thread(files.write_json, target.manifest, report.manifest())
+        errors = str(target.errors) if target.errors and report.rows_failed else None
+        return dataclasses.replace(report, output=target.path, errors=errors)
+
+    async def _error_records(self, job_id: str) -> AsyncIterator[Mapping[str, Any]]:
+        async for letter in self.errors(job_id):
+            yield error_record(letter)
+
+
+class DeadLettersPreventOutput(UsageError):
+    """An output format cannot leave rows out, and some failed; the results are kept."""
+
+    exit_code = 3
+
+
+def error_record(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as the errors file has it."""
+    return {
+        "id": letter.id,
+        "row": letter.row,
+        "code": letter.code,
+        "message": letter.message,
+        "attempts": letter.attempts,
+    }
+
+
+def _check_npy(report: Report) -> None:
+    if report.rows_failed or report.rows_left:
+        raise DeadLettersPreventOutput(
+            f".npy has a place for every row, and {report.rows_failed + report.rows_left} of "
+            f"{report.rows} have no vector. The results are kept: export job {report.job} as "
+            ".jsonl, .csv or .parquet, or retry the dead letters"
+        )
+
+
+def _exit_code(ending: Ending, tally: Tally) -> int:
+    if ending.status == "complete" and tally.rows_failed:
+        return 3
+    return ending.exit_code
+
+
+def _notes(described: Description) -> tuple[str, ...]:
+    notes = []
+    if described.spec.simulate:
+        notes.append("simulated: no provider was asked, and the cost is what it would have been")
+    return tuple(notes)

@@ -1,0 +1,183 @@
+"""The one place where adapters are chosen: from settings to a runner."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from batcher.adapters import files
+from batcher.adapters.catalog import model_facts
+from batcher.adapters.clock import SystemClock
+from batcher.adapters.joblock import job_lock
+from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.store.open import open_store
+from batcher.adapters.throttle import MemoryThrottle
+from batcher.core.errors import UsageError
+from batcher.core.limits import model_family
+from batcher.core.spec import JobSpec
+from batcher.engine.jobrun import Connection
+from batcher.engine.preparing import quota_name
+from batcher.engine.runner import Adapters, Files, Runner
+from batcher.ports import InputSource, OutputSchema, OutputSink, Tokenizer
+
+STATE_DIRECTORY = Path(".batcher")
+_REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a runner needs besides its jobs.
+
+    ``database_url`` is a path or ``sqlite:///PATH``; None is ``.batcher/batcher.db`` in the
+    working directory. ``lease_seconds`` is how long a worker that died holds a shard.
+    """
+
+    database_url: str | None = None
+    lease_seconds: float = 30.0
+
+
+@asynccontextmanager
+async def open_runner(settings: Settings | None = None) -> AsyncIterator[Runner]:
+    """A runner over a database, which is made and migrated as need be.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    settings = settings or Settings()
+    clock = SystemClock()
+    url = settings.database_url or str(STATE_DIRECTORY / "batcher.db")
+    store = await open_store(url, clock)
+    try:
+        yield Runner(
+            Adapters(
+                store=store,
+                clock=clock,
+                chance=random.Random(),
+                kinds=InstalledKinds(),
+                files=_files(),
+                open_tokenizer=_open_tokenizer,
+                model_facts=model_facts,
+                connect=partial(_connect, throttle=MemoryThrottle(clock)),
+                lock=partial(job_lock, STATE_DIRECTORY / "locks"),
+                version=version("batcher"),
+                lease_seconds=settings.lease_seconds,
+            )
+        )
+    finally:
+        await store.close()
+
+
+def _files() -> Files:
+    def open_source(spec: JobSpec) -> InputSource:
+        return files.open_source(
+            spec.input,
+            format=spec.format,
+            delimiter=spec.delimiter,
+            spool_dir=STATE_DIRECTORY / "spool",
+        )
+
+    def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
+        files.check_output(path, format=format, schema=schema)
+
+    def open_sink(path: str, format: str | None, schema: OutputSchema) -> OutputSink:
+        return files.open_sink(path, format=format, schema=schema)
+
+    return Files(
+        open_source=open_source,
+        check_output=check_output,
+        open_sink=open_sink,
+        write_records=files.write_json_lines,
+        write_json=files.write_json,
+        read_json=files.read_json,
+    )
+
+
+def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
+    from batcher.adapters.tokenizer import open_tokenizer  # tiktoken takes a while to import
+
+    return open_tokenizer(model, name)
+
+
+@asynccontextmanager
+async def _connect(spec: JobSpec, *, throttle: MemoryThrottle) -> AsyncIterator[Connection]:
+    """An open way to the provider that a spec names, or to a simulated one."""
+    if spec.simulate:
+        from batcher.simulator import SimulatorConfig, serve
+
+        tokenizer = _open_tokenizer(spec.model, spec.tokenizer)
+        config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
+        async with (
+            serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
+            _connect_http(spec, simulator.base_url, "simulated", throttle) as connection,
+        ):
+            yield connection
+        return
+    secret = os.environ.get(spec.api_key_env, "")
+    host = urlsplit(spec.base_url).hostname or ""
+    if not secret and host.endswith(("api.openai.com", ".azure.com")):
+        raise UsageError(
+            f"no key in the environment: set {spec.api_key_env}, name another variable with "
+            "--api-key-env, or try the built-in provider with --simulate"
+        )
+    async with _connect_http(spec, spec.base_url, secret, throttle) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _connect_http(
+    spec: JobSpec, base_url: str, secret: str, throttle: MemoryThrottle
+) -> AsyncIterator[Connection]:
+    from batcher.adapters.http import open_provider  # aiohttp takes a while to import
+
+    azure = spec.api_version is not None
+    headers = {name: expand(value, os.environ) for name, value in spec.headers.items()}
+    headers.setdefault("User-Agent", f"batcher/{version('batcher')}")
+    if secret and not {"authorization", "api-key"} & {name.lower() for name in headers}:
+        headers |= {"api-key": secret} if azure else {"Authorization": f"Bearer {secret}"}
+    query: dict[str, str] = {}
+    if spec.api_version is not None:
+        query = {"api-version": spec.api_version}
+        if "/openai/" not in base_url:
+            base_url = f"{base_url.rstrip('/')}/openai/deployments/{spec.model}"
+    hashed = hashlib.sha256(secret.encode()).hexdigest()[:12]
+    quota = quota_name(spec, model_family(spec.model), hashed)
+    throttle.configure(quota, rpm=spec.rpm, tpm=spec.tpm)
+    async with open_provider(
+        base_url,
+        headers=headers,
+        query=query,
+        timeout_seconds=spec.timeout,
+        connections=spec.concurrency,
+    ) as provider:
+        yield Connection(
+            provider=provider,
+            throttle=throttle,
+            quota=quota,
+            secret=secret,
+            charges_prompt_too=azure,
+        )
+
+
+def expand(value: str, environment: Mapping[str, str]) -> str:
+    """A header's value with ``$NAME`` read from the environment.
+
+    Raises:
+        UsageError: a name is not set.
+    """
+
+    def look_up(match: re.Match[str]) -> str:
+        name = match.group(1) or match.group(2)
+        if name not in environment:
+            raise UsageError(f"--header names ${name}, which the environment does not have")
+        return environment[name]
+
+    return _REFERENCE.sub(look_up, value)
