@@ -100,11 +100,11 @@ class Planner:
     def _prepare(self, source: InputSource) -> Iterator[_PlannedRow]:
         """Rows with their pieces, rendered and counted a batch at a time."""
         left = self._rows - self._next_row
-        for batch in source.rows(self._next_row) if left > 0 else ():
+        for batch in source.rows(self._next_row):
+            if left <= 0:
+                break  # only here: a source that is read to its end knows its hash
             yield from self._prepare_batch(batch[:left])
             left -= len(batch)
-            if left <= 0:
-                break
 
     def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[_PlannedRow]:
         planned: list[_PlannedRow] = []
