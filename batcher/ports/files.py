@@ -1,0 +1,115 @@
+"""Inputs that are checked and streamed, outputs that are complete or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from batcher.core.kind import Field
+from batcher.core.model import (
+    BadRow,
+    InputFacts,
+    InputRow,
+    RowId,
+)
+
+
+class InputSource(Protocol):
+    """An input file (or spooled standard input): checked once, streamed any number of times.
+
+    A context manager that closes at its end. Rows with a structural fault come from :meth:`rows`
+    as :class:`BadRow` in their place, duplicate ids among them; a row that is bad for another
+    reason does not make its id taken.
+    """
+
+    @property
+    def name(self) -> str:
+        """The input as the user named it, for messages."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was spooled; safe to call twice."""
+        ...
+
+    def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
+        """One pass over everything: content hash, row count, columns, structural faults.
+
+        ``columns`` must all exist (for JSONL: in every row). With ``skip_bad`` row-level faults
+        are left for :meth:`rows` to deliver as :class:`BadRow`.
+
+        Raises:
+            batcher.core.errors.InputError: with file and line, what was expected, what to do.
+        """
+        ...
+
+    def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:
+        """Batches of rows from number ``start`` on, in order; call :meth:`check` before."""
+        ...
+
+    def sha256(self) -> str:
+        """The hash of the raw bytes as read by the last exhausted :meth:`rows`, in hex."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSchema:
+    """What an output's records look like, known before the first is written.
+
+    ``columns`` are the input's (CSV and Parquet write them), ``fields`` the kind's, ``chunked``
+    whether records carry ``chunk, start, end``; ``dimension`` is the length of a vector (None
+    where there is none yet).
+    """
+
+    columns: tuple[str, ...]
+    fields: tuple[Field, ...]
+    chunked: bool
+    dimension: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputBatch:
+    """Some consecutive output records, column-wise; all sequences have the same length.
+
+    ``results`` hold what the kind made: for vectors one float32 array of shape (records,
+    dimension) is in ``vectors`` and ``results`` is empty; otherwise one JSON object each.
+    ``records`` are the input's columns (empty where the job did not keep them); ``chunks`` are
+    ``(chunk, start, end)`` where the schema is chunked.
+    """
+
+    ids: Sequence[RowId]
+    rows: Sequence[int]
+    results: Sequence[Mapping[str, Any]]
+    vectors: Any
+    records: Sequence[Mapping[str, Any]]
+    chunks: Sequence[tuple[int, int, int]]
+
+
+class OutputSink(Protocol):
+    """One output file being written beside its target; complete or absent."""
+
+    def write(self, batch: OutputBatch) -> None:
+        """Append records."""
+        ...
+
+    def commit(self) -> None:
+        """Flush, sync and rename into place."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what was written; safe to call after commit."""
+        ...
