@@ -60,7 +60,12 @@ class Draft:
                 shutil.copyfileobj(self._file, self._target.file, _BLOCK_BYTES)
 
     def abort(self) -> None:
-        """Let go of what is not the target's."""
+        """Let go of the writer, and of the file where it is not the target's."""
+        try:
+            self._writer.close()
+        except (OSError, ValueError, pa.ArrowException):
+            # What was still buffered is not wanted, and pyarrow must not try again.
+            self._writer.is_open = False
         if self._file is not self._target.file:
             self._file.close()
 

@@ -82,12 +82,13 @@ class StreamTarget:
         """See :class:`Target`."""
         with writing(self.name):
             self.file.flush()
-        self.abort()
+            if self._owned:
+                self.file.close()
 
     def abort(self) -> None:
         """See :class:`Target`."""
         if self._owned:
-            self.file.close()
+            _close(self.file)
 
 
 class FileTarget:
@@ -137,11 +138,7 @@ class FileTarget:
         if self.file.closed:
             return
         self.part.unlink(missing_ok=True)
-        try:
-            self.file.close()
-        except OSError:
-            # What was still buffered is not wanted.
-            pass
+        _close(self.file)
 
 
 def open_target(path: str, stdout: BinaryIO) -> FileTarget | StreamTarget:
@@ -192,6 +189,14 @@ def _unusable(name: str, exc: OSError) -> BatcherError:
     if exc.errno in _ADVICE:
         return OutputError(f"{name}: cannot be written: {exc.strerror}: {_ADVICE[exc.errno]}")
     return UsageError(f"{name}: cannot be written: {exc.strerror or exc}")
+
+
+def _close(file: BinaryIO) -> None:
+    """Close what is given up: what is still buffered is not wanted."""
+    try:
+        file.close()
+    except OSError:
+        pass
 
 
 def _is_special(path: Path) -> bool:

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batcher.core.errors import InputError
+from tests.files.reading import Inputs, bad, records
+
+
+def write(inputs: Inputs, table: Any, **options: Any) -> None:
+    pq.write_table(table, inputs.directory / "a.parquet", **options)
+
+
+def test_values_become_plain(inputs: Inputs) -> None:
+    when = dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC)
+    table = pa.table(
+        {
+            "id": [1, 2],
+            "text": ["a", None],
+            "when": [when, None],
+            "day": [dt.date(2024, 2, 29)] * 2,
+            "price": [Decimal("1.50"), Decimal("2.25")],
+            "data": [b"\x00\xff", b""],
+            "tags": [["x", "y"], []],
+            "nested": [{"at": dt.date(2024, 1, 1), "n": 1}, None],
+            "flag": [True, False],
+            "score": [0.5, 1.0],
+        }
+    )
+    write(inputs, table)
+    facts, rows = inputs.read("a.parquet", id_column="id", columns=("text",))
+    assert facts.columns == tuple(table.schema.names)
+    assert [row.id for row in rows] == [1, 2]
+    assert records(rows) == [
+        {
+            "id": 1,
+            "text": "a",
+            "when": "2024-02-29T12:30:00+00:00",
+            "day": "2024-02-29",
+            "price": "1.50",
+            "data": "AP8=",
+            "tags": ["x", "y"],
+            "nested": {"at": "2024-01-01", "n": 1},
+            "flag": True,
+            "score": 0.5,
+        },
+        {
+            "id": 2,
+            "text": None,
+            "when": None,
+            "day": "2024-02-29",
+            "price": "2.25",
+            "data": "",
+            "tags": [],
+            "nested": None,
+            "flag": False,
+            "score": 1.0,
+        },
+    ]
+
+
+@pytest.mark.parametrize("start", [0, 999, 1000, 1001, 2999, 3000])
+def test_rows_from_a_number_on(inputs: Inputs, start: int) -> None:
+    write(inputs, pa.table({"n": range(3000)}), row_group_size=1000)
+    _, rows = inputs.read("a.parquet", start=start)
+    assert [row.number for row in rows] == list(range(start, 3000))
+    assert [record["n"] for record in records(rows)] == list(range(start, 3000))
+
+
+def test_ids_that_are_none(inputs: Inputs) -> None:
+    write(inputs, pa.table({"id": [1.0, None, float("nan"), 1.0]}))
+    _, rows = inputs.read("a.parquet", id_column="id", skip_bad=True)
+    assert bad(rows) == [
+        (1, 1, 2, "missing_id", "the row has no id in 'id'"),
+        (2, 2, 3, "bad_id", "the id in 'id' is no string, number or boolean"),
+        (3, 1.0, 4, "duplicate_id", "the id in column 'id' is that of row 0"),
+    ]
+
+
+def test_a_row_is_named_by_its_number(inputs: Inputs) -> None:
+    write(inputs, pa.table({"id": ["a", "b", "a"]}))
+    with pytest.raises(InputError) as error:
+        inputs.read("a.parquet", id_column="id")
+    assert str(error.value) == (
+        f"{inputs.directory / 'a.parquet'}: row 2: the id in column 'id' is that of row 0: ids are "
+        "compared as text and must be unique; --on-bad-row skip leaves such rows out"
+    )
+
+
+def test_faults_of_the_file(inputs: Inputs) -> None:
+    with pytest.raises(InputError, match="the file is empty"):
+        inputs.read("a.parquet", b"")
+    with pytest.raises(InputError, match="is no Parquet, or is damaged: make or download it again"):
+        inputs.read("a.parquet", b"PAR1 nonsense")
+    write(inputs, pa.table({"id": pa.array([], pa.int64())}))
+    with pytest.raises(InputError, match="there are no rows"):
+        inputs.read("a.parquet")
+    write(inputs, pa.table({"id": [1], "txt": ["a"]}))
+    with pytest.raises(InputError, match=r"no column 'text' \(did you mean 'txt'\?\)"):
+        inputs.read("a.parquet", columns=("text",))
+    write(inputs, pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
+    with pytest.raises(InputError, match="column 'a' is there twice"):
+        inputs.read("a.parquet")
+
+
+def test_a_damaged_page_is_found_by_the_check(inputs: Inputs) -> None:
+    table = pa.table({"id": range(20_000), "text": [f"text {i * i}" for i in range(20_000)]})
+    write(inputs, table, compression="zstd")
+    path = inputs.directory / "a.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:404] = bytes(400)
+    with pytest.raises(InputError, match="is no Parquet, or is damaged"):
+        inputs.read("a.parquet", bytes(content))

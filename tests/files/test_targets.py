@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.adapters.files import (
+    OutputError,
+    check_output,
+    open_sink,
+    read_json,
+    remove_file,
+    write_json,
+    write_json_lines,
+)
+from batcher.core.errors import UsageError
+from batcher.ports import OutputSink
+from tests.files.writing import LABEL, VECTOR, batch, labels, names, schema, vectors, write
+
+FORMATS = ("jsonl", "csv", "parquet", "jsonl.gz", "csv.zst", "npy")
+ONE = labels({"id": "1", "text": "a"})
+
+CRASH = """
+import os, signal, sys
+from batcher.adapters.files import open_sink
+from tests.files.writing import labels, schema
+sink = open_sink(sys.argv[1], schema=schema())
+for i in range(20_000):
+    sink.write(labels({"id": i, "text": "x" * 100}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def open_one(path: Path, form: str) -> OutputSink:
+    """A sink with one record written."""
+    vector = form == "npy"
+    sink = open_sink(str(path), schema=schema(VECTOR if vector else LABEL))
+    sink.write(batch([0], vectors=vectors([1, 2])) if vector else ONE)
+    return sink
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_output_is_absent_until_it_is_complete(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"o.{form}"
+    sink = open_one(path, form)
+    assert not path.exists()
+    (part,) = names(tmp_path)
+    assert part.startswith(f"o.{form}.part-{os.getpid()}-")
+    sink.commit()
+    assert names(tmp_path) == [f"o.{form}"]
+    content = path.read_bytes()
+    assert content
+    sink.abort()
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_abort_leaves_what_was_there(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"o.{form}"
+    path.write_text("old")
+    sink = open_one(path, form)
+    sink.abort()
+    sink.abort()
+    assert names(tmp_path) == [path.name]
+    assert path.read_text() == "old"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_crash_leaves_the_old_file_and_the_next_run_tidies_up(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"o.{form}"
+    path.write_text("old")
+    (tmp_path / f"o.{form}.part-1").write_text("somebody's own file")
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", CRASH, str(path)], cwd=root, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    assert len(names(tmp_path)) == 3
+    open_one(path, form).commit()
+    assert names(tmp_path) == [path.name, f"{path.name}.part-1"]
+
+
+def test_two_writers_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "o.jsonl"
+    first = open_one(path, "jsonl")
+    second = open_one(path, "jsonl")
+    assert len(names(tmp_path)) == 2
+    first.commit()
+    second.commit()
+    assert names(tmp_path) == ["o.jsonl"]
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    link = tmp_path / "o.jsonl"
+    link.symlink_to(real / "data.jsonl")
+    write(link, schema(), ONE)
+    assert link.is_symlink()
+    assert names(real) == ["data.jsonl"]
+
+
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "o.jsonl"
+    path.touch()
+    path.chmod(0o640)
+    write(path, schema(), ONE)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "jsonl.gz"])
+def test_standard_output(tmp_path: Path, form: str) -> None:
+    kind = form.removesuffix(".gz")
+    stdout = io.BytesIO()
+    sink = open_sink("-", format=kind, schema=schema(), stdout=stdout)
+    sink.write(ONE)
+    sink.commit()
+    sink.abort()
+    assert stdout.getvalue() == write(tmp_path / f"o.{kind}", schema(), ONE).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_full_disk(kind: str) -> None:
+    sink = open_sink("/dev/full", format=kind, schema=schema())
+    sink.write(ONE)
+    with pytest.raises(OutputError) as error:
+        sink.commit()
+    assert str(error.value) == (
+        "/dev/full: cannot be written: No space left on device: "
+        "free some space and run the same command again"
+    )
+    assert error.value.exit_code == 1
+    sink.abort()
+
+
+def test_a_device_is_never_replaced() -> None:
+    write(Path("/dev/null"), schema(), ONE, format="jsonl")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_wrong_targets(tmp_path: Path) -> None:
+    gone = tmp_path / "gone" / "o.jsonl"
+    for refuse in (check_output, open_sink):
+        with pytest.raises(UsageError) as error:
+            refuse(str(gone), schema=schema())
+        assert str(error.value) == f"{gone}: there is no directory {gone.parent}: make it first"
+        with pytest.raises(UsageError, match="is a directory: name a file in it"):
+            refuse(str(tmp_path), format="csv", schema=schema())
+        with pytest.raises(UsageError, match="the name does not tell the format: say --output-"):
+            refuse("o.txt", schema=schema())
+        with pytest.raises(UsageError, match="standard output has no name to tell its format"):
+            refuse("-", schema=schema())
+        with pytest.raises(UsageError, match="no output format 'xml': there are jsonl, csv, parq"):
+            refuse("o.txt", format="xml", schema=schema())
+        with pytest.raises(UsageError, match="parquet is not compressed as a whole"):
+            refuse("o.parquet.gz", schema=schema())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_may_not_be_written_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match="may not be written to"):
+        check_output(str(tmp_path / "o.csv"), schema=schema())
+
+
+def test_check_output_writes_nothing(tmp_path: Path) -> None:
+    check_output(str(tmp_path / "o.csv"), schema=schema())
+    check_output("-", format="npy", schema=schema(VECTOR))
+    check_output("/dev/null", format="csv", schema=schema())
+    assert names(tmp_path) == []
+
+
+async def stream(records: Iterable[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for record in records:
+        yield record
+
+
+async def test_json_files(tmp_path: Path) -> None:
+    lines = tmp_path / "o.errors.jsonl"
+    records = stream([{"id": 2**70, "row": 0}, {"id": "ü"}])
+    assert await write_json_lines(lines, records) == 2
+    assert lines.read_text() == f'{{"id":{2**70},"row":0}}\n{{"id":"ü"}}\n'
+    manifest = tmp_path / "o.manifest.json"
+    assert read_json(manifest) is None
+    write_json(manifest, {"rows": {"done": 1}})
+    assert json.loads(manifest.read_text()) == read_json(manifest) == {"rows": {"done": 1}}
+    assert await write_json_lines(lines, stream([])) == 0
+    assert names(tmp_path) == ["o.manifest.json"]
+    remove_file(manifest)
+    remove_file(manifest)
+    assert names(tmp_path) == []
+
+
+async def test_json_lines_that_break_off_leave_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "o.errors.jsonl"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        await write_json_lines(path, stream({"n": 1 // n} for n in (1, 0)))
+    assert names(tmp_path) == [path.name]
+    assert path.read_text() == "old"
