@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _OPEN_TRIES = 8
-_PURGE_SHARDS = 64
+_PURGE_SHARDS = 8
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
 _COMMITTED = SHARD.c.cost_picousd + SHARD.c.doubt_picousd + SHARD.c.reserved_picousd
 

@@ -43,6 +43,23 @@ _MOVE_SHARD = (
         }
     )
 )
+_PURSE = (
+    select(JOB.c.budget_picousd, JOB.c.committed_picousd)
+    .where(JOB.c.id == bindparam("of"))
+    .with_for_update()
+)
+_SPEND = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("of"))
+    .values(committed_picousd=JOB.c.committed_picousd + bindparam("delta"))
+)
+_STANDINGS = (
+    select(SHARD.c.id, SHARD.c.fence, SHARD.c.seq, SHARD.c.reserved_picousd)
+    .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through)
+    .where(SHARD.c.job_id == bindparam("of"), SHARD.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(SHARD.c.id)
+    .with_for_update()
+)
 _INSERT_CHECKPOINT = insert(CHECKPOINT)
 _INSERT_DEAD = insert(DEAD_LETTER)
 
@@ -63,9 +80,7 @@ class SqlProgress:
             if settlement.fresh:
                 _write(connection, job_id, settlement)
             if purse is not None and settlement.delta_picousd:
-                committed = JOB.c.committed_picousd + settlement.delta_picousd
-                spend = update(JOB).where(JOB.c.id == job_id)
-                connection.execute(spend.values(committed_picousd=committed))
+                connection.execute(_SPEND, {"of": job_id, "delta": settlement.delta_picousd})
             return set(settlement.stale)
 
         return await self._database.write(work)
@@ -99,8 +114,7 @@ class SqlProgress:
 
 
 def _purse(connection: Connection, job_id: str) -> Purse | None:
-    query = select(JOB.c.budget_picousd, JOB.c.committed_picousd).where(JOB.c.id == job_id)
-    row = connection.execute(query.with_for_update()).first()
+    row = connection.execute(_PURSE, {"of": job_id}).first()
     if row is None or row.budget_picousd is None:
         return None
     return Purse(budget_picousd=row.budget_picousd, committed_picousd=row.committed_picousd)
@@ -110,14 +124,7 @@ def _standings(
     connection: Connection, job_id: str, checkpoints: Sequence[Checkpoint]
 ) -> dict[int, Standing]:
     """What the shards' rows say; they stay so until the end of the transaction."""
-    ids = {checkpoint.shard_id for checkpoint in checkpoints}
-    query = (
-        select(SHARD.c.id, SHARD.c.fence, SHARD.c.seq, SHARD.c.reserved_picousd)
-        .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through)
-        .where(SHARD.c.job_id == job_id, SHARD.c.id.in_(ids))
-        .order_by(SHARD.c.id)
-        .with_for_update()
-    )
+    ids = list({checkpoint.shard_id for checkpoint in checkpoints})
     return {
         row.id: Standing(
             fence=row.fence,
@@ -126,7 +133,7 @@ def _standings(
             sent_fence=row.sent_fence,
             sent_through=row.sent_through,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_STANDINGS, {"of": job_id, "ids": ids})
     }
 
 
