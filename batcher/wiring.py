@@ -24,9 +24,10 @@ from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.spec import JobSpec
+from batcher.engine.delivery import Files
 from batcher.engine.jobrun import Connection
 from batcher.engine.preparing import quota_name
-from batcher.engine.runner import Adapters, Files, Runner
+from batcher.engine.runner import Adapters, Runner
 from batcher.ports import InputSource, OutputSchema, OutputSink, Tokenizer
 
 STATE_DIRECTORY = Path(".batcher")

@@ -19,7 +19,8 @@ class Report:
 
     ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
-    an answer that could not be used. ``exit_code`` is what the command line returns.
+    an answer that could not be used. ``exit_code`` is what the command line returns;
+    ``sent_nothing`` says that the job was complete before, ``exported`` that output was written.
     """
 
     job: str
@@ -46,6 +47,7 @@ class Report:
     output: str | None = None
     errors: str | None = None
     sent_nothing: bool = False
+    exported: bool = False
     notes: tuple[str, ...] = ()
 
     @property

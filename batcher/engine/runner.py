@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from batcher.core.cost import dollars
@@ -21,10 +18,11 @@ from batcher.core.limits import ModelFacts
 from batcher.core.model import DeadLetter, InputFacts, Job, JobEvent, JobState, Tally
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
+from batcher.engine.delivery import Delivery, Files, Output
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
-from batcher.engine.exporter import batches, export, output_schema
+from batcher.engine.exporter import batches
 from batcher.engine.jobrun import Connection, JobRun, Planning
 from batcher.engine.live import Live
 from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
@@ -34,23 +32,9 @@ from batcher.ports import (
     InputSource,
     KindRegistry,
     OutputBatch,
-    OutputSchema,
-    OutputSink,
     Store,
     Tokenizer,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """What the engine needs of files: the functions of the files adapter."""
-
-    open_source: Callable[[JobSpec], InputSource]
-    check_output: Callable[[str, str | None, OutputSchema], None]
-    open_sink: Callable[[str, str | None, OutputSchema], OutputSink]
-    write_records: Callable[[Path, AsyncIterator[Mapping[str, Any]]], Awaitable[int]]
-    write_json: Callable[[Path, Mapping[str, Any]], None]
-    read_json: Callable[[Path], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,30 +54,13 @@ class Adapters:
     lease_seconds: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """Where the records go: a path (``-`` is standard output) and a format if its name has none."""
-
-    path: str
-    format: str | None = None
-
-    @property
-    def errors(self) -> Path | None:
-        """The errors file; None where the output is a stream."""
-        return None if self.path == "-" else Path(f"{self.path}.errors.jsonl")
-
-    @property
-    def manifest(self) -> Path | None:
-        """The manifest; None where the output is a stream."""
-        return None if self.path == "-" else Path(f"{self.path}.manifest.json")
-
-
 class Runner:
     """Runs jobs, and answers for them. Open one with :func:`batcher.open_runner`."""
 
     def __init__(self, adapters: Adapters) -> None:
         """Not for direct use."""
         self._adapters = adapters
+        self._delivery = Delivery(adapters.store, adapters.files)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._current: JobRun | None = None
 
@@ -133,11 +100,7 @@ class Runner:
         target = None if output is None else Output(path=output, format=output_format)
         bound = await self._bind(spec)
         if target is not None:
-            schema = OutputSchema(
-                columns=(), fields=bound.kind.fields, chunked=bound.description.chunked,
-                dimension=None,
-            )  # fmt: skip
-            self._adapters.files.check_output(target.path, target.format, schema)
+            self._delivery.check(target, bound.description)
         with self._adapters.files.open_source(spec) as source:
             facts = await self._check(bound, source)
             job, _ = await self._adapters.store.open_job(self._new_job(bound, facts), fresh=fresh)
@@ -162,7 +125,7 @@ class Runner:
             job = await store.job(job.id)
         report = await self._report(job, ending, sent=sent)
         if job.state is JobState.COMPLETE and target is not None:
-            report = await self._export_unless_there(job, report, target)
+            report = await self._delivery.deliver_once(job, report, target)
         return report
 
     async def _go_on(
@@ -296,11 +259,8 @@ class Runner:
     async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """The dead letters of a job, one for each failed row, in input order."""
         job = await self._adapters.store.job(job_id)
-        last = -1
-        async for letter in self._adapters.store.dead_letters(job.id):
-            if letter.row != last:
-                last = letter.row
-                yield letter
+        async for letter in self._delivery.errors(job.id):
+            yield letter
 
     async def results(self, job_id: str) -> AsyncIterator[OutputBatch]:
         """The results that a job has by now, in input order, in batches."""
@@ -328,7 +288,8 @@ class Runner:
                 "is with --partial"
             )
         report = await self._report(job)
-        return await self._export(job, report, Output(path=output, format=output_format))
+        target = Output(path=output, format=output_format)
+        return await self._delivery.deliver(job, report, target)
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -391,64 +352,6 @@ class Runner:
             return True
         facts = self._adapters.model_facts(spec.model, Endpoint.EMBEDDINGS, spec.base_url)
         return facts.price is not None
-
-    async def _export_unless_there(self, job: Job, report: Report, target: Output) -> Report:
-        """Export, unless the manifest proves that this very output was written already."""
-        if target.manifest is not None and await asyncio.to_thread(Path(target.path).exists):
-            manifest = await asyncio.to_thread(self._adapters.files.read_json, target.manifest)
-            if manifest is not None and manifest == report.manifest():
-                errors = str(target.errors) if report.rows_failed else None
-                return dataclasses.replace(report, output=target.path, errors=errors)
-        return await self._export(job, report, target)
-
-    async def _export(self, job: Job, report: Report, target: Output) -> Report:
-        """Errors (a stale file is removed), output, manifest; each complete or absent."""
-        files, store = self._adapters.files, self._adapters.store
-        described = Description.read(job)
-        schema = output_schema(job, described)
-        files.check_output(target.path, target.format, schema)
-        if Path(target.path).suffix == ".npy" or target.format == "npy":
-            _check_npy(report)
-        if target.errors is not None:
-            await files.write_records(target.errors, self._error_records(job.id))
-        sink = files.open_sink(target.path, target.format, schema)
-        with contextlib.ExitStack() as stack:
-            stack.callback(sink.abort)
-            await export(store, job, described, sink)
-        if target.manifest is not None:
-            await asyncio.to_thread(files.write_json, target.manifest, report.manifest())
-        errors = str(target.errors) if target.errors and report.rows_failed else None
-        return dataclasses.replace(report, output=target.path, errors=errors)
-
-    async def _error_records(self, job_id: str) -> AsyncIterator[Mapping[str, Any]]:
-        async for letter in self.errors(job_id):
-            yield error_record(letter)
-
-
-class DeadLettersPreventOutput(UsageError):
-    """An output format cannot leave rows out, and some failed; the results are kept."""
-
-    exit_code = 3
-
-
-def error_record(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter as the errors file has it."""
-    return {
-        "id": letter.id,
-        "row": letter.row,
-        "code": letter.code,
-        "message": letter.message,
-        "attempts": letter.attempts,
-    }
-
-
-def _check_npy(report: Report) -> None:
-    if report.rows_failed or report.rows_left:
-        raise DeadLettersPreventOutput(
-            f".npy has a place for every row, and {report.rows_failed + report.rows_left} of "
-            f"{report.rows} have no vector. The results are kept: export job {report.job} as "
-            ".jsonl, .csv or .parquet, or retry the dead letters"
-        )
 
 
 def _exit_code(ending: Ending, tally: Tally) -> int:

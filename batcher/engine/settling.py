@@ -6,10 +6,9 @@ the queue and the throttle. Synchronous but for the throttle's words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 
@@ -39,6 +38,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
+from batcher.engine.reading import check_dimension, read_usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
 from batcher.ports import Clock, Reply, Throttle
@@ -167,11 +167,13 @@ class Settler:
             self.doubt(call)
             self._back_off(call, Backoff("garbled_answer", "the answer is not a JSON object"))
             return
-        usage = self._read_usage(call, answer)
+        usage = read_usage(answer, call, self._requests)
         await self._observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
         self._live.count(usage)
-        outcomes = self._check_dimensions(self._bound.parse(answer, len(call.pieces)))
+        outcomes = self._bound.parse(answer, len(call.pieces))
+        if self._bound.shape is Shape.VECTOR:
+            outcomes = check_dimension(outcomes, self._requests)
         self._settle(call, outcomes)
 
     def _settle(self, call: Call, outcomes: list[Outcome]) -> None:
@@ -219,45 +221,6 @@ class Settler:
         call.repair = invalid
         call.after_flush = self._ledger.promise()
         self._dispatcher.again(call)
-
-    def _check_dimensions(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """A vector of another length than the job's is no result."""
-        if self._bound.shape is not Shape.VECTOR:
-            return outcomes
-        dimension = self._requests.learned.dimension
-        if dimension is None:
-            lengths = [len(outcome.value) for outcome in outcomes if isinstance(outcome, Done)]
-            if not lengths:
-                return outcomes
-            dimension = max(set(lengths), key=lengths.count) // 4
-            self._requests.learn_dimension(dimension)
-        wrong = Broken("wrong_dimension", f"the vector has not {dimension} dimensions as others do")
-        return [
-            wrong if isinstance(outcome, Done) and len(outcome.value) != 4 * dimension else outcome
-            for outcome in outcomes
-        ]
-
-    def _read_usage(self, call: Call, answer: Mapping[str, Any]) -> Usage:
-        """What the answer says it cost; counted by us where it says nothing."""
-        usage = answer.get("usage")
-        usage = usage if isinstance(usage, dict) else {}
-        prompt = _whole(usage.get("prompt_tokens"))
-        total = _whole(usage.get("total_tokens"))
-        completion = _whole(usage.get("completion_tokens"))
-        if prompt is None:
-            prompt = call.tokens
-        if completion is None:
-            completion = max(0, total - prompt) if total is not None else 0
-        details = usage.get("prompt_tokens_details")
-        cached = _whole(details.get("cached_tokens")) if isinstance(details, dict) else None
-        if completion:
-            self._requests.allowance.observe(completion)
-        return Usage(
-            requests=1,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cost_picousd=self._requests.cost(prompt, completion, cached or 0),
-        )
 
     # --- failure ------------------------------------------------------------------------------
 
@@ -411,8 +374,3 @@ class Settler:
     def _limits_known(self) -> bool:
         limits = self._throttle.limits(self._quota)
         return limits.requests_per_minute is not None or limits.tokens_per_minute is not None
-
-
-def _whole(value: object) -> int | None:
-    """A whole, non-negative number, or None."""
-    return value if isinstance(value, int) and value >= 0 and not isinstance(value, bool) else None
