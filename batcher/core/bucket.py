@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 MINUTE = 60.0
 """The capacity of a bucket in seconds of its rate, as far as nothing else is known."""
+LEAST_LIMIT = 0.001
+"""The least figure a minute that is taken for a limit."""
 START_SECONDS = 1.0
 """What a bucket holds while only the limit is known: the user may be wrong by a factor of two."""
 UNTOLD_SECONDS = 5.0
@@ -29,8 +31,10 @@ MARGIN_SECONDS = 0.1
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
 REFUND_SECONDS = 3.0
 """Over how long the speed of refunds is averaged."""
-LEARNING = 0.4
+LEARNING = 0.15
 """How quickly it is learned whether and what a provider refunds, per window of answers."""
+NOISE = 0.2
+"""A lesser share of what answers left unused may have come back by chance."""
 SPARE_MOST = 0.95
 """The greatest share of a reserved cost that is believed to come back."""
 
@@ -109,8 +113,8 @@ def observation_from_headers(
     return Observation(
         sent_at=sent_at,
         admitted=admitted,
-        limit_requests=limit_requests or None,
-        limit_tokens=limit_tokens or None,
+        limit_requests=limit_requests if is_limit(limit_requests or 0) else None,
+        limit_tokens=limit_tokens if is_limit(limit_tokens or 0) else None,
         remaining_requests=remaining_requests,
         remaining_tokens=remaining_tokens,
         used_tokens=used_tokens,
@@ -123,6 +127,11 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None
+
+
+def is_limit(per_minute: float) -> bool:
+    """Whether a figure can be a limit: finite, and enough for one unit within some hours."""
+    return LEAST_LIMIT <= per_minute < math.inf
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,12 +186,12 @@ class Bucket:
     @property
     def net(self) -> float:
         """The share of a reserved cost that is finally charged, as far as answers show."""
-        return 1.0 - self.shows * self.spare
+        return 1.0 - self._trust * self.spare
 
     @property
     def inflow(self) -> float:
         """Refunds to be expected each second, at most those of a steady flow at the limit."""
-        return self.shows * min(self.refunds, self.rate * self.spare / (1.0 - self.spare))
+        return self._trust * min(self.refunds, self.rate * self.spare / (1.0 - self.spare))
 
     def set_rate(self, *, ceiling: float, limit: float) -> None:
         """Enforce other limits from now on; one that is new starts with a second of its rate."""
@@ -193,6 +202,7 @@ class Bucket:
             self.level = math.inf
         elif not was_limited:
             self.level = START_SECONDS * self.rate
+            self.burst = BURST_SECONDS * self.rate
         else:
             self.level = min(self.level, self.capacity)
 
@@ -303,9 +313,14 @@ class Bucket:
                 spare = min(SPARE_MOST, self.unused / self.answered)
                 self.spare += LEARNING * (spare - self.spare)
             if self.unused > 0:
-                shown = min(1.0, max(0.0, gained / self.unused))
+                shown = min(1.0, max(-1.0, gained / self.unused))
                 self.shows += LEARNING * (shown - self.shows)
         self.start_window()
+
+    @property
+    def _trust(self) -> float:
+        """How much of what is unused may be expected back: nothing where it may be noise."""
+        return self.shows if self.shows > NOISE else 0.0
 
     def _release(self, factor: float) -> float:
         """The speed of catching up: twice the rate, and more where a minute's worth lies unspent.

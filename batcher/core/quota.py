@@ -24,6 +24,7 @@ from batcher.core.bucket import (
     Limits,
     Observation,
     Ticket,
+    is_limit,
 )
 
 HORIZON_SECONDS = 2.0
@@ -38,7 +39,7 @@ RECOVERY = 0.005
 """The share of the rates that comes back each second."""
 SLOW_RECOVERY = 0.5 / 900
 """The same after a "slow down": 50% in 15 minutes."""
-WINDOW_SECONDS = 1.0
+WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
 
@@ -65,7 +66,14 @@ class QuotaState:
     window_answers: int = 0
 
     def configure(self, now: float, *, rpm: float | None, tpm: float | None) -> None:
-        """Set the user's ceilings, per minute; None is none."""
+        """Set the user's ceilings, per minute; None is none.
+
+        Raises:
+            ValueError: a ceiling that is no possible limit.
+        """
+        for ceiling in (rpm, tpm):
+            if ceiling is not None and not is_limit(ceiling):
+                raise ValueError(f"a limit must be above 0 and finite, not {ceiling}")
         self._advance(now)
         for bucket, ceiling in ((self.requests, rpm), (self.tokens, tpm)):
             bucket.set_rate(
@@ -117,7 +125,7 @@ class QuotaState:
         self._advance(now)
         requests, tokens = self.requests, self.tokens
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
-            if limit is not None and limit / MINUTE != bucket.limit:
+            if limit is not None and is_limit(limit) and limit / MINUTE != bucket.limit:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
         if ticket.epoch < self.epoch:
             return

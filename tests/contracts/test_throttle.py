@@ -1,0 +1,191 @@
+"""What every throttle promises (`batcher.ports.Throttle`), whatever it keeps its state in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batcher.adapters.throttle import MemoryThrottle
+from batcher.core.bucket import Cost, Observation, Ticket
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from batcher.ports import Throttle
+
+LIMITED = "limited"
+FREE = "free"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=["memory"])
+def throttle(request: pytest.FixtureRequest, clock: FakeClock) -> Throttle:
+    """A throttle whose quota `limited` has a ceiling of 600 requests and 60,000 tokens a minute."""
+    assert request.param == "memory"
+    return MemoryThrottle(clock, {LIMITED: (600, 60_000)})
+
+
+async def one(throttle: Throttle, quota: str, tokens: int = 1) -> Ticket:
+    grant = await throttle.reserve(quota, [Cost(tokens)])
+    (ticket,) = grant.tickets
+    return ticket
+
+
+async def test_nothing_known_nothing_waits(throttle: Throttle, clock: FakeClock) -> None:
+    grant = await throttle.reserve(FREE, [Cost(10_000)] * 100)
+    assert {ticket.send_at for ticket in grant.tickets} == {clock.now()}
+    assert grant.come_back_at is None
+    limits = throttle.limits(FREE)
+    assert limits.requests_per_minute is None
+    assert limits.tokens_per_minute is None
+
+
+async def test_nothing_asked_nothing_granted(throttle: Throttle) -> None:
+    grant = await throttle.reserve(LIMITED, [])
+    assert grant.tickets == ()
+    assert grant.come_back_at is None
+
+
+async def test_tickets_come_in_the_order_of_the_costs(throttle: Throttle) -> None:
+    costs = [Cost(5), Cost(900), Cost(1), Cost(300), Cost(2)]
+    grant = await throttle.reserve(LIMITED, costs)
+    assert [ticket.cost for ticket in grant.tickets] == costs[: len(grant.tickets)]
+    times = [ticket.send_at for ticket in grant.tickets]
+    assert times == sorted(times)
+
+
+async def test_a_pump_that_comes_back_as_told_keeps_the_limit_busy(
+    throttle: Throttle, clock: FakeClock
+) -> None:
+    sent: list[float] = []
+    calls = 0
+    started = clock.now()
+    while clock.now() < started + 20:
+        grant = await throttle.reserve(LIMITED, [Cost(1)] * 100)
+        calls += 1
+        sent += [ticket.send_at for ticket in grant.tickets]
+        assert grant.come_back_at is not None
+        assert grant.come_back_at > clock.now()
+        assert all(t.send_at <= clock.now() + 2 for t in grant.tickets)
+        clock.set(grant.come_back_at)
+    span = sent[-1] - sent[0]
+    assert len(sent) <= 10 + 10 * span + 1
+    assert len(sent) >= 10 * span
+    assert calls <= 20 / 1.5
+
+
+async def test_quotas_do_not_touch_each_other(throttle: Throttle, clock: FakeClock) -> None:
+    ticket = await one(throttle, LIMITED)
+    await throttle.pause(LIMITED, ticket, until=clock.now() + 60)
+    other = await one(throttle, FREE)
+    assert other.send_at == clock.now()
+    assert not throttle.is_void(FREE, other)
+
+
+async def test_what_is_given_back_is_free_again(throttle: Throttle, clock: FakeClock) -> None:
+    first = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    await throttle.give_back(LIMITED, first.tickets)
+    second = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    assert [t.send_at for t in second.tickets] == [clock.now()] * 10
+
+
+async def test_headers_set_the_limits(throttle: Throttle, clock: FakeClock) -> None:
+    ticket = await one(throttle, FREE)
+    seen = Observation(
+        sent_at=clock.now(),
+        admitted=True,
+        limit_requests=1200,
+        remaining_requests=40,
+        limit_tokens=90_000,
+        remaining_tokens=80_000,
+    )
+    await throttle.settle(FREE, ticket, seen)
+    limits = throttle.limits(FREE)
+    assert limits.requests_per_minute == 1200
+    assert limits.tokens_per_minute == 90_000
+    grant = await throttle.reserve(FREE, [Cost(1)] * 200)
+    assert sum(t.send_at == clock.now() for t in grant.tickets) == 40
+
+
+async def test_a_ceiling_stands_under_a_higher_limit(throttle: Throttle, clock: FakeClock) -> None:
+    ticket = await one(throttle, LIMITED)
+    seen = Observation(
+        sent_at=clock.now(), admitted=True, limit_requests=6000, remaining_requests=5999
+    )
+    await throttle.settle(LIMITED, ticket, seen)
+    assert throttle.limits(LIMITED).requests_per_minute == 600
+
+
+async def test_a_lower_limit_stands_under_a_ceiling(throttle: Throttle, clock: FakeClock) -> None:
+    ticket = await one(throttle, LIMITED)
+    seen = Observation(sent_at=clock.now(), admitted=True, limit_requests=60, remaining_requests=9)
+    await throttle.settle(LIMITED, ticket, seen)
+    assert throttle.limits(LIMITED).requests_per_minute == 60
+
+
+async def test_a_pause_voids_tickets_and_lasts(throttle: Throttle, clock: FakeClock) -> None:
+    grant = await throttle.reserve(LIMITED, [Cost(1)] * 20)
+    until = clock.now() + 5
+    assert await throttle.pause(LIMITED, grant.tickets[0], until=until)
+    assert all(throttle.is_void(LIMITED, ticket) for ticket in grant.tickets)
+    assert throttle.limits(LIMITED).paused_until == until
+
+    clock.set(until - 0.001)
+    during = await throttle.reserve(LIMITED, [Cost(1)])
+    assert during.tickets == ()
+    assert during.come_back_at == until
+
+    clock.set(until)
+    after = await throttle.reserve(LIMITED, [Cost(1)] * 5)
+    assert after.tickets
+    assert all(ticket.send_at > until for ticket in after.tickets)
+    assert not any(throttle.is_void(LIMITED, ticket) for ticket in after.tickets)
+    assert throttle.limits(LIMITED).paused_until is None
+
+
+async def test_rates_fall_once_per_epoch(throttle: Throttle, clock: FakeClock) -> None:
+    grant = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    opened = [
+        await throttle.pause(LIMITED, ticket, until=clock.now() + n)
+        for n, ticket in enumerate(grant.tickets)
+    ]
+    assert opened == [True] + [False] * 9
+    limits = throttle.limits(LIMITED)
+    assert limits.requests_per_minute == pytest.approx(450)
+    assert limits.tokens_per_minute == pytest.approx(45_000)
+    assert limits.paused_until == clock.now() + 9
+
+
+async def test_void_tickets_are_settled_and_given_back_in_vain(
+    throttle: Throttle, clock: FakeClock
+) -> None:
+    grant = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    until = clock.now() + 1
+    await throttle.pause(LIMITED, grant.tickets[0], until=until)
+    await throttle.give_back(LIMITED, grant.tickets[1:5])
+    for ticket in grant.tickets[5:]:
+        await throttle.settle(
+            LIMITED, ticket, Observation(sent_at=clock.now(), admitted=True, used_tokens=0)
+        )
+    clock.set(until)
+    assert (await throttle.reserve(LIMITED, [Cost(1)])).tickets[0].send_at > until
+
+
+async def test_shares_show_the_use(throttle: Throttle, clock: FakeClock) -> None:
+    assert throttle.limits(LIMITED).requests_share == 0
+    for _ in range(40):
+        await throttle.reserve(LIMITED, [Cost(1)] * 5)  # half of the 10 a second
+        clock.set(clock.now() + 1)
+    limits = throttle.limits(LIMITED)
+    assert limits.requests_share == pytest.approx(0.5, abs=0.1)
+    assert limits.tokens_share < 0.01
+
+
+def test_repr(clock: FakeClock) -> None:
+    assert repr(MemoryThrottle(clock)) == "<MemoryThrottle no quotas>"
+    throttle = MemoryThrottle(clock, {"a": (600, None)})
+    assert repr(throttle) == "<MemoryThrottle a: 600 rpm, unlimited tpm>"
