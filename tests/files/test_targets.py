@@ -174,7 +174,7 @@ def test_a_directory_that_may_not_be_written_to(tmp_path: Path) -> None:
 
 def test_check_output_writes_nothing(tmp_path: Path) -> None:
     check_output(str(tmp_path / "o.csv"), schema=schema())
-    check_output("-", format="npy", schema=schema(VECTOR))
+    check_output("-", format="parquet", schema=schema(VECTOR))
     check_output("/dev/null", format="csv", schema=schema())
     assert names(tmp_path) == []
 

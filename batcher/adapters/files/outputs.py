@@ -58,7 +58,7 @@ def open_sink(
         return ParquetSink(target, schema)
     if not isinstance(target, FileTarget):
         target.abort()
-        raise UsageError(f"{target.name}: an .npy file cannot be written to a stream: {_OTHERS}")
+        raise _no_stream(target.name)
     return NpySink(target, schema)
 
 
@@ -80,4 +80,10 @@ def _format(path: str, asked: str | None, schema: OutputSchema) -> tuple[str, Co
         raise UsageError(f"{path}: .npy holds embeddings alone: {_OTHERS}")
     if kind == "npy" and schema.chunked:
         raise UsageError(f"{path}: .npy cannot say which row a chunk belongs to: {_OTHERS}")
+    if kind == "npy" and path == "-":
+        raise _no_stream("standard output")
     return kind, name.compression
+
+
+def _no_stream(name: str) -> UsageError:
+    return UsageError(f"{name}: an .npy file cannot be written to a stream: {_OTHERS}")
