@@ -1,0 +1,39 @@
+"""``python -m benchmarks [NAME...]``: measure, print a table, keep the figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchmarks import throughput
+from benchmarks.results import Result
+
+BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
+    "chat": throughput.chat,
+    "embeddings": throughput.embeddings,
+}
+_KEPT = Path(__file__).parent / "results.json"
+
+
+def main() -> None:
+    """Run those that were named, or all."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of rows")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHMARKS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    results: list[Result] = []
+    for name in arguments.names or BENCHMARKS:
+        for result in BENCHMARKS[name](arguments.scale):
+            print(result.line(), flush=True)
+            results.append(result)
+    kept = {"machine": platform.platform(), "results": [result.to_json() for result in results]}
+    _KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
