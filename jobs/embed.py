@@ -162,7 +162,7 @@ def _read_vector(embedding: object) -> bytes | None:
             raw = pybase64.b64decode(embedding, validate=True)
             vector = np.frombuffer(raw, dtype="<f4")
         elif isinstance(embedding, list):
-            vector = np.asarray(embedding, dtype="<f4")
+            vector = _as_float32(embedding)
             raw = vector.tobytes()
         else:
             return None
@@ -171,6 +171,11 @@ def _read_vector(embedding: object) -> bytes | None:
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         return None
     return raw
+
+
+def _as_float32(numbers: list[object]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return np.asarray(numbers, dtype="<f4")
 
 
 def _parse_template(template: str) -> tuple[tuple[str, bool], ...]:

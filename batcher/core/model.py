@@ -93,14 +93,12 @@ class InputFacts:
 
     ``sha256`` is the hex digest of the raw bytes (before decompression). ``columns`` are the CSV
     header, the Parquet schema or the union of the JSONL keys, in order of first appearance.
-    ``duplicate_rows`` are the numbers of rows whose id stood before (only with skip).
     """
 
     rows: int
     sha256: str
     size_bytes: int
     columns: tuple[str, ...]
-    duplicate_rows: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

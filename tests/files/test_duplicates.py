@@ -85,8 +85,7 @@ def test_many_duplicates_take_several_passes(
 ) -> None:
     monkeypatch.setattr(duplicates, "CANDIDATES_A_PASS", 7)
     content = "".join(f'{{"id": {i % 2000}}}\n' for i in range(5000))
-    facts, rows = inputs.read("a.jsonl", content, id_column="id", skip_bad=True)
-    assert facts.duplicate_rows == set(range(2000, 5000))
+    _, rows = inputs.read("a.jsonl", content, id_column="id", skip_bad=True)
     assert [row.number for row in rows] == list(range(5000))
     assert [line for *_, line, _, _ in bad(rows)] == list(range(2001, 5001))
     assert bad(rows)[-1][-1] == "the id in column 'id' is that of line 1000"

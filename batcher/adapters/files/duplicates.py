@@ -104,10 +104,6 @@ class Duplicates:
         low, high = np.searchsorted(np.frombuffer(self._rows, dtype=np.int64), (start, stop))
         return list(zip(self._rows[low:high], self._first_lines[low:high], strict=True))
 
-    def rows(self) -> frozenset[int]:
-        """All of their numbers."""
-        return frozenset(self._rows)
-
 
 def find_duplicates(
     repeated: Hashes,

@@ -97,7 +97,6 @@ class FileSource:
             sha256=raw.sha256(),
             size_bytes=raw.size_bytes,
             columns=reader.columns,
-            duplicate_rows=self._duplicates.rows(),
         )
 
     def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:

@@ -98,7 +98,7 @@ def learned_text(learned: Learned) -> str:
 
 def job_row(job: Job) -> dict[str, Any]:
     """A job as the columns of its row."""
-    facts = asdict(job.facts) | {"duplicate_rows": runs(sorted(job.facts.duplicate_rows))}
+    facts = asdict(job.facts)
     return {
         "id": job.id,
         "fingerprint": job.fingerprint,
@@ -134,7 +134,6 @@ def job_value(row: Row) -> Job:
             sha256=facts["sha256"],
             size_bytes=facts["size_bytes"],
             columns=tuple(facts["columns"]),
-            duplicate_rows=frozenset(numbers(facts["duplicate_rows"])),
         ),
         state=JobState(row["state"]),
         reason=row["reason"],

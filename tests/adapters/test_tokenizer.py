@@ -1,0 +1,75 @@
+"""Counting and cutting by tiktoken, with no network."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batcher.adapters import tokenizer
+from batcher.adapters.tokenizer import open_tokenizer
+from batcher.core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("text-embedding-3-small", "cl100k_base"),
+        ("gpt-4o-mini", "o200k_base"),
+        ("gpt-4", "cl100k_base"),
+        ("my-own-model", "o200k_base"),
+    ],
+)
+def test_a_model_has_its_encoding_and_an_unknown_one_a_stated_default(
+    model: str, encoding: str
+) -> None:
+    assert open_tokenizer(model).name == encoding
+
+
+def test_counts_are_those_published() -> None:
+    """OpenAI's cookbook: "tiktoken is great!" is six tokens in both encodings."""
+    assert open_tokenizer("gpt-4").count(["tiktoken is great!", ""]) == [6, 0]
+    assert open_tokenizer("gpt-4o").count(["tiktoken is great!"]) == [6]
+
+
+def test_special_tokens_in_a_text_are_plain_text() -> None:
+    assert open_tokenizer("gpt-4").count(["<|endoftext|>"])[0] > 1
+
+
+def test_an_encoding_that_is_not_here_is_refused() -> None:
+    with pytest.raises(UsageError, match="--tokenizer p50k_base is not here"):
+        open_tokenizer("x", "p50k_base")
+
+
+def test_a_first_use_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh cache directory, and sockets that cannot be made."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(socket, "socket", refuse)
+    tokenizer._load.cache_clear()
+    import tiktoken.registry
+
+    monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
+    assert open_tokenizer("gpt-4").count(["tiktoken is great!"]) == [6]
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(alphabet=st.sampled_from("ab 人é🙂\n\U0001f468\u200d"), min_size=1, max_size=200),
+    st.integers(4, 20),
+)
+def test_chunks_cover_the_text_and_each_is_within_the_limit(text: str, limit: int) -> None:
+    counter = open_tokenizer("text-embedding-3-small")
+    chunks = counter.chunks(text, limit)
+    assert "".join(text[start:end] for start, end, _ in chunks) == text
+    for start, end, tokens in chunks:
+        assert start < end
+        assert counter.count([text[start:end]]) == [tokens]
+        assert tokens <= limit

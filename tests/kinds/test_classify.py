@@ -1,0 +1,120 @@
+"""The kind ``classify``: only a label that was asked for is a result."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from batcher.core.errors import UsageError
+from batcher.core.kind import Broken, Done, Invalid, Outcome, Refused
+from jobs.classify import KIND, BoundClassify
+
+
+def bind(**options: Any) -> BoundClassify:
+    return KIND.bind({"text": "body", "labels": "red, green,blue", **options})
+
+
+def parse(bound: BoundClassify, content: object, **choice: Any) -> Outcome:
+    message = {"role": "assistant", "content": content}
+    answer = {"choices": [{"message": message, "finish_reason": "stop", **choice}]}
+    (outcome,) = bound.parse(answer, 1)
+    return outcome
+
+
+def test_the_schema_allows_exactly_the_labels() -> None:
+    body = bind().body([("some text",)])
+    schema = body["response_format"]["json_schema"]["schema"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate({"label": "green"}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"label": "yellow"}, schema)
+    assert body["response_format"]["json_schema"]["strict"] is True
+    assert body["messages"][-1] == {"role": "user", "content": "some text"}
+
+
+def test_a_label_asked_for_is_the_result() -> None:
+    assert parse(bind(), '{"label": "red"}') == Done(b'{"label":"red"}')
+
+
+@pytest.mark.parametrize(
+    "content", ['{"label": "yellow"}', '{"label": 1}', "{}", "[]", "red", '{"label": "re']
+)
+def test_anything_else_is_invalid_and_keeps_the_answer_for_the_repair(content: str) -> None:
+    outcome = parse(bind(), content)
+    assert isinstance(outcome, Invalid)
+    assert outcome.answer == content
+
+
+def test_a_cut_off_answer_is_invalid_even_if_it_parses() -> None:
+    assert isinstance(parse(bind(), '{"label": "red"}', finish_reason="length"), Invalid)
+
+
+def test_refusals_are_final() -> None:
+    answer = {"choices": [{"message": {"content": None, "refusal": "no"}, "finish_reason": "stop"}]}
+    assert isinstance(bind().parse(answer, 1)[0], Refused)
+    assert isinstance(parse(bind(), "", finish_reason="content_filter"), Refused)
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [None]}])
+def test_an_answer_without_a_message_is_broken(answer: dict[str, Any]) -> None:
+    assert isinstance(bind().parse(answer, 1)[0], Broken)
+
+
+def test_a_repair_shows_the_model_what_it_said() -> None:
+    invalid = Invalid("invalid_output", "the answer is not JSON", "red!")
+    messages = bind().body([("text",)], repair=invalid)["messages"]
+    assert messages[2] == {"role": "assistant", "content": "red!"}
+    assert "the answer is not JSON" in messages[3]["content"]
+
+
+def test_the_confidence_is_the_joint_probability_of_the_label_s_tokens() -> None:
+    tokens = [('{"', 0.0), ("label", -0.1), ('":"', 0.0), ("gr", -0.2), ("een", -0.3), ('"}', 0.0)]
+    logprobs = {"content": [{"token": t, "logprob": p} for t, p in tokens]}
+    bound = bind(confidence=True)
+    outcome = parse(bound, '{"label":"green"}', logprobs=logprobs)
+    assert isinstance(outcome, Done)
+    assert json.loads(outcome.value)["confidence"] == pytest.approx(math.exp(-0.5), abs=1e-6)
+    assert bound.body([("x",)])["logprobs"] is True
+
+
+def test_without_logprobs_the_confidence_is_not_made_up() -> None:
+    outcome = parse(bind(confidence=True), '{"label":"green"}')
+    assert isinstance(outcome, Done)
+    assert json.loads(outcome.value) == {"label": "green", "confidence": None}
+
+
+def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("\ufeffrot\n\n grün \nrot\n", encoding="utf-8")
+    bound = KIND.bind({"text": "body", "labels_file": str(path)})
+    assert bound.identity["labels"] == ["rot", "grün"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": "a,b"}, "classify needs --text"),
+        ({"text": "t"}, "--labels or --labels-file"),
+        ({"text": "t", "labels": "a"}, "at least two"),
+        ({"text": "t", "labels": "a,a"}, "at least two"),
+        ({"text": "t", "labels_file": "nowhere.txt"}, "nowhere.txt cannot be read"),
+        ({"text": "t", "labels": "a,b", "max_tokens": 0}, "--max-tokens"),
+    ],
+)
+def test_wrong_options_say_what_would_be_right(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        KIND.bind(options)
+
+
+def test_the_file_s_content_and_not_its_name_is_the_identity(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("x\ny\n")
+    second.write_text("x\ny\n")
+    one = KIND.bind({"text": "t", "labels_file": str(first)})
+    two = KIND.bind({"text": "t", "labels_file": str(second)})
+    assert one.identity == two.identity
