@@ -142,15 +142,21 @@ class Bucket:
     bucket would hold if every request were admitted the moment it is granted. A request on its way
     only makes the provider's bucket fuller than that, so the level errs on the safe side.
 
-    ``ceiling`` (the user's) and ``limit`` (the provider's) are units a second, infinite where there
-    is none. ``reserved`` counts all that was ever taken; the order of admission is known only of
-    tickets beyond ``barrier``. ``rise`` is the least upward difference of this window's answers.
-    ``told`` says that answers tell what remains; ``held`` is the most that was seen in the bucket.
-    ``net`` is the share of a cost that is finally charged; ``flow`` is recent use, for display.
+    ``ceiling`` (the user's), ``limit`` (the provider's) and ``guess`` (what 429s measured) are
+    units a second, infinite where there is none. ``reserved`` counts all that was ever taken; the
+    order of admission is known only of tickets beyond ``barrier``. ``told`` says that answers tell
+    what remains; ``held`` is the most that was seen in the bucket.
+
+    Of this window of answers ``rise`` is the least upward difference and ``fallen`` the sum of the
+    downward ones; ``answered`` is what was reserved for it and ``unused`` what of that was not
+    needed. Learned from windows: ``spare``, the share unused, and ``shows``, how much of it comes
+    back (1 where the provider charges by usage); ``refunds`` is what comes back each second.
+    ``flow`` is recent use, for display.
     """
 
     ceiling: float = math.inf
     limit: float = math.inf
+    guess: float = math.inf
     level: float = math.inf
     burst: float = 0.0
     reserved: float = 0.0
@@ -169,11 +175,16 @@ class Bucket:
     @property
     def rate(self) -> float:
         """Units a second, infinite where there is no limit."""
-        return min(self.ceiling, self.limit)
+        return min(self.ceiling, self.limit, self.guess)
+
+    @property
+    def known(self) -> bool:
+        """Whether somebody told a limit."""
+        return min(self.ceiling, self.limit) < math.inf
 
     @property
     def limited(self) -> bool:
-        """Whether there is a limit at all."""
+        """Whether there is a limit at all, be it a guess."""
         return self.rate < math.inf
 
     @property
@@ -196,7 +207,7 @@ class Bucket:
     def set_rate(self, *, ceiling: float, limit: float) -> None:
         """Enforce other limits from now on; one that is new starts with a second of its rate."""
         was_limited = self.limited
-        self.ceiling, self.limit = ceiling, limit
+        self.ceiling, self.limit, self.guess = ceiling, limit, math.inf
         self.told = self.told and limit <= ceiling
         if not self.limited:
             self.level = math.inf

@@ -39,6 +39,18 @@ RECOVERY = 0.005
 """The share of the rates that comes back each second."""
 SLOW_RECOVERY = 0.5 / 900
 """The same after a "slow down": 50% in 15 minutes."""
+MEASURE_SECONDS = 1.0
+"""Two 429s at least so far apart measure a limit that nobody told."""
+GUESS = 0.95
+"""The share of a measured rate that is used, at first."""
+GUESS_GROWTH = 0.01
+"""How much a guess grows each second, until the next 429 measures again."""
+GUESS_MOST = 1e5
+"""A guess above this is forgotten, in units a second."""
+GUESS_SECONDS = 20.0
+"""Growth is faster the longer ago the last 429 is, beyond this."""
+SILENCE_SECONDS = 5.0
+"""A gap in the reservations after which nothing was measured."""
 WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
@@ -62,6 +74,8 @@ class QuotaState:
     recovery: float = RECOVERY
     bound: bool = False
     faded_at: float = -math.inf
+    measured_at: float = -math.inf
+    served: float = 0.0
     window_at: float = -math.inf
     window_answers: int = 0
 
@@ -85,6 +99,8 @@ class QuotaState:
         if now < self.paused_until:
             return [], (self.paused_until if costs else None)
         self._recover(now)
+        if now - self.at >= SILENCE_SECONDS or self.measured_at == -math.inf:
+            self.measured_at, self.served = now, 0.0
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
         tickets: list[Ticket] = []
@@ -127,6 +143,8 @@ class QuotaState:
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
             if limit is not None and is_limit(limit) and limit / MINUTE != bucket.limit:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
+                requests.guess = math.inf
+        self.served += seen.admitted
         if ticket.epoch < self.epoch:
             return
         elapsed = self.at - seen.sent_at
@@ -155,9 +173,7 @@ class QuotaState:
             self.epoch += 1
             self.bound = True
             self.at = self.paused_until
-            if self.requests.limited or self.tokens.limited:
-                self.factor = max(FLOOR, self.factor * DECREASE)
-                self.factor_at = self.paused_until
+            self._lower(now)
             self._start_window(now)
         if slowly:
             self.recovery = SLOW_RECOVERY
@@ -176,8 +192,8 @@ class QuotaState:
             for b, rate in zip((self.requests, self.tokens), rates, strict=True)
         ]
         return Limits(
-            requests_per_minute=rates[0] * MINUTE if self.requests.limited else None,
-            tokens_per_minute=rates[1] * MINUTE if self.tokens.limited else None,
+            requests_per_minute=rates[0] * MINUTE if self.requests.known else None,
+            tokens_per_minute=rates[1] * MINUTE if self.tokens.known else None,
             requests_share=shares[0],
             tokens_share=shares[1],
             paused_until=self.paused_until if now < self.paused_until else None,
@@ -215,9 +231,33 @@ class QuotaState:
         if now > self.factor_at:
             if self.factor < 1.0:
                 self.factor = min(1.0, self.factor + self.recovery * (now - self.factor_at))
+            elif self.requests.guess < math.inf:
+                calm = max(1.0, (now - self.paused_until) / GUESS_SECONDS)
+                seconds = min(now - self.factor_at, MINUTE)
+                self.requests.guess *= math.exp(min(10.0, GUESS_GROWTH * calm * seconds))
+                if self.requests.guess > GUESS_MOST:
+                    self.requests.set_rate(ceiling=self.requests.ceiling, limit=self.requests.limit)
             self.factor_at = now
         if self.factor == 1.0:
             self.recovery = RECOVERY
+
+    def _lower(self, now: float) -> None:
+        """Take the first 429 of an epoch to heart.
+
+        Where nobody told a limit, what was served between two of them is what the provider's bucket
+        gained: the limit itself, to be tried again from just below. The very first one measures too
+        much, since the bucket was full, but it ends the bursts.
+        """
+        known = self.requests.known or self.tokens.known
+        seconds = max(now - self.measured_at, 0.1)
+        first = self.requests.guess == math.inf
+        if not known and self.served > 0 and (first or seconds >= MEASURE_SECONDS):
+            self.requests.guess = GUESS * self.served / seconds
+            self.factor = 1.0
+            self.measured_at, self.served = now, 0.0
+        elif self.requests.limited or self.tokens.limited:
+            self.factor = max(FLOOR, self.factor * DECREASE)
+        self.factor_at = self.paused_until
 
     def _count_answer(self, now: float) -> None:
         """Close the window of answers once it is long enough."""

@@ -135,3 +135,11 @@ def test_a_provider_without_retry_after_is_survived() -> None:
     provider = ReferenceProvider(rpm=600, bucket_seconds=6, headers=False, retry_after=False)
     report = simulate(provider, alike(660), seed=1, rpm=1200)
     assert_good(report, ratio=1.2, refused=0.05)
+
+
+@pytest.mark.parametrize("bucket_seconds", [60, 6])
+def test_told_nothing_it_measures_the_limit(bucket_seconds: int) -> None:
+    for seed in SEEDS:
+        provider = ReferenceProvider(rpm=600, bucket_seconds=bucket_seconds, headers=False)
+        report = simulate(provider, alike(600 + 10 * bucket_seconds), seed=seed)
+        assert_good(report, ratio=1.1, refused=0.06)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.window import ConcurrencyWindow
@@ -55,6 +55,7 @@ def test_after_an_objection_it_grows_by_about_one_per_window() -> None:
     assert window.size == 31
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3))), st.integers(1, 64))
 def test_it_stays_between_one_and_its_maximum(
     answers: list[tuple[bool, bool, int]], maximum: int
