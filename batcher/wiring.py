@@ -19,6 +19,7 @@ from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.errors import UsageError
@@ -68,13 +69,21 @@ async def open_runner(settings: Settings | None = None) -> AsyncIterator[Runner]
                 open_tokenizer=_open_tokenizer,
                 model_facts=model_facts,
                 connect=partial(_connect, throttle=MemoryThrottle(clock)),
-                lock=partial(job_lock, STATE_DIRECTORY / "locks"),
+                lock=partial(job_lock, _lock_directory(url)),
                 version=version("batcher"),
                 lease_seconds=settings.lease_seconds,
             )
         )
     finally:
         await store.close()
+
+
+def _lock_directory(url: str) -> Path:
+    """Beside the database, so that whoever shares that shares the locks, from any directory."""
+    if url == MEMORY:
+        return STATE_DIRECTORY / "locks"
+    path = sqlite_path(url).resolve()
+    return path.with_name(f"{path.name}.locks")
 
 
 def _files() -> Files:

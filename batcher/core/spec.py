@@ -154,10 +154,7 @@ def _coerce(name: str, value: Any) -> Any:
     if value is None:
         return None
     if name == "max_cost":
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            raise UsageError(f"--max-cost is an amount in dollars, not {value!r}") from None
+        return _amount(value)
     if "Mapping" in kind:
         wanted: tuple[type, ...] = (Mapping,)
     elif "bool" in kind:
@@ -171,6 +168,16 @@ def _coerce(name: str, value: Any) -> Any:
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise UsageError(f"{_flag(name)} has the wrong type: {value!r}")
     return value
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise UsageError(f"--max-cost is an amount in dollars, not {value!r}")
+    return amount
 
 
 _TYPES = get_type_hints(JobSpec)

@@ -13,7 +13,8 @@ class Live:
     """What a progress view reads.
 
     ``rows`` is the job's total; ``base`` what earlier runs did; the counters are this run's.
-    ``phase`` is ``planning``, ``sending``, ``settling`` or ``exporting``.
+    ``phase`` is ``sending`` (planning goes on beside it while ``rows_planned`` is below ``rows``),
+    ``settling`` or ``exporting``.
     """
 
     rows: int

@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.model import Job, Tally
+from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 
 
@@ -41,6 +42,8 @@ class Report:
     started_at: datetime | None
     finished_at: datetime | None
     version: str
+    spec: JobSpec
+    created_at: datetime
     exit_code: int = 0
     reason: str | None = None
     resume_at: datetime | None = None
@@ -91,6 +94,8 @@ class Report:
         """The manifest and what a caller wants to know besides."""
         return {
             **self.manifest(),
+            "input": self.spec.input,
+            "created_at": _time(self.created_at),
             "reason": self.reason,
             "resume_at": _time(self.resume_at),
             "output": self.output,
@@ -127,6 +132,8 @@ def make_report(
         started_at=job.started_at,
         finished_at=job.finished_at,
         version=version,
+        spec=described.spec,
+        created_at=job.created_at,
         **fields,
     )
 

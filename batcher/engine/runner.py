@@ -27,11 +27,11 @@ from batcher.engine.jobrun import Connection, JobRun, Planning
 from batcher.engine.live import Live
 from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
 from batcher.engine.report import Report, make_report, rows_total
+from batcher.engine.results import Result, results_of
 from batcher.ports import (
     Clock,
     InputSource,
     KindRegistry,
-    OutputBatch,
     Store,
     Tokenizer,
 )
@@ -184,7 +184,9 @@ class Runner:
             if on_live is not None:
                 on_live(live)
             try:
-                return await self._current.run()
+                ending = await self._current.run()
+                live.phase = "exporting"
+                return ending
             finally:
                 self._current = None
 
@@ -262,11 +264,12 @@ class Runner:
         async for letter in self._delivery.errors(job.id):
             yield letter
 
-    async def results(self, job_id: str) -> AsyncIterator[OutputBatch]:
-        """The results that a job has by now, in input order, in batches."""
+    async def results(self, job_id: str) -> AsyncIterator[Result]:
+        """The results that a job has by now, one for each output record, in input order."""
         job = await self._adapters.store.job(job_id)
         async for batch in batches(self._adapters.store, job, Description.read(job)):
-            yield batch
+            for result in results_of(batch):
+                yield result
 
     async def export(
         self,
