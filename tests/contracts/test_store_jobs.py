@@ -1,0 +1,298 @@
+"""What every store promises of jobs (`batcher.ports.JobStore`)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batcher.core.errors import IllegalTransition, UsageError
+from batcher.core.model import Doubt, JobEvent, JobState, Learned, Tally, Usage
+from batcher.ports import BudgetShort
+from tests.fakes import EPOCH_WALL, FakeClock
+from tests.store.making import (
+    claim_one,
+    make_checkpoint,
+    make_dead,
+    make_job,
+    make_shard,
+    open_planned,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batcher.ports import Store
+
+
+async def test_a_job_comes_back_as_it_went_in(store: Store) -> None:
+    job = replace(
+        make_job(budget=10**18),
+        reason="why",
+        resume_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+        learned=Learned(
+            renamed={"max_tokens": "max_completion_tokens"},
+            dropped=frozenset({"dimensions", "encoding_format"}),
+            dimension=1536,
+        ),
+    )
+    opened, made = await store.open_job(job, fresh=False)
+    assert made
+    assert opened == replace(job, generation=1)
+    assert await store.job(job.id) == opened
+
+
+async def test_times_come_back_in_utc(store: Store) -> None:
+    east = datetime(2026, 1, 2, 3, tzinfo=UTC).astimezone()
+    opened, _ = await store.open_job(replace(make_job(), resume_at=east), fresh=False)
+    found = (await store.job(opened.id)).resume_at
+    assert found == east
+    assert found is not None
+    assert found.utcoffset() == timedelta(0)
+
+
+async def test_the_same_fingerprint_opens_the_same_job(store: Store) -> None:
+    first, made = await store.open_job(make_job("j1"), fresh=False)
+    again, made_again = await store.open_job(make_job("j2"), fresh=False)
+    assert (made, made_again) == (True, False)
+    assert again == first
+    other, made_other = await store.open_job(make_job("j3", fingerprint="g"), fresh=False)
+    assert made_other
+    assert other.generation == 1
+
+
+async def test_fresh_opens_a_new_generation_which_is_then_the_newest(store: Store) -> None:
+    await store.open_job(make_job("j1"), fresh=False)
+    second, made = await store.open_job(make_job("j2"), fresh=True)
+    assert made
+    assert second.generation == 2
+    assert (await store.open_job(make_job("j3"), fresh=False))[0].id == "j2"
+
+
+async def test_a_cancelled_job_is_not_resumed_and_keeps_its_generation(store: Store) -> None:
+    await store.open_job(make_job("j1"), fresh=False)
+    await store.open_job(make_job("j2"), fresh=True)
+    await store.move("j2", JobEvent.CANCEL)
+    assert (await store.open_job(make_job("j3"), fresh=False))[0].id == "j1"
+    await store.move("j1", JobEvent.CANCEL)
+    third, made = await store.open_job(make_job("j3"), fresh=False)
+    assert made
+    assert third.generation == 3
+
+
+async def test_a_complete_job_is_found(store: Store) -> None:
+    await open_planned(store)
+    await finish(store)
+    job, made = await store.open_job(make_job("j2"), fresh=False)
+    assert (job.id, job.state, made) == ("j1", JobState.COMPLETE, False)
+
+
+async def test_two_callers_at_once_get_the_same_job(store: Store) -> None:
+    opened = await asyncio.gather(
+        *(store.open_job(make_job(f"j{n}"), fresh=False) for n in range(8))
+    )
+    assert len({job.id for job, _ in opened}) == 1
+    assert sum(made for _, made in opened) == 1
+
+
+async def test_fresh_callers_at_once_get_a_generation_each(store: Store) -> None:
+    opened = await asyncio.gather(
+        *(store.open_job(make_job(f"j{n}"), fresh=True) for n in range(8))
+    )
+    assert sorted(job.generation for job, _ in opened) == list(range(1, 9))
+
+
+async def test_a_job_is_found_by_a_unique_prefix(store: Store) -> None:
+    await store.open_job(make_job("ab1", fingerprint="1"), fresh=False)
+    await store.open_job(make_job("ab1c", fingerprint="2"), fresh=False)
+    await store.open_job(make_job("Ab%", fingerprint="3"), fresh=False)
+    assert (await store.job("ab1")).id == "ab1"  # an exact id beats a prefix
+    assert (await store.job("ab1c")).id == "ab1c"
+    assert (await store.job("A")).id == "Ab%"
+    with pytest.raises(UsageError, match="several"):
+        await store.job("ab")
+    for unknown in ("", "b", "a%", "ab1cd", "AB"):
+        with pytest.raises(UsageError, match="no job"):
+            await store.job(unknown)
+
+
+async def test_jobs_come_newest_first(store: Store) -> None:
+    start = datetime.fromtimestamp(EPOCH_WALL, tz=UTC)
+    for n in (1, 3, 2):
+        job = make_job(f"j{n}", fingerprint=str(n))
+        await store.open_job(replace(job, created_at=start + timedelta(seconds=n)), fresh=False)
+    assert [job.id for job in await store.jobs()] == ["j3", "j2", "j1"]
+    assert [job.id for job in await store.jobs(limit=2)] == ["j3", "j2"]
+
+
+async def test_a_move_replaces_the_state_and_its_reason(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    resume_at = datetime(2026, 1, 1, tzinfo=UTC)
+    paused = await store.move("j1", JobEvent.PAUSE, reason="quota", resume_at=resume_at)
+    assert (paused.state, paused.reason, paused.resume_at) == (JobState.PAUSED, "quota", resume_at)
+    assert await store.job("j1") == paused
+    resumed = await store.move("j1", JobEvent.RESUME)
+    assert (resumed.state, resumed.reason, resumed.resume_at) == (JobState.OPEN, None, None)
+
+
+async def test_an_illegal_move_changes_nothing(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    cancelled = await store.move("j1", JobEvent.CANCEL)
+    with pytest.raises(IllegalTransition):
+        await store.move("j1", JobEvent.RESUME, reason="no")
+    assert await store.job("j1") == cancelled
+
+
+async def test_the_end_of_a_job_has_a_time_until_it_is_open_again(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store)
+    fake_clock.set(1_005.0)
+    await finish(store)
+    ended = datetime.fromtimestamp(EPOCH_WALL + 5, tz=UTC)
+    assert (await store.job("j1")).finished_at == ended
+    fake_clock.set(1_009.0)
+    assert await store.complete("j1")
+    assert (await store.job("j1")).finished_at == ended
+    assert (await store.move("j1", JobEvent.RETRY)).finished_at is None
+    assert (await store.move("j1", JobEvent.CANCEL)).finished_at is not None
+
+
+async def test_a_job_completes_when_it_is_planned_and_no_shard_is_open(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    assert not await store.complete("j1")
+    fence = await store.lease_plan("j1", "planner", 30)
+    assert fence is not None
+    await store.add_shard("j1", fence, make_shard(), next_row=4, planned=False)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, finished=True)])
+    assert not await store.complete("j1")
+    await store.add_shard("j1", fence, None, next_row=4, planned=True)
+    assert await store.complete("j1")
+    assert (await store.job("j1")).state is JobState.COMPLETE
+    assert await store.complete("j1")
+
+
+async def test_a_job_with_an_open_shard_is_not_complete(store: Store) -> None:
+    await open_planned(store, shards=2)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, finished=True)])
+    assert not await store.complete("j1")
+
+
+@pytest.mark.parametrize("event", [JobEvent.PAUSE, JobEvent.CANCEL])
+async def test_a_job_whose_state_forbids_it_does_not_complete(
+    store: Store, event: JobEvent
+) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    moved = await store.move("j1", event)
+    await store.checkpoint("j1", [make_checkpoint(lease, finished=True)])
+    assert not await store.complete("j1")
+    assert (await store.job("j1")).state is moved.state
+
+
+async def test_what_was_learned_is_replaced(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    learned = Learned(renamed={"a": "b"}, dropped=frozenset({"c"}), dimension=3)
+    await store.learn("j1", learned)
+    assert (await store.job("j1")).learned == learned
+    await store.learn("j1", Learned())
+    assert (await store.job("j1")).learned == Learned()
+
+
+async def test_a_budget_counts_what_was_committed_before_it_was_set(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, cost=30, doubt=20, reserved=40)])
+    await store.set_budget("j1", 100)
+    assert (await store.job("j1")).budget_picousd == 100
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(lease, 2, reserved=51, sent=2)])
+    assert short.value.available_picousd == 10
+    await store.set_budget("j1", None)
+    assert not await store.checkpoint("j1", [make_checkpoint(lease, 2, reserved=999, sent=2)])
+    await store.set_budget("j1", 1_050)
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(lease, 3, reserved=1_001, sent=3)])
+    assert short.value.available_picousd == 1
+
+
+async def test_the_tally_sums_the_shards(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    assert await store.tally("j1") == Tally()
+    fence = await store.lease_plan("j1", "planner", 30)
+    assert fence is not None
+    malformed = make_dead(1, code="malformed", final=True)
+    await store.add_shard("j1", fence, make_shard(0, dead=[malformed]), next_row=4, planned=False)
+    await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
+    one, two = await store.claim("j1", "a", limit=2, ttl_seconds=30)
+    chunks = {1: make_dead(5, chunk=0), 2: make_dead(5, chunk=1)}
+    await store.checkpoint(
+        "j1",
+        [
+            make_checkpoint(one, 1, done=[0, 2, 3], cost=10**15, doubt=7),
+            make_checkpoint(two, 1, done=[0], dead=chunks, cost=5),
+            make_checkpoint(two, 2, done=[3], cost=6),
+        ],
+    )
+    assert await store.tally("j1") == Tally(
+        rows_planned=8,
+        rows_done=5,
+        rows_failed=2,
+        pieces=8,
+        pieces_done=5,
+        usage=Usage(requests=5, prompt_tokens=10, completion_tokens=3, cost_picousd=10**15 + 11),
+        doubt=Doubt(requests=1, pieces=2, tokens=3, cost_picousd=7),
+    )
+
+
+async def test_a_purged_job_is_gone_and_no_other(store: Store) -> None:
+    await open_planned(store, shards=20)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, done=[0], dead={1: make_dead(1)})])
+    kept, _ = await store.open_job(make_job("k1", fingerprint="g"), fresh=False)
+    await store.purge("j1")
+    assert await store.jobs() == [kept]
+    assert await store.checkpoint("j1", [make_checkpoint(lease, 2)]) == {lease.shard_id}
+    assert await store.renew("a", [lease.shard_id], 30) == set()
+    await store.purge("j1")
+    reopened, made = await store.open_job(make_job("j1"), fresh=False)
+    assert made
+    assert reopened.generation == 1
+    assert await store.tally("j1") == Tally()
+
+
+async def test_an_unknown_job_is_the_users_mistake(store: Store) -> None:
+    verbs: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.move("no", JobEvent.PAUSE),
+        lambda: store.complete("no"),
+        lambda: store.learn("no", Learned()),
+        lambda: store.set_budget("no", 1),
+        lambda: store.tally("no"),
+        lambda: store.lease_plan("no", "a", 30),
+        lambda: store.add_shard("no", 1, make_shard(), next_row=4, planned=True),
+        lambda: store.claim("no", "a", limit=1, ttl_seconds=30),
+        lambda: store.reclaim("no", but_owner="a"),
+        lambda: store.reopen_dead("no"),
+        lambda: anext(aiter(store.shards("no"))),
+        lambda: anext(aiter(store.dead_letters("no"))),
+    ]
+    for verb in verbs:
+        with pytest.raises(UsageError, match="no job 'no'"):
+            await verb()
+
+
+async def test_closing_twice_is_harmless(store: Store) -> None:
+    await store.close()
+    await store.close()
+
+
+async def finish(store: Store) -> None:
+    """Complete the one shard of j1, and j1."""
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, done=range(4), finished=True)])
+    assert await store.complete("j1")
