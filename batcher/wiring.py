@@ -24,12 +24,13 @@ from batcher.adapters.store.open import open_store
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
+from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
 from batcher.engine.delivery import Files
 from batcher.engine.jobrun import Connection
 from batcher.engine.preparing import quota_name
 from batcher.engine.runner import Adapters, Runner
-from batcher.ports import InputSource, OutputSchema, OutputSink, Tokenizer
+from batcher.ports import Clock, InputSource, OutputSchema, OutputSink, Tokenizer
 
 STATE_DIRECTORY = Path(".batcher")
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
@@ -48,14 +49,18 @@ class Settings:
 
 
 @asynccontextmanager
-async def open_runner(settings: Settings | None = None) -> AsyncIterator[Runner]:
+async def open_runner(
+    settings: Settings | None = None, *, clock: Clock | None = None, chance: Chance | None = None
+) -> AsyncIterator[Runner]:
     """A runner over a database, which is made and migrated as need be.
+
+    ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given.
 
     Raises:
         StoreError: the database cannot be used.
     """
     settings = settings or Settings()
-    clock = SystemClock()
+    clock = clock or SystemClock()
     url = settings.database_url or str(STATE_DIRECTORY / "batcher.db")
     store = await open_store(url, clock)
     try:
@@ -63,7 +68,7 @@ async def open_runner(settings: Settings | None = None) -> AsyncIterator[Runner]
             Adapters(
                 store=store,
                 clock=clock,
-                chance=random.Random(),
+                chance=chance or random.Random(),
                 kinds=InstalledKinds(),
                 files=_files(),
                 open_tokenizer=_open_tokenizer,
