@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from batcher.engine.shard import LeasedShard
@@ -54,7 +55,7 @@ class Ledger:
         self._pending_bytes = 0
         self._ahead = 1
         self._sent = 0
-        self._last_flush = clock.now()
+        self._sent_lately: deque[tuple[float, int]] = deque()
         self._started = 0
         self.flushed = 0
         self.budget_short = False
@@ -129,14 +130,17 @@ class Ledger:
     def _next_ahead(self) -> int:
         """How many units may be sent before the next commit: an interval's worth, no more.
 
-        Doubled when somebody had to wait, so that a fast start costs a handful of commits.
+        That is what was sent in the last interval, and a quarter; doubled when somebody had to
+        wait, so that a fast start costs a handful of commits.
         """
         now = self._clock.now()
-        elapsed = max(now - self._last_flush, 0.01)
-        per_interval = math.ceil(self._sent * INTERVAL_SECONDS / elapsed * 1.25)
-        ahead = max(per_interval, self._ahead * 2 if self._urgent else self._ahead // 2, 1)
-        self._last_flush = now
+        lately = self._sent_lately
+        lately.append((now, self._sent))
         self._sent = 0
+        while lately[0][0] < now - INTERVAL_SECONDS:
+            lately.popleft()
+        usual = math.ceil(1.25 * sum(sent for _, sent in lately))
+        ahead = max(usual, self._ahead * 2 if self._urgent else self._ahead // 2, 1)
         return min(ahead, _MOST_AHEAD)
 
     def _allowances(self, ahead: int) -> dict[int, int]:
