@@ -27,7 +27,7 @@ FLOW_SECONDS = 10.0
 """Over how long the use shown to the user is averaged."""
 CATCH_UP_SECONDS = 10.0
 """What lies unspent is released at twice the rate, or within about this time if that is faster."""
-MARGIN_SECONDS = 0.1
+MARGIN_SECONDS = 0.2
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
 REFUND_SECONDS = 3.0
 """Over how long the speed of refunds is averaged."""
