@@ -1,0 +1,345 @@
+"""What every store promises of checkpoints, budgets and retries (`batcher.ports.ShardStore`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batcher.core.model import DeadLetter, JobEvent, RowId, Usage
+from batcher.core.progress import ShardEvent
+from batcher.ports import BudgetShort, Lease, StoredShard
+from tests.fakes import FakeClock
+from tests.store.making import (
+    TTL,
+    claim_one,
+    make_checkpoint,
+    make_dead,
+    make_job,
+    make_shard,
+    open_planned,
+)
+
+if TYPE_CHECKING:
+    from batcher.ports import Store
+
+START = 1_000.0
+
+
+# --- checkpoints ------------------------------------------------------------------------------
+
+
+async def test_results_are_read_as_they_were_written(store: Store) -> None:
+    await open_planned(store, shards=3)
+    one, two, _ = await store.claim("j1", "a", limit=3, ttl_seconds=TTL)
+    await store.checkpoint(
+        "j1", [make_checkpoint(two, 0, done=[3, 1]), make_checkpoint(one, 0, done=[0])]
+    )
+    await store.checkpoint(
+        "j1",
+        [
+            make_checkpoint(two, 1, dead={0: make_dead(4)}),
+            make_checkpoint(two, 2, done=[2], finished=True),
+        ],
+    )
+    assert await stored(store) == [
+        StoredShard(
+            ordinal=0,
+            first_row=0,
+            rows=4,
+            payload=b"payload 0",
+            columns=None,
+            results=(((0,), b"0"),),
+            dead_rows=frozenset(),
+        ),
+        StoredShard(
+            ordinal=1,
+            first_row=4,
+            rows=4,
+            payload=b"payload 1",
+            columns=b"columns 1",
+            results=(((3, 1), b"3,1"), ((2,), b"2")),
+            dead_rows=frozenset({4}),
+        ),
+        StoredShard(
+            ordinal=2,
+            first_row=8,
+            rows=4,
+            payload=b"payload 2",
+            columns=None,
+            results=(),
+            dead_rows=frozenset(),
+        ),
+    ]
+
+
+async def test_a_stale_checkpoint_changes_nothing_and_others_of_the_batch_do(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store, shards=2)
+    stale, kept = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    await store.renew("a", [kept.shard_id], 3 * TTL)
+    fake_clock.set(START + TTL)
+    new = await claim_one(store, "b")
+    assert new.shard_id == stale.shard_id
+    refused = make_checkpoint(
+        stale, 9, done=[0], dead={1: make_dead(1)}, cost=5, reserved=5, finished=True
+    )
+    batch = [refused, make_checkpoint(kept, 1, done=[2], cost=7)]
+    assert await store.checkpoint("j1", batch) == {stale.shard_id}
+    tally = await store.tally("j1")
+    assert (tally.pieces_done, tally.rows_failed, tally.usage.cost_picousd) == (1, 0, 7)
+    assert [shard.results for shard in await stored(store)] == [(), (((2,), b"2"),)]
+    assert await store.renew("b", [new.shard_id], TTL) == {new.shard_id}
+    assert await store.checkpoint("j1", [make_checkpoint(new, 0, done=[0])]) == set()
+
+
+async def test_the_fence_and_not_the_expiry_decides_who_may_write(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    fake_clock.set(START + 9 * TTL)
+    assert await store.checkpoint("j1", [make_checkpoint(lease, done=[0])]) == set()
+    assert (await store.tally("j1")).pieces_done == 1
+
+
+async def test_a_checkpoint_sent_twice_counts_once(store: Store) -> None:
+    await open_planned(store, budget=100)
+    lease = await claim_one(store)
+    sent = make_checkpoint(
+        lease, 1, done=[0], dead={1: make_dead(1)}, cost=20, doubt=10, reserved=30
+    )
+    assert await store.checkpoint("j1", [sent]) == set()
+    once = (await store.tally("j1"), await stored(store))
+    assert await store.checkpoint("j1", [sent, sent]) == set()
+    assert (await store.tally("j1"), await stored(store)) == once
+    both = make_checkpoint(lease, 2, done=[2], cost=1, reserved=69, sent=2)
+    assert await store.checkpoint("j1", [both, both]) == set()  # 31 + 69: each counted once
+    assert (await store.tally("j1")).pieces_done == 2
+
+
+async def test_a_checkpoint_of_an_unknown_shard_or_job_is_stale(store: Store) -> None:
+    await open_planned(store)
+    await store.open_job(make_job("k1", fingerprint="g"), fresh=False)
+    lease = await claim_one(store)
+    checkpoint = make_checkpoint(lease, done=[0])
+    assert await store.checkpoint("k1", [checkpoint]) == {lease.shard_id}
+    assert await store.checkpoint("no", [checkpoint]) == {lease.shard_id}
+    unknown = make_checkpoint(replace(lease, shard_id=10**9))
+    assert await store.checkpoint("j1", [unknown]) == {10**9}
+    assert await store.checkpoint("j1", []) == set()
+    assert (await store.tally("j1")).pieces_done == 0
+
+
+async def test_large_and_odd_events_survive(store: Store) -> None:
+    await open_planned(store, rows=5_000)
+    lease = await claim_one(store)
+    done = (4, 2, 3, *range(7, 4_000), 0, 1, 6, 5, 4_999)
+    event = ShardEvent(
+        fence=1, done=done, attempts={4_500: 3, 4_501: 1}, cuts=tuple(range(4_400, 4_600, 2))
+    )
+    odd = make_dead(4_998, code="x")
+    odd = DeadLetter(
+        row=odd.row, chunk=3, id=2**70, code="x", message="\ud800\0'\"", attempts=0, final=False
+    )
+    second = make_checkpoint(lease, 2, dead={4_998: odd}, released=True)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, done=done, event=event), second])
+    again = await claim_one(store)
+    assert again.events == (event, second.event)
+    (letter,) = [letter async for letter in store.dead_letters("j1")]
+    assert (letter.id, letter.chunk, letter.row) == (2**70, 3, 4_998)
+
+
+async def test_an_id_keeps_its_type(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    ids: dict[int, RowId] = {0: "1", 1: 1, 2: 1.5, 3: True}
+    dead = {piece: replace(make_dead(piece), id=id_) for piece, id_ in ids.items()}
+    await store.checkpoint("j1", [make_checkpoint(lease, dead=dead)])
+    read = [letter.id async for letter in store.dead_letters("j1")]
+    assert [(type(id_), id_) for id_ in read] == [(type(id_), id_) for id_ in ids.values()]
+
+
+async def test_dead_letters_come_by_row_and_chunk(store: Store) -> None:
+    await open_planned(store, rows=3_000)
+    lease = await claim_one(store)
+    dead = {row: make_dead(row // 2, chunk=row % 2) for row in reversed(range(3_000))}
+    await store.checkpoint("j1", [make_checkpoint(lease, dead=dead)])
+    read = [letter async for letter in store.dead_letters("j1")]
+    assert read == list(reversed(dead.values()))
+
+
+# --- the budget -------------------------------------------------------------------------------
+
+
+async def test_a_reservation_within_the_budget_is_granted_to_the_last_picodollar(
+    store: Store,
+) -> None:
+    await open_planned(store, shards=2, budget=100)
+    one, two = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    await store.checkpoint("j1", [make_checkpoint(one, 1, reserved=60)])
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(two, 1, reserved=41)])
+    assert short.value.available_picousd == 40
+    await store.checkpoint("j1", [make_checkpoint(two, 1, reserved=40)])
+
+
+async def test_a_refused_batch_writes_nothing(store: Store) -> None:
+    await open_planned(store, shards=2, budget=100)
+    one, two = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    before = (await store.tally("j1"), await stored(store))
+    batch = [make_checkpoint(one, 1, done=[0], cost=1), make_checkpoint(two, 1, reserved=100)]
+    with pytest.raises(BudgetShort):
+        await store.checkpoint("j1", batch)
+    assert (await store.tally("j1"), await stored(store)) == before
+    await store.checkpoint("j1", batch[:1])
+    assert (await store.tally("j1")).usage.cost_picousd == 1
+
+
+async def test_what_is_spent_moves_out_of_the_reservation(store: Store) -> None:
+    await open_planned(store, budget=100)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, reserved=100, sent=10)])
+    # Ten requests of 10; one came back at 4. What it did not need buys no request yet …
+    again = make_checkpoint(lease, 2, done=[0], cost=4, reserved=100, sent=11)
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [again])
+    assert short.value.available_picousd == 0
+    # … but two of them buy one.
+    two = make_checkpoint(lease, 2, done=[0, 1], cost=8, reserved=90, sent=11)
+    await store.checkpoint("j1", [two])
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(lease, 3, reserved=93, sent=12)])
+    assert short.value.available_picousd == 2
+
+
+async def test_what_is_paid_for_is_never_refused(store: Store) -> None:
+    await open_planned(store, budget=100)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, reserved=100, sent=10)])
+    # Answers far dearer than their worst case; the requests still out stay reserved.
+    await store.checkpoint("j1", [make_checkpoint(lease, 2, cost=70, reserved=90, sent=10)])
+    await store.checkpoint("j1", [make_checkpoint(lease, 3, doubt=500, reserved=90, sent=10)])
+    await store.checkpoint("j1", [make_checkpoint(lease, 4, cost=500, sent=10)])
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(lease, 5, reserved=1, sent=11)])
+    assert short.value.available_picousd == 100 - 1_070
+    await store.checkpoint("j1", [make_checkpoint(lease, 5, cost=1, sent=10, finished=True)])
+    assert (await store.tally("j1")).usage.cost_picousd == 571
+
+
+async def test_a_lost_lease_keeps_its_reservation_until_its_successor_settles_it(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store, shards=2, budget=100)
+    lease = await claim_one(store, "dead")
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, reserved=90, sent=9)])
+    fake_clock.set(START + TTL)
+    successor, other = await store.claim("j1", "b", limit=2, ttl_seconds=TTL)
+    with pytest.raises(BudgetShort) as short:
+        await store.checkpoint("j1", [make_checkpoint(other, 1, reserved=11)])
+    assert short.value.available_picousd == 10
+    # The same amount and fewer requests, but of a new lease: it asks.
+    ask = make_checkpoint(successor, 1, doubt=90, reserved=90, sent=9)
+    with pytest.raises(BudgetShort):
+        await store.checkpoint("j1", [ask])
+    await store.checkpoint("j1", [make_checkpoint(successor, 1, doubt=30, reserved=70, sent=7)])
+    await store.checkpoint("j1", [make_checkpoint(successor, 2, doubt=60, sent=7, released=True)])
+    await store.checkpoint("j1", [make_checkpoint(other, 1, reserved=10)])
+
+
+async def test_a_batch_that_frees_as_much_as_it_asks_is_accepted_over_budget(
+    store: Store,
+) -> None:
+    await open_planned(store, shards=2, budget=100)
+    one, two = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    await store.checkpoint("j1", [make_checkpoint(one, 1, reserved=80)])
+    await store.set_budget("j1", 50)
+    batch = [make_checkpoint(one, 2), make_checkpoint(two, 1, reserved=80)]
+    assert await store.checkpoint("j1", batch) == set()
+
+
+async def test_without_a_budget_nothing_is_refused(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    assert not await store.checkpoint("j1", [make_checkpoint(lease, reserved=10**18)])
+
+
+# --- retries ----------------------------------------------------------------------------------
+
+
+async def test_a_retry_reopens_what_may_be_done_after_all(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    fence = await store.lease_plan("j1", "planner", TTL)
+    assert fence is not None
+    empty = make_dead(3, code="empty_input", final=True)
+    planned = make_dead(2, code="too_long")
+    shard = make_shard(dead=[empty, planned])
+    await store.add_shard("j1", fence, shard, next_row=4, planned=False)
+    await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
+    one, two = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    letters = {1: make_dead(1), 0: make_dead(0)}
+    await store.checkpoint(
+        "j1",
+        [
+            make_checkpoint(one, 1, dead=letters, sent=2, finished=True),
+            make_checkpoint(two, 1, done=range(4), sent=2, finished=True),
+        ],
+    )
+    assert await store.complete("j1")
+    await store.move("j1", JobEvent.RETRY)
+    assert await store.reopen_dead("j1") == 2
+    assert [letter async for letter in store.dead_letters("j1")] == [planned, empty]
+    assert not await store.complete("j1")
+    (lease,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL)
+    assert (lease.shard_id, lease.fence) == (one.shard_id, 3)
+    assert lease.events[-1] == ShardEvent(fence=2, reopened=(0, 1))
+    assert (lease.sent_fence, lease.sent_through) == (1, 0)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, done=[0, 1], finished=True)])
+    assert await store.complete("j1")
+    assert [shard.results for shard in await stored(store)] == [
+        (((0, 1), b"0,1"),),
+        (((0, 1, 2, 3), b"0,1,2,3"),),
+    ]
+    assert await store.reopen_dead("j1") == 0
+    assert await store.complete("j1")
+
+
+async def test_a_retry_ends_a_lease_of_the_shard(store: Store) -> None:
+    await open_planned(store, shards=2)
+    hit, spared = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    await store.checkpoint("j1", [make_checkpoint(hit, 1, dead={0: make_dead(0)}, sent=4)])
+    assert await store.reopen_dead("j1") == 1
+    late = [make_checkpoint(hit, 2, done=[1]), make_checkpoint(spared, 1, done=[1])]
+    assert await store.checkpoint("j1", late) == {hit.shard_id}
+    assert await store.renew("a", [hit.shard_id, spared.shard_id], TTL) == {spared.shard_id}
+    (again,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL)
+    assert (again.fence, again.sent_fence, again.sent_through) == (3, 1, 4)
+
+
+async def test_a_letter_may_die_again(store: Store) -> None:
+    await open_planned(store)
+    for fence in (1, 3, 5):
+        lease = await claim_one(store)
+        assert lease.fence == fence
+        await store.checkpoint(
+            "j1", [make_checkpoint(lease, dead={0: make_dead(0)}, finished=True)]
+        )
+        assert await store.reopen_dead("j1") == 1
+    assert (await store.tally("j1")).rows_failed == 0
+
+
+async def test_usage_without_results_counts(store: Store) -> None:
+    await open_planned(store)
+    lease: Lease = await claim_one(store)
+    repair = replace(
+        make_checkpoint(lease), usage=Usage(requests=1, prompt_tokens=9, cost_picousd=3)
+    )
+    await store.checkpoint("j1", [repair])
+    assert (await store.tally("j1")).usage == repair.usage
+
+
+async def stored(store: Store) -> list[StoredShard]:
+    return [shard async for shard in store.shards("j1")]
