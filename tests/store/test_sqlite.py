@@ -1,0 +1,363 @@
+"""SQLite itself: two processes on one file, a disk that fails, a WAL that must not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batcher.adapters.store import location, open_store, sqlite
+from batcher.adapters.store.database import _REMEDIES, store_error
+from batcher.core.errors import BatcherError, StoreError
+from batcher.core.model import Learned
+from tests.fakes import FakeClock
+from tests.store.making import (
+    TTL,
+    claim_one,
+    make_checkpoint,
+    make_dead,
+    make_job,
+    make_shard,
+    open_planned,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from batcher.ports import Checkpoint, Store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "batcher.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[Store]:
+    opened = await open_store(str(path), FakeClock())
+    yield opened
+    await opened.close()
+
+
+# --- concurrency ------------------------------------------------------------------------------
+
+WORKER = """
+import asyncio, sys
+from batcher.adapters.clock import SystemClock
+from batcher.adapters.store import open_store
+from tests.store.making import make_checkpoint, make_job
+
+async def main(path, owner):
+    store = await open_store(path, SystemClock())
+    job, made = await store.open_job(make_job(owner), fresh=False)
+    print("made" if made else "found", job.id)
+    sys.stdout.flush()
+    sys.stdin.readline()
+    while leases := await store.claim(job.id, owner, limit=2, ttl_seconds=60):
+        for lease in leases:
+            for piece in range(4):
+                last = piece == 3
+                checkpoint = make_checkpoint(lease, piece, done=[piece], cost=1, finished=last)
+                assert not await store.checkpoint(job.id, [checkpoint])
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.process
+async def test_processes_share_a_file(path: Path) -> None:
+    workers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            WORKER,
+            str(path),
+            f"w{n}",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        for n in range(3)
+    ]
+    said = []
+    for worker in workers:
+        assert worker.stdout is not None
+        said.append((await worker.stdout.readline()).decode().split())
+    assert sorted(word for word, _ in said) == ["found", "found", "made"]
+    (job_id,) = {id_ for _, id_ in said}
+    store = await open_store(str(path), FakeClock())
+    fence = await store.lease_plan(job_id, "planner", TTL)
+    assert fence is not None
+    for ordinal in range(40):
+        next_row = ordinal * 4 + 4
+        shard = make_shard(ordinal)
+        await store.add_shard(job_id, fence, shard, next_row=next_row, planned=ordinal == 39)
+    await store.set_budget(job_id, 160)
+    for worker in workers:
+        await worker.communicate(b"go\n")
+        assert worker.returncode == 0
+    tally = await store.tally(job_id)
+    assert (tally.pieces, tally.pieces_done, tally.usage.cost_picousd) == (160, 160, 160)
+    assert await store.complete(job_id)
+    await store.close()
+
+
+async def test_two_engines_on_one_file_wait_for_each_other(store: Store, path: Path) -> None:
+    other = await open_store(str(path), FakeClock())
+    await open_planned(store, shards=30)
+    leases = await store.claim("j1", "a", limit=30, ttl_seconds=TTL)
+
+    async def work(through: Store, some: list[int]) -> None:
+        for n in some:
+            await through.checkpoint("j1", [make_checkpoint(leases[n], done=[0], finished=True)])
+            assert await through.renew("a", [leases[n].shard_id], TTL) == set()
+
+    await asyncio.gather(
+        work(store, list(range(0, 30, 2))),
+        work(other, list(range(1, 30, 2))),
+        *(through.tally("j1") for through in (store, other) for _ in range(20)),
+    )
+    assert (await other.tally("j1")).pieces_done == 30
+    await other.close()
+
+
+async def test_reading_goes_on_while_another_process_writes(store: Store, path: Path) -> None:
+    await open_planned(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("UPDATE shard SET rows_done = 99")
+        assert (await store.tally("j1")).rows_done == 0
+        raw.execute("COMMIT")
+    assert (await store.tally("j1")).rows_done == 99
+
+
+async def test_a_cancelled_checkpoint_is_whole_or_absent(store: Store) -> None:
+    await open_planned(store, rows=200, budget=10**6)
+    lease = await claim_one(store)
+    for piece in range(100):
+        dead = {piece + 100: make_dead(piece + 100)}
+        checkpoint = make_checkpoint(lease, piece, done=[piece], dead=dead, cost=1)
+        task = asyncio.create_task(store.checkpoint("j1", [checkpoint]))
+        await asyncio.sleep(piece % 10 / 5_000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    tally = await store.tally("j1")
+    shards = [shard async for shard in store.shards("j1")]
+    assert tally.pieces_done == tally.rows_failed == tally.usage.cost_picousd
+    assert tally.pieces_done == len(shards[0].results) == len(shards[0].dead_rows)
+    again = make_checkpoint(lease, 100, done=[0])
+    assert await store.checkpoint("j1", [again]) == set()
+
+
+async def test_a_committed_checkpoint_survives_the_death_of_its_process(path: Path) -> None:
+    program = """
+import asyncio, os, sys
+from batcher.adapters.clock import SystemClock
+from batcher.adapters.store import open_store
+from tests.store.making import claim_one, make_checkpoint, open_planned
+
+async def main(path):
+    store = await open_store(path, SystemClock())
+    await open_planned(store)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, done=[0, 1])])
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(path), cwd=Path(__file__).parents[2]
+    )
+    assert await process.wait() == -9
+    store = await open_store(str(path), FakeClock())
+    assert (await store.tally("j1")).pieces_done == 2
+    await store.close()
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_is_said_and_loses_nothing(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, done=[0])])
+    limited(store, "max_page_count=1")  # as small as it is now
+    with pytest.raises(StoreError, match=r"disk is full.*SQLITE_FULL"):
+        await store.checkpoint("j1", [large(make_checkpoint(lease, 2, done=[1]))])
+    limited(store, "max_page_count=100000")
+    await store.checkpoint("j1", [large(make_checkpoint(lease, 2, done=[1]))])
+    assert (await store.tally("j1")).pieces_done == 2
+
+
+def large(checkpoint: Checkpoint) -> Checkpoint:
+    return replace(checkpoint, results=os.urandom(1 << 20))
+
+
+def limited(store: Store, setting: str) -> None:
+    """Set a pragma on the store's one writing connection."""
+    database = store._database  # type: ignore[attr-defined]
+    assert isinstance(database, sqlite.SqliteDatabase)
+    with closing(database._writer.raw_connection()) as connection:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute(f"PRAGMA {setting}")
+
+
+async def test_a_file_that_cannot_be_written_is_said(store: Store) -> None:
+    await open_planned(store)
+    limited(store, "query_only=ON")
+    with pytest.raises(StoreError, match=r"cannot be written: check its permissions"):
+        await store.learn("j1", Learned())
+
+
+async def test_a_file_of_something_else_is_said(path: Path) -> None:
+    path.write_bytes(b"id,text\n1,hello\n" * 100)
+    with pytest.raises(StoreError, match="no SQLite database"):
+        await open_store(str(path), FakeClock())
+
+
+async def test_a_damaged_file_is_said(store: Store, path: Path) -> None:
+    await open_planned(store, shards=30)
+    await store.close()
+    with path.open("r+b") as file:
+        file.seek(sqlite.PAGE_BYTES)
+        file.write(os.urandom(path.stat().st_size - sqlite.PAGE_BYTES))
+    with pytest.raises(StoreError, match="damaged"):
+        await (await open_store(str(path), FakeClock())).tally("j1")
+
+
+async def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="directory cannot be made"):
+        await open_store(str(tmp_path / "file" / "batcher.db"), FakeClock())
+
+
+async def test_a_directory_in_place_of_the_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        await open_store(str(tmp_path), FakeClock())
+
+
+async def test_a_file_held_for_too_long_is_said(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    store = await open_store(str(path), FakeClock())
+    await store.open_job(make_job(), fresh=False)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process holds it"):
+            await store.learn("j1", Learned())
+    await store.learn("j1", Learned())
+    await store.close()
+
+
+async def test_an_id_that_is_taken_is_said(store: Store) -> None:
+    await store.open_job(make_job("j1"), fresh=False)
+    with pytest.raises(StoreError, match="'j1' is there already"):
+        await store.open_job(make_job("j1", fingerprint="g"), fresh=False)
+
+
+async def test_no_error_quotes_what_was_to_be_written(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    secret = make_dead(1, code="sk-secret")
+    twice = {1: secret, 2: secret}
+    with pytest.raises(BatcherError) as caught:
+        await store.checkpoint("j1", [make_checkpoint(lease, dead=twice)])
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "sk-secret" not in f"{error} {error!r}"
+        error = error.__cause__
+    assert (await store.tally("j1")).rows_failed == 0
+
+
+def test_every_remedy_is_for_a_code_that_sqlite_has() -> None:
+    assert all(hasattr(sqlite3, code) for code in _REMEDIES)
+    assert "disk I/O error" in str(store_error("x", sqlite3.OperationalError("disk I/O error")))
+
+
+# --- the WAL ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_the_wal_stays_bounded_while_readers_overlap(store: Store, path: Path) -> None:
+    await open_planned(store, shards=4)
+    leases = await store.claim("j1", "a", limit=4, ttl_seconds=TTL)
+    done = asyncio.Event()
+
+    async def read() -> None:
+        while not done.is_set():
+            async for _ in store.shards("j1"):
+                pass
+
+    wal = path.with_name("batcher.db-wal")
+    largest = 0
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(read())
+        for seq in range(60):
+            for lease in leases:
+                await store.checkpoint("j1", [large(make_checkpoint(lease, seq, done=[0]))])
+            largest = max(largest, wal.stat().st_size)
+        done.set()
+    assert largest < 2 * sqlite.WAL_BYTES_KEPT
+
+
+# --- where it may live ------------------------------------------------------------------------
+
+MOUNTS = r"""
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
+30 21 0:25 / /mnt rw - tmpfs tmpfs rw
+31 30 0:26 / /mnt/share rw,relatime shared:2 - nfs4 server:/export rw
+32 31 8:2 / /mnt/share/local rw - xfs /dev/sdb rw
+33 21 0:27 / /media/my\040disk rw - cifs //server/share rw
+34 21 0:28 / /over rw - ext4 /dev/sdc rw
+35 34 0:29 / /over rw - fuse.sshfs host: rw
+broken
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("/home/me/.batcher", "ext4"),
+        ("/mnt/x", "tmpfs"),
+        ("/mnt/sharex", "tmpfs"),
+        ("/mnt/share/a/b", "nfs4"),
+        ("/mnt/share/local", "xfs"),
+        ("/media/my disk/a", "cifs"),
+        ("/over/a", "fuse.sshfs"),
+    ],
+)
+def test_the_innermost_and_latest_mount_says_the_file_system(place: str, kind: str) -> None:
+    assert location.file_system(Path(place), MOUNTS) == kind
+
+
+async def test_a_network_file_system_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text("1 0 0:1 / / rw - nfs4 server:/ rw\n")
+    monkeypatch.setattr(location, "_MOUNTS", mounts)
+    with pytest.raises(StoreError, match=r"nfs4 is a network file system.*--db"):
+        await open_store(str(tmp_path / "x" / "batcher.db"), FakeClock())
+    assert not (tmp_path / "x" / "batcher.db").exists()
+    monkeypatch.setattr(location, "_MOUNTS", tmp_path / "none")
+    await (await open_store(str(tmp_path / "x" / "batcher.db"), FakeClock())).close()
+
+
+@pytest.mark.parametrize("name", ["a b.db", "ä#%20.db", "x&y=z.db"])
+async def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    store = await open_store(f"sqlite:///{tmp_path / name}", FakeClock())
+    await store.open_job(make_job(), fresh=False)
+    await store.close()
+    assert (tmp_path / name).exists()
+    assert repr(store) == f"SqlStore({tmp_path / name})"
