@@ -1,0 +1,100 @@
+"""From settings to a provider: keys, headers, Azure, and a state directory that is made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from batcher.core.errors import UsageError
+from batcher.core.spec import JobSpec
+from batcher.simulator import SimulatorConfig, serve
+from batcher.wiring import Settings, expand, open_runner
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "in.csv").write_text("text\nhello\nworld\n")
+    return tmp_path
+
+
+def spec(**more: object) -> JobSpec:
+    plain = {"kind": "embed", "input": "in.csv", "model": "text-embedding-3-small"}
+    return JobSpec.from_json(plain | {"options": {"text": "text"}} | more)
+
+
+async def test_state_is_kept_below_the_working_directory(workplace: Path) -> None:
+    async with open_runner() as runner:
+        report = await runner.run(spec(simulate=True), output="out.jsonl")
+    assert report.status == "complete"
+    assert (workplace / ".batcher" / "batcher.db").exists()
+    assert report.notes
+
+
+async def test_a_missing_key_is_an_error_before_anything_is_sent(workplace: Path) -> None:
+    async with open_runner() as runner:
+        with pytest.raises(UsageError, match="set OPENAI_API_KEY, name another variable with"):
+            await runner.run(spec())
+
+
+async def test_the_key_goes_as_a_bearer_token(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEAM_KEY", "sk-right")
+    async with serve(SimulatorConfig(api_key="sk-right")) as simulator, open_runner() as runner:
+        report = await runner.run(spec(base_url=simulator.base_url, api_key_env="TEAM_KEY"))
+    assert report.exit_code == 0
+
+
+async def test_azure_is_asked_at_the_deployment_with_its_own_header(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    async with serve(SimulatorConfig(api_key="azure-key")) as simulator, open_runner() as runner:
+        report = await runner.run(
+            spec(
+                base_url=simulator.url,
+                api_version="2025-01-01",
+                api_key_env="AZURE_OPENAI_API_KEY",
+            )
+        )
+    assert report.exit_code == 0
+
+
+async def test_a_header_can_carry_the_credential_by_name(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY", "sk-right")
+    headers = {"Authorization": "Bearer ${GATEWAY}"}
+    async with serve(SimulatorConfig(api_key="sk-right")) as simulator, open_runner() as runner:
+        report = await runner.run(spec(base_url=simulator.base_url, headers=headers))
+        assert report.exit_code == 0
+    database = (workplace / ".batcher" / "batcher.db").read_bytes()
+    assert b"sk-right" not in database
+    assert b"${GATEWAY}" in database
+
+
+@pytest.mark.parametrize("header", ["api-key", "Authorization", "X-Api-Token", "Cookie"])
+def test_a_credential_written_out_is_refused(header: str) -> None:
+    with pytest.raises(UsageError, match="looks like a credential") as caught:
+        spec(headers={header: "sk-canary"})
+    assert "canary" not in str(caught.value)
+
+
+def test_a_header_s_name_must_be_in_the_environment() -> None:
+    assert expand("a $X ${Y}z", {"X": "1", "Y": "2"}) == "a 1 2z"
+    with pytest.raises(UsageError, match=r"\$NOWHERE"):
+        expand("$NOWHERE", {})
+
+
+async def test_another_database_has_another_place(workplace: Path) -> None:
+    place = workplace / "deep" / "down.db"
+    async with open_runner(Settings(database_url=str(place))) as runner:
+        await runner.run(spec(simulate=True), output="out.jsonl")
+    assert place.exists()
+    assert not (workplace / ".batcher" / "batcher.db").exists()
+    manifest = json.loads((workplace / "out.jsonl.manifest.json").read_text())
+    assert manifest["rows"] == {"total": 2, "done": 2, "failed": 0}
