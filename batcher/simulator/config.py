@@ -51,6 +51,8 @@ class SimulatorConfig:
     """Share answered 200 with a body that is not JSON."""
     outage: Outage | None = None
     """While set, every call is answered 503, or its connection is reset."""
+    encoding_format: bool = True
+    """Whether embeddings requests may say `encoding_format`; other servers refuse or ignore it."""
     dimensions: int = 1536
     """Length of a vector where the request does not ask for one."""
     output_tokens: int = 24

@@ -74,6 +74,10 @@ def read_embeddings(
                 code="max_tokens_per_request",
             )
         )
+    if not config.encoding_format and "encoding_format" in body:
+        raise invalid(
+            "Unrecognized request argument supplied: encoding_format", param="encoding_format"
+        )
     encoding = body.get("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise invalid(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -198,6 +198,7 @@ _REPLIES: Final[Mapping[str, Callable[[FaultContext], Reply]]] = {
     "429_quota": _quota,
     "429_slow_down": _slow_down,
     "500": lambda c: server_error(),
+    "500_final": lambda c: replace(server_error(), headers={"x-should-retry": "false"}),
     "502_html": lambda c: _html(502, "Bad Gateway"),
     "503": lambda c: overloaded(),
     "azure_content_filter": _content_filter,

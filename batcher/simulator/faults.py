@@ -48,6 +48,7 @@ STATUS_FAULTS = frozenset(
         "429_quota",
         "429_slow_down",
         "500",
+        "500_final",
         "502_html",
         "503",
         "azure_content_filter",

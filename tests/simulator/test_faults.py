@@ -44,6 +44,7 @@ STATUSES: list[tuple[str, int, dict[str, Any]]] = [
     ("429_quota", 429, {"type": "insufficient_quota", "code": "insufficient_quota"}),
     ("429_slow_down", 429, {"code": "slow_down"}),
     ("500", 500, {"type": "server_error"}),
+    ("500_final", 500, {"type": "server_error"}),
     ("503", 503, {"type": "server_error"}),
     ("azure_content_filter", 400, {"param": "prompt", "code": "content_filter"}),
     ("too_large", 500, {"code": 500}),
@@ -68,6 +69,12 @@ async def test_pages_of_proxies(simulator: Simulator, name: str, status: int) ->
     assert answer.headers["Content-Type"] == "text/html"
     assert answer.raw.startswith(b"<html>")
     assert ("location" in answer.headers) is (name == "302")
+
+
+async def test_a_final_error_says_that_trying_again_is_no_use(simulator: Simulator) -> None:
+    answer = await chat(simulator, "[[fault=500_final]]")
+    assert answer.status == 500
+    assert answer.headers["x-should-retry"] == "false"
 
 
 async def test_vllm_errors_have_no_error_object(simulator: Simulator) -> None:

@@ -268,3 +268,10 @@ async def test_what_is_refused_is_neither_served_nor_charged() -> None:
         assert simulator.stats.inputs_served == 0
         assert simulator.stats.tokens_charged == 0
         assert simulator.stats.snapshot()["by_status"] == {"400": 3}
+
+
+async def test_a_server_without_encoding_formats_refuses_them() -> None:
+    async with serve(SimulatorConfig(dimensions=8, encoding_format=False)) as simulator:
+        refused = await embed(simulator, "a", encoding_format="base64")
+        assert (refused.status, refused.error["param"]) == (400, "encoding_format")
+        assert (await embed(simulator, "a")).status == 200
