@@ -198,6 +198,7 @@ class JobRun:
                 ):
                     return
                 self._live.rows_planned = planner.next_row
+                self._live.dead += len(shard.dead)
                 self._hungry.set()
             if self._planning.checks_hash:
                 check_unchanged(self._planning.source, job.facts.sha256)
