@@ -109,10 +109,14 @@ class Dispatcher:
         """In an outage: wait before the next probe."""
         self._probe_at = self._clock.now() + backoff_seconds(self._health.probes, self._chance)
 
-    async def stop(self) -> None:
-        """Send nothing more; what was reserved goes back to the throttle."""
+    def halt(self) -> None:
+        """Send nothing more, from this moment on."""
         self._stopped = True
         self.wake()
+
+    async def stop(self) -> None:
+        """Send nothing more; what was reserved goes back to the throttle."""
+        self.halt()
         await self._unbook()
 
     async def pump(self) -> None:

@@ -140,6 +140,7 @@ class JobRun:
         if self._ending is None:
             self._ending = ending
             self._ended.set()
+            self._dispatcher.halt()
 
     async def run(self) -> Ending:
         """Work until the end, and move the job accordingly.
@@ -247,7 +248,7 @@ class JobRun:
 
     async def _look_for_the_end(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
-        if self._dispatcher.in_flight or self._dispatcher.queued:
+        if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
             return
         if self._settler.suspects and self._planning is None:
             self._settler.accuse()
