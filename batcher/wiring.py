@@ -47,6 +47,11 @@ class Settings:
     database_url: str | None = None
     lease_seconds: float = 30.0
 
+    @property
+    def location(self) -> str:
+        """Where the database is."""
+        return self.database_url or str(STATE_DIRECTORY / "batcher.db")
+
 
 @asynccontextmanager
 async def open_runner(
@@ -61,7 +66,7 @@ async def open_runner(
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-    url = settings.database_url or str(STATE_DIRECTORY / "batcher.db")
+    url = settings.location
     store = await open_store(url, clock)
     try:
         yield Runner(
