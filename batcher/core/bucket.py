@@ -33,7 +33,7 @@ REFUND_SECONDS = 3.0
 """Over how long the speed of refunds is averaged."""
 LEARNING = 0.15
 """How quickly it is learned whether and what a provider refunds, per window of answers."""
-NOISE = 0.2
+NOISE = 0.3
 """A lesser share of what answers left unused may have come back by chance."""
 SPARE_MOST = 0.95
 """The greatest share of a reserved cost that is believed to come back."""
@@ -264,6 +264,7 @@ class Bucket:
         """Hold nothing, and trust no answer to a request of before."""
         self.level = min(self.level, 0.0) if self.limited else math.inf
         self.burst = 0.0
+        self.shows = 0.0  # what was expected did not come
         self.barrier = self.reserved
         self.start_window()
 
@@ -302,7 +303,7 @@ class Bucket:
             self.level = truth
             self.rise = 0.0
             self.fallen -= difference
-        elif governs and admitted and through >= self.barrier:
+        elif governs and admitted and through > self.barrier:
             self.rise = min(self.rise, max(0.0, difference - amount - MARGIN_SECONDS * self.rate))
 
     def charge(self, amount: float, charged: float) -> None:

@@ -162,7 +162,8 @@ class QuotaState:
                     bucket.charge(amount, charged)
                 else:
                     bucket.put_back(amount - charged)
-        self._count_answer(now)
+        if ticket.requests_through > self.requests.barrier:
+            self._count_answer(now)
 
     def pause(self, now: float, ticket: Ticket, until: float, *, slowly: bool = False) -> bool:
         """Stop everyone until a time; the first of an epoch's 429s begins the next one."""
@@ -260,7 +261,7 @@ class QuotaState:
         self.factor_at = self.paused_until
 
     def _count_answer(self, now: float) -> None:
-        """Close the window of answers once it is long enough."""
+        """Close the window of answers once enough came whose order of admission is known."""
         if self.window_answers == 0 and self.window_at == -math.inf:
             self.window_at = now
         self.window_answers += 1

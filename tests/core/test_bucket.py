@@ -177,8 +177,7 @@ def test_what_all_answers_of_a_window_say_raises_the_level_below_the_truth() -> 
     state = told(600, 0)
     now = START
     for _ in range(40):
-        now += 0.1
-        (mine,), _ = state.reserve(now, [Cost(1)])
+        (mine,), _ = state.reserve(now, [Cost(1)])  # has to wait: the limit binds
         seen = Observation(sent_at=mine.send_at, admitted=True, remaining_requests=300)
         state.settle(mine.send_at, mine, seen)
         now = mine.send_at

@@ -107,17 +107,19 @@ def test_a_small_job_uses_what_is_there(requests: int) -> None:
 @pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_told_twice_the_limit_headers_tell_the_truth(kind: str, latency: float) -> None:
-    assert_good(twice(kind, latency, headers=True), ratio=1.05, refused=0.01)
+    for report in twice(kind, latency, headers=True):
+        assert_good(report, ratio=1.05, refused=0.01)
 
 
 @pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_told_twice_the_limit_without_headers(kind: str, latency: float) -> None:
-    assert_good(twice(kind, latency, headers=False), ratio=1.15, refused=0.05)
+    for report in twice(kind, latency, headers=False):
+        assert_good(report, ratio=1.15, refused=0.05)
 
 
-def twice(kind: str, latency: float, *, headers: bool) -> Report:
-    """The worst of some runs in which the client was told twice the limit."""
+def twice(kind: str, latency: float, *, headers: bool) -> list[Report]:
+    """Some runs in which the client was told twice the limit."""
     reports = []
     for seed in SEEDS:
         network = Network(median=latency)
@@ -128,7 +130,7 @@ def twice(kind: str, latency: float, *, headers: bool) -> Report:
             provider = ReferenceProvider(tpm=100_000, bucket_seconds=6, headers=headers)
             work = mixed(110_000, seed)
             reports.append(simulate(provider, work, seed=seed, tpm=200_000, network=network))
-    return max(reports, key=lambda report: (report.refused_share, report.ratio))
+    return reports
 
 
 def test_a_provider_without_retry_after_is_survived() -> None:
