@@ -233,7 +233,8 @@ class ShardStore(Protocol):
         """Delete dead letters that are not final and reopen their shards, in one transaction.
 
         Each shard gets an event naming the reopened pieces under a new fence, which ends a lease
-        of it. Returns the number of dead letters deleted. The job's state stays: move it first.
+        of it. Letters that planning made stay, too: they are of no piece. Returns the number of
+        dead letters deleted. The job's state stays: move it first.
         """
         ...
 

@@ -74,6 +74,20 @@ async def test_results_are_read_as_they_were_written(store: Store) -> None:
     ]
 
 
+async def test_results_come_in_the_order_of_fence_and_seq(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store)
+    first = await claim_one(store, "a")
+    await store.checkpoint("j1", [make_checkpoint(first, 8, done=[0])])
+    await store.checkpoint("j1", [make_checkpoint(first, 9, done=[3])])
+    fake_clock.set(START + TTL)
+    second = await claim_one(store, "b")
+    await store.checkpoint("j1", [make_checkpoint(second, 0, done=[2])])
+    (shard,) = await stored(store)
+    assert [pieces for pieces, _ in shard.results] == [(0,), (3,), (2,)]
+
+
 async def test_a_stale_checkpoint_changes_nothing_and_others_of_the_batch_do(
     store: Store, fake_clock: FakeClock
 ) -> None:
@@ -280,7 +294,8 @@ async def test_a_retry_reopens_what_may_be_done_after_all(store: Store) -> None:
     await store.add_shard("j1", fence, shard, next_row=4, planned=False)
     await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
     one, two = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
-    letters = {1: make_dead(1), 0: make_dead(0)}
+    gone = make_dead(1, final=True)
+    letters = {1: gone, 0: make_dead(0)}
     await store.checkpoint(
         "j1",
         [
@@ -290,17 +305,17 @@ async def test_a_retry_reopens_what_may_be_done_after_all(store: Store) -> None:
     )
     assert await store.complete("j1")
     await store.move("j1", JobEvent.RETRY)
-    assert await store.reopen_dead("j1") == 2
-    assert [letter async for letter in store.dead_letters("j1")] == [planned, empty]
+    assert await store.reopen_dead("j1") == 1
+    assert [letter async for letter in store.dead_letters("j1")] == [gone, planned, empty]
     assert not await store.complete("j1")
     (lease,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL)
     assert (lease.shard_id, lease.fence) == (one.shard_id, 3)
-    assert lease.events[-1] == ShardEvent(fence=2, reopened=(0, 1))
+    assert lease.events[-1] == ShardEvent(fence=2, reopened=(0,))
     assert (lease.sent_fence, lease.sent_through) == (1, 0)
-    await store.checkpoint("j1", [make_checkpoint(lease, 1, done=[0, 1], finished=True)])
+    await store.checkpoint("j1", [make_checkpoint(lease, 1, done=[0], finished=True)])
     assert await store.complete("j1")
     assert [shard.results for shard in await stored(store)] == [
-        (((0, 1), b"0,1"),),
+        (((0,), b"0"),),
         (((0, 1, 2, 3), b"0,1,2,3"),),
     ]
     assert await store.reopen_dead("j1") == 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from batcher.adapters.store.codec import job_row, job_value
 from batcher.adapters.store.lifecycle import moved, unknown_job, utc
 from batcher.adapters.store.settlement import NO_SEQ, PLANNED, Purse, Standing, settle
 from batcher.core.errors import IllegalTransition
@@ -104,7 +105,8 @@ class MemoryStore:
         going = [other for other in alike if other.state is not JobState.CANCELLED]
         if going and not fresh:
             return going[-1], False
-        made = replace(job, generation=alike[-1].generation + 1 if alike else 1)
+        as_stored = job_value(job_row(job))  # a spec that JSON does not keep fails here, too
+        made = replace(as_stored, generation=alike[-1].generation + 1 if alike else 1)
         self._entries[job.id] = _Entry(job=made)
         return made, True
 
