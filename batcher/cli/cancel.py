@@ -1,0 +1,32 @@
+"""``batcher cancel``."""
+
+from __future__ import annotations
+
+import click
+
+from batcher.cli.command import JobArgument, command
+from batcher.cli.failure import say
+from batcher.cli.figures import count
+from batcher.cli.output import print_json
+from batcher.cli.session import with_runner
+
+
+@command(
+    "cancel",
+    json="Print the job's report as JSON.",
+    params=[JobArgument()],
+    examples=("batcher cancel 1ng6",),
+)
+def cancel(ctx: click.Context, *, job: str, as_json: bool) -> None:
+    """Stop a job for good, in whatever process it runs.
+
+    What is paid for is kept: `batcher export JOB --partial` writes it. The job's command begins a
+    new job afterwards.
+    """
+    report = with_runner(ctx, lambda runner: runner.cancel(job))
+    if as_json:
+        print_json(report.to_json())
+        return
+    say(f"job {report.job} is cancelled, with {count(report.rows_done, 'row')} done")
+    if report.rows_done:
+        say(f"To have these:\n  batcher export {report.job} -o OUTPUT.jsonl --partial")

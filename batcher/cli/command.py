@@ -1,0 +1,56 @@
+"""The commands about one job that is there already: what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from batcher.cli.helptext import ExampleCommand
+from batcher.cli.setting import Setting, database_option, json_option, profile_option
+
+
+class JobArgument(click.Argument):
+    """``JOB``: an id, or as much of its beginning as no other job has."""
+
+    def __init__(self) -> None:
+        super().__init__(["job"], metavar="JOB")
+
+    def get_help_record(self, ctx: click.Context) -> None:
+        """None: the text of the help says it."""
+        del ctx
+
+
+def command(
+    name: str,
+    *,
+    json: str,
+    examples: Sequence[str],
+    params: Sequence[click.Parameter] = (),
+    profile: bool = True,
+) -> Callable[[Callable[..., None]], ExampleCommand]:
+    """Make a command of a function that takes the context and its parameters.
+
+    ``json`` says what ``--json`` prints. The function's docstring is the help.
+    """
+
+    def make(function: Callable[..., None]) -> ExampleCommand:
+        shared: list[Setting] = [json_option(json)]
+        if profile:
+            shared += [profile_option(), database_option()]
+
+        def callback(**values: Any) -> None:
+            for hidden in ("db", "profile"):
+                values.pop(hidden, None)
+            function(click.get_current_context(), **values)
+
+        return ExampleCommand(
+            name=name,
+            callback=callback,
+            params=[*params, *shared],
+            help=function.__doc__,
+            examples=examples,
+        )
+
+    return make

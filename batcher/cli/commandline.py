@@ -1,0 +1,57 @@
+"""A command line that can be copied: from a job's description, or the one that was typed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from pathlib import PurePath
+from typing import Any
+
+from batcher.core.spec import JobSpec
+
+
+def typed() -> str:
+    """The command line of this process, as a shell understands it."""
+    return shlex.join(["batcher", *sys.argv[1:]])
+
+
+def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
+    """The ``batcher run`` that means the same job; defaults are left out."""
+    words = ["batcher", "run", spec.kind, spec.input, "-o", output, "--model", spec.model]
+    for name, value in spec.options.items():
+        words += _flag(name, value)
+    for field in dataclasses.fields(JobSpec):
+        value = getattr(spec, field.name)
+        if field.name in _ELSEWHERE or value == field.default:
+            continue
+        words += _flag(field.name, value)
+    for header, value in spec.headers.items():
+        words += ["--header", f"{header}:{value}"]
+    for param, value in spec.params.items():
+        words += ["--param", f"{param}={json.dumps(value)}"]
+    if not spec.keep_input:
+        words.append("--no-keep-input")
+    return shlex.join(words)
+
+
+_ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    flag = "--" + name.replace("_", "-")
+    if value is True:
+        return [flag]
+    if value is False or value is None:
+        return []
+    return [flag, str(value)]
+
+
+def short_path(path: str, width: int) -> str:
+    """A path for a narrow column: its last part, cut in the middle if need be."""
+    name = path if len(path) <= width else PurePath(path).name
+    if len(name) <= width:
+        return name
+    half = (width - 1) // 2
+    return f"{name[: width - 1 - half]}…{name[-half:]}"

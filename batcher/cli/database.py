@@ -1,0 +1,73 @@
+"""``batcher db``."""
+
+from __future__ import annotations
+
+import click
+
+from batcher.cli.command import command
+from batcher.cli.failure import say
+from batcher.cli.figures import count, parse_span
+from batcher.cli.helptext import ExampleGroup
+from batcher.cli.output import print_json
+from batcher.cli.session import settings_from, with_runner
+from batcher.cli.setting import Setting
+
+
+@click.group(
+    cls=ExampleGroup,
+    examples=("batcher db upgrade", "batcher db purge --older-than 30d"),
+)
+def db() -> None:
+    """Upgrade or purge the database, .batcher/batcher.db unless --db names another."""
+
+
+@command(
+    "upgrade",
+    json="Print the schema's revision, before and after, as JSON.",
+    examples=("batcher db upgrade --db jobs.db",),
+)
+def upgrade(ctx: click.Context, *, as_json: bool) -> None:
+    """Bring the database to the newest schema; make it where there is none.
+
+    Every command does so by itself. This one is for doing it at a time of one's own choice.
+    """
+    from batcher.adapters.store import migrate
+
+    url = settings_from(ctx).location
+    before = migrate.current(url)
+    migrate.upgrade(url)
+    after = migrate.head()
+    if as_json:
+        print_json({"database": url, "before": before, "after": after})
+    elif before == after:
+        say(f"{url} is up to date (revision {after})")
+    else:
+        say(f"{url} is at revision {after} now ({before or 'made just now'})")
+
+
+@command(
+    "purge",
+    json="Print the ids of the jobs that are gone as JSON.",
+    params=[
+        Setting(
+            "--older-than", metavar="SPAN", required=True,
+            help="How long ago they must have ended: 30d, 12h, 90m, 45s or 2w.",
+        )
+    ],
+    examples=("batcher db purge --older-than 30d",),
+)  # fmt: skip
+def purge(ctx: click.Context, *, older_than: str, as_json: bool) -> None:
+    """Delete jobs that are complete or cancelled, and ended so long ago, with their results.
+
+    Output files stay. The command of a purged job would send everything again.
+    """
+    seconds = parse_span(older_than)
+    gone = with_runner(ctx, lambda runner: runner.purge(seconds))
+    if as_json:
+        print_json({"purged": gone})
+    else:
+        say(f"{count(len(gone), 'job')} deleted" + (f": {', '.join(gone)}" if gone else ""))
+
+
+db.add_command(upgrade)
+db.add_command(purge)

@@ -1,0 +1,48 @@
+"""``batcher errors``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli.command import JobArgument, command
+from batcher.cli.figures import count
+from batcher.cli.output import print_json
+from batcher.cli.session import with_runner
+
+if TYPE_CHECKING:
+    from batcher.core.model import DeadLetter
+    from batcher.engine.runner import Runner
+
+
+@command(
+    "errors",
+    json="Print one JSON object a line, as in the errors file.",
+    params=[JobArgument()],
+    examples=("batcher errors 1ng6", "batcher errors 1ng6 --json | jq -r .code | sort | uniq -c"),
+)
+def errors(ctx: click.Context, *, job: str, as_json: bool) -> None:
+    """Show the rows that failed for good, and why, in input order."""
+
+    async def show(runner: Runner) -> int:
+        from batcher.engine.delivery import error_record
+
+        shown = 0
+        async for letter in runner.errors(job):
+            shown += 1
+            if as_json:
+                print_json(error_record(letter))
+            else:
+                click.echo(_line(letter))
+        return shown
+
+    if not with_runner(ctx, show):
+        click.echo("no row failed for good", err=True)
+
+
+def _line(letter: DeadLetter) -> str:
+    name = f"row {letter.row}"
+    if letter.id != letter.row:
+        name += f" (id {letter.id})"
+    return f"{name}: {letter.code}, {count(letter.attempts, 'attempt')}: {letter.message}"

@@ -1,0 +1,111 @@
+"""From a run's live counters to what people want to know: how fast, how long, how dear.
+
+Arithmetic alone: the time is passed in, nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from batcher.core.cost import dollars
+
+if TYPE_CHECKING:
+    from batcher.engine.live import Live
+
+_SPAN_SECONDS = 20.0
+_SETTLED_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A run at one moment.
+
+    ``rows_per_second`` is of the last 20 seconds; ``seconds_left`` is None while nothing is known.
+    Shares are of the limit in use, None where there is none. ``projected`` is the whole job's cost
+    at the present cost of a row; costs are None where no price is known.
+    """
+
+    phase: str
+    rows: int
+    done: int
+    failed: int
+    done_now: int
+    seconds: float
+    rows_per_second: float
+    seconds_left: float | None
+    planned_share: float
+    requests_share: float | None
+    tokens_share: float | None
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    rate_limited: int
+    retried: int
+    in_flight: int
+    window: int
+    requests: int
+    tokens: int
+    cost: Decimal | None
+    projected: Decimal | None
+    pause_seconds: float
+    outage: bool
+
+    @property
+    def left(self) -> int:
+        """Rows without a result or a dead letter."""
+        return max(0, self.rows - self.done - self.failed)
+
+
+class Gauge:
+    """Reads a run's counters from time to time; remembers what the speed takes."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._seen: deque[tuple[float, int]] = deque([(live.started_at, 0)])
+
+    def read(self, now: float) -> Reading:
+        """The figures at ``now``, on the monotonic clock."""
+        live, base = self._live, self._live.base
+        settled = live.rows_done + live.dead
+        self._seen.append((now, settled))
+        while self._seen[1][0] < now - _SPAN_SECONDS:
+            self._seen.popleft()
+        speed = self._speed(now)
+        done, failed = base.rows_done + live.rows_done, base.rows_failed + live.dead
+        left = max(0, live.rows - done - failed)
+        usage = base.usage + live.usage
+        cost = dollars(usage.cost_picousd) if live.priced else None
+        limits = live.limits
+        return Reading(
+            phase=live.phase,
+            rows=live.rows,
+            done=done,
+            failed=failed,
+            done_now=live.rows_done,
+            seconds=max(0.0, now - live.started_at),
+            rows_per_second=speed,
+            seconds_left=left / speed if speed > 0 else None,
+            planned_share=min(1.0, live.rows_planned / live.rows) if live.rows else 1.0,
+            requests_share=None if limits.requests_per_minute is None else limits.requests_share,
+            tokens_share=None if limits.tokens_per_minute is None else limits.tokens_share,
+            requests_per_minute=limits.requests_per_minute,
+            tokens_per_minute=limits.tokens_per_minute,
+            rate_limited=live.rate_limited,
+            retried=live.retried,
+            in_flight=live.in_flight,
+            window=live.window,
+            requests=usage.requests,
+            tokens=usage.prompt_tokens + usage.completion_tokens,
+            cost=cost,
+            projected=None if cost is None or not done else cost * live.rows / done,
+            pause_seconds=max(0.0, (limits.paused_until or now) - now),
+            outage=live.outage,
+        )
+
+    def _speed(self, now: float) -> float:
+        first_at, first = self._seen[0]
+        _, last = self._seen[-1]
+        elapsed = now - first_at
+        return (last - first) / elapsed if elapsed >= _SETTLED_SECONDS else 0.0

@@ -1,0 +1,206 @@
+"""The options that describe a job, as ``run`` and ``estimate`` share them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.adapters.kinds import InstalledKinds
+from batcher.cli.setting import (
+    Pairs,
+    Setting,
+    database_option,
+    json_option,
+    profile_option,
+)
+from batcher.core.errors import UsageError
+from batcher.core.spec import JobSpec
+
+if TYPE_CHECKING:
+    from batcher.core.kind import Kind, Option
+
+INPUT = "Input"
+MODEL = "Model and provider"
+LIMITS = "Limits and budget"
+TROUBLE = "When something goes wrong"
+OUTPUT = "Output"
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(JobSpec)
+    if isinstance(field.default, str | int | float) and not isinstance(field.default, bool)
+}
+_TYPES = {"text": str, "path": str, "int": int, "float": float}
+
+
+def job_options() -> list[Setting]:
+    """Everything of a ``JobSpec`` that does not belong to a kind."""
+    return [
+        _job("--id", INPUT, "COLUMN", "Column that identifies a row; row numbers otherwise."),
+        _job(
+            "--format", INPUT, None, "Format of the input, where its name does not say it.",
+            type=click.Choice(["csv", "jsonl", "parquet"]),
+        ),
+        _job("--delimiter", INPUT, "CHARACTER", "What separates CSV fields.", default_text="comma"),
+        _job("--limit", INPUT, "ROWS", "Only the first so many rows.", type=int),
+        _job(
+            "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
+            help="Do not keep the input's columns for CSV and Parquet output; saves space.",
+        ),
+        _job("--model", MODEL, "NAME", "The model, as the provider knows it. Required."),
+        _job(
+            "--base-url", MODEL, "URL", "Where the API is, up to and including /v1.",
+            envvar=["BATCHER_BASE_URL", "OPENAI_BASE_URL"],
+        ),
+        _job(
+            "--api-version", MODEL, "VERSION",
+            "Azure OpenAI's api-version; --model is the deployment then.",
+        ),
+        _job("--api-key-env", MODEL, "NAME", "The environment variable that holds the key."),
+        _job(
+            "--header", MODEL, "NAME:VALUE", spec="headers", multiple=True, type=Pairs(":"),
+            help="One more HTTP header (repeatable); $NAME in it is read from the environment.",
+        ),
+        _job(
+            "--param", MODEL, "NAME=VALUE", spec="params", multiple=True, type=Pairs("="),
+            help="One more parameter in every request (repeatable), as JSON or text.",
+        ),
+        _job(
+            "--tokenizer", MODEL, "ENCODING",
+            "A tiktoken encoding, where the model's is not known.",
+        ),
+        _job(
+            "--simulate", MODEL, is_flag=True,
+            help="Send to a built-in simulated provider: no key, no network, no cost.",
+        ),
+        _job(
+            "--rpm", LIMITS, "N",
+            "Requests a minute at most; needed only where the provider's headers do not say it, "
+            "or to leave room for others.", type=int,
+        ),
+        _job("--tpm", LIMITS, "N", "Tokens a minute at most, likewise.", type=int),
+        _job("--concurrency", LIMITS, "N", "Requests in flight at most.", type=int),
+        _job("--max-cost", LIMITS, "DOLLARS", "Stop before the job costs more than this."),
+        _job(
+            "--price", LIMITS, "IN,OUT",
+            "Dollars per million tokens, for a model of unknown price.",
+        ),
+        _job("--max-inputs", LIMITS, "N", "Inputs in one request, for servers with a lower limit.",
+             type=int),
+        _job("--max-request-tokens", LIMITS, "N", "Tokens in one request, likewise.", type=int),
+        _job("--max-input-tokens", LIMITS, "N", "Tokens in one input, likewise.", type=int),
+        _job(
+            "--on-error", TROUBLE, None, "At a row that fails for good: keep going, or stop there.",
+            type=click.Choice(["keep", "stop"]),
+        ),
+        _job(
+            "--on-bad-row", TROUBLE, None,
+            "At a row that cannot be read: stop before sending, or skip it and list it.",
+            type=click.Choice(["stop", "skip"]),
+        ),
+        _job("--timeout", TROUBLE, "SECONDS", "For one request, answer included.", type=float),
+        _job(
+            "--outage-timeout", TROUBLE, "SECONDS", "Pause after so long without any success.",
+            type=float,
+        ),
+        _job(
+            "--grace-seconds", TROUBLE, "SECONDS",
+            "How long requests in flight may take to settle when stopping.", type=float,
+        ),
+    ]  # fmt: skip
+
+
+def run_options(*, hidden: bool = False) -> list[Setting]:
+    """What is not part of the job but of running it here."""
+    return [
+        Setting(
+            "-o", "--output", heading=OUTPUT, metavar="PATH", hidden=hidden,
+            help="Where the records go: .jsonl, .csv, .parquet or .npy, or - for standard output. "
+            "Without it they stay in the database.",
+        ),
+        Setting(
+            "--output-format", heading=OUTPUT, hidden=hidden,
+            type=click.Choice(["jsonl", "csv", "parquet", "npy"]),
+            help="Format of the output, where its name does not say it.",
+        ),
+        Setting(
+            "--fresh", heading=OUTPUT, is_flag=True, hidden=hidden,
+            help="Begin anew, even if the same job was run before; all of it is paid for again.",
+        ),
+        Setting(
+            "--quiet", is_flag=True, hidden=hidden, help="No progress and no summary, only errors."
+        ),
+    ]  # fmt: skip
+
+
+def shared_options(json_help: str) -> list[Setting]:
+    """What every command with a job has."""
+    return [json_option(json_help), profile_option(), database_option()]
+
+
+def kind_options(kind: Kind) -> list[Setting]:
+    """A kind's own options.
+
+    Raises:
+        UsageError: one has a name that every job's options have already.
+    """
+    taken = _general_keys()
+    for option in kind.options:
+        if option.name in taken:
+            raise UsageError(f"the kind {kind.name!r} takes --{option.name}, which every job has")
+    return [_kind_option(kind, option) for option in kind.options]
+
+
+def every_key() -> set[str]:
+    """The names of all settings that files may have, for any kind."""
+    registry = InstalledKinds()
+    kinds = (registry.get(name) for name in registry.names())
+    return _general_keys() | {option.name for kind in kinds for option in kind.options}
+
+
+def _general_keys() -> set[str]:
+    return {option.key for option in (*job_options(), *run_options(), *shared_options(""))}
+
+
+def _kind_option(kind: Kind, option: Option) -> Setting:
+    flag = "--" + option.name.replace("_", "-")
+    if option.type == "flag":
+        declaration = f"{flag}/--no-{flag[2:]}" if option.default else flag
+        more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
+    else:
+        declaration = flag
+        metavar = option.metavar or ("FILE" if option.type == "path" else None)
+        kind_of_value = click.Choice(option.choices) if option.choices else _TYPES[option.type]
+        more = {"type": kind_of_value, "metavar": metavar}
+        if option.default is not None:
+            more["default_text"] = str(option.default)
+    return Setting(
+        declaration, option.name, heading=f"Options of {kind.name}", of_kind=True,
+        help=option.help, **more,
+    )  # fmt: skip
+
+
+def _job(
+    flag: str, heading: str, metavar: str | None = None, help: str = "", **more: Any
+) -> Setting:
+    name = flag[2:].replace("-", "_")
+    spec = more.pop("spec", name)
+    if name in _DEFAULTS:
+        more.setdefault("default_text", _shown(_DEFAULTS[name]))
+    return Setting(flag, heading=heading, spec=spec, metavar=metavar, help=help, **more)
+
+
+def _shown(default: Any) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def given(ctx: click.Context) -> Iterator[tuple[Setting, Any]]:
+    """The options that somebody set, with their values."""
+    for param in ctx.command.params:
+        if isinstance(param, Setting) and param.is_given(ctx):
+            value = ctx.params[param.name]
+            if value is not None:
+                yield param, value

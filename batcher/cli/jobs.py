@@ -1,0 +1,64 @@
+"""``batcher jobs``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli.command import command
+from batcher.cli.commandline import short_path
+from batcher.cli.figures import count, duration, money
+from batcher.cli.output import print_json, print_lines, table
+from batcher.cli.session import with_runner
+from batcher.cli.setting import Setting
+
+if TYPE_CHECKING:
+    from batcher.engine.report import Report
+
+_HEADINGS = ("JOB", "KIND", "MODEL", "INPUT", "STATUS", "DONE", "FAILED", "LEFT", "COST", "AGE")
+_INPUT_WIDTH = 32
+
+
+@command(
+    "jobs",
+    json="Print the jobs as a JSON array.",
+    params=[
+        Setting(
+            "--limit", type=click.IntRange(min=1), default=100, show_default=True,
+            envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
+        )
+    ],
+    examples=("batcher jobs", "batcher jobs --json | jq '.[] | select(.status == \"paused\").job'"),
+)  # fmt: skip
+def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
+    """List the jobs, newest first.
+
+    A job that is "open" is being run, or was interrupted: its command goes on with it.
+    """
+    reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit))
+    if as_json:
+        print_json([report.to_json() for report in reports])
+    elif reports:
+        now = datetime.now(UTC)
+        print_lines(
+            table(_HEADINGS, [_row(r, now) for r in reports], right="DONE FAILED LEFT COST AGE")
+        )
+    else:
+        click.echo("no jobs yet: batcher run KIND INPUT -o OUTPUT makes one", err=True)
+
+
+def _row(report: Report, now: datetime) -> list[str]:
+    return [
+        report.job,
+        report.kind,
+        report.model,
+        short_path(report.spec.input, _INPUT_WIDTH),
+        report.status,
+        count(report.rows_done),
+        count(report.rows_failed),
+        count(report.rows_left),
+        "?" if report.cost_usd is None else money(report.cost_usd),
+        duration(max(0.0, (now - report.created_at).total_seconds())),
+    ]

@@ -1,0 +1,188 @@
+"""A group with one command for each installed kind, and with job files in a kind's place.
+
+Knows no kind by name: whatever the registry finds is a command, with the options that it declares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.adapters.kinds import InstalledKinds
+from batcher.cli.helptext import ExampleCommand, ExampleMixin
+from batcher.cli.joboptions import (
+    every_key,
+    given,
+    job_options,
+    kind_options,
+    run_options,
+    shared_options,
+)
+from batcher.cli.layers import layers_of, read_job_file
+from batcher.cli.lazy import did_you_mean
+from batcher.cli.setting import Setting
+from batcher.core.errors import BatcherError, UsageError
+from batcher.core.spec import JobSpec
+
+Action = Callable[[click.Context, JobSpec], None]
+
+
+class Input(click.Argument):
+    """The input, from the command line or a job file."""
+
+    def __init__(self) -> None:
+        super().__init__(["input"], required=False, metavar="INPUT")
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Not in brackets: only a job file makes up for it."""
+        del ctx
+        return "INPUT"
+
+    def get_help_record(self, ctx: click.Context) -> None:
+        """None: the text of the help says it."""
+        del ctx
+
+
+class KindGroup(ExampleMixin, click.Group):
+    """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``."""
+
+    def __init__(
+        self, *args: Any, action: Action, json_help: str, sends: bool, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self._action = action
+        self._json_help = json_help
+        self._sends = sends
+        self._registry = InstalledKinds()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the kinds."""
+        del ctx
+        return list(self._registry.names())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a kind."""
+        del ctx
+        if cmd_name not in self._registry.names():
+            return None
+        kind = self._registry.get(cmd_name)
+        verb, name = self.name, kind.name
+        arguments = " -o OUTPUT" if self._sends else ""
+        return ExampleCommand(
+            name=name,
+            params=[
+                Input(),
+                *kind_options(kind),
+                *job_options(),
+                *run_options(hidden=not self._sends),
+                *shared_options(self._json_help),
+            ],
+            callback=self._act,
+            help=f"{kind.summary}\n\nINPUT is a .csv, .jsonl or .parquet file, the first two also "
+            "as .gz or .zst, or - for standard input with --format.",
+            short_help=kind.summary,
+            options_metavar=f"{arguments} [OPTIONS]".strip(),
+            examples=(
+                f"batcher {verb} {name} INPUT.csv{' -o OUTPUT.jsonl' if self._sends else ''} "
+                f"--model NAME {_example(kind.options)}".rstrip(),
+            ),
+        )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The kind's command; for a job file, that of the kind which it names."""
+        name = args[0]
+        if name.endswith(".toml"):
+            name = self._open_job_file(ctx, name)
+        command = self.get_command(ctx, name)
+        if command is None:
+            known = self.list_commands(ctx)
+            raise click.UsageError(
+                f"no kind {name!r}{did_you_mean(name, known)}: there are {', '.join(known)}, "
+                "or name a job file (.toml)",
+                ctx,
+            )
+        return name, command, args[1:]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say where options belong, if some come first."""
+        first = args[0] if args else ""
+        if first.startswith("-") and first not in ("-", "--help"):
+            raise click.UsageError(
+                f"options come last: batcher {self.name} KIND INPUT {first} …", ctx
+            )
+        return super().parse_args(ctx, args)
+
+    def _open_job_file(self, ctx: click.Context, path: str) -> str:
+        if not Path(path).is_file():
+            raise UsageError(f"{path}: there is no such job file")
+        layer = read_job_file(path)
+        layer.check_known(every_key() | {"kind", "input"})
+        if not isinstance(kind := layer.values.get("kind"), str):
+            raise UsageError(
+                f'{path}: kind = "…" is missing: there are {", ".join(self.list_commands(ctx))}'
+            )
+        layers_of(ctx).job_file = layer
+        return kind
+
+    def _act(self, **_: Any) -> None:
+        ctx = click.get_current_context()
+        self._action(ctx, spec_from(ctx))
+
+
+def spec_from(ctx: click.Context) -> JobSpec:
+    """The job that a kind's command line describes.
+
+    Raises:
+        UsageError: something is missing or contradictory.
+    """
+    file = layers_of(ctx).job_file
+    plain: dict[str, Any] = {"kind": ctx.command.name, "options": {}}
+    plain["input"] = ctx.params["input"] or file.values.get("input")
+    if not isinstance(plain["input"], str):
+        raise click.UsageError("INPUT is missing: name a file, or - for standard input", ctx)
+    for setting, value in given(ctx):
+        if setting.of_kind:
+            plain["options"][setting.name] = value
+        elif setting.spec is not None:
+            plain[setting.spec] = _plain(setting, value)
+    if not plain.get("model"):
+        raise click.UsageError(
+            "--model NAME is missing; BATCHER_MODEL or a profile in batcher.toml can say it, too",
+            ctx,
+        )
+    return JobSpec.from_json(plain)
+
+
+def _plain(setting: Setting, value: Any) -> Any:
+    if setting.spec == "keep_input":
+        return not value
+    if setting.spec == "params":
+        return {name: _json_or_text(text) for name, text in value}
+    return dict(value) if setting.spec == "headers" else value
+
+
+def _json_or_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _example(options: Sequence[Any]) -> str:
+    """The first options of a kind, as its users will mostly want them."""
+    option = next((option for option in options if option.default is None), None)
+    if option is None:
+        return ""
+    value = option.metavar or ("FILE" if option.type == "path" else option.name.upper())
+    return f"--{option.name.replace('_', '-')} {value}"
+
+
+__all__ = ["BatcherError", "KindGroup", "spec_from"]

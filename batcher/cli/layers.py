@@ -1,0 +1,109 @@
+"""Settings that stand in files: a job file, and ``batcher.toml`` with its profiles.
+
+A job file is named on the command line and so goes before the environment; a profile goes after it.
+Paths in either are relative to the working directory, as they would be on the command line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.cli.lazy import did_you_mean
+from batcher.core.errors import UsageError
+
+CONFIGURATION = Path("batcher.toml")
+_META = "batcher.layers"
+
+
+@dataclass(slots=True)
+class Layer:
+    """The settings of one file or table, and how to name it in messages."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_known(self, known: Iterable[str]) -> None:
+        """Refuse a setting that nobody would read.
+
+        Raises:
+            UsageError: with what was probably meant.
+        """
+        names = sorted(known)
+        for key in self.values:
+            if key not in names:
+                raise UsageError(f"{self.name}: no setting {key!r}{did_you_mean(key, names)}")
+
+
+@dataclass(slots=True)
+class Layers:
+    """What a command takes its settings from, besides flags and environment."""
+
+    job_file: Layer = field(default_factory=lambda: Layer(""))
+    profile: Layer = field(default_factory=lambda: Layer(""))
+
+
+def layers_of(ctx: click.Context) -> Layers:
+    """The layers of this command line."""
+    layers = ctx.meta.setdefault(_META, Layers())
+    assert isinstance(layers, Layers)
+    return layers
+
+
+def read_job_file(path: str) -> Layer:
+    """A job file's settings; a table ``[options]`` is the same as its keys on the top level.
+
+    Raises:
+        UsageError: it cannot be read, or names a setting twice.
+    """
+    values = _read_toml(Path(path))
+    options = values.pop("options", {})
+    if not isinstance(options, dict):
+        raise UsageError(f"{path}: [options] is a table of the kind's options")
+    if twice := sorted(set(options) & set(values)):
+        raise UsageError(f"{path}: {twice[0]!r} is set twice, in [options] and above")
+    return Layer(path, {**values, **options})
+
+
+def read_profile(name: str | None) -> Layer:
+    """``[defaults]`` of ``batcher.toml``, overlaid by ``[profiles.NAME]``.
+
+    Raises:
+        UsageError: the file is wrong, or has no such profile.
+    """
+    if not CONFIGURATION.is_file():
+        if name is None:
+            return Layer("")
+        raise UsageError(f"no profile {name!r}: there is no {CONFIGURATION} in this directory")
+    tables = _read_toml(CONFIGURATION)
+    defaults, profiles = tables.pop("defaults", {}), tables.pop("profiles", {})
+    if tables:
+        raise UsageError(
+            f"{CONFIGURATION}: no setting {next(iter(tables))!r} on the top level: settings belong "
+            "to [defaults] or [profiles.NAME]"
+        )
+    tables_of_profiles = isinstance(profiles, dict) and all(
+        isinstance(profile, dict) for profile in profiles.values()
+    )
+    if not isinstance(defaults, dict) or not tables_of_profiles:
+        raise UsageError(f"{CONFIGURATION}: [defaults] and [profiles.NAME] are tables")
+    if name is None:
+        return Layer(f"{CONFIGURATION} [defaults]", defaults)
+    if name not in profiles:
+        there = ", ".join(profiles) or "none"
+        raise UsageError(f"no profile {name!r} in {CONFIGURATION}: there are {there}")
+    return Layer(f"{CONFIGURATION} [profiles.{name}]", {**defaults, **profiles[name]})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path} cannot be read: {exc}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise UsageError(f"{path} is no TOML: {exc}") from exc

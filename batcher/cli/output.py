@@ -1,0 +1,34 @@
+"""What goes to standard output: results asked for, and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import orjson
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    click.echo(orjson.dumps(value).decode())
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Text for people who asked for it."""
+    for line in lines:
+        click.echo(line)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> list[str]:
+    """Aligned columns; ``right`` names the headings whose columns are aligned to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
+    aligned_right = set(right.split())
+
+    def line(cells: Sequence[str]) -> str:
+        return "  ".join(
+            cell.rjust(width) if heading in aligned_right else cell.ljust(width)
+            for cell, width, heading in zip(cells, widths, headings, strict=True)
+        ).rstrip()
+
+    return [line(headings), *(line(row) for row in rows)]

@@ -1,0 +1,38 @@
+"""``batcher retry``."""
+
+from __future__ import annotations
+
+import click
+
+from batcher.cli.command import JobArgument, command
+from batcher.cli.commandline import command_of
+from batcher.cli.failure import say
+from batcher.cli.figures import count
+from batcher.cli.output import print_json
+from batcher.cli.session import with_runner
+
+
+@command(
+    "retry",
+    json="Print the job's report as JSON, with the number of rows reopened.",
+    params=[JobArgument()],
+    examples=("batcher retry 1ng6",),
+)
+def retry(ctx: click.Context, *, job: str, as_json: bool) -> None:
+    """Reopen the rows that failed for good, except those that are empty or malformed.
+
+    Nothing is sent by this: the job's own command sends them, and writes its output anew.
+    """
+    report, reopened = with_runner(ctx, lambda runner: runner.retry(job))
+    again = command_of(report.spec)
+    if as_json:
+        print_json({**report.to_json(), "reopened": reopened, "command": again})
+    elif reopened:
+        say(
+            f"{count(reopened, 'dead letter')} of job {report.job} reopened. To send them, run it "
+            f"again:\n  {again}"
+        )
+    elif report.rows_failed:
+        say(f"nothing to reopen: {count(report.rows_failed, 'row')} of the input cannot be sent")
+    else:
+        say(f"nothing to reopen: no row of job {report.job} failed for good")

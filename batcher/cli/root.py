@@ -1,0 +1,96 @@
+"""``batcher`` itself: its commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from batcher.cli.failure import close_stdout, report_failure
+from batcher.cli.lazy import Entry, LazyGroup
+
+RUNNING, LOOKING, ACTING, MORE = "Running jobs", "Looking at jobs", "Acting on jobs", "More"
+
+ENTRIES = {
+    "run": Entry("batcher.cli.run:run", "Run a job, or go on where it stopped.", RUNNING),
+    "estimate": Entry(
+        "batcher.cli.estimate:estimate", "Say what a job would take; send nothing.", RUNNING
+    ),
+    "jobs": Entry("batcher.cli.jobs:jobs", "List the jobs, newest first.", LOOKING),
+    "status": Entry("batcher.cli.status:status", "Show one job.", LOOKING),
+    "errors": Entry("batcher.cli.errors:errors", "Show the rows that failed for good.", LOOKING),
+    "export": Entry("batcher.cli.export:export", "Write a job's results to a file.", ACTING),
+    "retry": Entry("batcher.cli.retry:retry", "Reopen the rows that failed for good.", ACTING),
+    "cancel": Entry("batcher.cli.cancel:cancel", "Stop a job for good.", ACTING),
+    "simulate": Entry(
+        "batcher.cli.simulate:simulate", "Be a provider with limits and faults, locally.", MORE
+    ),
+    "db": Entry("batcher.cli.database:db", "Upgrade or purge the database.", MORE),
+}
+
+
+class Root(LazyGroup):
+    """The group of all commands."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run a command and exit with its code."""
+        del standalone_mode  # click's own way knows two exit codes
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            close_stdout()
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the last resort
+            code = report_failure(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    del param
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"batcher {version('batcher')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Root,
+    entries=ENTRIES,
+    examples=(
+        "batcher estimate embed articles.csv --text body --model text-embedding-3-small",
+        "batcher run embed articles.csv -o vectors.parquet --text body "
+        "--model text-embedding-3-small",
+        "batcher run classify tickets.csv -o labelled.csv --id id --text body \\\n"
+        "--labels billing,shipping,bug --model gpt-4.1-mini --max-cost 5",
+    ),
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+def root() -> None:
+    """Put every row of a file through the OpenAI API, or any server that speaks it.
+
+    As fast as the rate limit allows and never faster. Whatever happens, the same command goes on
+    where it stopped: no row is lost, none is repeated.
+
+    Settings come from flags, then from the environment (BATCHER_MODEL for --model, and so on),
+    then from a profile in batcher.toml. The key is read from OPENAI_API_KEY.
+
+    Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped at
+    --max-cost, 5 paused by the provider, 130 interrupted, 1 anything else.
+    """

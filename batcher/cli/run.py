@@ -1,0 +1,83 @@
+"""``batcher run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli.commandline import typed
+from batcher.cli.failure import say
+from batcher.cli.kinds import KindGroup
+from batcher.cli.output import print_json
+from batcher.cli.progress import Progress, open_screen, shown
+from batcher.cli.session import Session, run_session, settings_from
+from batcher.cli.summary import ending
+from batcher.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from batcher.core.spec import JobSpec
+    from batcher.engine.report import Report
+
+
+def run_job(ctx: click.Context, spec: JobSpec) -> None:
+    """Run a job with its progress on the screen, and say how it ended."""
+    options = ctx.params
+    if options["as_json"] and options["output"] == "-":
+        raise UsageError("--json and -o - both write to standard output: choose one")
+    screen = open_screen(quiet=options["quiet"], output=options["output"])
+    progress = Progress(screen, grace_seconds=spec.grace_seconds)
+
+    async def work(session: Session) -> Report:
+        from batcher.wiring import open_runner
+
+        session.announce = progress.announce
+        async with open_runner(settings_from(ctx)) as runner, shown(progress):
+            session.interrupt = runner.interrupt
+            return await runner.run(
+                spec,
+                output=options["output"],
+                output_format=options["output_format"],
+                fresh=options["fresh"],
+                on_live=progress.attach,
+            )
+
+    report = run_session(work)
+    if not options["quiet"]:
+        reading = progress.reading()
+        lines = ending(
+            report,
+            command=typed(),
+            seconds=progress.elapsed,
+            done_now=0 if reading is None else reading.done_now,
+        )
+        say("\n".join(lines))
+    if options["as_json"]:
+        print_json(report.to_json())
+    ctx.exit(report.exit_code)
+
+
+run = KindGroup(
+    name="run",
+    action=run_job,
+    sends=True,
+    json_help="Print the report as JSON on standard output at the end.",
+    help="""Run a job, or go on where it stopped.
+
+    The input is checked as a whole before anything is sent. The records come in the input's order,
+    one for each row; rows that failed for good are listed in OUTPUT.errors.jsonl, and
+    OUTPUT.manifest.json says what it took and cost. Whatever ends a run, the same command goes on:
+    what is done is never sent again. A job that is complete sends nothing.
+
+    Instead of KIND INPUT, a job file can be named, JOB.toml: its keys are the flags' names with
+    underscores, and kind and input. Flags given besides go before it. Paths in it are relative to
+    the working directory. `batcher run KIND --help` lists all options.
+    """,
+    short_help="Run a job, or go on where it stopped.",
+    subcommand_metavar="KIND INPUT -o OUTPUT [OPTIONS] | JOB.toml [OPTIONS]",
+    examples=(
+        "batcher run embed articles.csv -o vectors.parquet --text body "
+        "--model text-embedding-3-small",
+        "batcher run nightly.toml --limit 100",
+    ),
+)

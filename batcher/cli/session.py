@@ -1,0 +1,113 @@
+"""One command's event loop: which loop, and what a signal does to it.
+
+The first SIGINT or SIGTERM ends the work in good order: a run settles what is in flight, anything
+else is cancelled. The second ends the process at once; what is checkpointed is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from batcher.cli.failure import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    import click
+
+    from batcher.engine.runner import Runner
+    from batcher.wiring import Settings
+
+_T = TypeVar("_T")
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+class Session:
+    """What a signal has to know of the work that it ends.
+
+    ``interrupt`` ends a run in good order and returns whether there was one; ``announce`` says
+    what happens then, in the way that suits the screen.
+    """
+
+    def __init__(self) -> None:
+        self.interrupt: Callable[[], bool] = lambda: False
+        self.announce: Callable[[bool], None] = _announce
+        self._work: asyncio.Task[Any] | None = None
+        self._asked = False
+
+    async def hold(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run the work under the signals' handlers."""
+        loop = asyncio.get_running_loop()
+        self._work = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        return await work
+
+    def _asked_to_stop(self) -> None:
+        if self._asked:
+            stop_at_once()
+        self._asked = True
+        settles = self.interrupt()
+        self.announce(settles)
+        if not settles and self._work is not None:
+            self._work.cancel()
+
+
+def run_session(work: Callable[[Session], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a command's work in an event loop of its own, uvloop's where that is installed."""
+    session = Session()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(session.hold(work(session)))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # All is unwound. A thread in the middle of a large file is not waited for.
+            stop_at_once()
+
+
+def with_runner(ctx: click.Context, work: Callable[[Runner], Coroutine[Any, Any, _T]]) -> _T:
+    """Open a runner on the database that the command line names, and work with it."""
+    from batcher.wiring import open_runner
+
+    settings = settings_from(ctx)
+
+    async def opened(session: Session) -> _T:
+        del session
+        async with open_runner(settings) as runner:
+            return await work(runner)
+
+    return run_session(opened)
+
+
+def settings_from(ctx: click.Context) -> Settings:
+    """The settings that ``--db`` gives."""
+    from batcher.wiring import Settings
+
+    return Settings(database_url=ctx.params["db"])
+
+
+def stop_at_once() -> NoReturn:
+    """End the process, with the terminal as it was."""
+    try:
+        if sys.stderr.isatty():
+            sys.stderr.write(_SHOW_CURSOR)
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except OSError:
+        pass
+    os._exit(INTERRUPTED)
+
+
+def _announce(settles: bool) -> None:
+    del settles
+    say("stopping")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,152 @@
+"""An option whose value comes from a flag, a job file, the environment, a profile or its default.
+
+In this order, the first that has one. The environment's name is ``BATCHER_`` and the option's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from batcher.cli.layers import Layer, layers_of, read_profile
+
+
+class Setting(click.Option):
+    """One option.
+
+    ``heading`` is where help lists it; ``spec`` the field of ``JobSpec`` that it fills, if any;
+    ``of_kind`` says that it belongs to the job kind. ``key`` is its name in files. ``default_text``
+    is what help says of a default that click does not know.
+    """
+
+    def __init__(
+        self,
+        *declarations: str,
+        heading: str = "General",
+        spec: str | None = None,
+        of_kind: bool = False,
+        help: str,
+        default_text: str | None = None,
+        **more: Any,
+    ) -> None:
+        if default_text is not None:
+            help = f"{help}  [default: {default_text}]"
+        super().__init__(list(declarations), help=help, **more)
+        self.key = max(self.opts, key=len).lstrip("-").replace("-", "_")
+        if self.envvar is None:
+            self.envvar = f"BATCHER_{self.key.upper()}"
+        self.heading = heading
+        self.spec = spec
+        self.of_kind = of_kind
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, ParameterSource]:
+        """The value and where it is from; files count as click's default map."""
+        value, source = super().consume_value(ctx, opts)
+        if source is ParameterSource.COMMANDLINE:
+            return value, source
+        layers = layers_of(ctx)
+        if self.key in layers.job_file.values:
+            return self._from_layer(ctx, layers.job_file), ParameterSource.DEFAULT_MAP
+        if source is ParameterSource.DEFAULT and self.key in layers.profile.values:
+            return self._from_layer(ctx, layers.profile), ParameterSource.DEFAULT_MAP
+        return value, source
+
+    def is_given(self, ctx: click.Context) -> bool:
+        """Whether the value is more than the default."""
+        return ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT
+
+    def _from_layer(self, ctx: click.Context, layer: Layer) -> Any:
+        """A TOML value in the form that the command line would have given it."""
+        value = layer.values[self.key]
+        if self.is_flag:
+            if isinstance(value, bool):
+                return value
+        elif self.multiple:
+            if isinstance(value, Mapping):
+                return list(value.items())
+            return value if isinstance(value, list) else [value]
+        elif isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+            return ",".join(str(item) for item in value)
+        elif not isinstance(value, bool | Mapping | list):
+            return str(value)
+        raise click.BadParameter(f"{value!r} has the wrong type (in {layer.name})", ctx, self)
+
+
+if TYPE_CHECKING:
+    PairType = click.ParamType[tuple[str, Any]]
+else:
+    PairType = click.ParamType  # generic only in its stubs, or in newer versions
+
+
+class Pairs(PairType):
+    """``NAME<separator>VALUE``; from the environment, one pair a line."""
+
+    name = "pair"
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """One pair a line."""
+        return [line for line in rv.splitlines() if line.strip()]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """The name and the value; what a file said in pairs already stays as it is."""
+        if isinstance(value, tuple):
+            return value
+        name, separator, text = str(value).partition(self._separator)
+        if not separator or not name.strip():
+            # The value may be a credential: it is not repeated.
+            self.fail(f"write NAME{self._separator}VALUE", param, ctx)
+        return name.strip(), text.strip()
+
+
+def _load_profile(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Make the profile's values known before any other option asks for them."""
+    del param
+    layer = read_profile(name)
+    if set(layer.values) - keys_of(ctx.command):
+        from batcher.cli.joboptions import every_key
+
+        layer.check_known(every_key())
+    layers_of(ctx).profile = layer
+    return name
+
+
+def keys_of(command: click.Command) -> set[str]:
+    """The names that a command's options have in files."""
+    return {param.key for param in command.params if isinstance(param, Setting)}
+
+
+def profile_option() -> Setting:
+    """``--profile``, read before the options that it fills."""
+    return Setting(
+        "--profile",
+        metavar="NAME",
+        is_eager=True,
+        callback=_load_profile,
+        help="Take settings from [profiles.NAME] in batcher.toml; [defaults] there holds always.",
+    )
+
+
+def database_option() -> Setting:
+    """``--db``."""
+    return Setting(
+        "--db",
+        metavar="URL",
+        envvar=["BATCHER_DATABASE_URL", "BATCHER_DB"],
+        help="The database: a path or sqlite:///PATH.",
+        default_text=".batcher/batcher.db",
+    )
+
+
+def json_option(what: str) -> Setting:
+    """``--json``; ``what`` it prints."""
+    return Setting("--json", "as_json", is_flag=True, envvar="BATCHER_JSON", help=what)

@@ -1,0 +1,116 @@
+"""What is said of a job when its run has ended, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batcher.cli.figures import count, duration, moment, money, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batcher.engine.report import Report
+
+_LABEL = 10
+
+
+def facts(report: Report) -> list[str]:
+    """The job's figures, one a line."""
+    rows = [f"{count(report.rows_done)} done"]
+    if report.rows_failed:
+        rows.append(f"{count(report.rows_failed)} failed")
+    if report.rows_left:
+        rows.append(f"{count(report.rows_left)} left")
+    lines = [
+        f"job {report.job}: {report.kind} with {report.model}, {state(report)}",
+        _fact("rows", f"{', '.join(rows)}, of {count(report.rows)}"),
+        _fact("requests", count(report.requests)),
+        _fact(
+            "tokens",
+            f"{count(report.prompt_tokens)} in, {count(report.completion_tokens)} out",
+        ),
+        _fact("cost", _cost(report)),
+    ]
+    if report.doubt_requests:
+        lines.append(_fact("at most", _doubt(report)))
+    if report.resume_at is not None:
+        lines.append(_fact("go on", f"not before {moment(report.resume_at)}"))
+    lines += [_fact("note", note) for note in report.notes]
+    return lines
+
+
+def state(report: Report) -> str:
+    """The job's state in words; why it is paused is part of it."""
+    words = {
+        "over_budget": "stopped by its budget",
+        "open": "not complete",
+        "interrupted": "interrupted",
+    }.get(report.status, report.status)
+    if report.status in ("paused", "stopped", "over_budget") and report.reason:
+        return f"{words}: {report.reason}"
+    return words
+
+
+def ending(report: Report, *, command: str, seconds: float, done_now: int) -> list[str]:
+    """The whole summary of a run: figures, files, and what to do next."""
+    lines = facts(report)
+    if not report.sent_nothing:
+        pace = f", {rate(done_now / seconds)}" if seconds > 0 and done_now else ""
+        lines.append(_fact("time", f"{duration(seconds)}{pace}"))
+    if report.output is not None:
+        lines += _files(report)
+    return [*lines, *next_steps(report, command=command)]
+
+
+def next_steps(report: Report, *, command: str) -> Iterator[str]:
+    """What to do now, by how the run ended."""
+    if report.sent_nothing:
+        yield "This job was complete already: nothing was sent. --fresh runs it anew."
+        if report.exported:
+            yield "Its output was missing or not of this job, and has been written."
+    elif report.status == "interrupted":
+        yield "What is done is kept. To go on, run the same command again:"
+        yield f"  {command}"
+    elif report.status == "over_budget":
+        yield "What is done is kept. To go on, run the same command with a higher --max-cost."
+    elif report.status == "paused":
+        yield "What is done is kept; no row failed for it. To go on, run the same command again:"
+        yield f"  {command}"
+    elif report.status == "stopped":
+        yield "What is done is kept. Once that is mended, the same command goes on."
+    if report.rows_failed:
+        yield f"{count(report.rows_failed, 'row')} failed for good. To see why, and to try again:"
+        yield f"  batcher errors {report.job}"
+        yield f"  batcher retry {report.job}"
+    if report.status == "complete" and report.output is None:
+        yield "No output was asked for. To write one:"
+        yield f"  batcher export {report.job} -o OUTPUT.jsonl"
+
+
+def _files(report: Report) -> Iterator[str]:
+    assert report.output is not None
+    if report.output == "-":
+        yield _fact("output", "standard output")
+        return
+    yield _fact("output", report.output)
+    if report.errors is not None:
+        yield _fact("errors", report.errors)
+    yield _fact("manifest", f"{report.output}.manifest.json")
+
+
+def _cost(report: Report) -> str:
+    if report.cost_usd is None:
+        return "unknown: no price for this model (--price IN,OUT says it)"
+    return money(report.cost_usd)
+
+
+def _doubt(report: Report) -> str:
+    costs = "" if report.doubt_cost_usd is None else f", {money(report.doubt_cost_usd)}"
+    return (
+        f"{count(report.doubt_requests, 'more request')} may have been billed without a result "
+        f"({count(report.doubt_tokens, 'token')}{costs})"
+    )
+
+
+def _fact(label: str, text: str) -> str:
+    return f"  {label:<{_LABEL}}{text}"
