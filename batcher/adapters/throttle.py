@@ -72,7 +72,10 @@ class MemoryThrottle:
         return self._state(quota).limits(self._clock.now())
 
     def _state(self, quota: str) -> QuotaState:
-        return self._quotas.setdefault(quota, QuotaState())
+        state = self._quotas.get(quota)
+        if state is None:
+            state = self._quotas[quota] = QuotaState()
+        return state
 
 
 def _figure(rate: float | None) -> str:

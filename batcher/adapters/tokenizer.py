@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import tiktoken
 from tiktoken.model import encoding_name_for_model
 
@@ -28,7 +29,7 @@ _RANKS = {
     for name in ("cl100k_base", "o200k_base")
 }
 _SHARES_RANKS = {"o200k_harmony": "o200k_base"}
-_THREADS = 2
+_BETWEEN = "<|endoftext|>"
 
 
 class TiktokenTokenizer:
@@ -44,11 +45,26 @@ class TiktokenTokenizer:
         return f"<TiktokenTokenizer {self.name}>"
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """See :meth:`batcher.ports.Tokenizer.count`."""
-        if not texts:
-            return []
-        encoded = self._encoding.encode_ordinary_batch(list(texts), num_threads=_THREADS)
-        return [len(tokens) for tokens in encoded]
+        """See :meth:`batcher.ports.Tokenizer.count`.
+
+        All texts in one call, between them a token that plain text cannot give: tiktoken lets the
+        GIL go once for the batch, where a call for each text fights for it with the event loop.
+        """
+        joined = _BETWEEN.join(texts)
+        if not texts or joined.count(_BETWEEN) != len(texts) - 1:
+            return self._count_each(texts)
+        try:
+            tokens = self._encoding.encode_to_numpy(
+                joined, allowed_special={_BETWEEN}, disallowed_special=()
+            )
+        except UnicodeEncodeError:  # a lone surrogate
+            return self._count_each(texts)
+        ends = np.append(np.flatnonzero(tokens == self._encoding.eot_token), len(tokens))
+        counts: list[int] = (np.diff(ends, prepend=-1) - 1).tolist()
+        return counts
+
+    def _count_each(self, texts: Sequence[str]) -> list[int]:
+        return [len(self._encoding.encode_ordinary(text)) for text in texts]
 
     def chunks(self, text: str, max_tokens: int) -> list[tuple[int, int, int]]:
         """See :meth:`batcher.ports.Tokenizer.chunks`."""

@@ -14,9 +14,9 @@ import orjson
 
 from batcher.core.bucket import Ticket, observation_from_headers
 from batcher.core.errors import TransportError
-from batcher.core.failure import read_error
+from batcher.core.failure import read_error, redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
-from batcher.core.model import Doubt, Usage
+from batcher.core.model import Doubt, Learned, Usage
 from batcher.core.outage import Health
 from batcher.core.retry import (
     MAX_REPAIRS,
@@ -48,12 +48,13 @@ _STREAK_THAT_STOPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request on the wire: its call, its ticket, when it left, and the window's epoch then."""
+    """One request on the wire: its call, its ticket, when it left, and what was known then."""
 
     call: Call
     ticket: Ticket
     at: float
     window_epoch: int
+    learned: Learned
 
 
 class Settler:
@@ -95,7 +96,9 @@ class Settler:
         self._secret = secret
         self._end = end
         self._suspects: list[tuple[Call, Dead]] = []
+        self._spent: list[tuple[Call, Split | Dead]] = []
         self._pauses_in_a_row = 0
+        self._told = False
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -143,15 +146,17 @@ class Settler:
         call.after_flush = self._ledger.promise()
 
     def accuse(self) -> None:
-        """Nothing else is left to be tried: what was held back as suspect are dead letters."""
+        """Nothing else is left to be tried: what was held back will get no better."""
         suspects, self._suspects = self._suspects, []
-        for call, dead in suspects:
-            self._bury(call, dead)
+        spent, self._spent = self._spent, []
+        for call, verdict in (*suspects, *spent):
+            call.attempts += call.silence
+            self._give_up(call, verdict)
 
     @property
-    def suspects(self) -> int:
-        """Calls held back because no success proves yet that the fault is theirs."""
-        return len(self._suspects)
+    def waiting(self) -> bool:
+        """Whether calls are held back because no success proves that the fault is theirs."""
+        return bool(self._suspects or self._spent)
 
     # --- success ------------------------------------------------------------------------------
 
@@ -209,6 +214,9 @@ class Settler:
         self._health.succeeded(self._clock.now())
         self._window.succeeded(limits_known=self._limits_known())
         self._pauses_in_a_row = 0
+        spent, self._spent = self._spent, []
+        for call, _ in spent:
+            self._dispatcher.again(call)
         if not self._had_success:
             self._had_success = True
             self.accuse()
@@ -233,9 +241,11 @@ class Settler:
             error,
             pieces=len(call.pieces),
             halved=call.halved,
-            optional_parameters=self._bound.optional_parameters,
+            optional_parameters=self._bound.optional_parameters - sent.learned.dropped,
+            renamed=sent.learned.renamed.keys(),
+            accepted=self._had_success,
         )
-        if not isinstance(verdict, Backoff | SharedPause):
+        if self._had_success and not isinstance(verdict, Backoff | SharedPause):
             self._window.succeeded(limits_known=self._limits_known())
         match verdict:
             case SharedPause():
@@ -248,9 +258,11 @@ class Settler:
             case Dead():
                 self._suspect(call, verdict)
             case Rename(old, new):
-                self._change_shape(call, self._requests.rename(old, new), error.message)
+                self._requests.rename(old, new)
+                self._dispatcher.again(call)
             case Drop(param):
-                self._change_shape(call, self._requests.drop(param), error.message)
+                self._requests.drop(param)
+                self._dispatcher.again(call)
             case PauseJob(reason, wait):
                 self._dispatcher.again(call)
                 resume_at = None
@@ -268,7 +280,9 @@ class Settler:
         self._live.rate_limited += 1
         self._health.rate_limited(now)
         wait = pause.wait_seconds
-        if wait is None:
+        if self._throttle.is_void(self._quota, sent.ticket):
+            wait = wait or 0.0  # everyone waits already
+        elif not wait:
             self._pauses_in_a_row += 1
             wait = backoff_seconds(self._pauses_in_a_row, self._chance)
         await self._throttle.pause(
@@ -283,19 +297,16 @@ class Settler:
         self._health.failed(now)
         self._live.retried += 1
         if self._health.in_outage(now):
+            call.tried_at = now
             self._dispatcher.probe_failed()
             self._dispatcher.again(call, backoff_seconds(call.attempts or 1, self._chance))
             return
-        last_success = self._health.last_success
-        if call.failed_at is None:
-            call.failed_at = now
-        elif last_success is not None and last_success >= call.failed_at:
-            call.others_succeeded = True
-        call.attempts += 1
+        alone = call.fail(now, self._health.last_success)
         if call.others_succeeded:
             call.shard.record_attempts(call)
+        attempts = call.attempts + call.silence
         verdict = after_attempts(
-            call.attempts,
+            attempts,
             pieces=len(call.pieces),
             others_succeed=call.others_succeeded,
             final=failure.final,
@@ -303,8 +314,15 @@ class Settler:
             message=failure.message,
         )
         if verdict is None:
-            self._dispatcher.again(call, backoff_seconds(call.attempts, self._chance))
-        elif isinstance(verdict, Split):
+            self._dispatcher.again(call, backoff_seconds(attempts, self._chance))
+        elif alone:
+            self._give_up(call, verdict)
+        else:
+            self._spent.append((call, verdict))
+            self._dispatcher.wake()
+
+    def _give_up(self, call: Call, verdict: Split | Dead) -> None:
+        if isinstance(verdict, Split):
             self._split(call, verdict)
         else:
             self._bury(call, verdict)
@@ -312,7 +330,6 @@ class Settler:
     def _split(self, call: Call, split: Split) -> None:
         """Two halves instead of one; a single piece cannot be split."""
         if len(call.pieces) == 1:
-            call.attempts += 1
             self._suspect(call, Dead(split.code, split.message))
             return
         first, second = call.halves()
@@ -324,15 +341,13 @@ class Settler:
 
     def _suspect(self, call: Call, dead: Dead) -> None:
         """A row's own fault, once any success proves that it is not everybody's."""
+        call.attempts += 1
         if self._had_success:
-            call.attempts += 1
             self._bury(call, dead)
             return
         self._suspects.append((call, dead))
         streak = [suspect for _, suspect in self._suspects if suspect.code == dead.code]
         if len(streak) >= _STREAK_THAT_STOPS:
-            for suspect, _ in self._suspects:
-                self._dispatcher.again(suspect)
             self._suspects.clear()
             self._end(Endings.refused(f"every request fails the same way: {dead.message}"))
         self._dispatcher.wake()
@@ -344,21 +359,13 @@ class Settler:
     def _bury_piece(self, call: Call, piece: int, code: str, message: str) -> None:
         if call.shard.lost:
             return
-        call.shard.bury(piece, code, message, max(call.attempts, 1) + call.repairs)
+        attempts = max(call.attempts, 1) + call.repairs
+        call.shard.bury(piece, code, redact(message, self._secret), attempts)
         self._live.dead += 1
         if self._stop_at_dead:
             self._end(Endings.at_dead_letter())
         if call.shard.finished:
             self._ledger.request()
-
-    def _change_shape(self, call: Call, learned: bool, message: str) -> None:
-        """Send it again in the shape that the server wants; once a shape, or it is no use."""
-        if not learned and call.attempts >= MAX_REPAIRS:
-            self._dispatcher.again(call)
-            self._end(Endings.refused(f"the provider refuses a parameter: {message}"))
-            return
-        call.attempts += 0 if learned else 1
-        self._dispatcher.again(call)
 
     # --- the throttle -------------------------------------------------------------------------
 
@@ -372,5 +379,9 @@ class Settler:
         await self._throttle.settle(self._quota, sent.ticket, observation)
 
     def _limits_known(self) -> bool:
-        limits = self._throttle.limits(self._quota)
-        return limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+        """Whether somebody told a limit; once known, always known."""
+        if not self._told:
+            limits = self._throttle.limits(self._quota)
+            known = (limits.requests_per_minute, limits.tokens_per_minute)
+            self._told = known != (None, None)
+        return self._told
