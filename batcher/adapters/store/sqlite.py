@@ -12,7 +12,7 @@ Readers whose transactions overlap without a gap keep the WAL from starting anew
 Measured with the sqlite3 module alone, 600 commits of 1 MB with ``synchronous=FULL``, one series on
 a shared two-core machine: pages of 4 KiB reached 200 to 300 MB/s, of 16 KiB 458, of 32 KiB 471 to
 505; whole blobs were read at 3 to 8 GB/s. 16 KiB is where the gain ends, and a renewed lease still
-writes little. Checkpointing the WAL at 16 MB stalled a commit for at most 21 ms, at 64 MB for 70 ms,
+writes little. Checkpointing the WAL at 16 MB stalled a commit for at most 21 ms, at 64 MB 70 ms,
 at the same speed. NORMAL instead of FULL gained a tenth, and would lose results at a power cut. A
 memory map gained nothing that matters, and turns a truncated file into a signal. That disk's speed
 varies fourfold from minute to minute; run in turn with the bare module, this store commits 60 to
