@@ -6,6 +6,7 @@ that failed in a way that may pass. Neither knows a clock; chance is passed in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -37,7 +38,7 @@ _ROW_CODES = frozenset(
 )
 _TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
 _DAILY = ("per day", "(rpd)", "(tpd)", "daily")
-_INPUT_PARAMS = ("input", "messages", "prompt")
+_INPUT_PARAM = re.compile(r"(?:input|messages|prompt)(?![a-z_])")
 
 
 class Chance(Protocol):
@@ -120,6 +121,8 @@ def judge(
     pieces: int,
     halved: bool = False,
     optional_parameters: Set[str] = frozenset(),
+    renamed: Set[str] = frozenset(),
+    accepted: bool = False,
 ) -> Verdict:
     """The decision on an answer that is no success.
 
@@ -127,7 +130,10 @@ def judge(
         error: what the provider said.
         pieces: how many pieces the request carries.
         halved: whether the request was halved before for a long wait.
-        optional_parameters: body parameters that the kind can do without.
+        optional_parameters: body parameters that the kind can do without, as far as they were sent.
+        renamed: body parameters that were sent under their other name already.
+        accepted: whether a request with these parameters has succeeded before. Then only the
+            error's ``param`` is believed: its message may quote a row that speaks of parameters.
     """
     status, code, message = error.status, error.code, error.message
     lowered = message.lower()
@@ -140,7 +146,12 @@ def judge(
     if status in (401, 403, 404):
         return StopJob(_ADVICE[status].format(message=message))
     if status in (400, 422):
-        return _judge_bad_request(error, lowered, pieces, optional_parameters)
+        said = "" if accepted or error.param is not None else lowered
+        return (
+            _judge_parameters(error, lowered, said, optional_parameters, renamed)
+            if code not in _ROW_CODES
+            else None
+        ) or _judge_rows(error, pieces)
     if status in (408, 409) or status >= 500:
         return Backoff(code or f"http_{status}", message, final=error.should_retry is False)
     return StopJob(f"the server answered HTTP {status}, which no API does: {message}")
@@ -151,9 +162,10 @@ def after_attempts(
 ) -> Split | Dead | None:
     """What becomes of a request after ``attempts`` passing failures; None: wait and try again.
 
-    Without a success elsewhere the failure is not the request's own, and it is never given up.
+    Without a success elsewhere the failure is not the request's own, and it is never given up, even
+    if the provider calls it ``final``.
     """
-    if not final and (attempts < MAX_ATTEMPTS or not others_succeed):
+    if not others_succeed or not (final or attempts >= MAX_ATTEMPTS):
         return None
     return Split(code, message) if pieces > 1 else Dead(code, message)
 
@@ -183,21 +195,33 @@ def _judge_rate_limit(error: ProviderError, lowered: str, *, can_halve: bool) ->
     return SharedPause(wait, slow_down=error.code == "slow_down")
 
 
-def _judge_bad_request(
-    error: ProviderError, lowered: str, pieces: int, optional_parameters: Set[str]
-) -> Verdict:
+def _judge_parameters(
+    error: ProviderError,
+    lowered: str,
+    said: str,
+    optional_parameters: Set[str],
+    renamed: Set[str],
+) -> Verdict | None:
+    """A refusal of a parameter, or None; ``said`` is the message as far as it may name one."""
     code, param = error.code, error.param
-    if "max_completion_tokens" in lowered and (param == "max_tokens" or "max_tokens" in lowered):
+    unsupported = code.startswith("unsupported_")
+    if "max_tokens" not in renamed and (
+        (param == "max_tokens" and (unsupported or "max_completion_tokens" in lowered))
+        or ("max_tokens" in said and "max_completion_tokens" in said)
+    ):
         return Rename("max_tokens", "max_completion_tokens")
-    if code not in _ROW_CODES:
-        for optional in sorted(optional_parameters):
-            if param == optional or (param is None and optional in lowered):
-                return Drop(optional)
-        foreign = param is not None and not param.startswith(_INPUT_PARAMS)
-        if foreign or code.startswith("unsupported_"):
-            return StopJob(
-                f"the provider refuses {param or 'a parameter'} of every request: {error.message}"
-            )
+    for optional in sorted(optional_parameters):
+        if param == optional or optional in said:
+            return Drop(optional)
+    if unsupported or (param is not None and not _INPUT_PARAM.match(param)):
+        return StopJob(
+            f"the provider refuses {param or 'a parameter'} of every request: {error.message}"
+        )
+    return None
+
+
+def _judge_rows(error: ProviderError, pieces: int) -> Verdict:
+    code = error.code
     if pieces > 1:
         return Split(code or "invalid_request", error.message)
     return Dead(code or "invalid_request", error.message)

@@ -250,7 +250,7 @@ class JobRun:
         """Nothing can be claimed: perhaps all is done."""
         if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
             return
-        if self._settler.suspects and self._planning is None:
+        if self._settler.waiting and self._planning is None:
             self._settler.accuse()
         elif await self._store.complete(self._job.id):
             self.end(Endings.complete())
@@ -292,7 +292,10 @@ class JobRun:
 
     def _start(self, call: Call, ticket: Ticket) -> None:
         assert self._tasks is not None
-        sent = Sent(call, ticket, self._clock.now(), self._window.epoch)
+        now = self._clock.now()
+        if call.tried_at is None:
+            call.tried_at = now
+        sent = Sent(call, ticket, now, self._window.epoch, self._requests.learned)
         task = self._tasks.create_task(self._attempt(sent))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)

@@ -92,14 +92,14 @@ class Requests:
         if self._price is None:
             return 0
         limit = self.output_limit
-        output = limit if limit is not None else self.allowance.tokens
+        output = limit if limit is not None else self.allowance.most
         margin = _PROMPT_MARGIN_TOKENS if output else 0
         return self._price.cost(prompt_tokens + margin, output)
 
     def worst_tokens(self, call: Call) -> int:
         """Tokens that the call may be billed for at the most."""
         limit = self.output_limit
-        output = limit if limit is not None else self.allowance.tokens
+        output = limit if limit is not None else self.allowance.most
         return call.tokens + output * (len(call.pieces) if output else 1)
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:

@@ -16,15 +16,15 @@ class Call:
     """Some pieces of a shard that are asked for in one request, until they are settled.
 
     ``position`` is the unit's place in the lease's worklist (the parts of a split keep it).
-    ``attempts`` are failed attempts; ``others_succeeded`` is the proof that they are the call's
-    own. ``after_flush`` numbers the checkpoint that must be written before it is sent again: the
-    one that says what the last attempt may have cost.
+    ``attempts`` are failed attempts, ``silence`` those since when nobody else succeeded either;
+    ``others_succeeded`` is the proof that they are the call's own. ``after_flush`` numbers the
+    checkpoint that must be written before it is sent again: the one that says what the last
+    attempt may have cost.
     """
 
     __slots__ = (
         "after_flush",
         "attempts",
-        "failed_at",
         "halved",
         "others_succeeded",
         "pieces",
@@ -32,7 +32,9 @@ class Call:
         "repair",
         "repairs",
         "shard",
+        "silence",
         "tokens",
+        "tried_at",
     )
 
     def __init__(
@@ -43,8 +45,9 @@ class Call:
         self.pieces = pieces
         self.position = position
         self.attempts = attempts
+        self.silence = 0
         self.others_succeeded = attempts > 0
-        self.failed_at: float | None = None
+        self.tried_at: float | None = None
         self.halved = False
         self.repair: Invalid | None = None
         self.repairs = 0
@@ -55,22 +58,37 @@ class Call:
     def part(self, pieces: tuple[int, ...]) -> Call:
         """A call for some of the pieces, with this one's history."""
         part = Call(self.shard, pieces, self.position, self.attempts)
+        part.silence = self.silence
         part.others_succeeded = self.others_succeeded
-        part.failed_at = self.failed_at
+        part.tried_at = self.tried_at
         part.halved = self.halved
         part.after_flush = self.after_flush
         return part
 
     def halves(self) -> tuple[Call, Call]:
-        """Two calls for half of the pieces each, as fresh as new ones."""
+        """Two calls for half of the pieces each, with all their attempts before them."""
         middle = len(self.pieces) // 2
         first, second = self.part(self.pieces[:middle]), self.part(self.pieces[middle:])
         for half in (first, second):
-            half.attempts = 0
-            half.others_succeeded = False
-            half.failed_at = None
+            half.attempts = half.silence = 0
+            half.tried_at = None
             half.halved = True
         return first, second
+
+    def fail(self, now: float, last_success: float | None) -> bool:
+        """Count a failure that may pass; returns whether others succeeded since the last try.
+
+        While nobody succeeds it is nobody's own fault: of such failures only the first counts.
+        """
+        tried_at, self.tried_at = self.tried_at, now
+        alone = tried_at is not None and last_success is not None and last_success >= tried_at
+        if alone or not self.attempts:
+            self.attempts += 1
+            self.silence = 0
+        else:
+            self.silence += 1
+        self.others_succeeded |= alone
+        return alone
 
 
 class LeasedShard:

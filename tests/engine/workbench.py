@@ -1,0 +1,158 @@
+"""A real runner, a simulated provider over real HTTP, and an hour in the blink of an eye."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from batcher.adapters.tokenizer import open_tokenizer
+from batcher.core.spec import JobSpec
+from batcher.engine.report import Report
+from batcher.engine.runner import Runner
+from batcher.simulator import Simulator, SimulatorConfig, serve
+from batcher.simulator.stats import Stats
+from batcher.wiring import Settings, open_runner
+from tests.engine.virtual_time import LoopClock
+
+CANARY_KEY = "canary-credential-0123456789"
+EMBEDDER = "text-embedding-3-small"
+CHATTER = "gpt-4o-mini"
+REASONER = "o1"
+LABELS = "alpha,beta,gamma"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What one run left behind: its report, and the files of its output (empty without)."""
+
+    report: Report
+    records: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
+    manifest: dict[str, Any] | None
+
+    @property
+    def done(self) -> list[int]:
+        """The rows in the output."""
+        return [record["row"] for record in self.records]
+
+    @property
+    def failed(self) -> dict[int, tuple[str, int]]:
+        """Code and attempts of the dead letters by row."""
+        return {error["row"]: (error["code"], error["attempts"]) for error in self.errors}
+
+
+class Work:
+    """One provider and one runner, and a directory for inputs and outputs."""
+
+    def __init__(self, simulator: Simulator, runner: Runner, directory: Path) -> None:
+        self.simulator = simulator
+        self.runner = runner
+        self.directory = directory
+
+    @property
+    def stats(self) -> Stats:
+        return self.simulator.stats
+
+    @staticmethod
+    def now() -> float:
+        """The virtual time, in seconds."""
+        return asyncio.get_running_loop().time()
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    def write(self, texts: Sequence[str], name: str = "in.jsonl") -> str:
+        """An input with these texts, and ids r0, r1, …"""
+        path = self.path(name)
+        rows = ({"id": f"r{number}", "text": text} for number, text in enumerate(texts))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return str(path)
+
+    def embed(self, texts: Sequence[str] | str, **settings: Any) -> JobSpec:
+        """Embed texts, or a file; settings may name options of the kind, too."""
+        options = {"text": "text"}
+        for name in ("overlong", "dimensions"):
+            if name in settings:
+                options[name] = settings.pop(name)
+        return self._spec("embed", texts, options, {"model": EMBEDDER, **settings})
+
+    def chat(self, texts: Sequence[str] | str, **settings: Any) -> JobSpec:
+        """Answer texts, or a file."""
+        prompt = self.path("prompt.txt")
+        prompt.write_text("{{ text }}", encoding="utf-8")
+        options: dict[str, Any] = {"prompt": str(prompt)}
+        if "max_tokens" in settings:
+            options["max_tokens"] = settings.pop("max_tokens")
+        return self._spec("chat", texts, options, {"model": CHATTER, **settings})
+
+    def classify(self, texts: Sequence[str] | str, **settings: Any) -> JobSpec:
+        """Label texts, or a file."""
+        options: dict[str, Any] = {"text": "text", "labels": LABELS}
+        if "max_tokens" in settings:
+            options["max_tokens"] = settings.pop("max_tokens")
+        return self._spec("classify", texts, options, {"model": CHATTER, **settings})
+
+    def _spec(
+        self,
+        kind: str,
+        texts: Sequence[str] | str,
+        options: Mapping[str, Any],
+        settings: Mapping[str, Any],
+    ) -> JobSpec:
+        given = {"id": "id", "base_url": self.simulator.base_url, **settings}
+        source = texts if isinstance(texts, str) else self.write(texts)
+        return JobSpec(kind=kind, input=source, options=options, **given)
+
+    async def run(self, spec: JobSpec, *, output: str = "out.jsonl", fresh: bool = False) -> Ran:
+        """Run a job, and read what it wrote (a JSONL output; of others the files beside it)."""
+        path = self.path(output)
+        report = await self.runner.run(spec, output=str(path), fresh=fresh)
+        return self.read(report, output)
+
+    def read(self, report: Report, output: str = "out.jsonl") -> Ran:
+        """A report with the files of its output."""
+        manifest = self.path(f"{output}.manifest.json")
+        return Ran(
+            report=report,
+            records=read_lines(self.path(output)) if output.endswith(".jsonl") else [],
+            errors=read_lines(self.path(f"{output}.errors.jsonl")),
+            manifest=json.loads(manifest.read_bytes()) if manifest.exists() else None,
+        )
+
+
+@asynccontextmanager
+async def open_work(
+    directory: Path, *, database: str = "memory://", lease_seconds: float = 30.0, **config: Any
+) -> AsyncIterator[Work]:
+    """A provider (vectors of length 8 unless told otherwise) and a runner, in virtual time."""
+    tokenizer = open_tokenizer(EMBEDDER)
+    loop = asyncio.get_running_loop()
+    async with (
+        serve(
+            SimulatorConfig(**{"dimensions": 8, **config}),
+            count_tokens=lambda text: tokenizer.count([text])[0],
+            clock=loop.time,
+        ) as simulator,
+        open_runner(
+            Settings(database_url=database, lease_seconds=lease_seconds),
+            clock=LoopClock(),
+            chance=Random(7),
+        ) as runner,
+    ):
+        yield Work(simulator, runner, directory)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSONL file; none where there is no file."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def words(count: int, *, marker: str = "") -> Iterator[str]:
+    """Texts that differ, each with a marker for the simulator."""
+    return (f"{marker} text number {number} of some".strip() for number in range(count))
