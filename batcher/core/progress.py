@@ -103,6 +103,15 @@ def unsettled(
     """
     allowed = worklist(starts, pieces, replay(events, before_fence=sent_fence))[:sent_through]
     now = replay(events)
-    return [
-        part for unit in allowed for part in worklist((unit.pieces[0],), unit.pieces[-1] + 1, now)
-    ]
+    return [part for unit in allowed for part in _parts(unit, now)]
+
+
+def _parts(unit: Unit, progress: ShardProgress) -> list[Unit]:
+    """What is missing of a unit, in the parts that it has been cut into since."""
+    parts: list[list[int]] = [[]]
+    for piece in unit.pieces:
+        if piece in progress.cuts:
+            parts.append([])
+        if piece not in progress.done and piece not in progress.dead:
+            parts[-1].append(piece)
+    return [Unit(pieces=tuple(part), attempts=unit.attempts) for part in parts if part]
