@@ -17,17 +17,20 @@ RATE_LIMITED_TOO_LONG_SECONDS = 900.0
 class Health:
     """What one quota's answers say; all times are on one clock, passed in.
 
-    ``last_success`` is None before the first.
+    ``last_success`` is None before the first; ``proof`` is when the latest request that succeeded
+    was sent: what is still answered in an outage was sent before it, and proves nothing.
     """
 
     last_success: float | None = None
+    proof: float | None = None
     failing_since: float | None = None
     limited_since: float | None = None
     _probes: int = 0
 
-    def succeeded(self, now: float) -> None:
+    def succeeded(self, now: float, sent_at: float) -> None:
         """An answer came with a result."""
         self.last_success = now
+        self.proof = sent_at if self.proof is None else max(self.proof, sent_at)
         self.failing_since = None
         self.limited_since = None
         self._probes = 0

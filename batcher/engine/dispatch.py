@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 from batcher.core.bucket import Cost, Ticket
@@ -73,6 +73,13 @@ class Dispatcher:
     def queued(self) -> int:
         """Calls that wait to be sent, for whatever reason."""
         return len(self._ready) + len(self._delayed) + len(self._held) + len(self._booked)
+
+    def waiting(self) -> Iterator[Call]:
+        """The calls that wait to be sent."""
+        yield from self._ready
+        yield from self._held
+        yield from (call for _, _, call in self._delayed)
+        yield from (call for _, call in self._booked)
 
     @property
     def waiting_elsewhere(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from batcher.core.bucket import Ticket
@@ -28,7 +28,16 @@ from batcher.engine.requests import Requests
 from batcher.engine.settling import Sent, Settler
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
-from batcher.ports import Checkpoint, Clock, InputSource, Lease, Provider, Store, Throttle
+from batcher.ports import (
+    Checkpoint,
+    Clock,
+    InputSource,
+    Lease,
+    NewShard,
+    Provider,
+    Store,
+    Throttle,
+)
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
@@ -90,6 +99,7 @@ class JobRun:
         self._ending: Ending | None = None
         self._error: BatcherError | None = None
         self._ended = asyncio.Event()
+        self._all_claimed = False
         self._hungry = Wakeup()
         self._calls: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -193,12 +203,13 @@ class JobRun:
             return
         try:
             planner = self._planning.make(await store.job(job.id))
-            while (shard := await asyncio.to_thread(planner.next_shard)) is not None:
+            async for shard in _planned_ahead(planner):
+                next_row = shard.first_row + shard.rows
                 if not await store.add_shard(
-                    job.id, fence, shard, next_row=planner.next_row, planned=False
+                    job.id, fence, shard, next_row=next_row, planned=False
                 ):
                     return
-                self._live.rows_planned = planner.next_row
+                self._live.rows_planned = next_row
                 self._live.dead += len(shard.dead)
                 self._hungry.set()
             if self._planning.checks_hash:
@@ -221,6 +232,7 @@ class JobRun:
                     limit=_CLAIMED_AT_ONCE,
                     ttl_seconds=self._lease_seconds,
                 )
+                self._all_claimed = not leases and self._planning is None
                 for lease in leases:
                     self._take(lease)
                 if not leases:
@@ -251,7 +263,7 @@ class JobRun:
         if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
             return
         if self._settler.waiting and self._planning is None:
-            self._settler.accuse()
+            self._settler.condemn()
         elif await self._store.complete(self._job.id):
             self.end(Endings.complete())
 
@@ -275,7 +287,8 @@ class JobRun:
             now = self._clock.now()
             self._show(now)
             await self._keep_learned()
-            if (reason := self._health.given_up(now, self._spec.outage_timeout)) is not None:
+            reason = self._health.given_up(now, self._spec.outage_timeout)
+            if reason and not (self._all_claimed and self._settler.grant_last_try()):
                 self.end(Endings.paused(reason))
             job = await self._store.job(self._job.id)
             if job.state not in (JobState.OPEN, JobState.COMPLETE):
@@ -293,8 +306,7 @@ class JobRun:
     def _start(self, call: Call, ticket: Ticket) -> None:
         assert self._tasks is not None
         now = self._clock.now()
-        if call.tried_at is None:
-            call.tried_at = now
+        call.start(now)
         sent = Sent(call, ticket, now, self._window.epoch, self._requests.learned)
         task = self._tasks.create_task(self._attempt(sent))
         self._calls.add(task)
@@ -343,6 +355,18 @@ class JobRun:
         if self._requests.learned != self._kept:
             self._kept = self._requests.learned
             await self._store.learn(self._job.id, self._kept)
+
+
+async def _planned_ahead(planner: Planner) -> AsyncIterator[NewShard]:
+    """The rest of a plan; each shard is planned while the one before it is being written."""
+    loop = asyncio.get_running_loop()
+    following = loop.run_in_executor(None, planner.next_shard)
+    try:
+        while (shard := await following) is not None:
+            following = loop.run_in_executor(None, planner.next_shard)
+            yield shard
+    finally:
+        following.cancel()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

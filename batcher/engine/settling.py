@@ -34,6 +34,7 @@ from batcher.core.retry import (
     judge,
 )
 from batcher.core.window import ConcurrencyWindow
+from batcher.engine.blame import Blame
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
@@ -42,8 +43,6 @@ from batcher.engine.reading import check_dimension, read_usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
 from batcher.ports import Clock, Reply, Throttle
-
-_STREAK_THAT_STOPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,10 @@ class Settler:
         self._clock = clock
         self._chance = chance
         self._live = live
-        self._had_success = had_success
+        self._blame = Blame(had_success=had_success)
         self._stop_at_dead = stop_at_dead
         self._secret = secret
         self._end = end
-        self._suspects: list[tuple[Call, Dead]] = []
-        self._spent: list[tuple[Call, Split | Dead]] = []
         self._pauses_in_a_row = 0
         self._told = False
 
@@ -145,18 +142,22 @@ class Settler:
         )
         call.after_flush = self._ledger.promise()
 
-    def accuse(self) -> None:
-        """Nothing else is left to be tried: what was held back will get no better."""
-        suspects, self._suspects = self._suspects, []
-        spent, self._spent = self._spent, []
-        for call, verdict in (*suspects, *spent):
-            call.attempts += call.silence
-            self._give_up(call, verdict)
-
     @property
     def waiting(self) -> bool:
         """Whether calls are held back because no success proves that the fault is theirs."""
-        return bool(self._suspects or self._spent)
+        return bool(self._blame)
+
+    def condemn(self) -> None:
+        """Nothing else is left to be tried: what is held back will get no better."""
+        for call, verdict in self._blame.condemn():
+            self._give_up(call, verdict)
+
+    def grant_last_try(self) -> bool:
+        """In a long outage: let calls end that were spent before it, if there are no others."""
+        if not self._blame.grant_last_try(self._dispatcher.waiting()):
+            return False
+        self._health.failing_since = None
+        return True
 
     # --- success ------------------------------------------------------------------------------
 
@@ -179,9 +180,9 @@ class Settler:
         outcomes = self._bound.parse(answer, len(call.pieces))
         if self._bound.shape is Shape.VECTOR:
             outcomes = check_dimension(outcomes, self._requests)
-        self._settle(call, outcomes)
+        self._settle(call, outcomes, sent.at)
 
-    def _settle(self, call: Call, outcomes: list[Outcome]) -> None:
+    def _settle(self, call: Call, outcomes: list[Outcome], sent_at: float) -> None:
         shard = call.shard
         broken: list[int] = []
         first_broken: Broken | None = None
@@ -202,7 +203,7 @@ class Settler:
                 self._repair(call, outcome)
         self._ledger.note_result(shard.pending_bytes - size)
         if usable:
-            self._note_success()
+            self._note_success(sent_at)
         if first_broken is not None:
             part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
             self.doubt(part, costs=False)
@@ -210,16 +211,16 @@ class Settler:
         if shard.finished:
             self._ledger.request()
 
-    def _note_success(self) -> None:
-        self._health.succeeded(self._clock.now())
+    def _note_success(self, sent_at: float) -> None:
+        self._health.succeeded(self._clock.now(), sent_at)
         self._window.succeeded(limits_known=self._limits_known())
         self._pauses_in_a_row = 0
-        spent, self._spent = self._spent, []
-        for call, _ in spent:
-            self._dispatcher.again(call)
-        if not self._had_success:
-            self._had_success = True
-            self.accuse()
+        if self._blame.wants_success:
+            guilty, again = self._blame.succeeded()
+            for call, verdict in guilty:
+                self._give_up(call, verdict)
+            for call in again:
+                self._dispatcher.again(call)
 
     def _repair(self, call: Call, invalid: Invalid) -> None:
         if call.repairs >= MAX_REPAIRS:
@@ -243,9 +244,9 @@ class Settler:
             halved=call.halved,
             optional_parameters=self._bound.optional_parameters - sent.learned.dropped,
             renamed=sent.learned.renamed.keys(),
-            accepted=self._had_success,
+            accepted=self._blame.had_success,
         )
-        if self._had_success and not isinstance(verdict, Backoff | SharedPause):
+        if self._blame.had_success and not isinstance(verdict, Backoff | SharedPause):
             self._window.succeeded(limits_known=self._limits_known())
         match verdict:
             case SharedPause():
@@ -298,15 +299,15 @@ class Settler:
         self._live.retried += 1
         if self._health.in_outage(now):
             call.tried_at = now
+            call.silence += 1
             self._dispatcher.probe_failed()
-            self._dispatcher.again(call, backoff_seconds(call.attempts or 1, self._chance))
+            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
             return
-        alone = call.fail(now, self._health.last_success)
+        alone = call.fail(now, self._health)
         if call.others_succeeded:
             call.shard.record_attempts(call)
-        attempts = call.attempts + call.silence
         verdict = after_attempts(
-            attempts,
+            call.tries,
             pieces=len(call.pieces),
             others_succeed=call.others_succeeded,
             final=failure.final,
@@ -314,12 +315,12 @@ class Settler:
             message=failure.message,
         )
         if verdict is None:
-            self._dispatcher.again(call, backoff_seconds(attempts, self._chance))
-        elif alone:
+            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
+        elif alone or self._blame.last_try:
             self._give_up(call, verdict)
-        else:
-            self._spent.append((call, verdict))
-            self._dispatcher.wake()
+        elif not self._blame.spend(call, verdict):
+            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
+        self._dispatcher.wake()
 
     def _give_up(self, call: Call, verdict: Split | Dead) -> None:
         if isinstance(verdict, Split):
@@ -342,13 +343,10 @@ class Settler:
     def _suspect(self, call: Call, dead: Dead) -> None:
         """A row's own fault, once any success proves that it is not everybody's."""
         call.attempts += 1
-        if self._had_success:
+        if self._blame.had_success:
             self._bury(call, dead)
-            return
-        self._suspects.append((call, dead))
-        streak = [suspect for _, suspect in self._suspects if suspect.code == dead.code]
-        if len(streak) >= _STREAK_THAT_STOPS:
-            self._suspects.clear()
+        elif self._blame.suspect(call, dead):
+            self._blame.forget()
             self._end(Endings.refused(f"every request fails the same way: {dead.message}"))
         self._dispatcher.wake()
 

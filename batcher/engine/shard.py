@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from batcher.core.kind import Invalid, Shape
 from batcher.core.model import DeadLetter, Doubt, Usage
+from batcher.core.outage import Health
 from batcher.core.progress import ShardEvent, Unit, replay, unsettled, worklist
 from batcher.engine.payload import ShardPlan, decode_plan, encode_results
 from batcher.ports import Checkpoint, Lease
@@ -25,6 +26,7 @@ class Call:
     __slots__ = (
         "after_flush",
         "attempts",
+        "first_tried_at",
         "halved",
         "others_succeeded",
         "pieces",
@@ -47,6 +49,7 @@ class Call:
         self.attempts = attempts
         self.silence = 0
         self.others_succeeded = attempts > 0
+        self.first_tried_at: float | None = None
         self.tried_at: float | None = None
         self.halved = False
         self.repair: Invalid | None = None
@@ -60,6 +63,7 @@ class Call:
         part = Call(self.shard, pieces, self.position, self.attempts)
         part.silence = self.silence
         part.others_succeeded = self.others_succeeded
+        part.first_tried_at = self.first_tried_at
         part.tried_at = self.tried_at
         part.halved = self.halved
         part.after_flush = self.after_flush
@@ -71,24 +75,38 @@ class Call:
         first, second = self.part(self.pieces[:middle]), self.part(self.pieces[middle:])
         for half in (first, second):
             half.attempts = half.silence = 0
-            half.tried_at = None
+            half.first_tried_at = half.tried_at = None
             half.halved = True
         return first, second
 
-    def fail(self, now: float, last_success: float | None) -> bool:
+    def start(self, now: float) -> None:
+        """It is sent: from now on the successes of others are held against it."""
+        if self.tried_at is None:
+            self.first_tried_at = self.tried_at = now
+
+    def fail(self, now: float, health: Health) -> bool:
         """Count a failure that may pass; returns whether others succeeded since the last try.
 
         While nobody succeeds it is nobody's own fault: of such failures only the first counts.
         """
-        tried_at, self.tried_at = self.tried_at, now
-        alone = tried_at is not None and last_success is not None and last_success >= tried_at
+        tried_at, self.tried_at = self.tried_at or now, now
+        alone = health.last_success is not None and health.last_success >= tried_at
         if alone or not self.attempts:
             self.attempts += 1
             self.silence = 0
         else:
             self.silence += 1
-        self.others_succeeded |= alone
+        if health.proof is not None and health.proof >= (self.first_tried_at or now):
+            self.others_succeeded = True
         return alone
+
+    @property
+    def tries(self) -> int:
+        """Failures since the last that others' successes made the call's own, that one's included.
+
+        Not an attempt too many: they say how long to wait, and that the call may be hopeless.
+        """
+        return self.attempts + self.silence
 
 
 class LeasedShard:

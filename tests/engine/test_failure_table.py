@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from batcher.core.model import JobState
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import REASONER, Ran, Work, open_work, words
 
@@ -269,7 +268,7 @@ async def test_a_refusal_that_echoes_a_row_is_not_taken_for_one_of_a_parameter(
         ran = await work.run(work.embed([*GOOD, *bad], max_inputs=2))
 
         assert ran.done == list(range(7))
-        assert ran.failed == {row: ("422", 1) for row in (7, 8, 9)}
+        assert ran.failed == dict.fromkeys((7, 8, 9), ("422", 1))
         assert ran.report.exit_code == 3
 
 
