@@ -182,9 +182,18 @@ async def _connect_http(
             provider=provider,
             throttle=throttle,
             quota=quota,
-            secret=secret,
+            secrets=(secret, *_secrets_of(spec.headers, os.environ)),
             charges_prompt_too=azure,
         )
+
+
+def _secrets_of(headers: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """What the environment put into headers: perhaps credentials, so hide all of it."""
+    return [
+        environment[match.group(1) or match.group(2)]
+        for value in headers.values()
+        for match in _REFERENCE.finditer(value)
+    ]
 
 
 def expand(value: str, environment: Mapping[str, str]) -> str:

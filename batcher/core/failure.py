@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 MESSAGE_LIMIT = 500
+_SHORTEST_KEY = 6
 _KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
@@ -37,7 +38,12 @@ class ProviderError:
 
 
 def read_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, wall: float, secret: str = ""
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    wall: float,
+    secrets: Sequence[str] = (),
 ) -> ProviderError:
     """The error in an answer.
 
@@ -46,7 +52,7 @@ def read_error(
         headers: compared without case.
         body: the raw body.
         wall: Unix time, to make a ``retry-after`` date relative.
-        secret: a credential to strike from the message, besides what looks like one.
+        secrets: credentials to strike from the message, besides what looks like one.
     """
     detail = _detail(body)
     code = detail.get("code")
@@ -59,17 +65,21 @@ def read_error(
         type=kind if isinstance(kind, str) else "",
         param=param if isinstance(param, str) else None,
         message=redact(
-            message if isinstance(message, str) and message else f"HTTP {status}", secret
+            message if isinstance(message, str) and message else f"HTTP {status}", secrets
         ),
         retry_after=_retry_after(headers, wall),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
     )
 
 
-def redact(message: str, secret: str = "") -> str:
-    """The message without keys, on one line, at most 500 characters."""
-    if secret:
-        message = message.replace(secret, "[key]")
+def redact(message: str, secrets: Sequence[str] = ()) -> str:
+    """The message without keys, on one line, at most 500 characters.
+
+    What is shorter than a word is no key but a stand-in for one (``x``, ``none``), and stays.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_KEY:
+            message = message.replace(secret, "[key]")
     message = " ".join(_KEY.sub("[key]", message).split())
     return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, TransportError
@@ -46,12 +46,12 @@ _FIRST_WINDOW = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An open way to a provider: where to post, which quota that shares, and the secret to hide."""
+    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
 
     provider: Provider
     throttle: Throttle
     quota: str
-    secret: str
+    secrets: tuple[str, ...] = field(repr=False)
     model_in_body: bool = True
     charges_prompt_too: bool = False
 
@@ -140,7 +140,7 @@ class JobRun:
             live=live,
             had_success=live.base.pieces_done > 0,
             stop_at_dead=spec.on_error == "stop",
-            secret=connection.secret,
+            secrets=connection.secrets,
             end=self.end,
         )
         self._kept = requests.learned

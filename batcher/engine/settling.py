@@ -75,10 +75,10 @@ class Settler:
         live: Live,
         had_success: bool,
         stop_at_dead: bool,
-        secret: str,
+        secrets: tuple[str, ...],
         end: Callable[[Ending], None],
     ) -> None:
-        """``end`` stops the run; ``secret`` is struck from messages."""
+        """``end`` stops the run; ``secrets`` are struck from messages."""
         self._bound = bound
         self._requests = requests
         self._throttle = throttle
@@ -92,7 +92,7 @@ class Settler:
         self._live = live
         self._blame = Blame(had_success=had_success)
         self._stop_at_dead = stop_at_dead
-        self._secret = secret
+        self._secrets = secrets
         self._end = end
         self._pauses_in_a_row = 0
         self._told = False
@@ -236,7 +236,7 @@ class Settler:
     async def _failed(self, sent: Sent, reply: Reply) -> None:
         call = sent.call
         error = read_error(
-            reply.status, reply.headers, reply.body, wall=self._clock.wall(), secret=self._secret
+            reply.status, reply.headers, reply.body, wall=self._clock.wall(), secrets=self._secrets
         )
         verdict = judge(
             error,
@@ -358,7 +358,7 @@ class Settler:
         if call.shard.lost:
             return
         attempts = max(call.attempts, 1) + call.repairs
-        call.shard.bury(piece, code, redact(message, self._secret), attempts)
+        call.shard.bury(piece, code, redact(message, self._secrets), attempts)
         self._live.dead += 1
         if self._stop_at_dead:
             self._end(Endings.at_dead_letter())
