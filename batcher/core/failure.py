@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -32,7 +32,7 @@ class ProviderError:
     code: str
     type: str
     param: str | None
-    message: str
+    message: str = field(repr=False)
     retry_after: float | None = None
     should_retry: bool | None = None
 

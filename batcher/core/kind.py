@@ -8,7 +8,7 @@ and it knows nothing of limits, retries, checkpoints or files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -66,7 +66,7 @@ class Field:
 class Done:
     """The piece has its result: raw float32 bytes, or one compact JSON object in UTF-8."""
 
-    value: bytes
+    value: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Broken:
     """The answer does not hold a usable result for this piece; asking again may help."""
 
     code: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Refused:
     """The provider will not answer this piece; asking again would not help."""
 
     code: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Invalid:
     """Structured output that breaks its schema: ``answer`` is what came, to be repaired."""
 
     code: str
-    message: str
-    answer: str
+    message: str = field(repr=False)
+    answer: str = field(repr=False)
 
 
 Outcome: TypeAlias = Done | Broken | Refused | Invalid

@@ -73,7 +73,7 @@ class InputRow:
 
     number: int
     id: RowId
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ class DeadLetter:
     chunk: int
     id: RowId
     code: str
-    message: str
+    message: str = field(repr=False)
     attempts: int
     final: bool = False
 

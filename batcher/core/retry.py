@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from batcher.core.failure import ProviderError
@@ -54,7 +54,7 @@ class Split:
     """Send it again in two halves; a single piece is a dead letter with this code."""
 
     code: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,14 @@ class Dead:
     """This piece failed for good."""
 
     code: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PauseJob:
     """Stop and keep everything; ``wait_seconds`` until the provider may answer again, if said."""
 
-    reason: str
+    reason: str = field(repr=False)
     wait_seconds: float | None = None
 
 
@@ -77,7 +77,7 @@ class PauseJob:
 class StopJob:
     """Stop: every request would fail the same way; ``reason`` says what to do."""
 
-    reason: str
+    reason: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Backoff:
     """It may pass: try again later. ``final`` where the provider says that it will not."""
 
     code: str
-    message: str
+    message: str = field(repr=False)
     final: bool = False
 
 

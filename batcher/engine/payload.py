@@ -7,7 +7,7 @@ read, and readable by anything in ten years.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -34,7 +34,7 @@ class ShardPlan:
     rows: int
     ids: Sequence[RowId] | None
     piece_rows: Sequence[int]
-    prompts: Sequence[Prompt]
+    prompts: Sequence[Prompt] = field(repr=False)
     tokens: Sequence[int]
     starts: Sequence[int]
     chunks: Sequence[tuple[int, int, int]] | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -93,9 +93,9 @@ class OutputBatch:
 
     ids: Sequence[RowId]
     rows: Sequence[int]
-    results: Sequence[Mapping[str, Any]]
-    vectors: Any
-    records: Sequence[Mapping[str, Any]]
+    results: Sequence[Mapping[str, Any]] = field(repr=False)
+    vectors: Any = field(repr=False)
+    records: Sequence[Mapping[str, Any]] = field(repr=False)
     chunks: Sequence[tuple[int, int, int]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -31,8 +31,8 @@ class NewShard:
     rows: int
     pieces: int
     requests: int
-    payload: bytes
-    columns: bytes | None
+    payload: bytes = field(repr=False)
+    columns: bytes | None = field(repr=False)
     dead: Sequence[DeadLetter] = ()
 
 
@@ -48,7 +48,7 @@ class Lease:
     ordinal: int
     fence: int
     expires_at: float
-    payload: bytes
+    payload: bytes = field(repr=False)
     events: Sequence[ShardEvent]
     sent_fence: int
     sent_through: int
@@ -71,7 +71,7 @@ class Checkpoint:
     fence: int
     seq: int
     event: ShardEvent
-    results: bytes
+    results: bytes = field(repr=False)
     dead: Sequence[DeadLetter]
     usage: Usage
     doubt: Doubt
@@ -89,9 +89,9 @@ class StoredShard:
     ordinal: int
     first_row: int
     rows: int
-    payload: bytes
-    columns: bytes | None
-    results: Sequence[tuple[tuple[int, ...], bytes]]
+    payload: bytes = field(repr=False)
+    columns: bytes | None = field(repr=False)
+    results: Sequence[tuple[tuple[int, ...], bytes]] = field(repr=False)
     dead_rows: frozenset[int]
 
 
