@@ -17,10 +17,6 @@ class JobArgument(click.Argument):
     def __init__(self) -> None:
         super().__init__(["job"], metavar="JOB")
 
-    def get_help_record(self, ctx: click.Context) -> None:
-        """None: the text of the help says it."""
-        del ctx
-
 
 def command(
     name: str,

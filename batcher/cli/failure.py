@@ -27,13 +27,13 @@ def report_failure(error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
+    if isinstance(error, BrokenPipeError) or isinstance(error.__cause__, BrokenPipeError):
+        return _UNFORESEEN  # whoever read the output has gone, and knows
     if isinstance(error, BatcherError):
         say(f"error: {error}")
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
-        return _UNFORESEEN  # whoever read the output has gone, and knows
     say(
         f"error: unforeseen: {_described(error)}\n"
         "       run it again with BATCHER_DEBUG=1 to see where; what was done is kept"

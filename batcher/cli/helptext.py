@@ -37,7 +37,7 @@ class ExampleCommand(ExampleMixin):
         headings: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(param, click.Option):
                 heading = getattr(param, "heading", "General")
                 headings.setdefault(heading, []).append(record)
         general = headings.pop("General", [])

@@ -42,10 +42,6 @@ class Input(click.Argument):
         del ctx
         return "INPUT"
 
-    def get_help_record(self, ctx: click.Context) -> None:
-        """None: the text of the help says it."""
-        del ctx
-
 
 class KindGroup(ExampleMixin, click.Group):
     """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``."""

@@ -108,6 +108,7 @@ class Progress:
 @asynccontextmanager
 async def shown(progress: Progress) -> AsyncIterator[None]:
     """Show progress beside the work."""
+    progress.draw()
     task = asyncio.create_task(progress.run(), name="progress")
     try:
         yield

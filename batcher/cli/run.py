@@ -29,18 +29,19 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
     progress = Progress(screen, grace_seconds=spec.grace_seconds)
 
     async def work(session: Session) -> Report:
-        from batcher.wiring import open_runner
-
         session.announce = progress.announce
-        async with open_runner(settings_from(ctx)) as runner, shown(progress):
-            session.interrupt = runner.interrupt
-            return await runner.run(
-                spec,
-                output=options["output"],
-                output_format=options["output_format"],
-                fresh=options["fresh"],
-                on_live=progress.attach,
-            )
+        async with shown(progress):
+            from batcher.wiring import open_runner  # takes a while
+
+            async with open_runner(settings_from(ctx)) as runner:
+                session.interrupt = runner.interrupt
+                return await runner.run(
+                    spec,
+                    output=options["output"],
+                    output_format=options["output_format"],
+                    fresh=options["fresh"],
+                    on_live=progress.attach,
+                )
 
     report = run_session(work)
     if not options["quiet"]:

@@ -36,20 +36,30 @@ class Session:
         self.interrupt: Callable[[], bool] = lambda: False
         self.announce: Callable[[bool], None] = _announce
         self._work: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = False
 
     async def hold(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run the work under the signals' handlers."""
-        loop = asyncio.get_running_loop()
+        """Run the work, which a signal may end."""
+        self._loop = asyncio.get_running_loop()
         self._work = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._asked_to_stop)
-        return await work
+        try:
+            return await work
+        finally:
+            self._loop = None
 
-    def _asked_to_stop(self) -> None:
-        if self._asked:
+    def on_signal(self, number: int, frame: object) -> None:
+        """What Python calls for a signal, between any two steps of the program.
+
+        The handler stays when the work is done: its end is not torn by a default action.
+        """
+        del number, frame
+        if self._asked or self._loop is None:
             stop_at_once()
         self._asked = True
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
         settles = self.interrupt()
         self.announce(settles)
         if not settles and self._work is not None:
@@ -59,6 +69,8 @@ class Session:
 def run_session(work: Callable[[Session], Coroutine[Any, Any, _T]]) -> _T:
     """Run a command's work in an event loop of its own, uvloop's where that is installed."""
     session = Session()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, session.on_signal)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             return runner.run(session.hold(work(session)))

@@ -14,12 +14,14 @@ def progress_line(reading: Reading) -> str:
     ]
     if reading.failed:
         parts.append(f"{count(reading.failed)} failed")
-    if reading.phase == "sending":
+    if reading.phase == "sending" and reading.rows_per_second:
         parts.append(rate(reading.rows_per_second))
         if reading.seconds_left is not None and reading.left:
             parts.append(f"{duration(reading.seconds_left)} left")
-    parts.append(cost(reading))
-    parts.append(f"{reading.in_flight} in flight")
+    if reading.requests:
+        parts.append(cost(reading))
+    if reading.in_flight:
+        parts.append(f"{reading.in_flight} in flight")
     if reading.rate_limited:
         parts.append(count(reading.rate_limited, "429"))
     if reading.retried:
