@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from batcher.core.errors import UsageError
 
 if TYPE_CHECKING:
     from batcher.core.spec import JobSpec
+    from batcher.engine.live import Live
     from batcher.engine.report import Report
 
 
@@ -27,6 +29,10 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
         raise UsageError("--json and -o - both write to standard output: choose one")
     screen = open_screen(quiet=options["quiet"], output=options["output"])
     progress = Progress(screen, grace_seconds=spec.grace_seconds)
+
+    def begin(live: Live) -> None:
+        progress.attach(live)
+        _collect_rarely()
 
     async def work(session: Session) -> Report:
         session.announce = progress.announce
@@ -40,7 +46,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
                     output=options["output"],
                     output_format=options["output_format"],
                     fresh=options["fresh"],
-                    on_live=progress.attach,
+                    on_live=begin,
                 )
 
     report = run_session(work)
@@ -56,6 +62,16 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
     if options["as_json"]:
         print_json(report.to_json())
     ctx.exit(report.exit_code)
+
+
+def _collect_rarely() -> None:
+    """Leave what is imported by now to itself, and look for cycles less often.
+
+    Sending makes many objects and few cycles: at its defaults the collector took a fifth of a
+    run's time, most of it walking through the modules again and again.
+    """
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
 
 
 run = KindGroup(
