@@ -173,7 +173,9 @@ def _kind_option(kind: Kind, option: Option) -> Setting:
     else:
         declaration = flag
         metavar = option.metavar or ("FILE" if option.type == "path" else None)
-        kind_of_value = click.Choice(option.choices) if option.choices else _TYPES[option.type]
+        # As text: of an enum, click would take the members' names instead of their values.
+        choices = click.Choice([str(choice) for choice in option.choices])
+        kind_of_value = choices if option.choices else _TYPES[option.type]
         more = {"type": kind_of_value, "metavar": metavar}
         if option.default is not None:
             more["default_text"] = str(option.default)
