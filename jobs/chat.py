@@ -27,6 +27,7 @@ class Chat:
     name = "chat"
     version = 1
     summary = "One chat answer for each row."
+    example = "--prompt answer.j2"
     options = (
         Option(name="prompt", help="Jinja2 template of the prompt, like {{ body }}.", type="path"),
         Option(name="system", help="Jinja2 template of the system message.", type="path"),

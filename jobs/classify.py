@@ -29,6 +29,7 @@ class Classify:
     name = "classify"
     version = 1
     summary = "One label of a given set for each row."
+    example = "--text body --labels billing,shipping,bug"
     options = (
         Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
         Option(name="labels", help="The labels, separated by commas.", metavar="A,B,…"),

@@ -38,6 +38,7 @@ class Embed:
     name = "embed"
     version = 1
     summary = "One embedding vector for each row."
+    example = "--text body"
     options = (
         Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
         Option(

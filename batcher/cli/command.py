@@ -22,6 +22,7 @@ def command(
     name: str,
     *,
     json: str,
+    short_help: str | None = None,
     examples: Sequence[str],
     params: Sequence[click.Parameter] = (),
     profile: bool = True,
@@ -46,6 +47,7 @@ def command(
             callback=callback,
             params=[*params, *shared],
             help=function.__doc__,
+            short_help=short_help,
             examples=examples,
         )
 

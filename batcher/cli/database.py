@@ -23,6 +23,7 @@ def db() -> None:
 
 @command(
     "upgrade",
+    short_help="Bring the database to the newest schema.",
     json="Print the schema's revision, before and after, as JSON.",
     examples=("batcher db upgrade --db jobs.db",),
 )
@@ -47,6 +48,7 @@ def upgrade(ctx: click.Context, *, as_json: bool) -> None:
 
 @command(
     "purge",
+    short_help="Delete jobs that ended long ago.",
     json="Print the ids of the jobs that are gone as JSON.",
     params=[
         Setting(

@@ -32,6 +32,11 @@ class ExampleMixin(click.Command):
 class ExampleCommand(ExampleMixin):
     """A command with options under the headings that they name in ``heading``."""
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The arguments, then the options: the order in which they are typed."""
+        options, *arguments = super().collect_usage_pieces(ctx)
+        return [*arguments, options]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options, each heading in the order of its first option."""
         headings: dict[str, list[tuple[str, str]]] = {}

@@ -26,7 +26,7 @@ _INPUT_WIDTH = 32
     json="Print the jobs as a JSON array.",
     params=[
         Setting(
-            "--limit", type=click.IntRange(min=1), default=100, show_default=True,
+            "--limit", type=click.IntRange(min=1), default=100, default_text="100",
             envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
         )
     ],

@@ -6,7 +6,7 @@ Knows no kind by name: whatever the registry finds is a command, with the option
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from batcher.cli.joboptions import (
 from batcher.cli.layers import layers_of, read_job_file
 from batcher.cli.lazy import did_you_mean
 from batcher.cli.setting import Setting
-from batcher.core.errors import BatcherError, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
 
 Action = Callable[[click.Context, JobSpec], None]
@@ -49,7 +49,7 @@ class KindGroup(ExampleMixin, click.Group):
     def __init__(
         self, *args: Any, action: Action, json_help: str, sends: bool, **more: Any
     ) -> None:
-        super().__init__(*args, **more)
+        super().__init__(*args, options_metavar=None, **more)
         self._action = action
         self._json_help = json_help
         self._sends = sends
@@ -67,7 +67,8 @@ class KindGroup(ExampleMixin, click.Group):
             return None
         kind = self._registry.get(cmd_name)
         verb, name = self.name, kind.name
-        arguments = " -o OUTPUT" if self._sends else ""
+        output = " -o OUTPUT.jsonl" if self._sends else ""
+        example = getattr(kind, "example", "")
         return ExampleCommand(
             name=name,
             params=[
@@ -81,11 +82,8 @@ class KindGroup(ExampleMixin, click.Group):
             help=f"{kind.summary}\n\nINPUT is a .csv, .jsonl or .parquet file, the first two also "
             "as .gz or .zst, or - for standard input with --format.",
             short_help=kind.summary,
-            options_metavar=f"{arguments} [OPTIONS]".strip(),
-            examples=(
-                f"batcher {verb} {name} INPUT.csv{' -o OUTPUT.jsonl' if self._sends else ''} "
-                f"--model NAME {_example(kind.options)}".rstrip(),
-            ),
+            options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
+            examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),
         )
 
     def resolve_command(
@@ -170,15 +168,3 @@ def _json_or_text(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _example(options: Sequence[Any]) -> str:
-    """The first options of a kind, as its users will mostly want them."""
-    option = next((option for option in options if option.default is None), None)
-    if option is None:
-        return ""
-    value = option.metavar or ("FILE" if option.type == "path" else option.name.upper())
-    return f"--{option.name.replace('_', '-')} {value}"
-
-
-__all__ = ["BatcherError", "KindGroup", "spec_from"]

@@ -36,11 +36,11 @@ def _rate(flag: str, field: str, help: str) -> Setting:
 
 _WHERE = [
     _option(
-        "--host", None, WHERE, "A loopback address.", default="127.0.0.1", show_default=True,
+        "--host", None, WHERE, "A loopback address.", default="127.0.0.1", default_text="127.0.0.1",
         metavar="ADDRESS",
     ),
     _option(
-        "--port", None, WHERE, "The port; 0 takes a free one.", default=0, show_default=True,
+        "--port", None, WHERE, "The port; 0 takes a free one.", default=0, default_text="0",
         type=click.IntRange(0, 65535), metavar="N",
     ),
     _option(
@@ -48,7 +48,7 @@ _WHERE = [
     ),
     _option(
         "--tokenizer", None, MANNERS, "The tiktoken encoding that usage and limits count with.",
-        metavar="ENCODING", default="o200k_base", show_default=True,
+        metavar="ENCODING", default="o200k_base", default_text="o200k_base",
     ),
 ]  # fmt: skip
 

@@ -155,7 +155,8 @@ class BoundKind(Protocol):
 class Kind(Protocol):
     """A job kind: its name, the version of its meaning, and its options.
 
-    ``version`` grows whenever the same options would shape requests or results otherwise.
+    ``version`` grows whenever the same options would shape requests or results otherwise. A kind
+    may also have an ``example``: its options as one would type them, for the help.
     """
 
     name: str
