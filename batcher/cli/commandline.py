@@ -1,20 +1,14 @@
-"""A command line that can be copied: from a job's description, or the one that was typed."""
+"""A command line that can be copied, from a job's description."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import shlex
-import sys
 from pathlib import PurePath
 from typing import Any
 
 from batcher.core.spec import JobSpec
-
-
-def typed() -> str:
-    """The command line of this process, as a shell understands it."""
-    return shlex.join(["batcher", *sys.argv[1:]])
 
 
 def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:

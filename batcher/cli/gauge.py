@@ -15,7 +15,7 @@ from batcher.core.cost import dollars
 if TYPE_CHECKING:
     from batcher.engine.live import Live
 
-_SPAN_SECONDS = 20.0
+_SPAN_SECONDS = 10.0
 _SETTLED_SECONDS = 0.5
 
 
@@ -23,7 +23,7 @@ _SETTLED_SECONDS = 0.5
 class Reading:
     """A run at one moment.
 
-    ``rows_per_second`` is of the last 20 seconds; ``seconds_left`` is None while nothing is known.
+    ``rows_per_second`` is of the last ten seconds; ``seconds_left`` is None while nothing is known.
     Shares are of the limit in use, None where there is none. ``projected`` is the whole job's cost
     at the present cost of a row; costs are None where no price is known.
     """
@@ -64,6 +64,8 @@ class Gauge:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._seen: deque[tuple[float, int]] = deque([(live.started_at, 0)])
+        self._done = 0
+        self._row_cost: Decimal | None = None
 
     def read(self, now: float) -> Reading:
         """The figures at ``now``, on the monotonic clock."""
@@ -99,10 +101,17 @@ class Gauge:
             requests=usage.requests,
             tokens=usage.prompt_tokens + usage.completion_tokens,
             cost=cost,
-            projected=None if cost is None or not done else cost * live.rows / done,
+            projected=self._project(cost, done),
             pause_seconds=max(0.0, (limits.paused_until or now) - now),
             outage=live.outage,
         )
+
+    def _project(self, cost: Decimal | None, done: int) -> Decimal | None:
+        """The cost of all rows; judged when rows are checkpointed, which is after they are paid."""
+        if cost is not None and done > self._done:
+            self._done = done
+            self._row_cost = cost / done
+        return None if self._row_cost is None else self._row_cost * self._live.rows
 
     def _speed(self, now: float) -> float:
         first_at, first = self._seen[0]

@@ -10,6 +10,7 @@ import click
 
 from batcher.cli.failure import close_stdout, report_failure
 from batcher.cli.lazy import Entry, LazyGroup
+from batcher.cli.typed import remember
 
 RUNNING, LOOKING, ACTING, MORE = "Running jobs", "Looking at jobs", "Acting on jobs", "More"
 
@@ -52,6 +53,19 @@ class Root(LazyGroup):
         except BaseException as error:  # noqa: BLE001 - the last resort
             code = report_failure(error)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Remember what was typed, before it is taken apart."""
+        typed = tuple(args)
+        ctx = super().make_context(info_name, args, parent, **extra)
+        remember(ctx, typed)
+        return ctx
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

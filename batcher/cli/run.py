@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batcher.cli.commandline import typed
 from batcher.cli.failure import say
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json
 from batcher.cli.progress import Progress, open_screen, shown
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.summary import ending
+from batcher.cli.typed import typed
 from batcher.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
         reading = progress.reading()
         lines = ending(
             report,
-            command=typed(),
+            command=typed(ctx),
             seconds=progress.elapsed,
             done_now=0 if reading is None else reading.done_now,
         )
