@@ -1,7 +1,8 @@
 """Reading errors: what a provider, a gateway or a proxy said, whatever its dialect.
 
-Known dialects: OpenAI's ``{"error": {...}}``, vLLM's flat object with an integer ``code``,
-FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No decision is made here.
+Known dialects: OpenAI's ``{"error": {...}}``, vLLM's flat object with an integer ``code``
+(llama.cpp's has one, too), FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No
+decision is made here.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNOREC
 class ProviderError:
     """One answer that is no success.
 
-    ``code`` is the error's code as text, or its type where the code is null; ``message`` is
-    key-redacted and at most 500 characters. ``retry_after`` is in seconds from now, None where
-    the answer names none; ``should_retry`` is the ``x-should-retry`` header.
+    ``code`` is the error's code as text, or its type where the code is null or the status over
+    again; ``message`` is key-redacted and at most 500 characters. ``retry_after`` is in seconds
+    from now, None where the answer names none; ``should_retry`` is the ``x-should-retry`` header.
     """
 
     status: int
@@ -61,7 +62,7 @@ def read_error(
     message = detail.get("message")
     return ProviderError(
         status=status,
-        code=str(code) if code is not None else (kind if isinstance(kind, str) else ""),
+        code=_code(status, code, kind),
         type=kind if isinstance(kind, str) else "",
         param=param if isinstance(param, str) else None,
         message=redact(
@@ -104,6 +105,13 @@ def _detail(body: bytes) -> Mapping[str, Any]:
         detail = error["detail"]
         return {**error, "message": detail if isinstance(detail, str) else json.dumps(detail)}
     return error
+
+
+def _code(status: int, code: object, kind: object) -> str:
+    """The code; where it is the status once more, as vLLM and llama.cpp write, the type."""
+    if isinstance(kind, str) and kind and (code is None or str(code) == str(status)):
+        return kind
+    return "" if code is None else str(code)
 
 
 def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:

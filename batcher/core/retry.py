@@ -31,6 +31,7 @@ _OUT_OF_CREDIT_ENDINGS = ("_spend_limit_exceeded", "_usage_limit_exceeded")
 _ROW_CODES = frozenset(
     {
         "context_length_exceeded",
+        "exceed_context_size_error",
         "string_above_max_length",
         "content_filter",
         "content_policy_violation",
@@ -143,7 +144,7 @@ def judge(
         return PauseJob(f"the provider says {code or status}: {message}")
     if status == 429:
         return _judge_rate_limit(error, lowered, can_halve=pieces > 1 and not halved)
-    if status in (401, 403, 404):
+    if status in _ADVICE:
         return StopJob(_ADVICE[status].format(message=message))
     if status in (400, 422):
         said = "" if accepted or error.param is not None else lowered
@@ -231,4 +232,5 @@ _ADVICE = {
     401: "the provider does not accept the key: check OPENAI_API_KEY or --api-key-env ({message})",
     403: "the key may not use this model or endpoint: check its permissions ({message})",
     404: "the provider knows no such model or path: check --model and --base-url ({message})",
+    501: "the server does not offer this: check --base-url and how it was started ({message})",
 }

@@ -268,7 +268,7 @@ async def test_a_refusal_that_echoes_a_row_is_not_taken_for_one_of_a_parameter(
         ran = await work.run(work.embed([*GOOD, *bad], max_inputs=2))
 
         assert ran.done == list(range(7))
-        assert ran.failed == dict.fromkeys((7, 8, 9), ("422", 1))
+        assert ran.failed == dict.fromkeys((7, 8, 9), ("UnprocessableEntityError", 1))
         assert ran.report.exit_code == 3
 
 
@@ -356,7 +356,7 @@ async def test_bad_rows_are_found_by_bisection(here: Path, fault: str, bad: int)
     ("fault", "code"),
     [
         ("400", "invalid_value"),
-        ("422_vllm", "422"),
+        ("422_vllm", "UnprocessableEntityError"),
         ("azure_content_filter", "content_filter"),
         ("content_filter", "content_filter"),
         ("refusal", "refusal"),
