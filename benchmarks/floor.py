@@ -62,7 +62,7 @@ async def main(kind: str, path: Path, base_url: str, model: str, inputs: int) ->
         bodies, place = embeddings_bodies(path, model, inputs), "/embeddings"
     connector = aiohttp.TCPConnector(limit=WORKERS)
     headers = {"Content-Type": "application/json", "Authorization": "Bearer benchmark"}
-    with Path("vectors.f32").open("wb") as vectors:
+    with Path("vectors.f32").open("wb") as vectors:  # noqa: ASYNC230  # that is the point
         async with (
             aiohttp.ClientSession(connector=connector, headers=headers) as session,
             asyncio.TaskGroup() as tasks,

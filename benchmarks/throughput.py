@@ -6,11 +6,9 @@ is the median of the ratios of the pairs: the machine's mood changes slower than
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks.inputs import write_csv
 from benchmarks.processes import Server, run, serving
@@ -40,10 +38,11 @@ def _measure(kind: str, rows: int, *, least: float) -> Iterator[Result]:
         directory = Path(name)
         source = directory / "input.csv"
         write_csv(source, rows)
-        spec = _spec(kind, directory, source, server)
+        (directory / "prompt.txt").write_text("{{ text }}")
         for _ in range(_REPETITIONS):
-            floors.append(_floor(kind, directory, source, server, rows))
-            ours.append(_batcher(directory, spec, server, rows))
+            floor = [kind, str(source), f"{server.url}/v1", _MODELS[kind], str(_INPUTS)]
+            floors.append(_rate(directory, server, rows, ["-m", "benchmarks.floor", *floor]))
+            ours.append(_rate(directory, server, rows, _batcher(kind, directory, source, server)))
     ratio = middle([mine / floor for mine, floor in zip(ours, floors, strict=True)])
     details = {"floor": floors, "batcher": ours}
     yield Result(name=f"{kind}: speed, to the floor's", value=ratio, least=least, details=details)
@@ -51,43 +50,21 @@ def _measure(kind: str, rows: int, *, least: float) -> Iterator[Result]:
     yield Result(name=f"{kind}: floor", value=middle(floors), unit="rows/s")
 
 
-def _spec(kind: str, directory: Path, source: Path, server: Server) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "kind": kind,
-        "input": str(source),
-        "model": _MODELS[kind],
-        "id": "id",
-        "base_url": f"{server.url}/v1",
-        "options": {"text": "text"},
-        "max_inputs": _INPUTS,
-    }
+def _batcher(kind: str, directory: Path, source: Path, server: Server) -> list[str]:
+    options = ["--id", "id", "--model", _MODELS[kind], "--base-url", f"{server.url}/v1", "--quiet"]
     if kind == "chat":
-        prompt = directory / "prompt.txt"
-        prompt.write_text("{{ text }}")
-        spec |= {"options": {"prompt": str(prompt)}, "max_inputs": None}
-    return spec
+        options += ["--prompt", str(directory / "prompt.txt")]
+    else:
+        options += ["--text", "text", "--max-inputs", str(_INPUTS)]
+    return ["-m", "batcher", "run", kind, str(source), *options]
 
 
-def _batcher(directory: Path, spec: dict[str, Any], server: Server, rows: int) -> float:
+def _rate(directory: Path, server: Server, rows: int, command: list[str]) -> float:
+    """Rows a second from the first request to the last."""
     with TemporaryDirectory(dir=directory) as state:
         server.ask("/_reset")
-        run(["-m", "benchmarks.job", json.dumps(spec), ""], Path(state))
-        return _rows_per_second(server, rows)
-
-
-def _floor(kind: str, directory: Path, source: Path, server: Server, rows: int) -> float:
-    with TemporaryDirectory(dir=directory) as state:
-        server.ask("/_reset")
-        url = f"{server.url}/v1"
-        run(
-            ["-m", "benchmarks.floor", kind, str(source), url, _MODELS[kind], str(_INPUTS)],
-            Path(state),
-        )
-        return _rows_per_second(server, rows)
-
-
-def _rows_per_second(server: Server, rows: int) -> float:
-    seen = server.ask("/_stats")
+        run(command, Path(state))
+        seen = server.ask("/_stats")
     if seen["inputs"] != rows:
         raise RuntimeError(f"{seen['inputs']} inputs were sent, not {rows}")
     return float(rows / (seen["last_at"] - seen["first_at"]))
