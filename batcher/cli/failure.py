@@ -24,8 +24,13 @@ def report_failure(error: BaseException) -> int:
         error = error.exceptions[0]
     if os.environ.get("BATCHER_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, click.ClickException):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        say(f"error: {error.format_message()}")
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            say(f"       {error.ctx.command_path} --help says more")
         return error.exit_code
     if isinstance(error, BrokenPipeError) or isinstance(error.__cause__, BrokenPipeError):
         return _UNFORESEEN  # whoever read the output has gone, and knows

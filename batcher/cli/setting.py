@@ -5,6 +5,7 @@ In this order, the first that has one. The environment's name is ``BATCHER_`` an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,31 @@ class Setting(click.Option):
             return self._from_layer(ctx, layers.profile), ParameterSource.DEFAULT_MAP
         return value, source
 
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """As click does it; a bad value that was not typed says where it stands."""
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as exc:
+            origin = self._origin(ctx)
+            if not origin:
+                raise
+            raise click.BadParameter(f"{exc.message.rstrip('.')} (in {origin})", ctx, self) from exc
+
     def is_given(self, ctx: click.Context) -> bool:
         """Whether the value is more than the default."""
         return ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT
+
+    def _origin(self, ctx: click.Context) -> str:
+        """The file or the variable that a value is from; empty where it was typed."""
+        source = ctx.get_parameter_source(self.name or "")
+        if source is ParameterSource.ENVIRONMENT and self.envvar is not None:
+            names = [self.envvar] if isinstance(self.envvar, str) else self.envvar
+            return next((name for name in names if os.environ.get(name)), "")
+        if source is ParameterSource.DEFAULT_MAP:
+            layers = layers_of(ctx)
+            in_job_file = self.key in layers.job_file.values
+            return layers.job_file.name if in_job_file else layers.profile.name
+        return ""
 
     def _from_layer(self, ctx: click.Context, layer: Layer) -> Any:
         """A TOML value in the form that the command line would have given it."""
