@@ -69,6 +69,7 @@ class Progress:
         """The run begins: these are its counters."""
         self.live = live
         self._gauge = Gauge(live)
+        self.draw()
 
     @property
     def elapsed(self) -> float:

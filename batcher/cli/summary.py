@@ -47,6 +47,8 @@ def state(report: Report) -> str:
         "interrupted": "interrupted",
     }.get(report.status, report.status)
     if report.status in ("paused", "stopped", "over_budget") and report.reason:
+        if report.reason.startswith(words):
+            return report.reason
         return f"{words}: {report.reason}"
     return words
 
@@ -76,6 +78,8 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
     elif report.status == "paused":
         yield "What is done is kept; no row failed for it. To go on, run the same command again:"
         yield f"  {command}"
+    elif report.status == "stopped" and report.exit_code == 3:
+        yield "What is done is kept. The same command goes on with the other rows."
     elif report.status == "stopped":
         yield "What is done is kept. Once that is mended, the same command goes on."
     if report.rows_failed:
