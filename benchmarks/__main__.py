@@ -8,12 +8,20 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import throughput
+from benchmarks import crash, exporting, limits, memory, packing, reading, startup, throughput
 from benchmarks.results import Result
 
 BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "chat": throughput.chat,
     "embeddings": throughput.embeddings,
+    "export": exporting.export,
+    "reading": reading.reading,
+    "packing": packing.packing,
+    "memory": memory.memory,
+    "crash": crash.crash,
+    "startup": startup.startup,
+    "limits": limits.known,
+    "twice": limits.told_twice,
 }
 _KEPT = Path(__file__).parent / "results.json"
 

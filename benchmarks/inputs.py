@@ -23,6 +23,16 @@ def write_csv(path: Path, rows: int, *, words: int = 12, seed: int = 1) -> None:
             file.write(f"t{row},{_text(chance, row, words)}\n")
 
 
+def write_long_csv(path: Path, rows: int, *, seed: int = 1) -> None:
+    """A CSV file of long texts: 660 words in the middle, 6,000 at the most."""
+    chance = random.Random(seed)
+    with path.open("w") as file:
+        file.write("id,text\n")
+        for row in range(rows):
+            words = min(6_000, round(chance.lognormvariate(6.5, 1.0)))
+            file.write(f"t{row},{_text(chance, row, words)}\n")
+
+
 def write_jsonl(path: Path, rows: int, *, words: int = 12, seed: int = 1) -> None:
     """The same rows as JSON lines."""
     chance = random.Random(seed)

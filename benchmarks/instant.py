@@ -1,7 +1,7 @@
 """A provider that takes no time: prebuilt answers from a bare protocol, in a process of its own.
 
 It parses just enough HTTP to count requests and inputs, so that what is measured is the client. It
-prints its port; ``GET /_stats`` tells what it saw since ``GET /_reset``.
+prints where it is; ``GET /_stats`` tells what it saw since ``GET /_reset``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 import time
 from array import array
 from base64 import b64encode
@@ -16,7 +17,7 @@ from typing import cast
 
 import uvloop
 
-DIMENSIONS = 1_536
+_DIMENSIONS = 1_536
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 _BETWEEN_INPUTS = b'","'
@@ -67,9 +68,9 @@ def chat_answer() -> bytes:
 class Embeddings:
     """Answers to embeddings requests, by their number of inputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int) -> None:
         chance = random.Random(1)
-        vector = array("f", (chance.uniform(-0.05, 0.05) for _ in range(DIMENSIONS)))
+        vector = array("f", (chance.uniform(-0.05, 0.05) for _ in range(dimensions)))
         self._vector = b64encode(vector.tobytes()).decode()
         self._answers: dict[int, bytes] = {}
 
@@ -111,7 +112,7 @@ class Connection(asyncio.Protocol):
 
     seen = Seen()
     chat = http(chat_answer())
-    embeddings = Embeddings()
+    embeddings = Embeddings(_DIMENSIONS)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -155,14 +156,16 @@ class Connection(asyncio.Protocol):
         return answer
 
 
-async def main() -> None:
+async def main(dimensions: int) -> None:
     """Listen until killed."""
+    Connection.embeddings = Embeddings(dimensions)
     server = await asyncio.get_running_loop().create_server(
         Connection, "127.0.0.1", 0, backlog=1024
     )
-    print(server.sockets[0].getsockname()[1], flush=True)
+    host, port = server.sockets[0].getsockname()
+    print(json.dumps({"base_url": f"http://{host}:{port}/v1"}), flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else _DIMENSIONS))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.01
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -28,21 +28,25 @@ class Ended:
     peak_bytes: int
     output: str
 
+    @property
+    def json(self) -> Any:
+        """What it printed, as JSON."""
+        return json.loads(self.output)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server in another process."""
+    """A server in another process; ``base_url`` is that of OpenAI clients."""
 
-    url: str
+    base_url: str
 
-    def ask(self, path: str, changes: dict[str, Any] | None = None) -> Any:
-        """The JSON at a control path; with ``changes`` they are posted."""
-        data = None if changes is None else json.dumps(changes).encode()
-        with _OPENER.open(self.url + path, data=data) as answer:
+    def ask(self, path: str) -> Any:
+        """The JSON at a control path."""
+        with _OPENER.open(self.base_url.removesuffix("/v1") + path) as answer:
             return json.load(answer)
 
 
-def run(command: Sequence[str], directory: Path, **environment: str) -> Ended:
+def run(command: Sequence[str], directory: Path) -> Ended:
     """Run Python with these arguments until it ends.
 
     Raises:
@@ -53,7 +57,7 @@ def run(command: Sequence[str], directory: Path, **environment: str) -> Ended:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
-            env=_environment(environment),
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
@@ -77,28 +81,41 @@ def run(command: Sequence[str], directory: Path, **environment: str) -> Ended:
         )
 
 
+def start(command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
+    """Start Python with these arguments, for the caller to end."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=directory,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 @contextmanager
-def serving(module: str, *arguments: str) -> Iterator[Server]:
-    """A server that prints its port first and runs until killed."""
+def serving(*command: str) -> Iterator[Server]:
+    """A server that prints its ``base_url`` as JSON first and runs until killed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env=_environment({}),
+        [sys.executable, *command],
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     try:
         assert process.stdout is not None
-        yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}")
+        yield Server(json.loads(process.stdout.readline())["base_url"])
     finally:
         process.kill()
         process.wait()
 
 
-def _environment(more: dict[str, str]) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """This process's environment, with this very code to import and a key that is none."""
     here = {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "benchmark", "NO_PROXY": "127.0.0.1"}
-    return {**os.environ, **here, **more}
+    return {**os.environ, **here}
 
 
 def _peak_bytes(pid: int) -> int:

@@ -34,13 +34,13 @@ def embeddings(scale: float) -> Iterator[Result]:
 def _measure(kind: str, rows: int, *, least: float) -> Iterator[Result]:
     floors: list[float] = []
     ours: list[float] = []
-    with TemporaryDirectory() as name, serving("benchmarks.instant") as server:
+    with TemporaryDirectory() as name, serving("-m", "benchmarks.instant") as server:
         directory = Path(name)
         source = directory / "input.csv"
         write_csv(source, rows)
         (directory / "prompt.txt").write_text("{{ text }}")
         for _ in range(_REPETITIONS):
-            floor = [kind, str(source), f"{server.url}/v1", _MODELS[kind], str(_INPUTS)]
+            floor = [kind, str(source), server.base_url, _MODELS[kind], str(_INPUTS)]
             floors.append(_rate(directory, server, rows, ["-m", "benchmarks.floor", *floor]))
             ours.append(_rate(directory, server, rows, _batcher(kind, directory, source, server)))
     ratio = middle([mine / floor for mine, floor in zip(ours, floors, strict=True)])
@@ -51,7 +51,7 @@ def _measure(kind: str, rows: int, *, least: float) -> Iterator[Result]:
 
 
 def _batcher(kind: str, directory: Path, source: Path, server: Server) -> list[str]:
-    options = ["--id", "id", "--model", _MODELS[kind], "--base-url", f"{server.url}/v1", "--quiet"]
+    options = ["--id", "id", "--model", _MODELS[kind], "--base-url", server.base_url, "--quiet"]
     if kind == "chat":
         options += ["--prompt", str(directory / "prompt.txt")]
     else:

@@ -1,0 +1,38 @@
+"""Whether memory grows with the number of rows: peak of a whole run, planning to export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.inputs import write_csv
+from benchmarks.processes import run, serving
+from benchmarks.results import Result
+
+_FEW = 20_000
+_MANY = 1_000_000
+_MEGABYTE = 1e6
+
+
+def memory(scale: float) -> Iterator[Result]:
+    """Short rows, 128 a request, vectors of 64 numbers, exported to Parquet."""
+    with TemporaryDirectory() as name, serving("-m", "benchmarks.instant", "64") as server:
+        few = _peak_bytes(Path(name), _FEW, server.base_url)
+        many = _peak_bytes(Path(name), max(_FEW, round(_MANY * scale)), server.base_url)
+    yield Result(
+        name="memory: 1,000,000 rows, above 20,000",
+        value=(many - few) / _MEGABYTE,
+        unit="MB",
+        most=40.0,
+    )
+    yield Result(name="memory: peak at 20,000 rows", value=few / _MEGABYTE, unit="MB")
+
+
+def _peak_bytes(directory: Path, rows: int, base_url: str) -> int:
+    source = directory / f"{rows}.csv"
+    write_csv(source, rows, words=5)
+    options = ["--text", "text", "--id", "id", "--model", "text-embedding-3-small"]
+    options += ["--max-inputs", "128", "--base-url", base_url, "--quiet"]
+    options += ["-o", str(directory / "out.parquet")]
+    return run(["-m", "batcher", "run", "embed", str(source), *options], directory).peak_bytes
