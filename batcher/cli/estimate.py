@@ -34,7 +34,7 @@ def estimate_job(ctx: click.Context, spec: JobSpec) -> None:
 
 
 def _lines(estimated: Estimate) -> list[str]:
-    rows = count(estimated.rows, "row")
+    rows = count(estimated.rows)
     if estimated.rows_unusable:
         rows += f", of which {count(estimated.rows_unusable)} cannot be sent"
     return [

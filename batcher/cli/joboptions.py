@@ -33,6 +33,7 @@ _DEFAULTS = {
     for field in dataclasses.fields(JobSpec)
     if isinstance(field.default, str | int | float) and not isinstance(field.default, bool)
 }
+_METAVARS = {"path": "FILE", "int": "N", "float": "X"}
 _TYPES = {"text": str, "path": str, "int": int, "float": float}
 
 
@@ -172,7 +173,7 @@ def _kind_option(kind: Kind, option: Option) -> Setting:
         more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
     else:
         declaration = flag
-        metavar = option.metavar or ("FILE" if option.type == "path" else None)
+        metavar = option.metavar or _METAVARS.get(option.type)
         # As text: of an enum, click would take the members' names instead of their values.
         choices = click.Choice([str(choice) for choice in option.choices])
         kind_of_value = choices if option.choices else _TYPES[option.type]

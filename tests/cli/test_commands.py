@@ -1,0 +1,187 @@
+"""The commands about jobs that are there already."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.test_run import CLASSIFY, EMBED
+
+
+def test_jobs_is_a_table_newest_first(cli: Cli) -> None:
+    cli(*EMBED, "--simulate")
+    cli(*CLASSIFY, "--simulate")
+
+    heading, *rows = cli("jobs").stdout.splitlines()
+
+    assert heading.split() == "JOB KIND MODEL INPUT STATUS DONE FAILED LEFT COST AGE".split()
+    assert [row.split()[1] for row in rows] == ["classify", "embed"]
+    assert rows[0].split()[2:8] == ["gpt-4.1-mini", "tickets.csv", "complete", "3", "0", "0"]
+    assert [job["kind"] for job in cli("jobs", "--json", "--limit", "1").json] == ["classify"]
+
+
+def test_without_jobs_jobs_says_so_and_prints_nothing(cli: Cli) -> None:
+    listed = cli("jobs")
+
+    assert (listed.code, listed.stdout) == (0, "")
+    assert listed.stderr.startswith("no jobs yet: ")
+    assert cli("jobs", "--json").json == []
+
+
+def test_status_takes_the_beginning_of_an_id(cli: Cli) -> None:
+    cli(*CLASSIFY, "-o", "out.jsonl", "--simulate")
+    job = cli.job()
+
+    shown = cli("status", job[:8]).stdout.splitlines()
+
+    assert shown[0] == f"job {job}: classify with gpt-4.1-mini, complete"
+    assert "  rows      3 done, of 3" in shown
+    assert "  input     tickets.csv" in shown
+    assert cli("status", job, "--json").json["job"] == job
+
+
+@pytest.mark.parametrize("command", ["status", "errors", "retry", "cancel"])
+def test_a_job_that_is_not_there_is_an_error(cli: Cli, command: str) -> None:
+    ran = cli(command, "nothing")
+
+    assert ran.code == 2
+    assert ran.stderr == "error: there is no job 'nothing': `batcher jobs` lists those there are\n"
+
+
+def test_errors_without_any_says_so(cli: Cli) -> None:
+    cli(*CLASSIFY, "--simulate")
+
+    shown = cli("errors", cli.job())
+
+    assert (shown.code, shown.stdout, shown.stderr) == (0, "", "no row failed for good\n")
+    assert cli("errors", cli.job(), "--json").stdout == ""
+
+
+def test_export_writes_any_format_and_says_what_it_wrote(cli: Cli) -> None:
+    cli(*CLASSIFY, "--simulate")
+    job = cli.job()
+
+    exported = cli("export", job, "-o", "out.csv")
+
+    assert exported.code == 0
+    assert exported.stderr == f"3 rows of job {job} written to out.csv\n"
+    assert cli.read("out.csv").splitlines()[0] == "id,title,body,label"
+    assert len(cli("export", job, "-o", "-", "--output-format", "jsonl").lines) == 3
+    assert cli("export", job, "-o", "again.jsonl", "--json").json["output"] == "again.jsonl"
+    assert cli("export", job, "-o", "-", "--output-format", "csv", "--json").code == 2
+    assert cli("export", job).code == 2
+
+
+def test_an_unfinished_job_is_exported_only_as_a_part(cli: Cli) -> None:
+    budget = ["--max-tokens", "20", "--max-cost", "0.000001"]
+    cli(*CLASSIFY, "--simulate", *budget)
+    job = cli.job()
+
+    refused = cli("export", job, "-o", "out.jsonl")
+    partial = cli("export", job, "-o", "out.jsonl", "--partial")
+
+    assert refused.code == 2
+    assert "export what there is with --partial" in refused.stderr
+    assert partial.code == 0
+    assert partial.stderr == f"0 rows of job {job} written to out.jsonl; left out: 3 not done yet\n"
+
+
+def test_retry_without_dead_letters_says_so(cli: Cli) -> None:
+    cli(*CLASSIFY, "--simulate")
+
+    retried = cli("retry", cli.job())
+
+    assert retried.code == 0
+    assert retried.stderr == f"nothing to reopen: no row of job {cli.job()} failed for good\n"
+
+
+def test_retry_leaves_rows_that_are_the_inputs_fault(cli: Cli) -> None:
+    cli.write("tickets.csv", "id,body\na1,\na2,text\n")
+    assert cli(*CLASSIFY, "--simulate").code == 3
+
+    retried = cli("retry", cli.job())
+
+    assert retried.stderr == "nothing to reopen: 1 row of the input cannot be sent\n"
+    assert cli.job()
+    assert cli("status", cli.job(), "--json").json["status"] == "complete"
+
+
+def test_a_cancelled_job_keeps_what_it_has_and_is_not_resumed(cli: Cli) -> None:
+    budget = ["--max-tokens", "20", "--max-cost", "0.000001"]
+    cli(*CLASSIFY, "--simulate", *budget)
+    job = cli.job()
+
+    cancelled = cli("cancel", job)
+
+    assert cancelled.code == 0
+    assert cancelled.stderr == f"job {job} is cancelled, with 0 rows done\n"
+    assert cli("status", job, "--json").json["status"] == "cancelled"
+    assert cli(*CLASSIFY, "--simulate").code == 0
+    assert cli.job() != job
+    assert cli("cancel", cli.job()).stderr == "error: a job that is complete cannot cancel\n"
+
+
+def test_estimate_plans_in_full_and_leaves_nothing_behind(cli: Cli) -> None:
+    said = cli("estimate", *CLASSIFY[1:], "--rpm", "60", "-o", "ignored.jsonl")
+
+    assert said.code == 0
+    lines = said.stdout.splitlines()
+    assert lines[0] == "classify with gpt-4.1-mini"
+    assert lines[1:3] == ["  rows      3", "  requests  3"]
+    assert re.fullmatch(r"  tokens    \d+ in; answers have no limit \(--max-tokens .*\)", lines[3])
+    assert lines[4].endswith(" and what the answers cost")
+    assert lines[5] == "  time      3.0 s at the limit given"
+    assert sorted(path.name for path in cli.directory.iterdir()) == ["tickets.csv"]
+
+    bounded = cli("estimate", *CLASSIFY[1:], "--max-tokens", "5", "--json").json
+    assert bounded["requests"] == 3
+    assert bounded["tokens"]["completion_at_most"] == 15
+
+
+def test_estimate_of_a_model_without_a_price_does_not_say_nothing_costs(cli: Cli) -> None:
+    said = cli("estimate", "embed", "tickets.csv", "--text", "body", "--model", "ours")
+
+    assert "  cost      unknown: no price for this model (--price IN,OUT says it)" in said.stdout
+
+
+def test_the_database_is_upgraded_and_purged(cli: Cli) -> None:
+    made = cli("db", "upgrade", "--json").json
+    assert made["before"] is None
+    assert cli("db", "upgrade").stderr == (
+        f".batcher/batcher.db is up to date (revision {made['after']})\n"
+    )
+    cli(*EMBED, "--simulate")
+    job = cli.job()
+
+    assert cli("db", "purge", "--older-than", "1h").stderr == "0 jobs deleted\n"
+    assert cli("db", "purge", "--older-than", "0s", "--json").json == {"purged": [job]}
+    assert cli("jobs", "--json").json == []
+
+
+@pytest.mark.parametrize("span", ["30", "x", "", "-1d", "3 weeks"])
+def test_a_span_that_is_none_deletes_nothing(cli: Cli, span: str) -> None:
+    ran = cli("db", "purge", f"--older-than={span}")
+
+    assert ran.code == 2
+    assert ran.stdout == ""
+
+
+def test_all_facts_can_be_had_as_json(cli: Cli) -> None:
+    cli(*EMBED, "--simulate")
+    job = cli.job()
+    for command in (
+        ["jobs"],
+        ["status", job],
+        ["export", job, "-o", "v.npy"],
+        ["retry", job],
+        ["estimate", *EMBED[1:]],
+        ["db", "upgrade"],
+        ["db", "purge", "--older-than", "1d"],
+    ):
+        ran = cli(*command, "--json")
+        assert ran.code == 0, command
+        assert json.loads(ran.stdout) is not None
+        assert ran.stdout.count("\n") == 1

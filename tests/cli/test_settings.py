@@ -1,0 +1,197 @@
+"""Where a setting comes from: flag, job file, environment, profile, default, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from batcher.cli.joboptions import job_options
+from batcher.core.spec import JobSpec
+from tests.cli.conftest import Cli
+
+EMBED = ["embed", "tickets.csv", "--text", "body"]
+PROFILES = """
+[defaults]
+model = "of-the-defaults"
+limit = 1
+[profiles.staging]
+model = "of-the-profile"
+"""
+
+
+def run(cli: Cli, *arguments: str) -> Any:
+    """The report of a simulated run."""
+    ran = cli("run", *arguments, "--simulate", "--json")
+    assert ran.code == 0, ran.stderr
+    return ran.json
+
+
+def test_flag_before_environment_before_profile_before_defaults(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.write("batcher.toml", PROFILES)
+    assert run(cli, *EMBED)["model"] == "of-the-defaults"
+    assert run(cli, *EMBED, "--profile", "staging")["model"] == "of-the-profile"
+
+    monkeypatch.setenv("BATCHER_PROFILE", "staging")
+    assert run(cli, *EMBED)["model"] == "of-the-profile"
+    assert run(cli, *EMBED)["rows"]["total"] == 1
+
+    monkeypatch.setenv("BATCHER_MODEL", "of-the-environment")
+    assert run(cli, *EMBED)["model"] == "of-the-environment"
+    assert run(cli, *EMBED, "--model", "of-the-flag")["model"] == "of-the-flag"
+
+
+def test_a_job_file_before_the_environment_and_after_flags(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.write("batcher.toml", PROFILES)
+    cli.write("job.toml", 'kind = "embed"\ninput = "tickets.csv"\nmodel = "m"\ntext = "body"\n')
+    monkeypatch.setenv("BATCHER_MODEL", "of-the-environment")
+
+    assert run(cli, "job.toml")["model"] == "m"
+    assert run(cli, "job.toml")["rows"]["total"] == 1
+    report = run(cli, "job.toml", "--model", "of-the-flag", "--limit", "2")
+    assert (report["model"], report["rows"]["total"]) == ("of-the-flag", 2)
+
+
+def test_a_job_file_says_everything_that_flags_can(cli: Cli) -> None:
+    cli.write(
+        "job.toml",
+        """
+        kind = "classify"
+        input = "tickets.csv"
+        model = "gpt-4.1-mini"
+        output = "labelled.out"
+        output_format = "jsonl"
+        id = "id"
+        max_cost = 0.5
+        no_keep_input = true
+        on_bad_row = "skip"
+        header = { X-Team = "data" }
+        param = { temperature = 0, stop = ["."] }
+        [options]
+        text = "body"
+        labels = ["late", "other"]
+        max_tokens = 10
+        """,
+    )
+
+    ran = cli("run", "job.toml", "--simulate", "--json")
+
+    assert ran.code == 0, ran.stderr
+    assert ran.json["output"] == "labelled.out"
+    records = [json.loads(line) for line in cli.read("labelled.out").splitlines()]
+    assert {record["label"] for record in records} <= {"late", "other"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('kind = "embed"\nlimits = 3\n', "job.toml: no setting 'limits' (did you mean 'limit'?)"),
+        ('input = "tickets.csv"\n', 'job.toml: kind = "…" is missing: there are chat, classify'),
+        ('kind = "embed"\ntext = "a"\n[options]\ntext = "b"\n', "'text' is set twice, in"),
+        ('kind = "embed"\nlimit = "x"\n', "'x' is not a valid integer (in job.toml)"),
+        ('kind = "embed"\nlimit = true\n', "True has the wrong type (in job.toml)"),
+        ('kind = "embed"\nlimit = 2.5\n', "'2.5' is not a valid integer (in job.toml)"),
+        ('kind = "embed"\nsimulate = "yes"\n', "'yes' has the wrong type (in job.toml)"),
+        ('kind = "embed\n', "job.toml is no TOML: "),
+        ('kind = "embed"\nmodel = "m"\n', "INPUT is missing"),
+        ('kind = "embd"\n', "no kind 'embd' (did you mean 'embed'?)"),
+    ],
+)
+def test_a_wrong_job_file_is_one_clear_error(cli: Cli, text: str, message: str) -> None:
+    cli.write("job.toml", text)
+
+    ran = cli("run", "job.toml")
+
+    assert ran.code == 2
+    assert message in ran.stderr
+    assert ran.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('model = "m"\n', "no setting 'model' on the top level"),
+        ("[defaults]\nrpms = 1\n[profiles.staging]\n", "[profiles.staging]: no setting 'rpms'"),
+        ("[profiles.other]\n", "no profile 'staging' in batcher.toml: there are other"),
+        ("[profiles]\nstaging = 1\n", "batcher.toml: [defaults] and [profiles.NAME] are tables"),
+        ("[profiles.staging]\nrpm = 'x'\n", "(in batcher.toml [profiles.staging])"),
+    ],
+)
+def test_a_wrong_batcher_toml_is_one_clear_error(cli: Cli, text: str, message: str) -> None:
+    cli.write("batcher.toml", text)
+
+    ran = cli("run", *EMBED, "--model", "m", "--profile", "staging")
+
+    assert ran.code == 2
+    assert message in ran.stderr
+
+
+def test_a_profile_without_a_file_is_an_error(cli: Cli) -> None:
+    ran = cli("jobs", "--profile", "staging")
+
+    assert ran.code == 2
+    assert "no profile 'staging': there is no batcher.toml in this directory" in ran.stderr
+
+
+def test_a_profile_may_hold_what_only_other_commands_and_kinds_know(cli: Cli) -> None:
+    cli.write("batcher.toml", "[defaults]\ndb = 'elsewhere.db'\nlabels = 'a,b'\nprompt = 'p'\n")
+
+    assert cli("jobs").code == 0
+    assert (cli.directory / "elsewhere.db").exists()
+    assert run(cli, *EMBED, "--model", "m")["status"] == "complete"
+
+
+def test_the_database_may_be_named_by_the_environment(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHER_DATABASE_URL", "sqlite:///named.db")
+
+    assert cli("jobs").code == 0
+
+    assert (cli.directory / "named.db").exists()
+    assert not (cli.directory / ".batcher").exists()
+
+
+def test_the_base_url_may_come_from_the_variable_that_everybody_uses(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "nonsense")
+
+    ran = cli("run", *EMBED, "--model", "m")
+
+    assert ran.stderr == ("error: --base-url must begin with http:// or https://: 'nonsense'\n")
+
+
+def test_pairs_come_from_the_environment_one_a_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHER_PARAM", "user=me\nseed=3")
+    monkeypatch.setenv("BATCHER_HEADER", "X-Team: data team\n")
+
+    assert run(cli, *EMBED, "--model", "m")["status"] == "complete"
+    assert (
+        "--header 'X-Team:data team' --param 'user=\"me\"' --param seed=3"
+        in cli("retry", cli.job(), "--json").json["command"]
+    )
+
+
+def test_help_shows_the_defaults_that_the_specification_has() -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(JobSpec)}
+    for option in job_options():
+        assert option.spec in defaults
+        shown = (option.help or "").partition("[default: ")[2].rstrip("]")
+        if shown and option.key != "delimiter":
+            default = defaults[option.spec or ""]
+            assert shown == (f"{default:g}" if isinstance(default, float) else str(default))
+
+
+def test_every_field_of_the_specification_has_its_option() -> None:
+    fields = {field.name for field in dataclasses.fields(JobSpec)}
+
+    assert {option.spec for option in job_options()} == fields - {"kind", "input", "options"}
