@@ -331,7 +331,8 @@ class JobRun:
 
     def _flushed(self, committed: Sequence[Checkpoint]) -> None:
         self._live.rows_done += sum(checkpoint.rows_done for checkpoint in committed)
-        if self._ledger.budget_short and not self._dispatcher.waiting_elsewhere:
+        waits = self._dispatcher.waiting_elsewhere or self._ledger.dirty
+        if self._ledger.budget_short and not waits:
             self.end(Endings.out_of_budget("the next request might cost more than is left"))
         self._dispatcher.wake()
         self._hungry.set()

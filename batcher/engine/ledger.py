@@ -66,6 +66,11 @@ class Ledger:
         return self._shards.values()
 
     @property
+    def dirty(self) -> bool:
+        """Whether anything is recorded that is not committed."""
+        return any(shard.dirty for shard in self._shards.values())
+
+    @property
     def backlogged(self) -> bool:
         """Whether results wait for the disk; then nothing more should be sent."""
         return self._pending_bytes > _BACKLOG_BYTES
@@ -93,7 +98,7 @@ class Ledger:
 
         While the budget is short only results can change anything, so a wait for them it is.
         """
-        if self.budget_short and not any(shard.dirty for shard in self._shards.values()):
+        if self.budget_short and not self.dirty:
             return
         self._urgent = True
         self._wakeup.set()
@@ -106,7 +111,7 @@ class Ledger:
         """Commit whenever asked, and four times a second while there is anything to say."""
         while True:
             await self._wakeup.wait(INTERVAL_SECONDS)
-            if self._urgent or any(shard.dirty for shard in self._shards.values()):
+            if self._urgent or self.dirty:
                 await self.flush()
 
     async def flush(self, *, release: bool = False) -> None:
@@ -115,6 +120,7 @@ class Ledger:
             self._started += 1
             self._ahead = 0 if release else self._next_ahead()
             self._urgent = False
+            self.budget_short = False
             self._pending_bytes = 0
             allowances = self._allowances(self._ahead)
             batch = [
@@ -155,41 +161,31 @@ class Ledger:
     def _take(self, shard: LeasedShard, sent_through: int, release: bool) -> Checkpoint:
         # A smaller allowance holds from now on, a larger one only once it is committed.
         shard.sent_through = min(shard.sent_through, sent_through)
+        checkpoint = shard.take_checkpoint(sent_through=sent_through, released=release)
+        return checkpoint if release else self._reserving(checkpoint, sent_through)
+
+    def _reserving(self, checkpoint: Checkpoint, sent_through: int) -> Checkpoint:
+        """The checkpoint with another allowance, and the worst case of that reserved."""
         reserved = 0
-        if self._worst_case is not None and not release:
+        if self._worst_case is not None:
+            shard = self._shards[checkpoint.shard_id]
             reserved = shard.reserved(sent_through, self._worst_case)
-        return shard.take_checkpoint(
-            sent_through=sent_through, reserved_picousd=reserved, released=release
-        )
+        return dataclasses.replace(checkpoint, sent_through=sent_through, reserved_picousd=reserved)
 
     async def _commit(self, batch: list[Checkpoint]) -> set[int]:
         """Write the batch; where the budget is short, with ever smaller allowances."""
         ahead = self._ahead
-        self.budget_short = False
         while True:
             try:
                 stale = await self._store.checkpoint(self._job_id, batch)
             except BudgetShort:
-                self.budget_short = True
                 ahead //= 2
-                batch[:] = self._shrunk(batch, ahead)
+                allowances = self._allowances(ahead)
+                batch[:] = [self._reserving(each, allowances[each.shard_id]) for each in batch]
             else:
+                self.budget_short = ahead < min(self._ahead, 1)
                 self._ahead = max(ahead, 1)
                 return stale
-
-    def _shrunk(self, batch: list[Checkpoint], ahead: int) -> list[Checkpoint]:
-        assert self._worst_case is not None
-        allowances = self._allowances(ahead)
-        return [
-            dataclasses.replace(
-                checkpoint,
-                sent_through=allowances[checkpoint.shard_id],
-                reserved_picousd=self._shards[checkpoint.shard_id].reserved(
-                    allowances[checkpoint.shard_id], self._worst_case
-                ),
-            )
-            for checkpoint in batch
-        ]
 
     def _forget(self, batch: list[Checkpoint], stale: set[int]) -> None:
         for checkpoint in batch:

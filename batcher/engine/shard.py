@@ -172,13 +172,18 @@ class LeasedShard:
         return call.position < self.sent_through
 
     def reserved(self, sent_through: int, worst_case: Callable[[int], int]) -> int:
-        """What the unsettled pieces of the first ``sent_through`` units may cost at the worst."""
+        """What the unsettled pieces of the first ``sent_through`` units may cost at the worst.
+
+        As of the last checkpoint taken: what was settled since is in no checkpoint yet, and its
+        worst case stays reserved until its cost is.
+        """
         tokens = self.plan.tokens
+        unsettled = self._unsettled.union(self._done, self._dead)
         return sum(
             worst_case(tokens[piece])
             for call in self.calls[:sent_through]
             for piece in call.pieces
-            if piece in self._unsettled
+            if piece in unsettled
         )
 
     def settle(self, piece: int, result: bytes) -> None:
@@ -235,9 +240,7 @@ class LeasedShard:
         self._doubt = self._doubt + doubt
         self.dirty = True
 
-    def take_checkpoint(
-        self, *, sent_through: int, reserved_picousd: int, released: bool
-    ) -> Checkpoint:
+    def take_checkpoint(self, *, sent_through: int, released: bool) -> Checkpoint:
         """Everything since the last checkpoint; the shard then gathers for the next one."""
         checkpoint = Checkpoint(
             shard_id=self.id,
@@ -256,7 +259,6 @@ class LeasedShard:
             doubt=self._doubt,
             rows_done=self._rows_done,
             sent_through=sent_through,
-            reserved_picousd=reserved_picousd,
             finished=self.finished,
             released=released,
         )
