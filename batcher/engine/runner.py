@@ -101,7 +101,7 @@ class Runner:
         bound = await self._bind(spec)
         if target is not None:
             self._delivery.check(target, bound.description)
-        with self._adapters.files.open_source(spec) as source:
+        with await self._open(spec) as source:
             facts = await self._check(bound, source)
             job, _ = await self._adapters.store.open_job(self._new_job(bound, facts), fresh=fresh)
             with self._adapters.lock(job.id):
@@ -207,7 +207,7 @@ class Runner:
             InputError: the input is.
         """
         bound = await self._bind(spec)
-        with self._adapters.files.open_source(spec) as source:
+        with await self._open(spec) as source:
             facts = await self._check(bound, source)
             job = self._new_job(bound, facts)
             return await asyncio.to_thread(estimate, bound, source, job)
@@ -225,6 +225,10 @@ class Runner:
             )
 
         return await asyncio.to_thread(look_up)
+
+    async def _open(self, spec: JobSpec) -> InputSource:
+        """In a thread: a stream is copied to disk first, however long it takes to come."""
+        return await asyncio.to_thread(self._adapters.files.open_source, spec)
 
     async def _check(self, bound: Bound, source: InputSource) -> InputFacts:
         return await asyncio.to_thread(
