@@ -1,0 +1,229 @@
+"""Real processes: signals, pipes, and two runs of one job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from batcher.simulator import Simulator, SimulatorConfig
+from tests.cli.provider import provider
+
+pytestmark = pytest.mark.process
+
+ROWS = 200
+BATCHER = [sys.executable, "-m", "batcher"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    rows = "".join(f"a{n},text number {n}\n" for n in range(ROWS))
+    (tmp_path / "in.csv").write_text(f"id,body\n{rows}")
+    return tmp_path
+
+
+@pytest.fixture
+def slow() -> Iterator[Simulator]:
+    """A provider that takes a while for each answer."""
+    with provider(SimulatorConfig(latency_ms=1500)) as simulator:
+        yield simulator
+
+
+def start(directory: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> Process:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("BATCHER_")}
+    environment["OPENAI_API_KEY"] = "sk-test"
+    return subprocess.Popen(
+        [*BATCHER, *arguments],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+Process = subprocess.Popen[bytes]
+
+
+def start_run(directory: Path, simulator: Simulator, *more: str) -> Process:
+    return start(
+        directory, "run", "classify", "in.csv", "-o", "out.jsonl", "--text", "body",
+        "--labels", "a,b", "--model", "gpt-4.1-mini", "--base-url", simulator.base_url, *more,
+    )  # fmt: skip
+
+
+def wait_until(met: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not met():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+def in_flight(simulator: Simulator) -> Callable[[], bool]:
+    return lambda: simulator.stats.in_flight > 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
+    directory: Path, slow: Simulator, number: signal.Signals
+) -> None:
+    running = start_run(directory, slow, "--json")
+    wait_until(in_flight(slow), "requests in flight")
+    sent = slow.stats.requests
+    running.send_signal(number)
+    stdout, stderr = running.communicate(timeout=20)
+
+    assert running.returncode == 130
+    said = stderr.decode()
+    assert "stopping: settling " in said
+    assert "(up to 10 s); press Ctrl-C again to stop at once" in said
+    assert "To go on, run the same command again:\n  batcher run classify in.csv -o out" in said
+    report = json.loads(stdout)
+    assert report["status"] == "interrupted"
+    assert report["billed_twice_at_most"]["requests"] == 0
+    assert report["rows"]["done"] == report["requests"] == slow.stats.requests >= sent
+    assert not (directory / "out.jsonl").exists()
+
+    slow.configure(latency_ms=0)
+    again = start_run(directory, slow)
+    again.communicate(timeout=30)
+
+    assert again.returncode == 0
+    assert len((directory / "out.jsonl").read_text().splitlines()) == ROWS
+    assert slow.stats.inputs_served_twice == 0
+
+
+def test_a_second_signal_stops_at_once(directory: Path) -> None:
+    with provider(SimulatorConfig(latency_ms=60_000)) as simulator:
+        running = start_run(directory, simulator)
+        wait_until(lambda: simulator.stats.in_flight > 0, "a request in flight")
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert running.poll() is None
+        started = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=5)
+
+    assert running.returncode == 130
+    assert time.monotonic() - started < 2
+
+
+def test_a_signal_while_the_input_is_checked_ends_the_command(directory: Path) -> None:
+    os.mkfifo(directory / "pipe.csv")
+    running = start(directory, "estimate", "embed", "pipe.csv", "--text", "body", "--model", "m")
+    writer = os.open(directory / "pipe.csv", os.O_WRONLY)  # returns when it is being read
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=10)
+
+    os.close(writer)
+
+    assert running.returncode == 130
+
+
+def test_two_runs_of_one_job_at_once_refuse_and_name_the_process(
+    directory: Path, slow: Simulator
+) -> None:
+    first = start_run(directory, slow)
+    wait_until(in_flight(slow), "requests in flight")
+    second = start_run(directory, slow)
+    _, stderr = second.communicate(timeout=20)
+
+    assert second.returncode == 2
+    assert f"is being run by process {first.pid}: wait for it, or end it first" in stderr.decode()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=20)
+    assert first.returncode == 130
+
+
+def test_a_reader_that_goes_away_is_no_reason_for_complaints(directory: Path) -> None:
+    with provider() as simulator:
+        start_run(directory, simulator).communicate(timeout=30)
+        job = json.loads(start(directory, "jobs", "--json").communicate(timeout=20)[0])[0]["job"]
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "wb") as gone:
+            export = start(
+                directory, "export", job, "-o", "-", "--output-format", "jsonl", stdout=gone
+            )
+            _, stderr = export.communicate(timeout=20)
+
+    assert export.returncode == 1
+    assert stderr == b""
+
+
+def test_an_unforeseen_error_is_one_line_and_shows_no_content(directory: Path) -> None:
+    code = (
+        "import batcher.cli.jobs as jobs, batcher.cli.root as root\n"
+        "def fail(*_): raise KeyError('a row of the input')\n"
+        "jobs.with_runner = fail\n"
+        "root.root.main(['jobs'], 'batcher')\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "BATCHER_DEBUG"}
+    short, long = (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=directory, env=env, capture_output=True, text=True
+        )
+        for env in (environment, environment | {"BATCHER_DEBUG": "1"})
+    )
+
+    assert (short.returncode, short.stdout) == (1, "")
+    assert "error: unforeseen: KeyError in <string>:2" in short.stderr
+    assert "BATCHER_DEBUG=1" in short.stderr
+    assert "a row of the input" not in short.stderr
+    assert "Traceback" not in short.stderr
+    assert "Traceback" in long.stderr
+
+
+def test_the_simulator_says_where_it_is_and_what_it_saw(directory: Path) -> None:
+    port_file = directory / "port"
+    simulating = start(
+        directory, "simulate", "--rpm", "6000", "--errors", "0.1", "--port-file", str(port_file),
+        "--json",
+    )  # fmt: skip
+    wait_until(port_file.exists, "a port")
+    base_url = f"http://127.0.0.1:{port_file.read_text().strip()}/v1"
+    run = start(
+        directory, "run", "embed", "in.csv", "-o", "out.npy", "--text", "body",
+        "--model", "text-embedding-3-small", "--base-url", base_url,
+    )  # fmt: skip
+    run.communicate(timeout=30)
+    assert run.returncode == 0
+    simulating.send_signal(signal.SIGTERM)
+    stdout, stderr = simulating.communicate(timeout=10)
+
+    assert simulating.returncode == 0
+    first, last = (json.loads(line) for line in stdout.splitlines())
+    assert first == {"base_url": base_url}
+    assert last["stats"]["distinct_inputs"] == ROWS
+    said = stderr.decode()
+    assert f"simulating a provider at {base_url} (Ctrl-C ends it); to use it:" in said
+    assert "served 200 inputs, 0 of them again" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "the simulator listens on this machine alone"),
+        (["--errors", "2"], "--errors must be between 0 and 1"),
+        (["--rpm", "0"], "--rpm must be above 0"),
+        (["--outage", "maybe"], "'maybe' is not one of"),
+        (["--tokenizer", "nothing"], "nothing"),
+    ],
+)
+def test_the_simulator_refuses_what_it_cannot_be(
+    directory: Path, arguments: list[str], message: str
+) -> None:
+    refused = start(directory, "simulate", *arguments)
+    _, stderr = refused.communicate(timeout=20)
+
+    assert refused.returncode == 2
+    assert message in stderr.decode()

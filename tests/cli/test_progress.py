@@ -1,0 +1,172 @@
+"""What is shown of a run: the figures, the plain lines, and the live view."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from batcher.cli.gauge import Gauge, Reading
+from batcher.cli.liveview import LiveScreen, view
+from batcher.cli.progress import PlainScreen, Progress
+from batcher.cli.words import progress_line
+from batcher.core.bucket import Limits
+from batcher.core.model import Tally, Usage
+from batcher.engine.live import Live
+
+DOLLAR = 10**12
+
+
+def a_live(**more: object) -> Live:
+    fields = {"rows": 1000, "base": Tally(), "started_at": 100.0, "priced": True} | more
+    return Live(**fields)  # type: ignore[arg-type]
+
+
+def a_reading(**more: object) -> Reading:
+    live = a_live(
+        rows=12_000, rows_planned=12_000, rows_done=3000, dead=2, requests=30, rate_limited=1,
+        retried=4, in_flight=7, window=20,
+        usage=Usage(requests=30, prompt_tokens=90_000, cost_picousd=DOLLAR),
+        limits=Limits(
+            requests_per_minute=500, tokens_per_minute=200_000, requests_share=0.42,
+            tokens_share=0.999,
+        ),
+    )  # fmt: skip
+    for name, value in more.items():
+        setattr(live, name, value)
+    return Gauge(live).read(110.0)
+
+
+def drawn(reading: Reading) -> str:
+    console = Console(file=io.StringIO(), width=100, force_terminal=False, record=True)
+    console.print(view(reading))
+    return console.export_text()
+
+
+def test_the_gauge_reads_speed_and_time_left_off_the_last_ten_seconds() -> None:
+    live = a_live()
+    gauge = Gauge(live)
+    for second in range(1, 30):
+        live.rows_done += 50 if second <= 10 else 5  # a burst, then the pace of a limit
+        gauge.read(100.0 + second)
+
+    reading = gauge.read(130.0)
+
+    assert reading.rows_per_second == pytest.approx(5.0, rel=0.2)
+    assert reading.seconds_left == pytest.approx(reading.left / reading.rows_per_second)
+    assert reading.done == 595
+
+
+def test_a_resumed_job_counts_what_earlier_runs_did_but_not_in_its_speed() -> None:
+    base = Tally(rows_done=600, rows_failed=4, usage=Usage(requests=6, cost_picousd=6 * DOLLAR))
+    live = a_live(base=base, rows_done=100, usage=Usage(requests=1, cost_picousd=DOLLAR))
+    reading = Gauge(live).read(110.0)
+
+    assert (reading.done, reading.failed, reading.left, reading.done_now) == (700, 4, 296, 100)
+    assert reading.rows_per_second == pytest.approx(10.0)
+    assert reading.seconds_left == pytest.approx(29.6)
+    assert reading.cost == 7
+    assert reading.projected == Decimal(10)
+    assert reading.requests == 7
+
+
+def test_the_projected_cost_waits_for_the_rows_that_were_paid() -> None:
+    live = a_live(rows_done=100, usage=Usage(cost_picousd=DOLLAR))
+    gauge = Gauge(live)
+    assert gauge.read(101.0).projected == 10
+
+    live.usage = Usage(cost_picousd=2 * DOLLAR)  # answered, not checkpointed yet
+
+    assert gauge.read(101.1).projected == 10
+
+
+def test_an_unknown_price_is_not_nothing() -> None:
+    reading = Gauge(a_live(priced=False)).read(101.0)
+
+    assert (reading.cost, reading.projected) == (None, None)
+    assert "$" not in drawn(reading)
+    assert "cost unknown (no price)" in drawn(reading)
+
+
+def test_a_plain_line_says_what_matters() -> None:
+    assert progress_line(a_reading()) == (
+        "sending: 3,000 of 12,000 rows (25%), 2 failed, 300 rows/s, 30 s left, "
+        "$1.00 of about $4.00, 7 in flight, 1 429, 4 retries, "
+        "42% of 500 requests/min, 99% of 200,000 tokens/min"
+    )
+
+
+def test_the_live_view_shows_every_figure() -> None:
+    text = drawn(a_reading())
+
+    for figure in (
+        "sending", "25%", "3,000 of 12,000 rows", "300 rows/s", "30 s left",
+        "$1.00 of about $4.00", "requests", "42% of 500 a minute", "tokens",
+        "99% of 200,000 a minute", "7 of 20 in flight", "30 requests", "90,000 tokens", "1 429",
+        "4 retries", "2 failed for good",
+    ):  # fmt: skip
+        assert figure in text
+    assert len(text.splitlines()) == 5
+
+
+def test_planning_beside_the_sending_is_shown_until_it_ends() -> None:
+    assert "50% planned" in drawn(a_reading(rows_planned=6000))
+    assert "planned" not in drawn(a_reading())
+
+
+def test_limits_are_shown_only_where_there_are_any() -> None:
+    text = drawn(a_reading(limits=Limits()))
+
+    assert "a minute" not in text
+    assert len(text.splitlines()) == 3
+
+
+def test_pauses_and_outages_are_said_in_words() -> None:
+    paused = a_reading(limits=Limits(paused_until=140.0))
+    assert "the provider said slow down: waiting 30 s" in drawn(paused)
+    assert progress_line(paused).endswith("the provider said slow down: waiting 30 s")
+
+    outage = a_reading(outage=True)
+    assert "the provider does not answer; trying again, no row fails for it" in drawn(outage)
+
+
+def test_the_plain_screen_writes_at_the_start_and_every_ten_seconds() -> None:
+    lines: list[str] = []
+    screen = PlainScreen(lines.append)
+    screen.waiting(0.0)
+    screen.waiting(0.5)
+    screen.waiting(10.5)
+    assert lines == ["checking the input", "checking the input, 10 s"]
+    lines.clear()
+
+    live = a_live()
+    gauge = Gauge(live)
+    for tenth in range(0, 301, 5):
+        screen.show(gauge.read(100.0 + tenth / 10))
+
+    assert len(lines) == 4
+    assert all(line.startswith("sending: 0 of 1,000 rows (0%)") for line in lines)
+
+
+def test_the_live_screen_draws_and_leaves_what_was_said() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=100, height=30, force_terminal=True, color_system=None)
+    now = 100.0
+    progress = Progress(LiveScreen(console), clock=lambda: now)
+    progress.draw()
+    progress.attach(a_live(in_flight=3))
+    progress.announce(True)
+    now = 101.0
+    progress.draw()
+    progress.screen.close()
+
+    text = file.getvalue()
+    assert "checking  the input, 0.0 s" in text
+    assert "0 of 1,000 rows" in text
+    assert (
+        "stopping: settling 3 requests in flight (up to 10 s); press Ctrl-C again to stop at once\n"
+        in text
+    )
+    assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text  # the cursor is back
