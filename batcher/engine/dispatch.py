@@ -17,6 +17,7 @@ from batcher.core.outage import Health
 from batcher.core.retry import Chance, backoff_seconds
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.ledger import Ledger
+from batcher.engine.purse import Purse
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
 from batcher.ports import Clock, Throttle
@@ -37,6 +38,7 @@ class Dispatcher:
         window: ConcurrencyWindow,
         health: Health,
         ledger: Ledger,
+        purse: Purse,
         clock: Clock,
         chance: Chance,
         charge: Callable[[Call], Cost],
@@ -52,6 +54,7 @@ class Dispatcher:
         self._window = window
         self._health = health
         self._ledger = ledger
+        self._purse = purse
         self._clock = clock
         self._chance = chance
         self._charge = charge
@@ -82,9 +85,16 @@ class Dispatcher:
         yield from (call for _, call in self._booked)
 
     @property
-    def waiting_elsewhere(self) -> bool:
-        """Whether some call is in flight, or will be sent again without a new allowance."""
-        return bool(self.in_flight or self._delayed or self._held)
+    def unpaid(self) -> bool:
+        """Whether calls wait, none is in flight, and there is no money for any."""
+        if self.in_flight or self._delayed or self._held or not self.queued:
+            return False
+        return not any(self._is_paid(call) for call in self.waiting())
+
+    def _is_paid(self, call: Call) -> bool:
+        """Whether there is money for the call, as far as is known."""
+        allowed = call.shard.allows(call) or not self._ledger.budget_short
+        return allowed and self._purse.affords(call)
 
     @property
     def wanting(self) -> int:
@@ -110,6 +120,7 @@ class Dispatcher:
         """A call that was started is no longer in flight."""
         self.in_flight -= 1
         self._pieces_in_flight -= len(call.pieces)
+        self._purse.land(call)
         self._wakeup.set()
 
     def probe_failed(self) -> None:
@@ -168,6 +179,10 @@ class Dispatcher:
                 self._booked.popleft()
                 await self._throttle.give_back(self._quota, [ticket])
                 continue
+            if not self._is_paid(call):
+                await self._unbook()  # others behind it may be sent
+                self._ledger.request()
+                return
             if not call.shard.allows(call):
                 self._ledger.request()
                 return
@@ -179,6 +194,7 @@ class Dispatcher:
             self._booked.popleft()
             self.in_flight += 1
             self._pieces_in_flight += len(call.pieces)
+            self._purse.send(call)
             if call.position == call.shard.position:
                 self._ledger.note_sent(call.shard)
             self._start(call, ticket)
@@ -190,7 +206,9 @@ class Dispatcher:
         room = min(self.room(now) - len(self._booked), len(self._ready), _BATCH)
         if room <= 0 or now < self._reserve_at or self._stopped:
             return
-        calls = [self._ready.popleft() for _ in range(room)]
+        calls = self._next(room)
+        if not calls:
+            return
         grant = await self._throttle.reserve(self._quota, [self._charge(call) for call in calls])
         granted = len(grant.tickets)
         self._booked.extend(zip(grant.tickets, calls, strict=False))
@@ -198,6 +216,28 @@ class Dispatcher:
         self._reserve_at = grant.come_back_at or 0.0
         if granted:
             self._wakeup.set()
+
+    def _next(self, room: int) -> list[Call]:
+        """The next calls to be sent; where money is short, those for which there is some.
+
+        First sends stay in order: behind one that cannot be paid for there go only repeats.
+        """
+        ready = self._ready
+        if not self._ledger.budget_short and self._purse.affords(ready[0]):
+            return [ready.popleft() for _ in range(room)]
+        calls: list[Call] = []
+        blocked = False
+        for call in ready:
+            if len(calls) == room:
+                break
+            first = call.tried_at is None
+            if not (first and blocked) and self._is_paid(call):
+                calls.append(call)
+            elif first:
+                blocked = True
+        chosen = set(calls)
+        self._ready = deque(call for call in ready if call not in chosen)
+        return calls
 
     async def _unbook(self) -> None:
         booked = list(self._booked)

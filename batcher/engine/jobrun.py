@@ -24,6 +24,7 @@ from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
 from batcher.engine.planner import Planner, check_unchanged
+from batcher.engine.purse import Purse
 from batcher.engine.requests import Requests
 from batcher.engine.settling import Sent, Settler
 from batcher.engine.shard import Call, LeasedShard
@@ -114,12 +115,19 @@ class JobRun:
             worst_case=requests.worst_case if job.budget_picousd is not None else None,
             on_flush=self._flushed,
         )
+        spent = live.base.usage.cost_picousd + live.base.doubt.cost_picousd
+        self._purse = Purse(
+            budget_picousd=job.budget_picousd,
+            spent_picousd=spent,
+            worst_case=requests.worst_case,
+        )
         self._dispatcher = Dispatcher(
             throttle=connection.throttle,
             quota=connection.quota,
             window=self._window,
             health=self._health,
             ledger=self._ledger,
+            purse=self._purse,
             clock=clock,
             chance=chance,
             charge=requests.charge,
@@ -242,7 +250,7 @@ class JobRun:
 
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
-        shard = LeasedShard(lease, self._bound.shape)
+        shard = LeasedShard(lease, self._bound.shape, self._purse.pay)
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)
             shard.record_doubt(
@@ -287,6 +295,7 @@ class JobRun:
             now = self._clock.now()
             self._show(now)
             await self._keep_learned()
+            self._end_if_out_of_budget()
             reason = self._health.given_up(now, self._spec.outage_timeout)
             if reason and not (self._all_claimed and self._settler.grant_last_try()):
                 self.end(Endings.paused(reason))
@@ -331,11 +340,13 @@ class JobRun:
 
     def _flushed(self, committed: Sequence[Checkpoint]) -> None:
         self._live.rows_done += sum(checkpoint.rows_done for checkpoint in committed)
-        waits = self._dispatcher.waiting_elsewhere or self._ledger.dirty
-        if self._ledger.budget_short and not waits:
-            self.end(Endings.out_of_budget("the next request might cost more than is left"))
+        self._end_if_out_of_budget()
         self._dispatcher.wake()
         self._hungry.set()
+
+    def _end_if_out_of_budget(self) -> None:
+        if self._dispatcher.unpaid and not self._ledger.dirty:
+            self.end(Endings.out_of_budget("the next request might cost more than is left"))
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""

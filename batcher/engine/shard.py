@@ -115,8 +115,14 @@ class LeasedShard:
     The engine records outcomes here; the ledger takes them away as checkpoints.
     """
 
-    def __init__(self, lease: Lease, shape: Shape) -> None:
-        """Rebuild the shard's state from the plan and the checkpoints of earlier leases."""
+    def __init__(
+        self, lease: Lease, shape: Shape, pay: Callable[[int], None] = lambda picousd: None
+    ) -> None:
+        """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
+
+        ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
+        """
+        self._pay = pay
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
@@ -233,11 +239,13 @@ class LeasedShard:
     def record_usage(self, usage: Usage) -> None:
         """Add what an answered request cost."""
         self._usage = self._usage + usage
+        self._pay(usage.cost_picousd)
         self.dirty = True
 
     def record_doubt(self, doubt: Doubt) -> None:
         """Add what may have been billed without a result."""
         self._doubt = self._doubt + doubt
+        self._pay(doubt.cost_picousd)
         self.dirty = True
 
     def take_checkpoint(self, *, sent_through: int, released: bool) -> Checkpoint:

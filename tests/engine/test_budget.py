@@ -1,0 +1,136 @@
+"""``--max-cost``: never overshot by more than what is in flight, and nothing is sent beyond it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.cost import Price, dollars
+from batcher.core.errors import UsageError
+from tests.engine.virtual_time import in_virtual_time
+from tests.engine.workbench import Ran, Work, open_work, words
+
+PRICE = "1000,2000"  # dollars per million tokens: a tenth of a cent is a token
+
+
+def billed(work: Work) -> Decimal:
+    """What the provider's own counts cost."""
+    stats = work.stats
+    return dollars(Price.parse(PRICE).cost(stats.prompt_tokens, stats.completion_tokens))
+
+
+def budgeted(work: Work, kind: str, texts: list[str], **settings: Any) -> Any:
+    """A job with a price, and for chat a bound on each answer."""
+    if kind == "embed":
+        return work.embed(texts, price=PRICE, max_inputs=2, **settings)
+    return work.chat(texts, price=PRICE, max_tokens=30, **settings)
+
+
+def stopped_at_budget(ran: Ran) -> bool:
+    report = ran.report
+    return (report.exit_code, report.status) == (4, "over_budget") and report.rows_failed == 0
+
+
+@pytest.mark.parametrize("kind", ["embed", "chat"])
+@pytest.mark.parametrize("concurrency", [1, 7, 50])
+@pytest.mark.parametrize("database", ["memory://", "b.db"])
+@in_virtual_time
+async def test_the_budget_holds_and_a_higher_one_finishes_the_job(
+    here: Path, kind: str, concurrency: int, database: str
+) -> None:
+    async with open_work(here, latency_ms=200, database=database) as work:
+        texts = list(words(120))
+        budget = Decimal("0.5") if kind == "embed" else Decimal(3)
+        spec = budgeted(work, kind, texts, max_cost=budget, concurrency=concurrency)
+        ran = await work.run(spec)
+
+        assert stopped_at_budget(ran)
+        assert 0 < ran.report.rows_done < 120
+        assert billed(work) <= budget
+        # Not far below it either: at most one more request would not have fitted.
+        dearest = Decimal("0.014") if kind == "embed" else Decimal("0.09")
+        assert billed(work) > budget - dearest * (concurrency + 1)
+        assert ran.report.cost_usd == billed(work)
+
+        sent = work.stats.requests
+        again = await work.run(spec)
+        assert stopped_at_budget(again)
+        assert work.stats.requests <= sent + (0 if billed(work) + dearest > budget else concurrency)
+        assert billed(work) <= budget
+
+        higher = budgeted(work, kind, texts, max_cost=Decimal(100), concurrency=concurrency)
+        finished = await work.run(higher)
+        assert finished.done == list(range(120))
+        assert finished.report.job == ran.report.job
+        assert work.stats.inputs_served_twice == 0
+        assert finished.report.cost_usd == billed(work)
+
+
+@in_virtual_time
+async def test_a_budget_that_is_spent_sends_nothing(here: Path) -> None:
+    async with open_work(here) as work:
+        texts = list(words(40))
+        spec = budgeted(work, "chat", texts, max_cost=Decimal(1))
+        await work.run(spec)
+        spent = billed(work)
+        lower = budgeted(work, "chat", texts, max_cost=spent / 2)
+        sent = work.stats.requests
+        ran = await work.run(lower)
+
+        assert stopped_at_budget(ran)
+        assert "--max-cost must be higher" in (ran.report.reason or "")
+        assert work.stats.requests == sent
+
+
+@in_virtual_time
+async def test_a_budget_below_the_first_request_sends_nothing(here: Path) -> None:
+    async with open_work(here) as work:
+        ran = await work.run(budgeted(work, "chat", list(words(5)), max_cost=Decimal("0.001")))
+
+        assert stopped_at_budget(ran)
+        assert work.stats.requests == 0
+
+
+@pytest.mark.parametrize("fault", ["hang", "disconnect", "garbage"])
+@pytest.mark.parametrize("concurrency", [1, 10])
+@in_virtual_time
+async def test_what_may_have_been_billed_counts_against_the_budget(
+    here: Path, fault: str, concurrency: int
+) -> None:
+    """Every second request is billed without giving a result, again and again."""
+    async with open_work(here, latency_ms=200) as work:
+        budget = Decimal(2)
+        texts = [*words(60), *words(60, marker=f"[[fault={fault}*4]]")]
+        texts[::2], texts[1::2] = texts[:60], texts[60:]
+        spec = budgeted(work, "chat", texts, max_cost=budget, concurrency=concurrency, timeout=2.0)
+        ran = await work.run(spec)
+
+        assert stopped_at_budget(ran)
+        dearest = Decimal("0.1")
+        assert billed(work) <= budget + concurrency * dearest
+        assert (ran.report.cost_usd or 0) + (ran.report.doubt_cost_usd or 0) >= billed(work)
+
+
+@in_virtual_time
+async def test_repairs_are_paid_from_the_budget(here: Path) -> None:
+    async with open_work(here) as work:
+        texts = list(words(60, marker="[[fault=invalid_json*2]]"))
+        spec = work.classify(texts, price=PRICE, max_tokens=30, max_cost=Decimal(3), concurrency=5)
+        ran = await work.run(spec)
+
+        assert stopped_at_budget(ran)
+        assert billed(work) <= Decimal(3) + 5 * Decimal("0.3")
+        assert ran.report.cost_usd == billed(work)
+
+
+@in_virtual_time
+async def test_a_budget_needs_a_price_and_a_bound(here: Path) -> None:
+    async with open_work(here) as work:
+        with pytest.raises(UsageError, match="--price"):
+            await work.run(work.embed(["a"], model="nobody-knows-it", max_cost=Decimal(1)))
+        with pytest.raises(UsageError, match="--max-tokens"):
+            await work.run(work.chat(["a"], max_cost=Decimal(1)))
+        assert work.stats.requests == 0
