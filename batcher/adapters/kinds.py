@@ -28,7 +28,12 @@ class InstalledKinds:
         entry = self._entries.get(name)
         if entry is None:
             raise UsageError(f"no kind {name!r}: there are {', '.join(self.names()) or 'none'}")
-        kind = entry.load()
+        try:
+            kind = entry.load()
+        except Exception as exc:
+            raise UsageError(
+                f"the kind {name!r} ({entry.value}) cannot be imported: {type(exc).__name__}: {exc}"
+            ) from exc
         if not isinstance(kind, Kind):
             raise UsageError(f"the kind {name!r} ({entry.value}) is not one: see batcher.core.kind")
         return kind

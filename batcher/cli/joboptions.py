@@ -16,7 +16,7 @@ from batcher.cli.setting import (
     json_option,
     profile_option,
 )
-from batcher.core.errors import UsageError
+from batcher.core.errors import BatcherError, UsageError
 from batcher.core.spec import JobSpec
 
 if TYPE_CHECKING:
@@ -157,9 +157,13 @@ def kind_options(kind: Kind) -> list[Setting]:
 
 def every_key() -> set[str]:
     """The names of all settings that files may have, for any kind."""
-    registry = InstalledKinds()
-    kinds = (registry.get(name) for name in registry.names())
-    return _general_keys() | {option.name for kind in kinds for option in kind.options}
+    registry, keys = InstalledKinds(), _general_keys()
+    for name in registry.names():
+        try:
+            keys |= {option.name for option in registry.get(name).options}
+        except BatcherError:
+            continue  # a kind that cannot be imported is its own user's concern
+    return keys
 
 
 def _general_keys() -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from batcher.cli.joboptions import (
 from batcher.cli.layers import layers_of, read_job_file
 from batcher.cli.lazy import did_you_mean
 from batcher.cli.setting import Setting
-from batcher.core.errors import UsageError
+from batcher.core.errors import BatcherError, UsageError
 from batcher.core.spec import JobSpec
 
 Action = Callable[[click.Context, JobSpec], None]
@@ -53,19 +54,23 @@ class KindGroup(ExampleMixin, click.Group):
         self._action = action
         self._json_help = json_help
         self._sends = sends
-        self._registry = InstalledKinds()
+
+    @cached_property
+    def kinds(self) -> InstalledKinds:
+        """The kinds of this environment."""
+        return InstalledKinds()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the kinds."""
         del ctx
-        return list(self._registry.names())
+        return list(self.kinds.names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a kind."""
         del ctx
-        if cmd_name not in self._registry.names():
+        if cmd_name not in self.kinds.names():
             return None
-        kind = self._registry.get(cmd_name)
+        kind = self.kinds.get(cmd_name)
         verb, name = self.name, kind.name
         output = " -o OUTPUT.jsonl" if self._sends else ""
         example = getattr(kind, "example", "")
@@ -85,6 +90,19 @@ class KindGroup(ExampleMixin, click.Group):
             options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
             examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),
         )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the kinds; one that cannot be imported does not hide the others."""
+        rows = []
+        for name in self.list_commands(ctx):
+            try:
+                command = self.get_command(ctx, name)
+            except BatcherError as exc:
+                rows.append((name, str(exc)))
+            else:
+                rows.append((name, "" if command is None else command.get_short_help_str(80)))
+        with formatter.section("Kinds"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -83,7 +83,7 @@ class Progress:
     def announce(self, settles: bool) -> None:
         """A signal came."""
         if not settles or self.live is None:
-            self.screen.say("stopping")
+            self.screen.say("stopping; to go on, run the same command again")
             return
         requests = count(self.live.in_flight, "request")
         self.screen.say(

@@ -16,14 +16,9 @@ _LABEL = 10
 
 def facts(report: Report) -> list[str]:
     """The job's figures, one a line."""
-    rows = [f"{count(report.rows_done)} done"]
-    if report.rows_failed:
-        rows.append(f"{count(report.rows_failed)} failed")
-    if report.rows_left:
-        rows.append(f"{count(report.rows_left)} left")
     lines = [
         f"job {report.job}: {report.kind} with {report.model}, {state(report)}",
-        _fact("rows", f"{', '.join(rows)}, of {count(report.rows)}"),
+        _fact("rows", _rows(report)),
         _fact("requests", count(report.requests)),
         _fact(
             "tokens",
@@ -61,7 +56,11 @@ def ending(report: Report, *, command: str, seconds: float, done_now: int) -> li
         lines.append(_fact("time", f"{duration(seconds)}{pace}"))
     if report.output is not None:
         lines += _files(report)
-    return [*lines, *next_steps(report, command=command)]
+    lines += next_steps(report, command=command)
+    if report.status == "complete" and report.output is None:
+        lines.append("No output was asked for. To write one:")
+        lines.append(f"  batcher export {report.job} -o OUTPUT.jsonl")
+    return lines
 
 
 def next_steps(report: Report, *, command: str) -> Iterator[str]:
@@ -72,6 +71,9 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
             yield "Its output was missing or not of this job, and has been written."
     elif report.status == "interrupted":
         yield "What is done is kept. To go on, run the same command again:"
+        yield f"  {command}"
+    elif report.status == "open":
+        yield "It is being run, or was interrupted. Its command goes on with it:"
         yield f"  {command}"
     elif report.status == "over_budget":
         yield "What is done is kept. To go on, run the same command with a higher --max-cost."
@@ -86,9 +88,6 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why, and to try again:"
         yield f"  batcher errors {report.job}"
         yield f"  batcher retry {report.job}"
-    if report.status == "complete" and report.output is None:
-        yield "No output was asked for. To write one:"
-        yield f"  batcher export {report.job} -o OUTPUT.jsonl"
 
 
 def _files(report: Report) -> Iterator[str]:
@@ -100,6 +99,17 @@ def _files(report: Report) -> Iterator[str]:
     if report.errors is not None:
         yield _fact("errors", report.errors)
     yield _fact("manifest", f"{report.output}.manifest.json")
+
+
+def _rows(report: Report) -> str:
+    if report.rows_done == report.rows:
+        return f"all {count(report.rows)} done"
+    parts = [f"{count(report.rows_done)} done"]
+    if report.rows_failed:
+        parts.append(f"{count(report.rows_failed)} failed")
+    if report.rows_left:
+        parts.append(f"{count(report.rows_left)} left")
+    return f"{', '.join(parts)}, of {count(report.rows)}"
 
 
 def _cost(report: Report) -> str:

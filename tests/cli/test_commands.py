@@ -38,9 +38,18 @@ def test_status_takes_the_beginning_of_an_id(cli: Cli) -> None:
     shown = cli("status", job[:8]).stdout.splitlines()
 
     assert shown[0] == f"job {job}: classify with gpt-4.1-mini, complete"
-    assert "  rows      3 done, of 3" in shown
+    assert "  rows      all 3 done" in shown
     assert "  input     tickets.csv" in shown
     assert cli("status", job, "--json").json["job"] == job
+
+
+def test_status_of_a_paused_job_says_why_and_how_to_go_on(cli: Cli) -> None:
+    cli(*CLASSIFY, "--simulate", "--max-tokens", "20", "--max-cost", "0.000001")
+
+    shown = cli("status", cli.job()).stdout
+
+    assert ", paused: " in shown.splitlines()[0]
+    assert "run the same command again:\n  batcher run classify tickets.csv -o OUTPUT" in shown
 
 
 @pytest.mark.parametrize("command", ["status", "errors", "retry", "cancel"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import click
 import pytest
 
+from batcher.adapters.kinds import InstalledKinds
+from batcher.cli.kinds import KindGroup
 from batcher.cli.root import ENTRIES, root
 from tests.cli.conftest import Cli
 
@@ -109,3 +112,22 @@ def test_an_unknown_command_says_what_was_probably_meant(cli: Cli) -> None:
 
 def test_the_version_is_printed(cli: Cli) -> None:
     assert cli("--version").stdout.startswith("batcher 0.")
+
+
+def test_a_kind_that_cannot_be_imported_hides_no_other(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint(name="broken", value="nothing.there:KIND", group="batcher.kinds")
+    monkeypatch.setattr(
+        "batcher.adapters.kinds.entry_points",
+        lambda group: [*entry_points(group=group), broken],
+    )
+    monkeypatch.setattr(KindGroup, "kinds", property(lambda _: InstalledKinds()))
+
+    shown = " ".join(cli("run", "--help").stdout.split())
+    ran = cli("run", "broken", "tickets.csv")
+
+    assert "One label of a given set for each row." in shown
+    assert "cannot be imported: ModuleNotFoundError" in shown
+    assert ran.code == 2
+    assert ran.stderr.startswith("error: the kind 'broken' (nothing.there:KIND) cannot be imported")

@@ -36,7 +36,7 @@ def test_a_run_says_on_standard_error_how_it_ended_and_nothing_on_standard_outpu
     assert said[0] == "checking the input"
     assert said[1] == "sending: 0 of 3 rows (0%)"
     assert f"job {cli.job()}: classify with gpt-4.1-mini, complete" in said
-    assert "  rows      3 done, of 3" in said
+    assert "  rows      all 3 done" in said
     assert "  output    out.jsonl" in said
     assert "  manifest  out.jsonl.manifest.json" in said
     assert any(line.startswith("  cost      $0.00") for line in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +87,12 @@ def test_a_job_file_says_everything_that_flags_can(cli: Cli) -> None:
     assert ran.json["output"] == "labelled.out"
     records = [json.loads(line) for line in cli.read("labelled.out").splitlines()]
     assert {record["label"] for record in records} <= {"late", "other"}
+
+
+def test_the_example_job_file_can_be_estimated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parent.parent.parent)
+
+    assert cli("estimate", "examples/nightly.toml", "--json").json["rows"] == 360
 
 
 @pytest.mark.parametrize(
