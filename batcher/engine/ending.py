@@ -53,6 +53,11 @@ class Endings:
         return Ending(status="stopped", exit_code=2, event=JobEvent.PAUSE, reason=reason)
 
     @staticmethod
+    def input_changed(reason: str) -> Ending:
+        """What was planned is not the input that the job was opened for: never resume it."""
+        return Ending(status="stopped", exit_code=2, event=JobEvent.CANCEL, reason=reason)
+
+    @staticmethod
     def out_of_budget(reason: str) -> Ending:
         """The next request might cost more than is left."""
         return Ending(status="over_budget", exit_code=4, event=JobEvent.PAUSE, reason=reason)

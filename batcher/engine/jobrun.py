@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.core.bucket import Ticket
-from batcher.core.errors import BatcherError, TransportError
+from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
 from batcher.core.kind import BoundKind
 from batcher.core.model import Doubt, Job, JobState
 from batcher.core.outage import Health
@@ -187,17 +187,23 @@ class JobRun:
                     task.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        assert self._ending is not None
+        ending = await self._move(self._ending)
         if self._error is not None:
             raise self._error
-        assert self._ending is not None
-        if self._ending.event is not None:
+        return ending
+
+    async def _move(self, ending: Ending) -> Ending:
+        """Move the job as its ending says, unless somebody else has ended it meanwhile."""
+        if ending.event is None:
+            return ending
+        try:
             await self._store.move(
-                self._job.id,
-                self._ending.event,
-                reason=self._ending.reason,
-                resume_at=self._ending.resume_at,
+                self._job.id, ending.event, reason=ending.reason, resume_at=ending.resume_at
             )
-        return self._ending
+        except IllegalTransition:
+            return Endings.moved(str((await self._store.job(self._job.id)).state))
+        return ending
 
     # --- planning and leasing -----------------------------------------------------------------
 
@@ -205,7 +211,7 @@ class JobRun:
         """Write the plan, shard by shard, from its cursor to the end of the input."""
         if self._planning is None:
             return
-        store, job = self._store, self._job
+        store, job, live = self._store, self._job, self._live
         fence = await store.lease_plan(job.id, self._owner, self._lease_seconds)
         if fence is None:
             return
@@ -220,11 +226,12 @@ class JobRun:
                 self._live.rows_planned = next_row
                 self._live.dead += len(shard.dead)
                 self._hungry.set()
-            if self._planning.checks_hash:
-                check_unchanged(self._planning.source, job.facts.sha256)
+            sha256 = job.facts.sha256 if self._planning.checks_hash else None
+            check_unchanged(self._planning.source, sha256, all_rows=planner.next_row >= live.rows)
         except BatcherError as error:
             self._error = error
-            self.end(Endings.interrupted())
+            changed = isinstance(error, InputError)
+            self.end(Endings.input_changed(str(error)) if changed else Endings.interrupted())
             return
         await store.add_shard(job.id, fence, None, next_row=planner.next_row, planned=True)
         self._planning = None
@@ -361,6 +368,7 @@ class JobRun:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._ledger.flush(release=True)
+        self._show(self._clock.now())
         await self._keep_learned()
 
     async def _keep_learned(self) -> None:

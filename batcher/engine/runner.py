@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from batcher.core.cost import dollars
@@ -62,6 +63,7 @@ class Runner:
         self._adapters = adapters
         self._delivery = Delivery(adapters.store, adapters.files)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
         self._current: JobRun | None = None
 
     def __repr__(self) -> str:
@@ -120,8 +122,9 @@ class Runner:
         ending = Endings.complete()
         sent = job.state is not JobState.COMPLETE
         if sent:
-            await store.reclaim(job.id, but_owner=self._owner)
-            ending = await self._go_on(job, bound, source, on_live)
+            owner = f"{self._owner}:{next(self._runs)}"
+            await store.reclaim(job.id, but_owner=owner)
+            ending = await self._go_on(job, bound, source, owner, on_live)
             job = await store.job(job.id)
         report = await self._report(job, ending, sent=sent)
         if job.state is JobState.COMPLETE and target is not None:
@@ -133,6 +136,7 @@ class Runner:
         job: Job,
         bound: Bound,
         source: InputSource,
+        owner: str,
         on_live: Callable[[Live], None] | None,
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
@@ -178,7 +182,7 @@ class Runner:
                 clock=self._adapters.clock,
                 chance=self._adapters.chance,
                 live=live,
-                owner=self._owner,
+                owner=owner,
                 lease_seconds=self._adapters.lease_seconds,
             )
             if on_live is not None:
