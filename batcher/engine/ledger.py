@@ -195,4 +195,4 @@ class Ledger:
             else:
                 shard.sent_through = checkpoint.sent_through
             if shard.lost or checkpoint.finished or checkpoint.released:
-                del self._shards[checkpoint.shard_id]
+                self._shards.pop(checkpoint.shard_id).let_go()

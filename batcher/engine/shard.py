@@ -168,6 +168,10 @@ class LeasedShard:
         """Whether every piece has its result or its dead letter."""
         return not self._unsettled
 
+    def let_go(self) -> None:
+        """The lease has ended: drop the calls, since they and the shard would keep each other."""
+        self.calls = []
+
     @property
     def unsent(self) -> int:
         """How many units of the worklist were not sent yet."""
