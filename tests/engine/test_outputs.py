@@ -17,10 +17,7 @@ from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import EMBEDDER, open_work, words
 
 LIMIT = 8
-LONG = "The quick brown fox jumps over the lazy dog — naïvely, 日本語も少し — and again, twice. " * 2
-    "The quick brown fox jumps over the lazy dog — naïvely, 日本語も少し — and then again, twice. "
-    * 2
-)
+LONG = "The quick brown fox jumps over the lazy dog — naïvely, 日本語も少し — then again. " * 2
 TEXTS = ["short one", LONG, "another short", "", LONG[:60] + " 🙂🙂🙂 " + LONG[:40]]
 
 

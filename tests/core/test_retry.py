@@ -1,0 +1,278 @@
+"""The failure table, row by row, as values."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.core.failure import ProviderError
+from batcher.core.retry import (
+    MAX_ATTEMPTS,
+    Backoff,
+    Dead,
+    Drop,
+    PauseJob,
+    Rename,
+    SharedPause,
+    Split,
+    StopJob,
+    Verdict,
+    after_attempts,
+    backoff_seconds,
+    judge,
+)
+
+
+def error(status: int, code: str = "", message: str = "no", **more: Any) -> ProviderError:
+    fields: dict[str, Any] = {"type": "", "param": None, **more}
+    return ProviderError(status=status, code=code, message=message, **fields)
+
+
+def decide(given: ProviderError, pieces: int = 1, **more: Any) -> Verdict:
+    return judge(given, pieces=pieces, optional_parameters={"encoding_format"}, **more)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(429, "rate_limit_exceeded", "Request too large for gpt-4o on tokens per min"),
+        error(429, "insufficient_quota", "Request too large"),
+        error(429, "", "request TOO LARGE"),
+        error(400, "max_tokens_per_request"),
+        error(413),
+        error(413, "", "Payload Too Large"),
+        error(500, "500", "input is too large to process. increase the physical batch size"),
+        error(503, "", "payload too large"),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_too_large_is_split(given: ProviderError, pieces: int) -> None:
+    assert decide(given, pieces) == Split("request_too_large", given.message)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            error(429, code)
+            for code in (
+                "insufficient_quota",
+                "credit_balance_exhausted",
+                "billing_not_active",
+                "billing_hard_limit_reached",
+                "project_spend_limit_exceeded",
+                "organization_usage_limit_exceeded",
+            )
+        ),
+        error(402),
+        error(402, "invalid_request_error", "Insufficient Balance"),
+        error(429, "insufficient_quota", retry_after=2.0),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_without_credit_the_job_pauses(given: ProviderError, pieces: int) -> None:
+    verdict = decide(given, pieces)
+    assert isinstance(verdict, PauseJob)
+    assert verdict.wait_seconds is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(429, "rate_limit_exceeded", "on requests per day (RPD): Limit 10000"),
+        error(429, "rate_limit_exceeded", "Daily limit reached", retry_after=5.0),
+        error(429, "rate_limit_exceeded", "tokens (TPD)"),
+        error(429, "", retry_after=601.0),
+    ],
+)
+def test_a_limit_for_long_pauses_the_job_once_halved(given: ProviderError) -> None:
+    assert isinstance(decide(given, 1), PauseJob)
+    assert isinstance(decide(given, 9), Split)
+    halved = decide(given, 9, halved=True)
+    assert isinstance(halved, PauseJob)
+    assert halved.wait_seconds == given.retry_after
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (error(429, "slow_down"), SharedPause(None, slow_down=True)),
+        (error(429, "rate_limit_exceeded", retry_after=0.2), SharedPause(0.2)),
+        (error(429, "429", retry_after=600.0), SharedPause(600.0)),
+        (error(429), SharedPause(None)),
+        (error(429, "RateLimitReached", should_retry=False), SharedPause(None)),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_a_rate_limit_pauses_everyone(
+    given: ProviderError, expected: SharedPause, pieces: int
+) -> None:
+    assert decide(given, pieces) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(error(status) for status in (401, 403, 404, 300, 302, 304, 307, 405, 406, 410, 418, 451)),
+        error(401, should_retry=True),
+        error(404, "model_not_found", "{braces} in {message}"),
+        error(400, "invalid_value", param="temperature"),
+        error(400, "", param="model"),
+        error(422, "", param="prompt_cache_key"),
+        error(400, "unsupported_value", param="temperature", should_retry=True),
+        error(400, "unsupported_parameter", param=None),
+        error(400, "unsupported_parameter", param="messages"),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_what_fails_every_request_stops_the_job(given: ProviderError, pieces: int) -> None:
+    verdict = decide(given, pieces)
+    assert isinstance(verdict, StopJob)
+    assert given.message in verdict.reason
+
+
+UNSUPPORTED = "'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(400, "unsupported_parameter", UNSUPPORTED, param="max_tokens"),
+        error(400, "unsupported_parameter", "Unsupported parameter", param="max_tokens"),
+        error(400, "invalid_request_error", UNSUPPORTED, param="max_tokens"),
+        error(422, "", UNSUPPORTED),
+    ],
+)
+def test_max_tokens_is_renamed_once(given: ProviderError) -> None:
+    assert decide(given) == Rename("max_tokens", "max_completion_tokens")
+    assert not isinstance(decide(given, renamed={"max_tokens"}), Rename)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(400, "", param="encoding_format"),
+        error(422, "unsupported_parameter", param="encoding_format"),
+        error(400, "", "unknown field encoding_format"),
+    ],
+)
+def test_an_optional_parameter_is_dropped_once(given: ProviderError) -> None:
+    assert decide(given, 9) == Drop("encoding_format")
+    assert not isinstance(judge(given, pieces=9), Drop)
+
+
+@pytest.mark.parametrize("text", ["encoding_format", UNSUPPORTED])
+def test_once_requests_succeed_a_message_names_no_parameter(text: str) -> None:
+    quoted = error(422, "", f"Invalid input: {text}")
+    assert isinstance(decide(quoted, 1, accepted=True), Dead)
+    named = error(400, "", param="encoding_format")
+    assert decide(named, 1, accepted=True) == Drop("encoding_format")
+
+
+@pytest.mark.parametrize("text", ["encoding_format", UNSUPPORTED])
+def test_an_error_of_the_input_names_no_parameter(text: str) -> None:
+    quoted = error(400, "invalid_value", f"Invalid value: {text}", param="input")
+    assert isinstance(decide(quoted, 9), Split)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        error(400, "invalid_value", param="input"),
+        error(400, "", param="input[3]"),
+        error(400, "", param="messages[0].content"),
+        error(400, "", param="messages.0.content"),
+        error(422, "422"),
+        error(400, "context_length_exceeded", param="max_tokens"),
+        error(400, "content_filter", param="prompt"),
+        error(400, "string_above_max_length", param="whatever"),
+    ],
+)
+def test_a_bad_row_is_searched_for_and_buried(given: ProviderError) -> None:
+    code = given.code or "invalid_request"
+    assert decide(given, 9) == Split(code, given.message)
+    assert decide(given, 1) == Dead(code, given.message)
+
+
+@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 529, 599])
+def test_what_may_pass_is_backed_off(status: int) -> None:
+    assert decide(error(status)) == Backoff(f"http_{status}", "no")
+    assert decide(error(status, "x"), 9) == Backoff("x", "no")
+    assert decide(error(status, should_retry=True)) == Backoff(f"http_{status}", "no")
+    assert decide(error(status, should_retry=False)) == Backoff(f"http_{status}", "no", final=True)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "others", "final", "given_up"),
+    [
+        (1, True, False, False),
+        (MAX_ATTEMPTS - 1, True, False, False),
+        (MAX_ATTEMPTS, True, False, True),
+        (MAX_ATTEMPTS + 9, True, False, True),
+        (MAX_ATTEMPTS, False, False, False),
+        (99, False, False, False),
+        (1, True, True, True),
+        (1, False, True, False),
+    ],
+)
+def test_after_attempts(attempts: int, others: bool, final: bool, given_up: bool) -> None:
+    for pieces, expected in ((1, Dead("c", "m")), (2, Split("c", "m"))):
+        verdict = after_attempts(
+            attempts, pieces=pieces, others_succeed=others, final=final, code="c", message="m"
+        )
+        assert verdict == (expected if given_up else None)
+
+
+@given(st.integers(1, 10_000), st.integers())
+def test_backoff_is_bounded(attempt: int, seed: int) -> None:
+    seconds = backoff_seconds(attempt, Random(seed))
+    assert 0 <= seconds <= min(60.0, 0.5 * 2 ** min(attempt - 1, 20))
+
+
+def test_backoff_doubles_to_a_minute() -> None:
+    class Most:
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    ceilings = [backoff_seconds(attempt, Most()) for attempt in range(1, 10)]
+    assert ceilings == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+ERRORS = st.builds(
+    ProviderError,
+    status=st.integers(100, 599).filter(lambda status: not 200 <= status < 300),
+    code=st.sampled_from(
+        ["", "x", "unsupported_x", "insufficient_quota", "context_length_exceeded"]
+    )
+    | st.text(max_size=20),
+    type=st.text(max_size=5),
+    param=st.none() | st.sampled_from(["input", "max_tokens"]) | st.text(max_size=20),
+    message=st.text(max_size=500),
+    retry_after=st.none() | st.floats(0, 1e9),
+    should_retry=st.none() | st.booleans(),
+)
+
+
+@given(
+    ERRORS,
+    st.integers(1, 3000),
+    st.booleans(),
+    st.booleans(),
+    st.sets(st.sampled_from(["encoding_format", "max_tokens"])),
+)
+def test_judge_never_raises_and_never_waits_for_what_it_must_not(
+    given: ProviderError, pieces: int, halved: bool, accepted: bool, renamed: set[str]
+) -> None:
+    verdict = decide(given, pieces, halved=halved, accepted=accepted, renamed=renamed)
+    if given.status == 429:
+        assert isinstance(verdict, SharedPause | PauseJob | Split)
+    if isinstance(verdict, Dead):
+        assert pieces == 1
+    if isinstance(verdict, SharedPause) and verdict.wait_seconds is not None:
+        assert verdict.wait_seconds <= 600
+    if isinstance(verdict, Backoff):
+        assert given.status >= 500 or given.status in (408, 409) or given.status < 200
