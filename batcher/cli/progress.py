@@ -9,8 +9,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from batcher.cli.figures import count, duration
@@ -83,13 +83,15 @@ class Progress:
     def announce(self, settles: bool) -> None:
         """A signal came."""
         if not settles or self.live is None:
-            self.screen.say("stopping; to go on, run the same command again")
-            return
-        requests = count(self.live.in_flight, "request")
-        self.screen.say(
-            f"stopping: settling {requests} in flight (up to {duration(self.grace_seconds)}); "
-            "press Ctrl-C again to stop at once"
-        )
+            text = "stopping; to go on, run the same command again"
+        else:
+            requests = count(self.live.in_flight, "request")
+            text = (
+                f"stopping: settling {requests} in flight (up to {duration(self.grace_seconds)}); "
+                "press Ctrl-C again to stop at once"
+            )
+        with self._as_long_as_it_is_there():
+            self.screen.say(text)
 
     async def run(self) -> None:
         """Redraw for ever."""
@@ -100,10 +102,24 @@ class Progress:
     def draw(self) -> None:
         """Redraw once."""
         reading = self.reading()
-        if reading is None:
-            self.screen.waiting(self.elapsed)
-        else:
-            self.screen.show(reading)
+        with self._as_long_as_it_is_there():
+            if reading is None:
+                self.screen.waiting(self.elapsed)
+            else:
+                self.screen.show(reading)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        with self._as_long_as_it_is_there():
+            self.screen.close()
+
+    @contextmanager
+    def _as_long_as_it_is_there(self) -> Iterator[None]:
+        """A screen that has gone is replaced by none: it is no reason to end a run."""
+        try:
+            yield
+        except OSError:
+            self.screen = NoScreen()
 
 
 @asynccontextmanager
@@ -116,9 +132,7 @@ async def shown(progress: Progress) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # standard error has gone: nobody is looking
-        progress.screen.close()
+        progress.close()
 
 
 def open_screen(*, quiet: bool, output: str | None) -> Screen:

@@ -156,6 +156,32 @@ def test_a_reader_that_goes_away_is_no_reason_for_complaints(directory: Path) ->
     assert stderr == b""
 
 
+def test_a_run_goes_on_without_anybody_to_watch_it(directory: Path) -> None:
+    with provider() as simulator:
+        running = start_run(directory, simulator)
+        assert running.stderr is not None
+        assert running.stdout is not None
+        running.stderr.close()
+        running.stdout.close()
+        assert running.wait(timeout=30) == 0
+
+    assert len((directory / "out.jsonl").read_text().splitlines()) == ROWS
+
+
+def test_a_run_needs_no_standard_streams(directory: Path) -> None:
+    with provider() as simulator:
+        command = [
+            *BATCHER, "run", "embed", "in.csv", "-o", "out.npy", "--text", "body",
+            "--model", "m", "--base-url", simulator.base_url,
+        ]  # fmt: skip
+        ran = subprocess.run(
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], cwd=directory, check=False
+        )
+
+    assert ran.returncode == 0
+    assert (directory / "out.npy").exists()
+
+
 def test_an_unforeseen_error_is_one_line_and_shows_no_content(directory: Path) -> None:
     code = (
         "import batcher.cli.jobs as jobs, batcher.cli.root as root\n"

@@ -170,3 +170,14 @@ def test_the_live_screen_draws_and_leaves_what_was_said() -> None:
         in text
     )
     assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text  # the cursor is back
+
+
+def test_a_screen_that_has_gone_does_not_end_the_run() -> None:
+    def gone(text: str) -> None:
+        raise BrokenPipeError(text)
+
+    progress = Progress(PlainScreen(gone))
+    progress.draw()
+    progress.attach(a_live())
+    progress.announce(True)
+    progress.close()
