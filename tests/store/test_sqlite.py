@@ -328,7 +328,7 @@ broken
 @pytest.mark.parametrize(
     ("place", "kind"),
     [
-        ("/home/me/.batcher", "ext4"),
+        ("/srv/me/.batcher", "ext4"),
         ("/mnt/x", "tmpfs"),
         ("/mnt/sharex", "tmpfs"),
         ("/mnt/share/a/b", "nfs4"),
