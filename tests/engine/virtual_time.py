@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
 EPOCH_WALL = 1_700_000_000.0
-_GRACE_SECONDS = 0.0005
+_LOOKS = 3
 _THREAD_SECONDS = 5.0
 _MOST_SECONDS = 7 * 24 * 3600.0
 
@@ -35,9 +36,10 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if self.loop.threads:
             return super().select(_THREAD_SECONDS)
-        ready = super().select(_GRACE_SECONDS)
-        if ready:
-            return ready
+        for _ in range(_LOOKS):  # what was written to a socket here is there at once, or almost
+            os.sched_yield()
+            if ready := super().select(0):
+                return ready
         if timeout is None:
             return super().select(_THREAD_SECONDS)
         self.loop.now += timeout
