@@ -100,7 +100,7 @@ def _serve(mode: str, port: int) -> None:
     # (llama.cpp's issue 26282): then nothing could be compared.
     params.n_parallel = 1 if mode == "embed" else _CHAT_SLOTS
     params.n_ctx = CONTEXT * params.n_parallel
-    params.n_threads_http = 4
+    params.n_threads_http = 16  # a connection that is kept alive keeps a thread
     params.endpoint_metrics = True
     if mode == "embed":
         params.embedding = True
