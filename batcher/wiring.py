@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from batcher.adapters import files
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
+from batcher.adapters.credential import read_credential
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.throttle import MemoryThrottle
-from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
@@ -33,7 +30,6 @@ from batcher.engine.runner import Adapters, Runner
 from batcher.ports import Clock, InputSource, OutputSchema, OutputSink, Tokenizer
 
 STATE_DIRECTORY = Path(".batcher")
-_REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +74,7 @@ async def open_runner(
                 files=_files(),
                 open_tokenizer=_open_tokenizer,
                 model_facts=model_facts,
+                check_credential=_check_credential,
                 connect=partial(_connect, throttle=MemoryThrottle(clock)),
                 lock=partial(job_lock, _lock_directory(url)),
                 version=version("batcher"),
@@ -130,50 +127,38 @@ def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
 @asynccontextmanager
 async def _connect(spec: JobSpec, *, throttle: MemoryThrottle) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
-    if spec.simulate:
-        from batcher.simulator import SimulatorConfig, serve
-
-        tokenizer = _open_tokenizer(spec.model, spec.tokenizer)
-        config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
-        async with (
-            serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
-            _connect_http(spec, simulator.base_url, "simulated", throttle) as connection,
-        ):
+    if not spec.simulate:
+        async with _connect_http(spec, spec.base_url, throttle) as connection:
             yield connection
         return
-    secret = os.environ.get(spec.api_key_env, "")
-    host = urlsplit(spec.base_url).hostname or ""
-    if not secret and host.endswith(("api.openai.com", ".azure.com")):
-        raise UsageError(
-            f"no key in the environment: set {spec.api_key_env}, name another variable with "
-            "--api-key-env, or try the built-in provider with --simulate"
-        )
-    async with _connect_http(spec, spec.base_url, secret, throttle) as connection:
+    from batcher.simulator import SimulatorConfig, serve
+
+    tokenizer = _open_tokenizer(spec.model, spec.tokenizer)
+    config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
+    async with (
+        serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
+        _connect_http(spec, simulator.base_url, throttle) as connection,
+    ):
         yield connection
 
 
 @asynccontextmanager
 async def _connect_http(
-    spec: JobSpec, base_url: str, secret: str, throttle: MemoryThrottle
+    spec: JobSpec, base_url: str, throttle: MemoryThrottle
 ) -> AsyncIterator[Connection]:
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
 
-    azure = spec.api_version is not None
-    headers = {name: expand(value, os.environ) for name, value in spec.headers.items()}
-    headers.setdefault("User-Agent", f"batcher/{version('batcher')}")
-    if secret and not {"authorization", "api-key"} & {name.lower() for name in headers}:
-        headers |= {"api-key": secret} if azure else {"Authorization": f"Bearer {secret}"}
+    credential = read_credential(spec, os.environ)
     query: dict[str, str] = {}
     if spec.api_version is not None:
         query = {"api-version": spec.api_version}
         if "/openai/" not in base_url:
             base_url = f"{base_url.rstrip('/')}/openai/deployments/{spec.model}"
-    hashed = hashlib.sha256(secret.encode()).hexdigest()[:12]
-    quota = quota_name(spec, model_family(spec.model), hashed)
+    quota = quota_name(spec, model_family(spec.model), credential.digest)
     throttle.configure(quota, rpm=spec.rpm, tpm=spec.tpm)
     async with open_provider(
         base_url,
-        headers=headers,
+        headers={"User-Agent": f"batcher/{version('batcher')}", **credential.headers},
         query=query,
         timeout_seconds=spec.timeout,
         connections=spec.concurrency,
@@ -182,31 +167,10 @@ async def _connect_http(
             provider=provider,
             throttle=throttle,
             quota=quota,
-            secrets=(secret, *_secrets_of(spec.headers, os.environ)),
-            charges_prompt_too=azure,
+            secrets=credential.secrets,
+            charges_prompt_too=spec.api_version is not None,
         )
 
 
-def _secrets_of(headers: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
-    """What the environment put into headers: perhaps credentials, so hide all of it."""
-    return [
-        environment[match.group(1) or match.group(2)]
-        for value in headers.values()
-        for match in _REFERENCE.finditer(value)
-    ]
-
-
-def expand(value: str, environment: Mapping[str, str]) -> str:
-    """A header's value with ``$NAME`` read from the environment.
-
-    Raises:
-        UsageError: a name is not set.
-    """
-
-    def look_up(match: re.Match[str]) -> str:
-        name = match.group(1) or match.group(2)
-        if name not in environment:
-            raise UsageError(f"--header names ${name}, which the environment does not have")
-        return environment[name]
-
-    return _REFERENCE.sub(look_up, value)
+def _check_credential(spec: JobSpec) -> None:
+    read_credential(spec, os.environ)

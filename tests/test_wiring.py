@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from batcher.adapters.credential import expand, read_credential
 from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
 from batcher.simulator import SimulatorConfig, serve
-from batcher.wiring import Settings, expand, open_runner
+from batcher.wiring import Settings, open_runner
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ async def test_a_missing_key_is_an_error_before_anything_is_sent(workplace: Path
     async with open_runner() as runner:
         with pytest.raises(UsageError, match="set OPENAI_API_KEY, name another variable with"):
             await runner.run(spec())
+        assert await runner.jobs() == []
 
 
 async def test_the_key_goes_as_a_bearer_token(
@@ -82,6 +84,15 @@ def test_a_credential_written_out_is_refused(header: str) -> None:
     with pytest.raises(UsageError, match="looks like a credential") as caught:
         spec(headers={header: "sk-canary"})
     assert "canary" not in str(caught.value)
+
+
+def test_a_credential_is_told_apart_but_never_shown() -> None:
+    one = read_credential(spec(), {"OPENAI_API_KEY": "sk-canary-1"})
+    two = read_credential(spec(), {"OPENAI_API_KEY": "sk-canary-2"})
+    assert one.digest != two.digest
+    assert "canary" not in repr(one) + one.digest
+    signed = spec(headers={"Authorization": "Bearer $GATEWAY"})
+    assert read_credential(signed, {"GATEWAY": "g"}).secrets == ("g",)
 
 
 def test_a_header_s_name_must_be_in_the_environment() -> None:

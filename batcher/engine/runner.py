@@ -49,6 +49,7 @@ class Adapters:
     files: Files
     open_tokenizer: Callable[[str, str | None], Tokenizer]
     model_facts: Callable[[str, Endpoint, str], ModelFacts]
+    check_credential: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     lock: Callable[[str], AbstractContextManager[None]]
     version: str
@@ -105,9 +106,25 @@ class Runner:
             self._delivery.check(target, bound.description)
         with await self._open(spec) as source:
             facts = await self._check(bound, source)
-            job, _ = await self._adapters.store.open_job(self._new_job(bound, facts), fresh=fresh)
+            job = await self._open_job(bound, facts, fresh=fresh)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live)
+
+    async def _open_job(self, bound: Bound, facts: InputFacts, *, fresh: bool) -> Job:
+        """The job, found or made; none is left behind that could not even begin.
+
+        A job that is complete needs no credential.
+        """
+        store = self._adapters.store
+        job, made = await store.open_job(self._new_job(bound, facts), fresh=fresh)
+        if job.state is not JobState.COMPLETE:
+            try:
+                self._adapters.check_credential(bound.spec)
+            except UsageError:
+                if made:
+                    await store.purge(job.id)
+                raise
+        return job
 
     async def _run_locked(
         self,
