@@ -33,11 +33,21 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
 
 
 async def export(store: Store, job: Job, described: Description, sink: OutputSink) -> int:
-    """Write all results of a job to a sink, in input order; returns the number of records."""
+    """Write all results of a job to a sink, in input order; returns the number of records.
+
+    A batch is read while the one before it is being written.
+    """
     records = 0
-    async for batch in batches(store, job, described):
-        await asyncio.to_thread(sink.write, batch)
-        records += len(batch.rows)
+    loop = asyncio.get_running_loop()
+    written: asyncio.Future[None] = loop.create_future()
+    written.set_result(None)
+    try:
+        async for batch in batches(store, job, described):
+            await written
+            written = loop.run_in_executor(None, sink.write, batch)
+            records += len(batch.rows)
+    finally:
+        await written
     await asyncio.to_thread(sink.commit)
     return records
 
