@@ -25,6 +25,7 @@ from batcher.ports import Clock, Throttle
 _BATCH = 256
 _MOST_PIECES_IN_FLIGHT = 8_192
 _EARLY_SECONDS = 0.0005
+_LATE_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -167,13 +168,19 @@ class Dispatcher:
             self._ready.appendleft(call)
 
     async def _send_due(self, now: float) -> None:
-        """Start what is booked and due; void tickets are booked again."""
+        """Start what is booked and due; void tickets and stale ones are booked again.
+
+        Stale: what waited for something else than its time would go out in one burst.
+        """
         while self._booked and not self._stopped:
             ticket, call = self._booked[0]
             if self._throttle.is_void(self._quota, ticket):
                 await self._unbook()
                 return
             if ticket.send_at > now + _EARLY_SECONDS or self.room(now) <= 0:
+                return
+            if ticket.send_at < now - _LATE_SECONDS:
+                await self._unbook()
                 return
             if call.shard.lost:
                 self._booked.popleft()
