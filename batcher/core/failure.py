@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 MESSAGE_LIMIT = 500
+_NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
 _SHORTEST_KEY = 6
 _KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -64,7 +65,7 @@ def read_error(
         status=status,
         code=_code(status, code, kind),
         type=kind if isinstance(kind, str) else "",
-        param=param if isinstance(param, str) else None,
+        param=param if isinstance(param, str) and param not in _NO_PARAM else None,
         message=redact(
             message if isinstance(message, str) and message else f"HTTP {status}", secrets
         ),

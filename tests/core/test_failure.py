@@ -156,3 +156,9 @@ def test_no_message_holds_the_secret(secret: str, parts: list[str]) -> None:
         error = read_error(400, {}, body, wall=WALL, secrets=(secret,))
         assert secret not in error.message
         assert len(error.message) <= MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize("param", [None, "", "None", "null", 3])
+def test_a_parameter_that_is_none_in_words_is_none(param: object) -> None:
+    body = json.dumps({"error": {"message": "no", "param": param}}).encode()
+    assert read_error(400, {}, body, wall=0.0).param is None
