@@ -12,8 +12,8 @@ from benchmarks.inputs import write_csv
 from benchmarks.processes import Ended, run, serving
 from benchmarks.results import Result, middle
 
-_ROWS = 30_000
-_REPETITIONS = 5
+_ROWS = 100_000
+_REPETITIONS = 3
 _BATCH_ROWS = 1_000
 _VECTOR_BYTES = 4 * 1_536
 _LEAST = {"parquet": 50_000, "jsonl": 12_000}

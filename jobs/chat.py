@@ -140,7 +140,9 @@ def _compile(environment: Environment, flag: str, source: str) -> tuple[Template
     """
     try:
         columns = sorted(meta.find_undeclared_variables(environment.parse(source)))
-        return environment.from_string(source), columns
+        template = environment.from_string(source)
+        template.globals = dict(template.globals)  # copied for every row, and a ChainMap slowly
+        return template, columns
     except TemplateError as error:
         raise UsageError(f"{flag} is no Jinja2 template: {error}") from error
 
