@@ -12,7 +12,7 @@ _EVERY = 32
 
 @dataclass(slots=True)
 class OutputAllowance:
-    """The 95th percentile of the last 512 outputs, in tokens; 256 before anything is known.
+    """The 95th percentile of the last 512 outputs, in tokens; 256 before four of them are known.
 
     ``most`` is for what may have been billed unseen: twice the longest output, at least 256.
     """
@@ -27,6 +27,6 @@ class OutputAllowance:
         self._seen.append(completion_tokens)
         self._count += 1
         self.most = max(self.most, 2 * completion_tokens)
-        if self._count in (1, 4, 16) or self._count % _EVERY == 0:
+        if self._count in (4, 16) or self._count % _EVERY == 0:
             ordered = sorted(self._seen)
             self.tokens = max(1, ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)])
