@@ -106,11 +106,15 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """It may pass: try again later. ``final`` where the provider says that it will not."""
+    """It may pass: try again later, and not before ``wait_seconds`` if the provider names a time.
+
+    ``final`` where the provider says that it will not pass.
+    """
 
     code: str
     message: str = field(repr=False)
     final: bool = False
+    wait_seconds: float = 0.0
 
 
 Verdict: TypeAlias = Split | Dead | PauseJob | StopJob | SharedPause | Rename | Drop | Backoff
@@ -154,7 +158,8 @@ def judge(
             else None
         ) or _judge_rows(error, pieces)
     if status in (408, 409) or status >= 500:
-        return Backoff(code or f"http_{status}", message, final=error.should_retry is False)
+        wait = min(error.retry_after or 0.0, _LONGEST_BACKOFF_SECONDS)
+        return Backoff(code or f"http_{status}", message, error.should_retry is False, wait)
     return StopJob(f"the server answered HTTP {status}, which no API does: {message}")
 
 

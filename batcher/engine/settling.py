@@ -301,7 +301,7 @@ class Settler:
             call.tried_at = now
             call.silence += 1
             self._dispatcher.probe_failed()
-            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
+            self._later(call, failure)
             return
         alone = call.fail(now, self._health)
         if call.others_succeeded:
@@ -315,12 +315,16 @@ class Settler:
             message=failure.message,
         )
         if verdict is None:
-            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
+            self._later(call, failure)
         elif alone or self._blame.last_try:
             self._give_up(call, verdict)
         elif not self._blame.spend(call, verdict):
-            self._dispatcher.again(call, backoff_seconds(call.tries, self._chance))
+            self._later(call, failure)
         self._dispatcher.wake()
+
+    def _later(self, call: Call, failure: Backoff) -> None:
+        seconds = backoff_seconds(call.tries, self._chance)
+        self._dispatcher.again(call, max(seconds, failure.wait_seconds))
 
     def _give_up(self, call: Call, verdict: Split | Dead) -> None:
         if isinstance(verdict, Split):

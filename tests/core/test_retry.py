@@ -202,6 +202,10 @@ def test_a_bad_row_is_searched_for_and_buried(given: ProviderError) -> None:
 def test_what_may_pass_is_backed_off(status: int) -> None:
     assert decide(error(status)) == Backoff(f"http_{status}", "no")
     assert decide(error(status, "x"), 9) == Backoff("x", "no")
+    assert decide(error(status, retry_after=3.0)) == Backoff(f"http_{status}", "no", wait_seconds=3)
+    assert decide(error(status, retry_after=9e9)) == Backoff(
+        f"http_{status}", "no", wait_seconds=60
+    )
     assert decide(error(status, should_retry=True)) == Backoff(f"http_{status}", "no")
     assert decide(error(status, should_retry=False)) == Backoff(f"http_{status}", "no", final=True)
 

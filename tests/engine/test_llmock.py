@@ -1,0 +1,130 @@
+"""A provider that nobody here wrote (llmock), in a process of its own: its own verdict on us."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.spec import JobSpec
+from batcher.engine.report import Report
+from batcher.wiring import Settings, open_runner
+from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
+
+pytestmark = pytest.mark.process
+
+
+class Llmock:
+    """A running server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How it answered so far."""
+        answer = self.get("/_llmock/requests")
+        records = answer if isinstance(answer, list) else answer["requests"]
+        return Counter(record["status"] for record in records)
+
+
+@contextmanager
+def llmock(log: Path, *options: str) -> Iterator[Llmock]:
+    """The server on a free port of loopback, until the context ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).with_name("llmock")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, "serve", "--port", str(port), "--log-level", "warning", *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        server = Llmock(f"http://127.0.0.1:{port}")
+        for _ in range(200):
+            try:
+                server.get("/health")
+                break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def run(here: Path, server: Llmock, kind: str, rows: int, **settings: Any) -> Report:
+    """Run a job of so many rows against the server; every one of them must be done."""
+    source = here / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": f"row {n} of it"}) + "\n" for n in range(rows)))
+    options: dict[str, Any] = {"text": "text"}
+    if kind == "classify":
+        options["labels"] = LABELS
+    if kind == "chat":
+        (here / "prompt.txt").write_text("{{ text }}")
+        options = {"prompt": str(here / "prompt.txt"), "max_tokens": 40}
+    model = EMBEDDER if kind == "embed" else CHATTER
+    spec = JobSpec(
+        kind=kind,
+        input=str(source),
+        options=options,
+        **{"model": model, "base_url": f"{server.url}/v1", **settings},
+    )
+    async with open_runner(Settings(database_url="memory://")) as runner:
+        report = await runner.run(spec, output=str(here / "out.jsonl"))
+    assert report.exit_code == 0
+    assert [record["row"] for record in read_lines(here / "out.jsonl")] == list(range(rows))
+    verdict = server.get("/_llmock/verdict")
+    assert verdict["passed"], [finding["title"] for finding in verdict["findings"]]
+    return report
+
+
+async def test_requests_a_minute_are_kept(here: Path) -> None:
+    with llmock(here / "log", "--rpm", "180") as server:
+        started = time.monotonic()
+        await run(here, server, "chat", 192)
+
+        assert server.statuses[200] == 192
+        assert server.statuses[429] <= 2
+        assert time.monotonic() - started < 15  # 4 s at the least
+
+
+@pytest.mark.parametrize("kind", ["embed", "chat"])
+async def test_tokens_a_minute_are_kept(here: Path, kind: str) -> None:
+    """It counts tokens by the size of the body, otherwise than we do."""
+    rows = 500 if kind == "embed" else 150
+    tpm = 5_000 if kind == "embed" else 10_000
+    with llmock(here / "log", "--tpm", str(tpm)) as server:
+        report = await run(here, server, kind, rows, max_inputs=5)
+
+        assert report.rows_done == rows
+        assert server.statuses[429] <= max(3, server.statuses[200] // 20)
+
+
+@pytest.mark.parametrize("kind", ["embed", "classify"])
+async def test_chaos_loses_no_row(here: Path, kind: str) -> None:
+    chaos = ("500=0.05", "503=0.05", "502=0.05")
+    options = [word for rate in chaos for word in ("--error-rate", rate)]
+    with llmock(here / "log", *options) as server:
+        await run(here, server, kind, 150, max_inputs=2, concurrency=10)
+
+        statuses = server.statuses
+        assert sum(statuses[status] for status in (500, 502, 503)) > 0
+        assert statuses[200] == (75 if kind == "embed" else 150)
