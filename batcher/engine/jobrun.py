@@ -352,7 +352,7 @@ class JobRun:
         self._hungry.set()
 
     def _end_if_out_of_budget(self) -> None:
-        if self._dispatcher.unpaid and not self._ledger.dirty:
+        if self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing:
             self.end(Endings.out_of_budget("the next request might cost more than is left"))
 
     async def _wind_down(self) -> None:

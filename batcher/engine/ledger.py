@@ -71,6 +71,16 @@ class Ledger:
         return any(shard.dirty for shard in self._shards.values())
 
     @property
+    def writing(self) -> bool:
+        """Whether a commit is on its way, that may find more money than the last one did."""
+        return self._lock.locked()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is recorded is committed, and no commit is under way."""
+        return not self.dirty and self.flushed == self._started
+
+    @property
     def backlogged(self) -> bool:
         """Whether results wait for the disk; then nothing more should be sent."""
         return self._pending_bytes > _BACKLOG_BYTES
@@ -120,7 +130,6 @@ class Ledger:
             self._started += 1
             self._ahead = 0 if release else self._next_ahead()
             self._urgent = False
-            self.budget_short = False
             self._pending_bytes = 0
             allowances = self._allowances(self._ahead)
             batch = [
@@ -128,7 +137,7 @@ class Ledger:
                 for shard in list(self._shards.values())
                 if shard.dirty or release or allowances[shard.id] != shard.sent_through
             ]
-            stale = await self._commit(batch) if batch else set()
+            stale = await self._commit(batch)
             self._forget(batch, stale)
             self.flushed = self._started
         self._on_flush([entry for entry in batch if entry.shard_id not in stale])
@@ -175,7 +184,7 @@ class Ledger:
     async def _commit(self, batch: list[Checkpoint]) -> set[int]:
         """Write the batch; where the budget is short, with ever smaller allowances."""
         ahead = self._ahead
-        while True:
+        while batch:
             try:
                 stale = await self._store.checkpoint(self._job_id, batch)
             except BudgetShort:
@@ -186,6 +195,8 @@ class Ledger:
                 self.budget_short = ahead < min(self._ahead, 1)
                 self._ahead = max(ahead, 1)
                 return stale
+        self.budget_short = False
+        return set()
 
     def _forget(self, batch: list[Checkpoint], stale: set[int]) -> None:
         for checkpoint in batch:
