@@ -76,11 +76,6 @@ class Ledger:
         return self._lock.locked()
 
     @property
-    def settled(self) -> bool:
-        """Whether all that is recorded is committed, and no commit is under way."""
-        return not self.dirty and self.flushed == self._started
-
-    @property
     def backlogged(self) -> bool:
         """Whether results wait for the disk; then nothing more should be sent."""
         return self._pending_bytes > _BACKLOG_BYTES
