@@ -10,6 +10,8 @@ from batcher.core.model import Usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
 
+_MOST_TOKENS = 10**9
+
 
 def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usage:
     """What the answer says it cost; counted by us where it says nothing."""
@@ -51,5 +53,7 @@ def check_dimension(outcomes: list[Outcome], requests: Requests) -> list[Outcome
 
 
 def _whole(value: object) -> int | None:
-    """A whole, non-negative number, or None."""
-    return value if isinstance(value, int) and value >= 0 and not isinstance(value, bool) else None
+    """A whole number that can be one of tokens, or None (some servers write -1 as unsigned)."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MOST_TOKENS else None
