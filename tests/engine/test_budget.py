@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,16 @@ async def test_a_budget_needs_a_price_and_a_bound(here: Path) -> None:
         with pytest.raises(UsageError, match="--max-tokens"):
             await work.run(work.chat(["a"], max_cost=Decimal(1)))
         assert work.stats.requests == 0
+
+
+@pytest.mark.parametrize("rows", [110, 111, 112])
+@in_virtual_time
+async def test_a_short_budget_ends_a_run_with_a_limit_and_errors(here: Path, rows: int) -> None:
+    """Repeats that are paid for wait among first sends that are not; neither may block the end."""
+    config: dict[str, Any] = {"rpm": 1500, "latency_ms": 300, "error_rate": 0.1, "seed": rows}
+    async with open_work(here, database="b.db", **config) as work:
+        spec = budgeted(work, "chat", list(words(rows)), max_cost=Decimal(3), concurrency=100)
+        ran = await asyncio.wait_for(work.run(spec), timeout=600)
+
+        assert stopped_at_budget(ran)
+        assert billed(work) <= Decimal(3)
