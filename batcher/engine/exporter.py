@@ -92,7 +92,14 @@ def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
 
 
 def _read_vectors(stored: StoredShard, pieces: int) -> tuple[Vectors | None, npt.NDArray[np.bool_]]:
-    """All vectors of a shard by piece, and which pieces have one."""
+    """All vectors of a shard by piece, and which pieces have one.
+
+    Those that lie in one blob in order are used where they are: fresh memory is what costs here.
+    """
+    if len(stored.results) == 1 and stored.results[0][0] == tuple(range(pieces)):
+        blob = stored.results[0][1]
+        whole = np.frombuffer(blob, dtype="<f4").reshape(pieces, -1)
+        return whole, np.ones(pieces, dtype=bool)
     have = np.zeros(pieces, dtype=bool)
     vectors: Vectors | None = None
     for done, blob in stored.results:

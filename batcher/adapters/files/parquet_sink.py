@@ -26,7 +26,7 @@ from batcher.adapters.files.target import Target, writing
 from batcher.ports import OutputBatch, OutputSchema
 
 GROUP_ROWS: Final = 10_000
-GROUP_BYTES: Final = 64 << 20
+GROUP_BYTES: Final = 24 << 20
 
 _DECLARED: Final = {
     "text": ColumnType.TEXT,
