@@ -20,6 +20,7 @@ from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.throttle import MemoryThrottle
+from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
@@ -71,7 +72,7 @@ async def open_runner(
                 clock=clock,
                 chance=chance or random.Random(),
                 kinds=InstalledKinds(),
-                files=_files(),
+                files=_files(url),
                 open_tokenizer=_open_tokenizer,
                 model_facts=model_facts,
                 check_credential=_check_credential,
@@ -93,7 +94,7 @@ def _lock_directory(url: str) -> Path:
     return path.with_name(f"{path.name}.locks")
 
 
-def _files() -> Files:
+def _files(database_url: str) -> Files:
     def open_source(spec: JobSpec) -> InputSource:
         return files.open_source(
             spec.input,
@@ -104,6 +105,9 @@ def _files() -> Files:
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         files.check_output(path, format=format, schema=schema)
+        is_file = path != "-" and database_url != MEMORY
+        if is_file and Path(path).resolve() == Path(sqlite_path(database_url)).resolve():
+            raise UsageError(f"{path} is the database: name another output")
 
     def open_sink(path: str, format: str | None, schema: OutputSchema) -> OutputSink:
         return files.open_sink(path, format=format, schema=schema)

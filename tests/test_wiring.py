@@ -109,3 +109,38 @@ async def test_another_database_has_another_place(workplace: Path) -> None:
     assert not (workplace / ".batcher" / "batcher.db").exists()
     manifest = json.loads((workplace / "out.jsonl.manifest.json").read_text())
     assert manifest["rows"] == {"total": 2, "done": 2, "failed": 0}
+
+
+@pytest.mark.parametrize("output", ["in.csv", "./in.csv", "link.csv", ".batcher/batcher.db"])
+async def test_an_output_is_never_written_over_what_is_read(workplace: Path, output: str) -> None:
+    (workplace / "link.csv").symlink_to("in.csv")
+    before = (workplace / "in.csv").read_bytes()
+    async with open_runner() as runner:
+        with pytest.raises(UsageError, match="name another output"):
+            await runner.run(spec(simulate=True), output=output, output_format="jsonl")
+    assert (workplace / "in.csv").read_bytes() == before
+
+
+async def test_a_fresh_run_that_cannot_begin_leaves_the_paid_one_in_force(workplace: Path) -> None:
+    async with open_runner() as runner:
+        done = await runner.run(spec(simulate=True))
+        with pytest.raises(UsageError, match="NOWHERE"):
+            await runner.run(spec(simulate=True, headers={"X-A": "$NOWHERE"}), fresh=True)
+        again = await runner.run(spec(simulate=True))
+    assert again.sent_nothing
+    assert again.job == done.job
+
+
+async def test_how_an_input_is_named_does_not_make_it_another_job(workplace: Path) -> None:
+    async with open_runner() as runner:
+        done = await runner.run(spec(simulate=True))
+        for more in ({"format": "csv"}, {"on_bad_row": "skip"}):
+            assert (await runner.run(spec(simulate=True, **more))).job == done.job
+
+
+async def test_a_retry_that_finds_nothing_changes_nothing(workplace: Path) -> None:
+    (workplace / "in.csv").write_text('text\nhello\n""\n')
+    async with open_runner() as runner:
+        done = await runner.run(spec(simulate=True))
+        retried, reopened = await runner.retry(done.job)
+    assert (reopened, retried.finished_at, retried.rows_failed) == (0, done.finished_at, 1)

@@ -59,6 +59,8 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
             done_now=0 if reading is None else reading.done_now,
         )
         say("\n".join(lines))
+    elif report.status != "complete":
+        say(f"{report.status}: {report.reason or 'the run ended early'}")
     if options["as_json"]:
         print_json(report.to_json())
     ctx.exit(report.exit_code)

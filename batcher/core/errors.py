@@ -53,6 +53,12 @@ class StoreError(BatcherError):
     exit_code = 1
 
 
+class UnusableStore(StoreError):
+    """What was named as the database is none, or may not be used: name another."""
+
+    exit_code = 2
+
+
 class IllegalTransition(BatcherError):
     """The job's state does not allow what was asked."""
 

@@ -81,7 +81,7 @@ class BadRow:
     """An input record that cannot be read as a row (with ``--on-bad-row skip``: a dead letter)."""
 
     number: int
-    id: RowId
+    id: RowId | None
     line: int
     code: str
     message: str
@@ -156,7 +156,7 @@ class DeadLetter:
 
     row: int
     chunk: int
-    id: RowId
+    id: RowId | None
     code: str
     message: str = field(repr=False)
     attempts: int

@@ -15,6 +15,7 @@ from batcher.core.model import DeadLetter, Job
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.exporter import export, output_schema
+from batcher.engine.preparing import Bound
 from batcher.engine.report import Report
 from batcher.ports import InputSource, OutputSchema, OutputSink, Store
 
@@ -55,6 +56,20 @@ class DeadLettersPreventOutput(UsageError):
     exit_code = 3
 
 
+def check_apart(target: Output, bound: Bound) -> None:
+    """Refuse an output that would be written over a file that the job reads.
+
+    Raises:
+        UsageError: the output, its errors or its manifest is such a file.
+    """
+    read = [Path(bound.spec.input), *map(Path, bound.files)]
+    for written in (Path(target.path), target.errors, target.manifest):
+        if target.path != "-" and written is not None:
+            for source in read:
+                if written.resolve() == source.resolve():
+                    raise UsageError(f"{written} is what the job reads: name another output")
+
+
 class Delivery:
     """Writes the outputs of jobs."""
 
@@ -92,10 +107,10 @@ class Delivery:
         described = Description.read(job)
         schema = output_schema(job, described)
         files.check_output(target.path, target.format, schema)
-        if Path(target.path).suffix == ".npy" or target.format == "npy":
-            _check_npy(report)
         if target.errors is not None:
             await files.write_records(target.errors, self._error_records(job.id))
+        if Path(target.path).suffix == ".npy" or target.format == "npy":
+            _check_npy(report)
         with contextlib.ExitStack() as stack:
             sink = files.open_sink(target.path, target.format, schema)
             stack.callback(sink.abort)

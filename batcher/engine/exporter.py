@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from batcher.core.kind import Overlong, Shape
-from batcher.core.model import Job
+from batcher.core.model import Job, RowId
 from batcher.engine.description import Description
 from batcher.engine.payload import ShardPlan, decode_json_results, decode_plan, decode_records
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
@@ -82,7 +82,7 @@ def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
         vectors = vectors[chosen]
     rows = [plan.piece_rows[piece] for piece in chosen]
     return OutputBatch(
-        ids=[plan.id_of(row) for row in rows],
+        ids=[cast("RowId", plan.id_of(row)) for row in rows],  # rows with results have one
         rows=[plan.first_row + row for row in rows],
         results=[objects[piece] or {} for piece in chosen] if objects else [],
         vectors=vectors,

@@ -32,15 +32,15 @@ class ShardPlan:
 
     first_row: int
     rows: int
-    ids: Sequence[RowId] | None
+    ids: Sequence[RowId | None] | None
     piece_rows: Sequence[int]
     prompts: Sequence[Prompt] = field(repr=False)
     tokens: Sequence[int]
     starts: Sequence[int]
     chunks: Sequence[tuple[int, int, int]] | None
 
-    def id_of(self, row: int) -> RowId:
-        """The id of the row with this number within the shard."""
+    def id_of(self, row: int) -> RowId | None:
+        """The id of the row with this number within the shard; None where it could not be read."""
         return self.first_row + row if self.ids is None else self.ids[row]
 
     def chunk_of(self, piece: int) -> int:

@@ -152,7 +152,7 @@ class _PlannedRow:
 
     __slots__ = ("dead", "id", "number", "prompts", "record", "spans", "tokens")
 
-    def __init__(self, number: int, row_id: RowId, record: Mapping[str, Any] | None) -> None:
+    def __init__(self, number: int, row_id: RowId | None, record: Mapping[str, Any] | None) -> None:
         self.number = number
         self.id = row_id
         self.record = record
@@ -177,7 +177,7 @@ class _ShardInMaking:
     def __init__(self, first_row: int, limits: RequestLimits) -> None:
         self.packer = ShardPacker(limits=limits)
         self._first_row = first_row
-        self._ids: list[RowId] = []
+        self._ids: list[RowId | None] = []
         self._records: list[Mapping[str, Any] | None] = []
         self._piece_rows: list[int] = []
         self._prompts: list[Prompt] = []

@@ -24,7 +24,10 @@ _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A spec with its kind bound and its model looked up; nothing is read of the input yet."""
+    """A spec with its kind bound and its model looked up; nothing is read of the input yet.
+
+    ``files`` are the paths that the kind's options name.
+    """
 
     spec: JobSpec
     kind_version: int
@@ -32,6 +35,7 @@ class Bound:
     price: Price | None
     limits: RequestLimits
     tokenizer: Tokenizer
+    files: tuple[str, ...] = ()
 
     @property
     def description(self) -> Description:
@@ -81,10 +85,9 @@ class Bound:
             parameters=spec.params,
             selection={
                 "id": spec.id,
-                "format": spec.format,
+                "columns": list(facts.columns),
                 "delimiter": spec.delimiter,
                 "limit": spec.limit,
-                "on_bad_row": spec.on_bad_row,
                 "api_version": spec.api_version,
                 "max_inputs": spec.max_inputs,
                 "max_request_tokens": spec.max_request_tokens,
@@ -125,6 +128,11 @@ def bind(
             max_input_tokens=spec.max_input_tokens,
         ),
         tokenizer=tokenizer,
+        files=tuple(
+            str(spec.options[option.name])
+            for option in kind.options
+            if option.type == "path" and spec.options.get(option.name) is not None
+        ),
     )
     if spec.max_cost is not None:
         _check_budget(result)

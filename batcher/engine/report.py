@@ -12,6 +12,7 @@ from batcher.core.cost import dollars
 from batcher.core.model import Job, Tally
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
+from batcher.engine.ending import Ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,23 @@ def rows_total(job: Job, described: Description) -> int:
     """How many rows the job has: the input's, or the first so many of them."""
     limit = described.spec.limit
     return job.facts.rows if limit is None else min(limit, job.facts.rows)
+
+
+def exit_code(ending: Ending, tally: Tally) -> int:
+    """What the command line returns for an ending: dead letters make a difference."""
+    if ending.status == "complete" and tally.rows_failed:
+        return 3
+    return ending.exit_code
+
+
+def notes(described: Description) -> tuple[str, ...]:
+    """What a reader of the report should know besides."""
+    said = []
+    if described.spec.simulate:
+        said.append("simulated: no provider was asked, and the cost is what it would have been")
+    if not described.spec.keep_input:
+        said.append("the input's columns were not kept: CSV and Parquet have id and row instead")
+    return tuple(said)
 
 
 def _number(amount: Decimal | None) -> float | None:

@@ -16,10 +16,10 @@ from batcher.core.cost import dollars
 from batcher.core.errors import UsageError
 from batcher.core.kind import Endpoint
 from batcher.core.limits import ModelFacts
-from batcher.core.model import DeadLetter, InputFacts, Job, JobEvent, JobState, Tally
+from batcher.core.model import DeadLetter, InputFacts, Job, JobEvent, JobState
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
-from batcher.engine.delivery import Delivery, Files, Output
+from batcher.engine.delivery import Delivery, Files, Output, check_apart
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
@@ -27,7 +27,7 @@ from batcher.engine.exporter import batches
 from batcher.engine.jobrun import Connection, JobRun, Planning
 from batcher.engine.live import Live
 from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
-from batcher.engine.report import Report, make_report, rows_total
+from batcher.engine.report import Report, exit_code, make_report, notes, rows_total
 from batcher.engine.results import Result, results_of
 from batcher.ports import (
     Clock,
@@ -104,6 +104,7 @@ class Runner:
         bound = await self._bind(spec)
         if target is not None:
             self._delivery.check(target, bound.description)
+            await asyncio.to_thread(check_apart, target, bound)
         with await self._open(spec) as source:
             facts = await self._check(bound, source)
             job = await self._open_job(bound, facts, fresh=fresh)
@@ -330,13 +331,17 @@ class Runner:
         store = self._adapters.store
         job = await store.job(job_id)
         with self._adapters.lock(job.id):
-            tally = await store.tally(job.id)
-            if tally.rows_failed:
+            reopened = 0
+            if await self._has_reopenable(job.id):
                 await store.move(job.id, JobEvent.RETRY)
-            reopened = await store.reopen_dead(job.id)
-            if tally.rows_failed and not reopened:
-                await store.complete(job.id)
+                reopened = await store.reopen_dead(job.id)
         return await self._report(await store.job(job.id)), reopened
+
+    async def _has_reopenable(self, job_id: str) -> bool:
+        async for letter in self._adapters.store.dead_letters(job_id):
+            if not letter.final:
+                return True
+        return False
 
     async def cancel(self, job_id: str) -> Report:
         """Stop a job for good; what is paid for is kept and can be exported with ``partial``."""
@@ -361,13 +366,13 @@ class Runner:
         described = Description.read(job)
         tally = await self._adapters.store.tally(job.id)
         price = await asyncio.to_thread(self._is_priced, described)
-        more: dict[str, Any] = {"notes": _notes(described)}
+        more: dict[str, Any] = {"notes": notes(described)}
         if ending is not None:
             more |= {
                 "status": ending.status,
                 "reason": ending.reason,
                 "resume_at": ending.resume_at,
-                "exit_code": _exit_code(ending, tally),
+                "exit_code": exit_code(ending, tally),
                 "sent_nothing": not sent,
             }
         return make_report(
@@ -380,16 +385,3 @@ class Runner:
             return True
         facts = self._adapters.model_facts(spec.model, Endpoint.EMBEDDINGS, spec.base_url)
         return facts.price is not None
-
-
-def _exit_code(ending: Ending, tally: Tally) -> int:
-    if ending.status == "complete" and tally.rows_failed:
-        return 3
-    return ending.exit_code
-
-
-def _notes(described: Description) -> tuple[str, ...]:
-    notes = []
-    if described.spec.simulate:
-        notes.append("simulated: no provider was asked, and the cost is what it would have been")
-    return tuple(notes)

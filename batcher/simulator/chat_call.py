@@ -66,7 +66,9 @@ def read_chat(
     _check_sampling(body)
     max_tokens = _read_max_tokens(body, reasoning=reasoning)
     # Three tokens around each message and three that open the answer, as OpenAI counts.
-    prompt_tokens = 3 + sum(4 + count_tokens(text) if text else 4 for text in texts)
+    # A schema is shown to the model as one message more.
+    shown = [*texts, *_schema_texts(body)]
+    prompt_tokens = 3 + sum(4 + count_tokens(text) if text else 4 for text in shown)
     _check_context(prompt_tokens, max_tokens or 0, config.context_window)
     return ChatCall(
         model=model,
@@ -103,6 +105,13 @@ def _message_text(message: object, where: str) -> str:
         f"Invalid value for 'content': expected a string, got {json_type(content)}.",
         param=f"{where}.content",
     )
+
+
+def _schema_texts(body: Object) -> list[str]:
+    """The schema of structured output, as text; none where the body asks for none."""
+    wanted = body.get("response_format")
+    schema = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    return [] if schema is None else [orjson.dumps(schema).decode()]
 
 
 def _read_max_tokens(body: Object, *, reasoning: bool) -> int | None:

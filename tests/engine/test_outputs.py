@@ -136,7 +136,7 @@ async def test_npy_is_refused_where_rows_failed(here: Path) -> None:
         with pytest.raises(UsageError, match="no vector") as caught:
             await work.run(spec, output="out.npy")
         assert caught.value.exit_code == 3
-        assert not list(here.glob("out.*"))
+        assert [path.name for path in here.glob("out.*")] == ["out.npy.errors.jsonl"]
         sent = work.stats.requests
         assert (await work.run(spec)).done == [0, 1, 2]
         assert work.stats.requests == sent

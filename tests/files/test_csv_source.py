@@ -155,7 +155,7 @@ def test_a_quote_gone_wrong_names_the_line_where_its_row_begins(
 
 def test_an_open_quote_does_not_swallow_a_huge_file(inputs: Inputs) -> None:
     content = 'id,text\n1,a\n2,"b\n' + "3,c\n" * (MAX_FIELD_CHARS // 4 + 1)
-    with pytest.raises(InputError, match=r"a.csv:3: a quoted field"):
+    with pytest.raises(InputError, match=r"a.csv:3: a field .* never closed"):
         inputs.read("a.csv", content)
 
 
@@ -176,10 +176,10 @@ def test_skipped_rows_come_in_their_place(inputs: Inputs) -> None:
     facts, rows = inputs.read("a.csv", content, id_column="id", columns=("text",), skip_bad=True)
     assert facts.rows == 8
     assert bad(rows) == [
-        (1, 1, 5, "ragged_row", "expected 2 fields, found 3"),
-        (2, 2, 6, "invalid_utf8", "the row is not UTF-8"),
+        (1, None, 5, "ragged_row", "expected 2 fields, found 3"),
+        (2, None, 6, "invalid_utf8", "the row is not UTF-8"),
         (4, "3", 8, "duplicate_id", "the id in column 'id' is that of line 7"),
-        (5, 5, 9, "missing_id", "the row has no id in 'id'"),
+        (5, None, 9, "missing_id", "the row has no id in 'id'"),
         (6, "3", 10, "duplicate_id", "the id in column 'id' is that of line 7"),
     ]
     assert [row for row in rows if isinstance(row, InputRow)] == [

@@ -94,14 +94,14 @@ def test_skipped_rows_come_in_their_place(inputs: Inputs) -> None:
     assert facts.rows == 14
     assert bad(rows) == [
         (1, "1", 3, "duplicate_id", "the id in column 'id' is that of line 1"),
-        (2, 2, 4, "not_an_object", "the line is an array, no object"),
+        (2, None, 4, "not_an_object", "the line is an array, no object"),
         (3, 2, 5, "missing_column", "the row has no key 'text'"),
-        (4, 4, 6, "not_json", "the line is no JSON (character 1)"),
-        (5, 5, 7, "invalid_utf8", "the line is not UTF-8"),
-        (6, 6, 8, "missing_id", "the row has no id in 'id'"),
-        (7, 7, 9, "missing_id", "the row has no id in 'id'"),
-        (8, 8, 10, "missing_id", "the row has no id in 'id'"),
-        (9, 9, 11, "bad_id", "the id in 'id' is no string, number or boolean"),
+        (4, None, 6, "not_json", "the line is no JSON (character 1)"),
+        (5, None, 7, "invalid_utf8", "the line is not UTF-8"),
+        (6, None, 8, "missing_id", "the row has no id in 'id'"),
+        (7, None, 9, "missing_id", "the row has no id in 'id'"),
+        (8, None, 10, "missing_id", "the row has no id in 'id'"),
+        (9, None, 11, "bad_id", "the id in 'id' is no string, number or boolean"),
         (11, "true", 13, "duplicate_id", "the id in column 'id' is that of line 12"),
     ]
     assert [row.id for row in rows if isinstance(row, InputRow)] == [1, True, 2, 2.5]

@@ -22,6 +22,10 @@ from batcher.core.errors import InputError
 
 MAX_FIELD_CHARS: Final = 16 << 20
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_TOO_LONG = (
+    f"a field of this row has more than {MAX_FIELD_CHARS >> 20} MiB, the most there may be: "
+    "perhaps a quote that opens it is never closed"
+)
 _QUOTES = (
     "a quoted field that begins in this row is not closed, or holds a quote that is not doubled: "
     'write "" for a quote inside a quoted field'
@@ -107,7 +111,8 @@ class CsvReader:
             taken.extend(islice(rows, count))
         except csv.Error as exc:
             before = CsvBatch(first=0, header=(), raw=[*taken, ["?"]], line=line)
-            raise self._error(_QUOTES, before.lines()[-1]) from exc
+            what = _TOO_LONG if "field limit" in str(exc) else _QUOTES
+            raise self._error(what, before.lines()[-1]) from exc
         return taken
 
     def _header(self, rows: Iterator[list[str]]) -> tuple[str, ...]:

@@ -181,10 +181,10 @@ class FileSource:
         if batch.faults:
             lines = batch.lines()
             for index, fault in batch.faults.items():
-                id_ = ids[index] if ids else None
+                id_ = ids[index] if ids else numbers[index]
                 rows[index] = BadRow(
                     number=numbers[index],
-                    id=id_ if _is_id(id_) and id_ != "" else numbers[index],
+                    id=id_ if _is_id(id_) and id_ != "" else None,
                     line=lines[index],
                     code=fault.code,
                     message=fault.message,

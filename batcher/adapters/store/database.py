@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from batcher.core.errors import StoreError
+from batcher.core.errors import StoreError, UnusableStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,10 +89,14 @@ _REMEDIES = {
 }
 
 
+_UNUSABLE = ("SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
+
+
 def store_error(name: str, cause: BaseException | None) -> StoreError:
     """What a driver's error means for the user."""
     code: str = getattr(cause, "sqlite_errorname", None) or ""
     for prefix, remedy in _REMEDIES.items():
         if code.startswith(prefix):
-            return StoreError(f"database {name}: {remedy} ({code})")
+            error = UnusableStore if code.startswith(_UNUSABLE) else StoreError
+            return error(f"database {name}: {remedy} ({code})")
     return StoreError(f"database {name}: {cause} ({code or type(cause).__name__})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from batcher.core.errors import StoreError, UsageError
+from batcher.core.errors import UnusableStore, UsageError
 
 MEMORY = "memory://"
 
@@ -53,7 +53,7 @@ def require_local(path: Path) -> None:
         return
     kind = file_system(path.resolve(), mounts)
     if kind in _NETWORK:
-        raise StoreError(
+        raise UnusableStore(
             f"database {path}: {kind} is a network file system, where SQLite is not safe; "
             "name a file on a local disk with --db"
         )

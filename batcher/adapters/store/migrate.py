@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from batcher.adapters.store.database import store_error, translated
 from batcher.adapters.store.location import require_local, sqlite_path
 from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
-from batcher.core.errors import StoreError
+from batcher.core.errors import UnusableStore
 from migrations import HEAD
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def upgrade(url: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise StoreError(
+        raise UnusableStore(
             f"database {path}: its directory cannot be made ({exc.strerror}); name another by --db"
         ) from exc
     require_local(path.parent)
@@ -72,7 +72,7 @@ def step(path: Path, revision: str, *, down: bool = False) -> None:
             config = alembic_config(connection=connection)
             (command.downgrade if down else command.upgrade)(config, revision)
     except CommandError as exc:
-        raise StoreError(
+        raise UnusableStore(
             f"database {path}: it was written by a newer batcher, or by another program; "
             "upgrade batcher, or name another file by --db"
         ) from exc
@@ -103,7 +103,7 @@ def _prepare(path: Path) -> str | None:
                 raw.execute(f"PRAGMA page_size={PAGE_BYTES}")
             (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
-                raise StoreError(f"database {path}: WAL is not possible here; use a local disk")
+                raise UnusableStore(f"database {path}: WAL is not possible here; use a local disk")
             return revision
     except sqlite3.Error as exc:
         raise store_error(str(path), exc) from exc
@@ -112,7 +112,7 @@ def _prepare(path: Path) -> str | None:
 def _revision(raw: sqlite3.Connection, path: Path) -> str | None:
     ours = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
     if not raw.execute(ours).fetchone()[0]:
-        raise StoreError(
+        raise UnusableStore(
             f"database {path}: it belongs to another program; name another file with --db"
         )
     row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
