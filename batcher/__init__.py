@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batcher.core.errors import BatcherError
+    from batcher.core.errors import UsageError
     from batcher.core.spec import JobSpec
     from batcher.engine.estimate import Estimate
     from batcher.engine.report import Report
@@ -93,6 +94,7 @@ def run(
     """
     import asyncio
 
+    from batcher.core.errors import UsageError
     from batcher.core.spec import JobSpec
     from batcher.wiring import open_runner
 
@@ -104,7 +106,11 @@ def run(
         async with open_runner(settings) as runner:
             return await runner.run(wanted, output=output, output_format=output_format, fresh=fresh)
 
-    return asyncio.run(work())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    raise UsageError("an event loop is running here: use `async with batcher.open_runner()`")
 
 
 def __getattr__(name: str) -> Any:

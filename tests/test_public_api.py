@@ -135,3 +135,8 @@ def test_the_example_runs(workplace: Path) -> None:
 
     assert "360 labels in labelled.jsonl" in ran.stdout
     assert "vectors of shape (360, 256)" in ran.stdout
+
+
+async def test_run_in_a_running_loop_names_what_to_use_instead() -> None:
+    with pytest.raises(batcher.BatcherError, match=r"batcher\.open_runner"):
+        batcher.run(kind="embed", input="in.csv", model="m")

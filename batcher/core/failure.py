@@ -17,7 +17,7 @@ from typing import Any
 MESSAGE_LIMIT = 500
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
 _SHORTEST_KEY = 6
-_KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
+_KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+[\w.~+/=-]{16,}", re.IGNORECASE)
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 

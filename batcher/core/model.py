@@ -64,7 +64,7 @@ def advance(state: JobState, event: JobEvent) -> JobState:
     try:
         return TRANSITIONS[state, event]
     except KeyError:
-        raise IllegalTransition(f"a job that is {state} cannot {event}") from None
+        raise IllegalTransition(f"the job is {state}: there is nothing to {event}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,10 @@ def test_a_cancelled_job_keeps_what_it_has_and_is_not_resumed(cli: Cli) -> None:
     assert cli("status", job, "--json").json["status"] == "cancelled"
     assert cli(*CLASSIFY, "--simulate").code == 0
     assert cli.job() != job
-    assert cli("cancel", cli.job()).stderr == "error: a job that is complete cannot cancel\n"
+    assert (
+        cli("cancel", cli.job()).stderr
+        == "error: the job is complete: there is nothing to cancel\n"
+    )
 
 
 def test_estimate_plans_in_full_and_leaves_nothing_behind(cli: Cli) -> None:
