@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batcher.core.errors import BatcherError
-    from batcher.core.errors import UsageError
     from batcher.core.spec import JobSpec
     from batcher.engine.estimate import Estimate
     from batcher.engine.report import Report

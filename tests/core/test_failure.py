@@ -102,7 +102,7 @@ def test_should_retry(value: str, read_as: bool | None) -> None:
     ("message", "redacted"),
     [
         ("Incorrect API key provided: sk-proj-abc123XYZ.", "Incorrect API key provided: [key]."),
-        ("sent Bearer abc.def/ghi here", "sent [key] here"),
+        ("sent Bearer abc.def/ghijklmnop here", "sent [key] here"),
         (f"key {SECRET} and {SECRET}", "key [key] and [key]"),
         ("risk-averse tasks, ask-me-anything", "risk-averse tasks, ask-me-anything"),
         ("a\n\n  b\t c", "a b c"),
