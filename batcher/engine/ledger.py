@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -140,8 +139,8 @@ class Ledger:
     def _next_ahead(self) -> int:
         """How many units may be sent before the next commit: an interval's worth, no more.
 
-        That is what was sent in the last interval, and a quarter; doubled when somebody had to
-        wait, so that a fast start costs a handful of commits.
+        That is what was sent in the last interval, and one. Where that was too little the next
+        commit comes at once and allows twice as much, so a fast start costs a handful.
         """
         now = self._clock.now()
         lately = self._sent_lately
@@ -149,9 +148,8 @@ class Ledger:
         self._sent = 0
         while lately[0][0] < now - INTERVAL_SECONDS:
             lately.popleft()
-        usual = math.ceil(1.25 * sum(sent for _, sent in lately))
-        ahead = max(usual, self._ahead * 2 if self._urgent else self._ahead // 2, 1)
-        return min(ahead, _MOST_AHEAD)
+        usual = 1 + sum(sent for _, sent in lately)
+        return min(max(usual, self._ahead // 2), _MOST_AHEAD)
 
     def _allowances(self, ahead: int) -> dict[int, int]:
         """How far each shard may be sent, the oldest shard first."""

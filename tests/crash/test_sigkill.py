@@ -144,8 +144,8 @@ async def test_killed_at_random_it_ends_as_if_undisturbed(kind: str, tmp_path: P
     per_request = 4 if kind == "embed" else 1
     assert admitted["inputs"] >= stats["inputs_served_twice"]
     # One checkpoint interval: what can be sent in 250 ms at this concurrency and a latency of some
-    # 25 ms, and a quarter more.
-    interval = math.ceil(1.25 * 0.25 * CONCURRENCY / 0.025)
+    # 25 ms, and one more.
+    interval = math.ceil(0.25 * CONCURRENCY / 0.025) + 1
     sending = [kill for kill in command.kills if kill.phase in ("planning", "sending")]
     most = sum(kill.in_flight + interval for kill in sending)
     assert admitted["requests"] <= most + undisturbed["billed_twice_at_most"]["requests"] + 2
