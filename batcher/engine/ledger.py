@@ -53,6 +53,8 @@ class Ledger:
         self._urgent = False
         self._pending_bytes = 0
         self._ahead = 1
+        self._left = 0
+        self._low = -1
         self._sent = 0
         self._sent_lately: deque[tuple[float, int]] = deque()
         self._started = 0
@@ -90,6 +92,9 @@ class Ledger:
         """One more unit of the shard was sent for the first time."""
         shard.position += 1
         self._sent += 1
+        self._left -= 1
+        if self._left == self._low:
+            self.request()  # soon enough that nobody waits for it
 
     def note_result(self, size_bytes: int) -> None:
         """Results of this size were recorded."""
@@ -133,6 +138,9 @@ class Ledger:
             ]
             stale = await self._commit(batch)
             self._forget(batch, stale)
+            self._left = sum(s.sent_through - s.position for s in self._shards.values())
+            more = any(s.sent_through < len(s.calls) for s in self._shards.values())
+            self._low = self._ahead // 4 if more else -1
             self.flushed = self._started
         self._on_flush([entry for entry in batch if entry.shard_id not in stale])
 
