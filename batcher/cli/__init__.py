@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """What the command ``batcher`` runs."""
+    gc.disable()  # what is imported stays; a session of work turns it on again
     from batcher.cli.root import root
 
     _open_standard_streams()

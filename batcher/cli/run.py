@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 import click
@@ -32,7 +31,6 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
 
     def begin(live: Live) -> None:
         progress.attach(live)
-        _collect_rarely()
 
     async def work(session: Session) -> Report:
         session.announce = progress.announce
@@ -64,16 +62,6 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
     if options["as_json"]:
         print_json(report.to_json())
     ctx.exit(report.exit_code)
-
-
-def _collect_rarely() -> None:
-    """Leave what is imported by now to itself, and look for cycles less often.
-
-    Sending makes many objects and few cycles: at its defaults the collector took a fifth of a
-    run's time, most of it walking through the modules again and again.
-    """
-    gc.freeze()
-    gc.set_threshold(5_000, 20, 20)
 
 
 run = KindGroup(

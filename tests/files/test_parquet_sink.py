@@ -29,7 +29,8 @@ def test_vectors_are_lists_of_a_fixed_size(tmp_path: Path) -> None:
         batch(range(3), vectors=array[4:], records=rows[4:]),
     )
     table = read(path)
-    assert table.schema.types == [pa.string(), pa.string(), pa.list_(pa.float32(), 16)]
+    vector = pa.list_(pa.field("element", pa.float32(), nullable=False), 16)
+    assert table.schema.types == [pa.string(), pa.string(), vector]
     assert table.schema.names == ["id", "text", "embedding"]
     assert np.array_equal(np.array(table["embedding"].to_pylist(), dtype=np.float32), array)
     column = pq.ParquetFile(path).metadata.row_group(0).column(2)

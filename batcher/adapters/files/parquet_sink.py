@@ -82,7 +82,8 @@ class ParquetSink:
             self._types = leading + chunks + fields
             if self._is_vector:
                 size = self._schema.dimension if batch is None else batch.vectors.shape[1]
-                self._vector_type = pa.list_(pa.float32(), -1 if size is None else int(size))
+                element = pa.field("element", pa.float32(), nullable=False)
+                self._vector_type = pa.list_(element, -1 if size is None else int(size))
         return self._layout
 
     def _columns(self, batch: OutputBatch) -> Iterator[Sequence[Any]]:
@@ -98,10 +99,11 @@ class ParquetSink:
                 yield values
 
     def _arrow_schema(self) -> Any:
-        types = [kind.arrow for kind in self._types]
+        names = self._begin(None).names
+        fields = [pa.field(n, kind.arrow) for n, kind in zip(names, self._types, strict=False)]
         if self._is_vector:
-            types.append(self._vector_type)
-        return pa.schema(list(zip(self._begin(None).names, types, strict=True)))
+            fields.append(pa.field(names[-1], self._vector_type, nullable=False))
+        return pa.schema(fields)
 
     def _flush(self) -> None:
         schema = self._arrow_schema()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import re
 import secrets
@@ -16,12 +17,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Final, Protocol, TypeAlias
+from typing import BinaryIO, ClassVar, Final, Protocol, TypeAlias, cast
 
+from batcher.adapters.files.write_behind import WriteBehind
 from batcher.core.errors import BatcherError, UsageError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
+_BUFFER_BYTES: Final = 1 << 20
 _ADVICE: Final = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some of the quota and run the same command again",
@@ -113,7 +116,7 @@ class FileTarget:
                 descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             except OSError as exc:
                 raise _unusable(self.name, exc) from exc
-            file = os.fdopen(descriptor, "w+b", buffering=1 << 20)
+            file = cast(BinaryIO, io.BufferedRandom(WriteBehind(descriptor), _BUFFER_BYTES))
             _lock(descriptor)
             if part.exists():
                 return part, file
