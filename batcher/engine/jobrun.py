@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from batcher.core.bucket import Ticket
@@ -23,7 +23,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
-from batcher.engine.planner import Planner, check_unchanged
+from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.purse import Purse
 from batcher.engine.requests import Requests
 from batcher.engine.settling import Sent, Settler
@@ -32,7 +32,6 @@ from batcher.engine.wakeup import Wakeup
 from batcher.ports import (
     Checkpoint,
     Clock,
-    InputSource,
     Lease,
     NewShard,
     Provider,
@@ -55,15 +54,6 @@ class Connection:
     secrets: tuple[str, ...] = field(repr=False)
     model_in_body: bool = True
     charges_prompt_too: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planning:
-    """What is left to plan: how to make the planner for a fence, and what it reads."""
-
-    make: Callable[[Job], Planner]
-    source: InputSource
-    checks_hash: bool
 
 
 class JobRun:
@@ -208,33 +198,32 @@ class JobRun:
     # --- planning and leasing -----------------------------------------------------------------
 
     async def _plan(self) -> None:
-        """Write the plan, shard by shard, from its cursor to the end of the input."""
+        """Write what is left of the plan, where that is this run's to do."""
         if self._planning is None:
             return
-        store, job, live = self._store, self._job, self._live
-        fence = await store.lease_plan(job.id, self._owner, self._lease_seconds)
-        if fence is None:
-            return
+        writer = PlanWriter(
+            self._planning,
+            job_id=self._job.id,
+            owner=self._owner,
+            store=self._store,
+            clock=self._clock,
+            lease_seconds=self._lease_seconds,
+            wrote=self._planned,
+        )
         try:
-            planner = self._planning.make(await store.job(job.id))
-            async for shard in _planned_ahead(planner):
-                next_row = shard.first_row + shard.rows
-                if not await store.add_shard(
-                    job.id, fence, shard, next_row=next_row, planned=False
-                ):
-                    return
-                self._live.rows_planned = next_row
-                self._live.dead += len(shard.dead)
-                self._hungry.set()
-            sha256 = job.facts.sha256 if self._planning.checks_hash else None
-            check_unchanged(self._planning.source, sha256, all_rows=planner.next_row >= live.rows)
+            written = await writer.write()
         except BatcherError as error:
             self._error = error
             changed = isinstance(error, InputError)
             self.end(Endings.input_changed(str(error)) if changed else Endings.interrupted())
             return
-        await store.add_shard(job.id, fence, None, next_row=planner.next_row, planned=True)
-        self._planning = None
+        if written:
+            self._planning = None
+            self._hungry.set()
+
+    def _planned(self, shard: NewShard) -> None:
+        self._live.rows_planned = shard.first_row + shard.rows
+        self._live.dead += len(shard.dead)
         self._hungry.set()
 
     async def _lease(self) -> None:
@@ -291,8 +280,6 @@ class JobRun:
             for shard in self._ledger.shards:
                 if shard.id in set(ids) - held:
                     shard.lost = True
-            if self._planning is not None:
-                await self._store.lease_plan(self._job.id, self._owner, self._lease_seconds)
             self._dispatcher.wake()
 
     async def _watch(self) -> None:
@@ -375,18 +362,6 @@ class JobRun:
         if self._requests.learned != self._kept:
             self._kept = self._requests.learned
             await self._store.learn(self._job.id, self._kept)
-
-
-async def _planned_ahead(planner: Planner) -> AsyncIterator[NewShard]:
-    """The rest of a plan; each shard is planned while the one before it is being written."""
-    loop = asyncio.get_running_loop()
-    following = loop.run_in_executor(None, planner.next_shard)
-    try:
-        while (shard := await following) is not None:
-            following = loop.run_in_executor(None, planner.next_shard)
-            yield shard
-    finally:
-        following.cancel()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

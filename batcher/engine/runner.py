@@ -24,8 +24,9 @@ from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
-from batcher.engine.jobrun import Connection, JobRun, Planning
+from batcher.engine.jobrun import Connection, JobRun
 from batcher.engine.live import Live
+from batcher.engine.planning import Planning
 from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
 from batcher.engine.report import Report, exit_code, make_report, notes, rows_total
 from batcher.engine.results import Result, results_of
@@ -181,7 +182,8 @@ class Runner:
             planning = Planning(
                 make=lambda now: bound.planner(source, rows, now),
                 source=source,
-                checks_hash=rows == job.facts.rows,
+                rows=rows,
+                sha256=job.facts.sha256 if rows == job.facts.rows else None,
             )
         async with self._adapters.connect(spec) as connection:
             requests = bound.requests(

@@ -1,0 +1,95 @@
+"""The writer of a plan: shards into the store, under a lease of its own, from the cursor on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from batcher.core.model import Job
+from batcher.engine.planner import Planner, check_unchanged
+from batcher.ports import Clock, InputSource, NewShard, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What is left to plan: how to make the planner at the cursor, and what it reads.
+
+    ``rows`` is where the plan ends; ``sha256`` what the input must hash to, None where the plan
+    ends before the input does.
+    """
+
+    make: Callable[[Job], Planner]
+    source: InputSource
+    rows: int
+    sha256: str | None
+
+
+class PlanWriter:
+    """One owner's work on one job's plan."""
+
+    def __init__(
+        self,
+        planning: Planning,
+        *,
+        job_id: str,
+        owner: str,
+        store: Store,
+        clock: Clock,
+        lease_seconds: float,
+        wrote: Callable[[NewShard], None],
+    ) -> None:
+        """``wrote`` is called for each shard that is in the store."""
+        self._planning = planning
+        self._job_id = job_id
+        self._owner = owner
+        self._store = store
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._wrote = wrote
+        self._renew_at = 0.0
+
+    async def write(self) -> bool:
+        """Write the plan to its end; False where another owner plans, or has taken over.
+
+        Raises:
+            batcher.core.errors.InputError: the input changed while it was being read.
+            batcher.core.errors.BatcherError: the store or the input cannot be used.
+        """
+        store, planning = self._store, self._planning
+        fence = await self._lease()
+        if fence is None:
+            return False
+        planner = planning.make(await store.job(self._job_id))
+        async for shard in _ahead(planner):
+            if self._clock.now() >= self._renew_at:
+                await self._lease()
+            if not await self._add(fence, shard, shard.first_row + shard.rows):
+                return False
+            self._wrote(shard)
+        all_rows = planner.next_row >= planning.rows
+        check_unchanged(planning.source, planning.sha256, all_rows=all_rows)
+        return await self._add(fence, None, planner.next_row)
+
+    async def _add(self, fence: int, shard: NewShard | None, next_row: int) -> bool:
+        """Write a shard, or that there are no more."""
+        return await self._store.add_shard(
+            self._job_id, fence, shard, next_row=next_row, planned=shard is None
+        )
+
+    async def _lease(self) -> int | None:
+        """Obtain the right to plan, or more time for it."""
+        self._renew_at = self._clock.now() + self._lease_seconds / 3
+        return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
+
+
+async def _ahead(planner: Planner) -> AsyncIterator[NewShard]:
+    """The rest of a plan; each shard is planned while the one before it is being written."""
+    loop = asyncio.get_running_loop()
+    following = loop.run_in_executor(None, planner.next_shard)
+    try:
+        while (shard := await following) is not None:
+            following = loop.run_in_executor(None, planner.next_shard)
+            yield shard
+    finally:
+        following.cancel()
