@@ -148,6 +148,27 @@ async def open_work(
         yield Work(simulator, runner, directory)
 
 
+async def state_of(work: Work, ran: Ran) -> str:
+    """The job's state and the reason for it, as the store has them."""
+    report = await work.runner.status(ran.report.job)
+    return f"{report.status}: {report.reason}"
+
+
+def nothing_written(work: Work) -> bool:
+    """Whether there is no output of any kind."""
+    return not list(work.directory.glob("out.*"))
+
+
+def audit(work: Work, report: Report) -> None:
+    """The job's books cover whatever the provider has done, and what it has done twice."""
+    stats = work.stats
+    assert report.rows_done + report.rows_failed + report.rows_left == report.rows
+    assert report.doubt_requests >= stats.requests_served_twice
+    assert report.doubt_tokens >= stats.tokens_served_twice
+    counted = report.prompt_tokens + report.completion_tokens + report.doubt_tokens
+    assert counted >= stats.prompt_tokens + stats.completion_tokens
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSONL file; none where there is no file."""
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
@@ -156,3 +177,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def words(count: int, *, marker: str = "") -> Iterator[str]:
     """Texts that differ, each with a marker for the simulator."""
     return (f"{marker} text number {number} of some".strip() for number in range(count))
+
+
+GOOD = tuple(words(7))
+"""Texts that nothing is wrong with."""
+
+MIXED = (*words(40), "", *words(3, marker="[[fault=400]]"), *words(30, marker="[[fault=500*1]]"))
+"""Texts of which one is empty, three are refused, and thirty fail once."""

@@ -1,0 +1,79 @@
+"""Failures that may pass: tried again, and a row's own only if others succeed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.virtual_time import in_virtual_time
+from tests.engine.workbench import GOOD, audit, open_work, words
+
+PASSING = ["408", "409", "500", "502_html", "503", "disconnect", "reset", "garbage", "truncated"]
+POSSIBLY_BILLED = {"disconnect", "reset", "garbage", "truncated", "hang"}
+
+
+@pytest.mark.parametrize("fault", [*PASSING, "hang"])
+@pytest.mark.parametrize("kind", ["embed", "chat"])
+@in_virtual_time
+async def test_a_failure_that_passes_is_tried_again(here: Path, fault: str, kind: str) -> None:
+    async with open_work(here) as work:
+        texts = [*GOOD, f"[[fault={fault}*3]] a"]
+        more: dict[str, Any] = {"timeout": 5.0}
+        spec = work.embed(texts, **more) if kind == "embed" else work.chat(texts, **more)
+        ran = await work.run(spec)
+
+        assert ran.done == list(range(8))
+        assert ran.report.exit_code == 0
+        assert work.stats.faults[fault] == 3
+        assert ran.report.doubt_requests == (3 if fault in POSSIBLY_BILLED else 0)
+        assert ran.report.requests == work.stats.requests
+        audit(work, ran.report)
+
+
+@pytest.mark.parametrize("fault", [*PASSING, "hang"])
+@in_virtual_time
+async def test_a_failure_of_one_row_alone_is_a_dead_letter_after_six_attempts(
+    here: Path, fault: str
+) -> None:
+    async with open_work(here, latency_ms=1000) as work:
+        texts = [*GOOD, f"[[fault={fault}]] a", *words(500, marker="more")]
+        ran = await work.run(work.chat(texts, concurrency=5, timeout=5.0))
+
+        assert [row for row, (_, attempts) in ran.failed.items() if attempts == 6] == [7]
+        assert len(ran.done) == len(texts) - 1
+        assert work.stats.faults[fault] == 6
+        assert ran.report.exit_code == 3
+        audit(work, ran.report)
+
+
+@in_virtual_time
+async def test_a_failure_of_many_rows_is_split_while_others_succeed(here: Path) -> None:
+    async with open_work(here, latency_ms=1000) as work:
+        texts = ["a", "b [[fault=500]]", "c", "d", *words(400)]
+        ran = await work.run(work.embed(texts, max_inputs=4, concurrency=2))
+
+        assert ran.failed == {1: ("server_error", 6)}
+        assert len(ran.done) == len(texts) - 1
+        assert work.stats.faults["500"] == 18  # of 4, of 2, and alone
+
+
+@in_virtual_time
+async def test_an_error_that_the_provider_calls_final_is_not_tried_six_times(here: Path) -> None:
+    async with open_work(here, latency_ms=1000) as work:
+        texts = [*GOOD, "[[fault=500_final]] a", *words(60)]
+        ran = await work.run(work.chat(texts, concurrency=2))
+
+        assert [code for code, _ in ran.failed.values()] == ["server_error"]
+        assert work.stats.faults["500_final"] <= 2
+
+
+@in_virtual_time
+async def test_the_last_row_of_a_job_gets_its_six_attempts_too(here: Path) -> None:
+    """Nobody is left to succeed beside it, but others did since it first failed."""
+    async with open_work(here, latency_ms=100) as work:
+        ran = await work.run(work.chat(["[[fault=500]] a", *GOOD], concurrency=4))
+
+        assert ran.failed == {0: ("server_error", 6)}
+        assert ran.done == list(range(1, 8))

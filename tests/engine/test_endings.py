@@ -1,0 +1,173 @@
+"""Ends of a run that no provider brings about: from outside, by the input, at a dead letter."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.errors import BatcherError, InputError, JobInUse, UsageError
+from batcher.core.model import JobState
+from batcher.engine.live import Live
+from tests.engine.virtual_time import in_virtual_time
+from tests.engine.workbench import MIXED, open_work, read_lines, words
+
+# --- from outside ---------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_job_cancelled_by_another_process_stops_and_keeps_what_is_paid_for(
+    here: Path,
+) -> None:
+    async with open_work(here, latency_ms=500, database="b.db") as work:
+        spec = work.chat(list(words(100)), concurrency=4)
+
+        async def cancel() -> None:
+            await asyncio.sleep(3)
+            async with open_work(here, database="b.db") as other:
+                (report,) = await other.runner.jobs()
+                await other.runner.cancel(report.job)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(cancel())
+            ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (130, "cancelled")
+        assert ran.report.rows_done == work.stats.requests_served
+        exported = await work.runner.export(
+            ran.report.job, output=str(here / "part.jsonl"), partial=True
+        )
+        assert len(read_lines(here / "part.jsonl")) == exported.rows_done
+        with pytest.raises(UsageError, match="--partial"):
+            await work.runner.export(ran.report.job, output=str(here / "whole.jsonl"))
+
+        anew = await work.run(spec)
+        assert anew.report.job != ran.report.job
+        assert anew.done == list(range(100))
+
+
+@in_virtual_time
+async def test_a_job_that_is_cancelled_while_it_is_stopping_is_cancelled(here: Path) -> None:
+    async with open_work(here, latency_ms=3000) as work:
+        spec = work.chat([*words(3), "[[fault=401*1]] a"], concurrency=4, rpm=100_000)
+
+        async def cancel() -> None:
+            await asyncio.sleep(3.5)
+            (report,) = await work.runner.jobs()
+            await work.runner.cancel(report.job)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(cancel())
+            ran = await work.run(spec)
+        assert ran.report.exit_code in {2, 130}
+        assert (await work.runner.status(ran.report.job)).status == JobState.CANCELLED
+
+
+@in_virtual_time
+async def test_a_second_run_of_the_same_job_refuses(here: Path) -> None:
+    async with open_work(here, latency_ms=500, database="b.db") as work:
+        spec = work.chat(work.write(list(words(9))))
+        task = asyncio.create_task(work.run(spec))
+        await asyncio.sleep(1)
+        async with open_work(here, database="b.db") as other:
+            with pytest.raises(JobInUse, match="is being run by process"):
+                await other.run(spec, output="b.jsonl")
+        assert (await task).done == list(range(9))
+
+
+# --- by itself ------------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_on_error_stop_ends_at_the_first_dead_letter(here: Path) -> None:
+    async with open_work(here, latency_ms=100) as work:
+        texts = [*words(5), "[[fault=400]] a", *words(60, marker="more"), "[[fault=400]] b"]
+        spec = work.chat(texts, on_error="stop", concurrency=2)
+        ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (3, "stopped")
+        assert ran.report.rows_failed == 1
+        assert ran.report.rows_left > 50
+        again = await work.run(spec)
+        assert again.report.exit_code == 3
+        # The second is the last row: its run stops there, too, and the next finds nothing left.
+        last = await work.run(spec)
+        assert last.done == [row for row in range(67) if row not in (5, 66)]
+        assert sorted(last.failed) == [5, 66]
+
+
+@in_virtual_time
+async def test_bad_rows_are_skipped_where_that_is_asked_for(here: Path) -> None:
+    async with open_work(here) as work:
+        source = here / "bad.jsonl"
+        lines = ['{"id": 1, "text": "a"}', "[1]", '{"id": 1, "text": "b"}', '{"id": 2}', "{"]
+        lines += ['{"id": 3, "text": "c"}', '{"id": 4, "text": ["d"]}', '{"id": 5, "text": null}']
+        source.write_text("\n".join(lines), encoding="utf-8")
+        with pytest.raises(InputError):
+            await work.run(work.embed(str(source)))
+        assert work.stats.requests == 0
+        assert not list(here.glob("out.*"))
+
+        ran = await work.run(work.embed(str(source), on_bad_row="skip"))
+        assert ran.done == [0, 5]
+        assert sorted(ran.failed) == [1, 2, 3, 4, 6, 7]
+        assert ran.failed[7] == ("empty_input", 0)
+        assert all(attempts == 0 for _, attempts in ran.failed.values())
+
+
+@pytest.mark.parametrize("back", [True, False])
+@in_virtual_time
+async def test_an_input_that_changes_between_check_and_plan_stops_the_job(
+    here: Path, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    """And nothing of it is ever taken for the input as it was, should that come back."""
+    async with open_work(here, latency_ms=50) as work:
+        texts = list(words(50))
+        source = work.write(texts)
+        spec = work.chat(source)
+        original = type(work.runner)._check
+
+        async def check_and_change(self: Any, *args: Any) -> Any:
+            facts = await original(self, *args)
+            work.write([text.upper() for text in texts])
+            return facts
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(work.runner), "_check", check_and_change)
+            with pytest.raises(InputError, match="changed") as caught:
+                await work.run(spec)
+        assert caught.value.exit_code == 2
+        assert not list(here.glob("out.*"))
+
+        if back:
+            work.write(texts)
+        sent = work.stats.inputs_served
+        ran = await work.run(spec)
+        assert ran.done == list(range(50))
+        assert work.stats.inputs_served - sent == 50
+        prompts = [record["output"] for record in ran.records]
+        (here / "quiet").mkdir()
+        async with open_work(here / "quiet") as quiet:
+            expected = await quiet.run(quiet.chat(texts if back else [t.upper() for t in texts]))
+        assert prompts == [record["output"] for record in expected.records]
+
+
+@in_virtual_time
+async def test_the_live_figures_add_up(here: Path) -> None:
+    lives: list[Live] = []
+    async with open_work(here, latency_ms=100) as work:
+        spec = work.chat(MIXED, concurrency=6)
+        report = await work.runner.run(spec, output=str(here / "out.jsonl"), on_live=lives.append)
+        (live,) = lives
+        assert live.rows_done == report.rows_done
+        assert live.dead == report.rows_failed
+        assert live.usage.prompt_tokens == work.stats.prompt_tokens
+        assert live.rows_planned == live.rows == len(MIXED)
+        assert repr(live) == "<Live exporting: 70 of 74 rows, 4 dead, 0 in flight, 0 rate limited>"
+
+
+def test_exit_codes_of_errors() -> None:
+    assert BatcherError.exit_code == 1
+    assert InputError.exit_code == UsageError.exit_code == JobInUse.exit_code == 2

@@ -1,0 +1,112 @@
+"""The same job again: what is complete is not sent, what differs is another job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batcher.core.model import JobState
+from tests.engine.virtual_time import in_virtual_time
+from tests.engine.workbench import MIXED, open_work, words
+
+
+@in_virtual_time
+async def test_a_complete_job_sends_nothing_and_writes_what_is_missing(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.embed(MIXED, max_inputs=3, concurrency=6)
+        first = await work.run(spec)
+        sent = work.stats.requests
+        again = await work.run(spec)
+
+        assert again.report.sent_nothing
+        assert again.records == first.records
+        (here / "out.jsonl").unlink()
+        assert (await work.run(spec)).records == first.records
+        assert (await work.run(spec, output="other.jsonl")).records == first.records
+        assert work.stats.requests == sent
+
+
+@in_virtual_time
+async def test_fresh_begins_anew(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.chat(list(words(5)))
+        first = await work.run(spec)
+        again = await work.run(spec, fresh=True)
+
+        assert again.report.job != first.report.job
+        assert again.records == first.records
+        assert work.stats.requests == 10
+
+
+@in_virtual_time
+async def test_other_contents_options_or_rows_are_another_job(here: Path) -> None:
+    async with open_work(here) as work:
+        source = work.write(list(words(5)))
+        specs = [
+            work.chat(source),
+            work.chat(source, limit=4),
+            work.chat(source, max_tokens=9),
+            work.chat(source, params={"seed": 1}),
+            work.chat(source, model="gpt-4o"),
+            work.chat(work.write([*words(4), "another"], "b.jsonl")),
+        ]
+        jobs = {(await work.run(spec)).report.job for spec in specs}
+        assert len(jobs) == len(specs)
+        same = work.chat(source, concurrency=3, rpm=9, timeout=5.0, api_key_env="PATH")
+        assert (await work.run(same)).report.job in jobs
+
+
+@in_virtual_time
+async def test_limit_takes_the_first_rows(here: Path) -> None:
+    async with open_work(here) as work:
+        source = work.write(list(words(50)))
+        ran = await work.run(work.embed(source, limit=7))
+        assert ran.done == list(range(7))
+        assert (ran.report.rows, work.stats.inputs_served) == (7, 7)
+        assert (await work.run(work.embed(source, limit=99))).done == list(range(50))
+
+
+@in_virtual_time
+async def test_dead_letters_are_retried_once_the_fault_is_gone(here: Path) -> None:
+    async with open_work(here) as work:
+        texts = [*words(6), "[[fault=400*1]] a", "", "[[fault=400*2]] b"]
+        spec = work.embed(texts, max_inputs=1)
+        ran = await work.run(spec)
+        assert sorted(ran.failed) == [6, 7, 8]
+
+        report, reopened = await work.runner.retry(ran.report.job)
+        assert reopened == 2
+        assert report.status == JobState.OPEN
+        again = await work.run(spec)
+        assert again.done == [0, 1, 2, 3, 4, 5, 6]
+        assert again.failed == {7: ("empty_input", 0), 8: ("invalid_value", 1)}
+        assert again.report.rows_done == 7
+
+        await work.runner.retry(ran.report.job)
+        last = await work.run(spec)
+        assert last.failed == {7: ("empty_input", 0)}
+        assert last.done == [0, 1, 2, 3, 4, 5, 6, 8]
+        assert work.stats.inputs_served_twice == 0
+
+
+@in_virtual_time
+async def test_a_retry_of_nothing_but_empty_rows_leaves_the_job_complete(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.embed([*words(2), ""])
+        ran = await work.run(spec)
+        report, reopened = await work.runner.retry(ran.report.job)
+        assert (report.status, reopened) == (JobState.COMPLETE, 0)
+
+
+@in_virtual_time
+async def test_stale_errors_are_removed(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.embed([*words(2), "[[fault=400*1]] a"], max_inputs=1)
+        ran = await work.run(spec)
+        assert ran.report.errors is not None
+        assert len(ran.errors) == 1
+        await work.runner.retry(ran.report.job)
+        again = await work.run(spec)
+        assert again.report.errors is None
+        assert not (here / "out.jsonl.errors.jsonl").exists()
+        assert again.manifest is not None
+        assert again.manifest["rows"] == {"total": 3, "done": 3, "failed": 0}
