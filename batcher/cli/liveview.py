@@ -1,25 +1,32 @@
-"""The live view of a run on a terminal."""
+"""The live view of a run on a terminal: a few lines that no terminal of 40 columns has to wrap."""
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from collections.abc import Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live as RichLive
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from batcher.cli.figures import count, duration, rate, share
+from batcher.cli.fitting import ALWAYS, BETWEEN, Part, first_that_fits, fitted
 from batcher.cli.gauge import Reading
-from batcher.cli.progress import LIVE_SECONDS
-from batcher.cli.words import cost, trouble
+from batcher.cli.words import checking, costs, delays, troubles
 
+_LABEL_WIDTH = 10
+_INDENT = _LABEL_WIDTH + 2
+_INDENTED_FROM = 60
+_BAR_WIDTH = 40
 _GAUGE_WIDTH = 16
+_BAR_WIDTH_LEAST = 8
 
 
 class LiveScreen:
     """A few lines at the bottom of the terminal, redrawn four times a second."""
 
-    seconds = LIVE_SECONDS
+    seconds = 0.25
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -33,61 +40,75 @@ class LiveScreen:
         self._view.start()
 
     def waiting(self, elapsed: float) -> None:
-        """See :class:`batcher.cli.progress.Screen`."""
-        text = Text.assemble(("checking", "bold"), f"  the input, {duration(elapsed)}")
+        """See :class:`batcher.cli.screen.Screen`."""
+        text = Text(checking(elapsed))
+        text.stylize("bold", 0, len("checking"))
         self._view.update(text, refresh=True)
 
     def show(self, reading: Reading) -> None:
-        """See :class:`batcher.cli.progress.Screen`."""
-        self._view.update(view(reading), refresh=True)
+        """See :class:`batcher.cli.screen.Screen`."""
+        self._view.update(RunView(reading), refresh=True)
 
     def say(self, text: str) -> None:
-        """See :class:`batcher.cli.progress.Screen`."""
+        """See :class:`batcher.cli.screen.Screen`."""
         self._console.print(text, markup=False, highlight=False)
 
     def close(self) -> None:
-        """See :class:`batcher.cli.progress.Screen`."""
+        """See :class:`batcher.cli.screen.Screen`."""
         self._view.stop()
 
 
-def view(reading: Reading) -> RenderableType:
-    """All figures of a run, in five or six lines."""
-    lines: list[RenderableType] = [_rows(reading), _pace(reading)]
-    if gauges := _limits(reading):
+class RunView:
+    """All figures of a run in three to six lines, or as many of them as the terminal is wide."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The lines for the width at this moment: a terminal may be made narrower."""
+        del console
+        yield Group(*_lines(self._reading, options.max_width))
+
+
+def _lines(reading: Reading, width: int) -> list[RenderableType]:
+    lines: list[RenderableType] = [_rows(reading, width), _pace(reading, width)]
+    if gauges := _limits(reading, width):
         lines.append(gauges)
-    lines.append(_counts(reading))
-    if words := trouble(reading):
-        lines.append(Text(words, style="yellow"))
-    return Group(*lines)
+    lines.append(_counts(reading, width))
+    if words := troubles(reading):
+        lines.append(_one_line(first_that_fits(words, width), "yellow"))
+    return lines
 
 
-def _rows(reading: Reading) -> RenderableType:
-    part = (reading.done + reading.failed) / reading.rows if reading.rows else 1.0
-    grid = Table.grid(padding=(0, 2), expand=False)
-    grid.add_column(min_width=10)
-    grid.add_column()
-    grid.add_column()
-    grid.add_row(
-        Text(reading.phase, style="bold"),
-        ProgressBar(total=max(1, reading.rows), completed=reading.done + reading.failed, width=40),
-        Text.assemble(
-            (share(part), "bold"), f"  {count(reading.done)} of {count(reading.rows, 'row')}"
-        ),
+def _rows(reading: Reading, width: int) -> RenderableType:
+    settled = reading.done + reading.failed
+    part = share(settled / reading.rows if reading.rows else 1.0)
+    done, rows = count(reading.done), count(reading.rows)
+    noun = "row" if reading.rows == 1 else "rows"
+    words = first_that_fits(
+        (f"{part}  {done} of {rows} {noun}", f"{part}  {done} of {rows}", part), width - _INDENT
     )
-    return grid
+    text = _one_line(words)
+    text.stylize("bold", 0, len(part))
+    bar = _bar(settled, max(1, reading.rows), _BAR_WIDTH, width - len(words))
+    return _grid([(_one_line(reading.phase, "bold"), bar, text)])
 
 
-def _pace(reading: Reading) -> Text:
-    left = "" if reading.seconds_left is None else f"{duration(reading.seconds_left)} left"
-    parts = [rate(reading.rows_per_second), left or "time left unknown", cost(reading)]
+def _pace(reading: Reading, width: int) -> Text:
+    left = reading.seconds_left
+    parts = [
+        Part((rate(reading.rows_per_second),), 3),
+        Part(("time left unknown",) if left is None else (f"{duration(left)} left",), 4),
+        Part(costs(reading), 2),
+    ]
     if reading.planned_share < 1:
-        parts.append(f"{share(reading.planned_share)} planned")
-    return _line(parts)
+        parts.append(Part((f"{share(reading.planned_share)} planned",), 1))
+    return _line(parts, width)
 
 
-def _limits(reading: Reading) -> RenderableType | None:
+def _limits(reading: Reading, width: int) -> RenderableType | None:
     rows = [
-        (name, part, limit)
+        (name, part, f"{share(part)} of {count(round(limit))} a minute")
         for name, part, limit in (
             ("requests", reading.requests_share, reading.requests_per_minute),
             ("tokens", reading.tokens_share, reading.tokens_per_minute),
@@ -96,31 +117,60 @@ def _limits(reading: Reading) -> RenderableType | None:
     ]
     if not rows:
         return None
-    grid = Table.grid(padding=(0, 2), expand=False)
-    grid.add_column(min_width=10)
-    for name, part, limit in rows:
-        grid.add_row(
-            Text(name, style="dim"),
-            ProgressBar(total=1.0, completed=min(1.0, part), width=_GAUGE_WIDTH),
-            Text(f"{share(part)} of {count(round(limit))} a minute", style="dim"),
-        )
+    room = width - max(len(words) for _, _, words in rows)
+    return _grid(
+        [
+            (
+                _one_line(name, "dim"),
+                _bar(min(1.0, part), 1.0, _GAUGE_WIDTH, room),
+                _one_line(words, "dim"),
+            )
+            for name, part, words in rows
+        ]
+    )
+
+
+def _counts(reading: Reading, width: int) -> Text:
+    flight = f"{count(reading.in_flight)} of {count(reading.window)} in flight"
+    parts = [
+        Part((flight, f"{count(reading.in_flight)} in flight"), ALWAYS, "dim"),
+        Part((count(reading.requests, "request"),), 2, "dim"),
+        Part((count(reading.tokens, "token"),), 1, "dim"),
+        *(Part((words,), 4 - number, "dim") for number, words in enumerate(delays(reading))),
+    ]
+    if reading.failed:
+        failed = count(reading.failed)
+        parts.append(Part((f"{failed} failed for good", f"{failed} failed"), ALWAYS, "red"))
+    return _line(parts, width)
+
+
+def _bar(completed: float, total: float, widest: int, room: int) -> ProgressBar | None:
+    """A bar for what ``room`` leaves beside the label and the blanks; none where it is little."""
+    width = min(widest, room - _INDENT - 2)
+    if width < _BAR_WIDTH_LEAST:
+        return None
+    return ProgressBar(total=total, completed=completed, width=width)
+
+
+def _grid(rows: Sequence[tuple[Text, ProgressBar | None, Text]]) -> Table:
+    """Labels, bars where there is room for them, and words."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False, expand=False)
+    grid.add_column(min_width=_LABEL_WIDTH)
+    for row in rows:
+        grid.add_row(*(cell for cell in row if cell is not None))
     return grid
 
 
-def _counts(reading: Reading) -> Text:
-    parts = [
-        f"{reading.in_flight} of {reading.window} in flight",
-        count(reading.requests, "request"),
-        count(reading.tokens, "token"),
-        count(reading.rate_limited, "429"),
-        count(reading.retried, "retry", "retries"),
-    ]
-    line = _line(parts, style="dim")
-    if reading.failed:
-        line.append("  ")
-        line.append(f"{count(reading.failed)} failed for good", style="red")
-    return line
+def _line(parts: Sequence[Part], width: int) -> Text:
+    """Parts side by side, below the words of the lines with labels where there is room."""
+    indent = _INDENT if width >= _INDENTED_FROM else 0
+    text = _one_line(" " * indent)
+    for number, (words, style) in enumerate(fitted(parts, width - indent)):
+        text.append(BETWEEN if number else "", style="dim")
+        text.append(words, style)
+    return text
 
 
-def _line(parts: list[str], style: str = "") -> Text:
-    return Text(" " * 12 + " · ".join(parts), style=style)
+def _one_line(words: str, style: str = "") -> Text:
+    """Never wrapped: what is too long even so is cut, and says so."""
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")

@@ -1,51 +1,19 @@
-"""Showing a run while it goes on: a live view on a terminal, a line now and then elsewhere.
-
-Everything goes to standard error. A screen that cannot be written to never ends a run.
-"""
+"""Feeding a screen while a run goes on. A screen that cannot be written to never ends a run."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration
 from batcher.cli.gauge import Gauge, Reading
-from batcher.cli.words import progress_line
+from batcher.cli.screen import NoScreen, Screen
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from batcher.engine.live import Live
-
-LIVE_SECONDS = 0.25
-PLAIN_SECONDS = 10.0
-
-
-class Screen(Protocol):
-    """Where progress appears; redrawn every ``seconds``."""
-
-    seconds: float
-
-    def waiting(self, elapsed: float) -> None:
-        """Nothing is sent yet: the input is being checked."""
-        ...
-
-    def show(self, reading: Reading) -> None:
-        """The run at this moment."""
-        ...
-
-    def say(self, text: str) -> None:
-        """A sentence that stays."""
-        ...
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        ...
 
 
 class Progress:
@@ -133,78 +101,3 @@ async def shown(progress: Progress) -> AsyncIterator[None]:
         task.cancel()
         await asyncio.wait({task})
         progress.close()
-
-
-def open_screen(*, quiet: bool, output: str | None) -> Screen:
-    """The screen that suits standard error."""
-    if quiet:
-        return NoScreen()
-    terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    records_there = output == "-" and sys.stdout.isatty()
-    if not terminal or records_there:
-        return PlainScreen()
-    from batcher.cli.liveview import LiveScreen
-
-    return LiveScreen(_console())
-
-
-class NoScreen:
-    """Nothing is shown."""
-
-    seconds = 60.0
-
-    def waiting(self, elapsed: float) -> None:
-        """Nothing."""
-
-    def show(self, reading: Reading) -> None:
-        """Nothing."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class PlainScreen:
-    """A line at the start, every ten seconds, and whenever the phase changes at the end."""
-
-    seconds = 0.5
-
-    def __init__(self, write: Callable[[str], None] | None = None) -> None:
-        self._write = write or _write_line
-        self._due = 0.0
-        self._waited = False
-        self._last: Reading | None = None
-
-    def waiting(self, elapsed: float) -> None:
-        """See :class:`Screen`."""
-        if not self._waited or elapsed >= self._due:
-            self._waited = True
-            self._due = elapsed + PLAIN_SECONDS
-            self._write("checking the input" + (f", {duration(elapsed)}" if elapsed > 1 else ""))
-
-    def show(self, reading: Reading) -> None:
-        """See :class:`Screen`."""
-        first = self._last is None
-        self._last = reading
-        if first or reading.seconds >= self._due:
-            self._due = reading.seconds + PLAIN_SECONDS
-            self._write(progress_line(reading))
-
-    def say(self, text: str) -> None:
-        """See :class:`Screen`."""
-        self._write(text)
-
-    def close(self) -> None:
-        """See :class:`Screen`."""
-
-
-def _write_line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error is the screen
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)

@@ -9,7 +9,8 @@ import click
 from batcher.cli.failure import say
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json
-from batcher.cli.progress import Progress, open_screen, shown
+from batcher.cli.progress import Progress, shown
+from batcher.cli.screen import open_screen
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.summary import ending
 from batcher.cli.typed import typed

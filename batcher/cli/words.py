@@ -6,6 +6,11 @@ from batcher.cli.figures import count, duration, money, rate, share
 from batcher.cli.gauge import Reading
 
 
+def checking(elapsed: float) -> str:
+    """What is done before anything is sent, and for how many seconds once it takes long."""
+    return "checking the input" + (f", {duration(elapsed)}" if elapsed > 1 else "")
+
+
 def progress_line(reading: Reading) -> str:
     """One line without colours or positions, for logs."""
     parts = [
@@ -19,42 +24,53 @@ def progress_line(reading: Reading) -> str:
         if reading.seconds_left is not None and reading.left:
             parts.append(f"{duration(reading.seconds_left)} left")
     if reading.requests:
-        parts.append(cost(reading))
+        parts.append(costs(reading)[0])
     if reading.in_flight:
         parts.append(f"{reading.in_flight} in flight")
-    if reading.rate_limited:
-        parts.append(count(reading.rate_limited, "429"))
-    if reading.retried:
-        parts.append(count(reading.retried, "retry", "retries"))
-    parts += [text for text in (limits(reading), trouble(reading)) if text]
+    parts += [*delays(reading), *limits(reading), *troubles(reading)[:1]]
     return ", ".join(parts)
 
 
-def cost(reading: Reading) -> str:
-    """``$0.12 of about $3.40``."""
+def costs(reading: Reading) -> tuple[str, ...]:
+    """``$0.12 of about $3.40``, and the same more briefly."""
     if reading.cost is None:
-        return "cost unknown (no price)"
+        return ("cost unknown (no price)", "cost unknown")
+    spent = money(reading.cost)
     if reading.projected is None or not reading.left:
-        return money(reading.cost)
-    return f"{money(reading.cost)} of about {money(reading.projected)}"
+        return (spent,)
+    return (f"{spent} of about {money(reading.projected)}", spent)
 
 
-def limits(reading: Reading) -> str:
-    """How much of the limits is in use; empty where there are none."""
-    return ", ".join(
+def delays(reading: Reading) -> list[str]:
+    """The answers that were none, and what was sent once more; empty where there were none."""
+    words = []
+    if reading.rate_limited:
+        words.append(f"{count(reading.rate_limited)} rate limited")
+    if reading.retried:
+        words.append(count(reading.retried, "retry", "retries"))
+    return words
+
+
+def limits(reading: Reading) -> list[str]:
+    """How much of each limit is in use; empty where there are none."""
+    return [
         f"{share(part)} of {count(round(limit))} {noun}/min"
         for part, limit, noun in (
             (reading.requests_share, reading.requests_per_minute, "requests"),
             (reading.tokens_share, reading.tokens_per_minute, "tokens"),
         )
         if part is not None and limit is not None
-    )
+    ]
 
 
-def trouble(reading: Reading) -> str:
-    """What holds the run up, if something does."""
+def troubles(reading: Reading) -> tuple[str, ...]:
+    """What holds the run up, and the same more briefly; empty where nothing does."""
     if reading.outage:
-        return "the provider does not answer; trying again, no row fails for it"
+        return (
+            "the provider does not answer; trying again, no row fails for it",
+            "the provider does not answer",
+        )
     if reading.pause_seconds >= 1:
-        return f"the provider said slow down: waiting {duration(reading.pause_seconds)}"
-    return ""
+        left = duration(reading.pause_seconds)
+        return (f"the provider said slow down: waiting {left}", f"slowed down: waiting {left}")
+    return ()

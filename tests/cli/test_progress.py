@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
+from batcher.cli.fitting import ALWAYS, Part, fitted
 from batcher.cli.gauge import Gauge, Reading
-from batcher.cli.liveview import LiveScreen, view
-from batcher.cli.progress import PlainScreen, Progress
+from batcher.cli.liveview import LiveScreen, RunView
+from batcher.cli.progress import Progress
+from batcher.cli.screen import PlainScreen
 from batcher.cli.words import progress_line
 from batcher.core.bucket import Limits
 from batcher.core.model import Tally, Usage
@@ -39,9 +41,9 @@ def a_reading(**more: object) -> Reading:
     return Gauge(live).read(110.0)
 
 
-def drawn(reading: Reading) -> str:
-    console = Console(file=io.StringIO(), width=100, force_terminal=False, record=True)
-    console.print(view(reading))
+def drawn(reading: Reading, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, record=True)
+    console.print(RunView(reading))
     return console.export_text()
 
 
@@ -93,7 +95,7 @@ def test_an_unknown_price_is_not_nothing() -> None:
 def test_a_plain_line_says_what_matters() -> None:
     assert progress_line(a_reading()) == (
         "sending: 3,000 of 12,000 rows (25%), 2 failed, 300 rows/s, 30 s left, "
-        "$1.00 of about $4.00, 7 in flight, 1 429, 4 retries, "
+        "$1.00 of about $4.00, 7 in flight, 1 rate limited, 4 retries, "
         "42% of 500 requests/min, 99% of 200,000 tokens/min"
     )
 
@@ -104,11 +106,72 @@ def test_the_live_view_shows_every_figure() -> None:
     for figure in (
         "sending", "25%", "3,000 of 12,000 rows", "300 rows/s", "30 s left",
         "$1.00 of about $4.00", "requests", "42% of 500 a minute", "tokens",
-        "99% of 200,000 a minute", "7 of 20 in flight", "30 requests", "90,000 tokens", "1 429",
-        "4 retries", "2 failed for good",
+        "99% of 200,000 a minute", "7 of 20 in flight", "30 requests", "90,000 tokens",
+        "1 rate limited", "4 retries", "2 failed for good",
     ):  # fmt: skip
         assert figure in text
     assert len(text.splitlines()) == 5
+
+
+LARGE = {
+    "rows": 1_000_000, "rows_planned": 600_000, "rows_done": 123_456, "dead": 12_345,
+    "requests": 135_801, "rate_limited": 1_234, "retried": 4_321, "in_flight": 1_000,
+    "window": 1_000, "usage": Usage(requests=135_801, prompt_tokens=10**9, cost_picousd=10**16),
+    "limits": Limits(
+        requests_per_minute=30_000, tokens_per_minute=150_000_000, requests_share=1.0,
+        tokens_share=0.999, paused_until=320.0,
+    ),
+}  # fmt: skip
+"""Figures as wide as they come."""
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 120])
+@pytest.mark.parametrize(
+    "more",
+    [{}, LARGE, LARGE | {"outage": True}, {"limits": Limits()}],
+    ids="small large out free".split(),
+)
+def test_no_line_of_the_live_view_is_wrapped_or_cut(width: int, more: dict[str, object]) -> None:
+    reading = a_reading(**more)
+    expected = 3 + 2 * (reading.requests_share is not None) + bool(reading.pause_seconds)
+
+    lines = drawn(reading, width).splitlines()
+
+    assert len(lines) == expected
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert "…" not in "".join(lines)
+
+
+def test_a_narrow_terminal_gets_the_figures_that_matter_most() -> None:
+    text = drawn(a_reading(outage=True), 40)
+
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "sending     25%  3,000 of 12,000 rows",
+        "300 rows/s · 30 s left · $1.00",
+        "requests    42% of 500 a minute",
+        "tokens      99% of 200,000 a minute",
+        "7 in flight · 1 rate limited · 2 failed",
+        "the provider does not answer",
+    ]
+
+
+def test_the_bars_grow_with_the_terminal() -> None:
+    bars = [drawn(a_reading(), width).splitlines()[0].count("━") for width in (40, 50, 60, 120)]
+
+    assert bars == sorted(bars)
+    assert bars[0] == 0 < bars[1] < bars[-1]
+
+
+def test_what_matters_least_is_shortened_before_anything_is_left_out() -> None:
+    parts = [Part(("one of three", "one"), 2), Part(("two",), 1), Part(("three", "3"), ALWAYS)]
+
+    assert [fitted(parts, width) for width in (26, 25, 13, 7, 3)] == [
+        [("one of three", ""), ("two", ""), ("three", "")],
+        [("one", ""), ("two", ""), ("three", "")],
+        [("one", ""), ("two", ""), ("3", "")],
+        [("one", ""), ("3", "")],
+        [("3", "")],
+    ]
 
 
 def test_planning_beside_the_sending_is_shown_until_it_ends() -> None:
@@ -163,7 +226,8 @@ def test_the_live_screen_draws_and_leaves_what_was_said() -> None:
     progress.screen.close()
 
     text = file.getvalue()
-    assert "checking  the input, 0.0 s" in text
+    assert "checking the input" in text
+    assert "checking  " not in text
     assert "0 of 1,000 rows" in text
     assert (
         "stopping: settling 3 requests in flight (up to 10 s); press Ctrl-C again to stop at once\n"

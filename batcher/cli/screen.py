@@ -1,0 +1,111 @@
+"""Where progress appears: a live view on a terminal, a line now and then elsewhere, or nowhere.
+
+Everything goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from batcher.cli.words import checking, progress_line
+
+if TYPE_CHECKING:
+    from batcher.cli.gauge import Reading
+
+PLAIN_SECONDS = 10.0
+
+
+class Screen(Protocol):
+    """Where progress appears; redrawn every ``seconds``."""
+
+    seconds: float
+
+    def waiting(self, elapsed: float) -> None:
+        """Nothing is sent yet: the input is being checked."""
+        ...
+
+    def show(self, reading: Reading) -> None:
+        """The run at this moment."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A sentence that stays."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def open_screen(*, quiet: bool, output: str | None) -> Screen:
+    """The screen that suits standard error."""
+    if quiet:
+        return NoScreen()
+    terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    records_there = output == "-" and sys.stdout.isatty()
+    if not terminal or records_there:
+        return PlainScreen()
+    from rich.console import Console  # takes a while to import
+
+    from batcher.cli.liveview import LiveScreen
+
+    return LiveScreen(Console(stderr=True))
+
+
+class NoScreen:
+    """Nothing is shown."""
+
+    seconds = 60.0
+
+    def waiting(self, elapsed: float) -> None:
+        """Nothing."""
+
+    def show(self, reading: Reading) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class PlainScreen:
+    """A line at the start and every ten seconds."""
+
+    seconds = 0.5
+
+    def __init__(self, write: Callable[[str], None] | None = None) -> None:
+        self._write = write or _write_line
+        self._due = 0.0
+        self._waited = False
+        self._last: Reading | None = None
+
+    def waiting(self, elapsed: float) -> None:
+        """See :class:`Screen`."""
+        if not self._waited or elapsed >= self._due:
+            self._waited = True
+            self._due = elapsed + PLAIN_SECONDS
+            self._write(checking(elapsed))
+
+    def show(self, reading: Reading) -> None:
+        """See :class:`Screen`."""
+        first = self._last is None
+        self._last = reading
+        if first or reading.seconds >= self._due:
+            self._due = reading.seconds + PLAIN_SECONDS
+            self._write(progress_line(reading))
+
+    def say(self, text: str) -> None:
+        """See :class:`Screen`."""
+        self._write(text)
+
+    def close(self) -> None:
+        """See :class:`Screen`."""
+
+
+def _write_line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error is the screen
