@@ -119,6 +119,7 @@ def _files(database_url: str) -> Files:
         write_records=files.write_json_lines,
         write_json=files.write_json,
         read_json=files.read_json,
+        read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
     )
 
 

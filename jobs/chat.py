@@ -7,7 +7,6 @@ error before anything is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -35,21 +34,20 @@ class Chat:
     )
 
     def bind(self, options: Mapping[str, Any]) -> BoundChat:
-        """Check the options and read the templates.
+        """Check the options and the templates.
 
         Raises:
-            UsageError: no prompt, or a template that cannot be read.
+            UsageError: no prompt, or a template whose syntax is wrong.
         """
         values = read_options(self.name, self.options, options)
         if values["prompt"] is None:
             raise UsageError("chat needs --prompt FILE")
         if values["max_tokens"] is not None and values["max_tokens"] < 1:
             raise UsageError(f"--max-tokens must be at least 1, not {values['max_tokens']}")
+        system = values["system"]
         return BoundChat(
-            prompt=_read_template("--prompt", values["prompt"]),
-            system=None
-            if values["system"] is None
-            else _read_template("--system", values["system"]),
+            prompt=values["prompt"].text,
+            system=None if system is None else system.text,
             max_tokens=values["max_tokens"],
         )
 
@@ -123,13 +121,6 @@ class BoundChat:
         if completion.finish_reason == "length":
             result["finish_reason"] = "length"
         return [Done(orjson.dumps(result))]
-
-
-def _read_template(flag: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{flag} {path} cannot be read: {error}") from error
 
 
 def _compile(environment: Environment, flag: str, source: str) -> tuple[Template, list[str]]:

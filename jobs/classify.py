@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -45,7 +44,7 @@ class Classify:
     )
 
     def bind(self, options: Mapping[str, Any]) -> BoundClassify:
-        """Check the options and read the labels.
+        """Check the options and the labels.
 
         Raises:
             UsageError: no text column, or fewer than two different labels.
@@ -56,7 +55,7 @@ class Classify:
         if require_one(self.name, values, "labels", "labels_file") == "labels":
             lines = str(values["labels"]).split(",")
         else:
-            lines = _read_lines(values["labels_file"])
+            lines = values["labels_file"].text.splitlines()
         labels = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if len(labels) < 2:
             raise UsageError("classify needs at least two different labels")
@@ -191,13 +190,6 @@ def _confidence(completion: Completion, label: str) -> float | None:
 
 def _invalid(message: str, completion: Completion) -> Invalid:
     return Invalid("invalid_output", message, completion.text)
-
-
-def _read_lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--labels-file {path} cannot be read: {error}") from error
 
 
 KIND = Classify()

@@ -1,8 +1,8 @@
 """What a job kind must say about itself: options, rendering, request bodies, reading answers.
 
 A kind is a plugin: one object, found through the entry point group ``batcher.kinds``. It meets the
-engine only through the types here; it does no I/O beyond reading the files that its options name,
-and it knows nothing of limits, retries, checkpoints or files.
+engine only through the types here; it does no I/O (the files that its options name are read for
+it), and it knows nothing of limits, retries or checkpoints.
 """
 
 from __future__ import annotations
@@ -38,12 +38,21 @@ class Shape(StrEnum):
     JSON = "json"
 
 
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file that an option names, read: a worker elsewhere has its text and not the file."""
+
+    path: str
+    text: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One option of a kind, as the command line and a job file offer it.
 
     ``name`` is written with underscores (``labels_file``); the flag has dashes. ``type`` ``path``
-    is a file that the kind reads when bound; ``flag`` is a boolean without a value.
+    is a text file, which :meth:`Kind.bind` gets as a :class:`TextFile`; ``flag`` is a boolean
+    without a value.
     """
 
     name: str
@@ -98,7 +107,7 @@ Outcome: TypeAlias = Done | Broken | Refused | Invalid
 
 
 class BoundKind(Protocol):
-    """A kind with its options checked and its files read: what one job does to every row.
+    """A kind with its options checked: what one job does to every row.
 
     Attributes:
         endpoint: where the requests go.
@@ -165,7 +174,7 @@ class Kind(Protocol):
     options: tuple[Option, ...]
 
     def bind(self, options: Mapping[str, Any]) -> BoundKind:
-        """Check the options and read the files that they name.
+        """Check the options.
 
         Raises:
             batcher.core.errors.UsageError: an option is missing, unknown or contradictory.

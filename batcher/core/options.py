@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.kind import Option
+from batcher.core.kind import Option, TextFile
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
-    "path": (str,),
+    "path": (TextFile,),
     "int": (int,),
     "float": (int, float),
     "flag": (bool,),

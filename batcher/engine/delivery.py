@@ -30,6 +30,7 @@ class Files:
     write_records: Callable[[Path, AsyncIterator[Mapping[str, Any]]], Awaitable[int]]
     write_json: Callable[[Path, Mapping[str, Any]], None]
     read_json: Callable[[Path], Mapping[str, Any] | None]
+    read_text: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def check_apart(target: Output, bound: Bound) -> None:
     Raises:
         UsageError: the output, its errors or its manifest is such a file.
     """
-    read = [Path(bound.spec.input), *map(Path, bound.files)]
+    read = [Path(bound.spec.input), *(Path(file.path) for file in bound.files.values())]
     for written in (Path(target.path), target.errors, target.manifest):
         if target.path != "-" and written is not None:
             for source in read:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from batcher.core.cost import Price, picodollars
 from batcher.core.errors import UsageError
 from batcher.core.fingerprint import fingerprint
-from batcher.core.kind import BoundKind, Endpoint
+from batcher.core.kind import BoundKind, Endpoint, TextFile
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.spec import JobSpec
@@ -26,7 +27,7 @@ _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 class Bound:
     """A spec with its kind bound and its model looked up; nothing is read of the input yet.
 
-    ``files`` are the paths that the kind's options name.
+    ``files`` are what the kind's options name, by option.
     """
 
     spec: JobSpec
@@ -35,12 +36,12 @@ class Bound:
     price: Price | None
     limits: RequestLimits
     tokenizer: Tokenizer
-    files: tuple[str, ...] = ()
+    files: Mapping[str, TextFile] = field(default_factory=dict)
 
     @property
     def description(self) -> Description:
         """What the store keeps of it."""
-        return Description.of(self.spec, self.kind)
+        return Description.of(self.spec, self.kind, self.kind_version, self.files)
 
     @property
     def budget_picousd(self) -> int | None:
@@ -103,14 +104,17 @@ def bind(
     kinds: KindRegistry,
     model_facts: ModelFacts,
     tokenizer: Tokenizer,
+    files: Mapping[str, TextFile],
 ) -> Bound:
     """Check all of a spec that can be checked without reading the input.
+
+    ``files`` are those of :func:`read_files`.
 
     Raises:
         UsageError: an option is wrong, or the budget cannot be kept.
     """
     kind = kinds.get(spec.kind)
-    bound = kind.bind(spec.options)
+    bound = kind.bind({**spec.options, **files})
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
     price = model_facts.price if spec.price is None else Price.parse(spec.price)
@@ -128,20 +132,36 @@ def bind(
             max_input_tokens=spec.max_input_tokens,
         ),
         tokenizer=tokenizer,
-        files=tuple(
-            str(spec.options[option.name])
-            for option in kind.options
-            if option.type == "path" and spec.options.get(option.name) is not None
-        ),
+        files=files,
     )
     if spec.max_cost is not None:
         _check_budget(result)
     return result
 
 
-def endpoint_of(spec: JobSpec, kinds: KindRegistry) -> Endpoint:
+def read_files(
+    spec: JobSpec, kinds: KindRegistry, read_text: Callable[[str], str]
+) -> dict[str, TextFile]:
+    """The files that the options of a spec's kind name, by option.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    found: dict[str, TextFile] = {}
+    for option in kinds.get(spec.kind).options:
+        path = spec.options.get(option.name)
+        if option.type == "path" and isinstance(path, str):
+            try:
+                found[option.name] = TextFile(path, read_text(path))
+            except (OSError, UnicodeDecodeError) as error:
+                flag = "--" + option.name.replace("_", "-")
+                raise UsageError(f"{flag} {path} cannot be read: {error}") from error
+    return found
+
+
+def endpoint_of(spec: JobSpec, kinds: KindRegistry, files: Mapping[str, TextFile]) -> Endpoint:
     """Where a spec's requests will go."""
-    return kinds.get(spec.kind).bind(spec.options).endpoint
+    return kinds.get(spec.kind).bind({**spec.options, **files}).endpoint
 
 
 def new_job(bound: Bound, facts: InputFacts, *, now: datetime, noise: int, version: str) -> Job:

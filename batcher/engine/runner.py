@@ -27,7 +27,7 @@ from batcher.engine.exporter import batches
 from batcher.engine.jobrun import Connection, JobRun
 from batcher.engine.live import Live
 from batcher.engine.planning import Planning
-from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
+from batcher.engine.preparing import Bound, bind, endpoint_of, new_job, read_files
 from batcher.engine.report import Report, exit_code, make_report, notes, rows_total
 from batcher.engine.results import Result, results_of
 from batcher.ports import (
@@ -240,12 +240,14 @@ class Runner:
         adapters = self._adapters
 
         def look_up() -> Bound:
-            endpoint = endpoint_of(spec, adapters.kinds)
+            files = read_files(spec, adapters.kinds, adapters.files.read_text)
+            endpoint = endpoint_of(spec, adapters.kinds, files)
             return bind(
                 spec,
                 kinds=adapters.kinds,
                 model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
                 tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
+                files=files,
             )
 
         return await asyncio.to_thread(look_up)
