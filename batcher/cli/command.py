@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batcher.cli.helptext import ExampleCommand
-from batcher.cli.setting import Setting, database_option, json_option, profile_option
+from batcher.cli.sharedoptions import json_option, shared_options
 
 
 class JobArgument(click.Argument):
@@ -33,9 +33,7 @@ def command(
     """
 
     def make(function: Callable[..., None]) -> ExampleCommand:
-        shared: list[Setting] = [json_option(json)]
-        if profile:
-            shared += [profile_option(), database_option()]
+        shared = shared_options(json) if profile else [json_option(json)]
 
         def callback(**values: Any) -> None:
             for hidden in ("db", "profile"):

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from batcher.adapters.kinds import InstalledKinds
-from batcher.cli.setting import (
-    Pairs,
-    Setting,
-    database_option,
-    json_option,
-    profile_option,
-)
-from batcher.core.errors import BatcherError, UsageError
+from batcher.cli.setting import Pairs, Setting
 from batcher.core.spec import JobSpec
-
-if TYPE_CHECKING:
-    from batcher.core.kind import Kind, Option
 
 INPUT = "Input"
 MODEL = "Model and provider"
@@ -33,8 +22,6 @@ _DEFAULTS = {
     for field in dataclasses.fields(JobSpec)
     if isinstance(field.default, str | int | float) and not isinstance(field.default, bool)
 }
-_METAVARS = {"path": "FILE", "int": "N", "float": "X"}
-_TYPES = {"text": str, "path": str, "int": int, "float": float}
 
 
 def job_options() -> list[Setting]:
@@ -135,59 +122,6 @@ def run_options(*, hidden: bool = False) -> list[Setting]:
             "--quiet", is_flag=True, hidden=hidden, help="No progress and no summary, only errors."
         ),
     ]  # fmt: skip
-
-
-def shared_options(json_help: str) -> list[Setting]:
-    """What every command with a job has."""
-    return [json_option(json_help), profile_option(), database_option()]
-
-
-def kind_options(kind: Kind) -> list[Setting]:
-    """A kind's own options.
-
-    Raises:
-        UsageError: one has a name that every job's options have already.
-    """
-    taken = _general_keys()
-    for option in kind.options:
-        if option.name in taken:
-            raise UsageError(f"the kind {kind.name!r} takes --{option.name}, which every job has")
-    return [_kind_option(kind, option) for option in kind.options]
-
-
-def every_key() -> set[str]:
-    """The names of all settings that files may have, for any kind."""
-    registry, keys = InstalledKinds(), _general_keys()
-    for name in registry.names():
-        try:
-            keys |= {option.name for option in registry.get(name).options}
-        except BatcherError:
-            continue  # a kind that cannot be imported is its own user's concern
-    return keys
-
-
-def _general_keys() -> set[str]:
-    return {option.key for option in (*job_options(), *run_options(), *shared_options(""))}
-
-
-def _kind_option(kind: Kind, option: Option) -> Setting:
-    flag = "--" + option.name.replace("_", "-")
-    if option.type == "flag":
-        declaration = f"{flag}/--no-{flag[2:]}" if option.default else flag
-        more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
-    else:
-        declaration = flag
-        metavar = option.metavar or _METAVARS.get(option.type)
-        # As text: of an enum, click would take the members' names instead of their values.
-        choices = click.Choice([str(choice) for choice in option.choices])
-        kind_of_value = choices if option.choices else _TYPES[option.type]
-        more = {"type": kind_of_value, "metavar": metavar}
-        if option.default is not None:
-            more["default_text"] = str(option.default)
-    return Setting(
-        declaration, option.name, heading=f"Options of {kind.name}", of_kind=True,
-        help=option.help, **more,
-    )  # fmt: skip
 
 
 def _job(

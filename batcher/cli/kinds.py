@@ -15,17 +15,12 @@ import click
 
 from batcher.adapters.kinds import InstalledKinds
 from batcher.cli.helptext import ExampleCommand, ExampleMixin
-from batcher.cli.joboptions import (
-    every_key,
-    given,
-    job_options,
-    kind_options,
-    run_options,
-    shared_options,
-)
+from batcher.cli.joboptions import given, job_options, run_options
+from batcher.cli.kindoptions import kind_options
 from batcher.cli.layers import layers_of, read_job_file
 from batcher.cli.lazy import did_you_mean
 from batcher.cli.setting import Setting
+from batcher.cli.sharedoptions import every_key, shared_options
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.spec import JobSpec
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from batcher.cli.layers import Layer, layers_of, read_profile
+from batcher.cli.layers import Layer, layers_of
 
 
 class Setting(click.Option):
@@ -129,47 +129,3 @@ class Pairs(PairType):
             # The value may be a credential: it is not repeated.
             self.fail(f"write NAME{self._separator}VALUE", param, ctx)
         return name.strip(), text.strip()
-
-
-def _load_profile(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
-    """Make the profile's values known before any other option asks for them."""
-    del param
-    layer = read_profile(name)
-    if set(layer.values) - keys_of(ctx.command):
-        from batcher.cli.joboptions import every_key
-
-        layer.check_known(every_key())
-    layers_of(ctx).profile = layer
-    return name
-
-
-def keys_of(command: click.Command) -> set[str]:
-    """The names that a command's options have in files."""
-    return {param.key for param in command.params if isinstance(param, Setting)}
-
-
-def profile_option() -> Setting:
-    """``--profile``, read before the options that it fills."""
-    return Setting(
-        "--profile",
-        metavar="NAME",
-        is_eager=True,
-        callback=_load_profile,
-        help="Take settings from [profiles.NAME] in batcher.toml; [defaults] there holds always.",
-    )
-
-
-def database_option() -> Setting:
-    """``--db``."""
-    return Setting(
-        "--db",
-        metavar="URL",
-        envvar=["BATCHER_DATABASE_URL", "BATCHER_DB"],
-        help="The database: a path or sqlite:///PATH.",
-        default_text=".batcher/batcher.db",
-    )
-
-
-def json_option(what: str) -> Setting:
-    """``--json``; ``what`` it prints."""
-    return Setting("--json", "as_json", is_flag=True, envvar="BATCHER_JSON", help=what)

@@ -1,0 +1,50 @@
+"""The options that a kind declares, as the command line takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.cli.setting import Setting
+from batcher.cli.sharedoptions import general_keys
+from batcher.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from batcher.core.kind import Kind, Option
+
+_METAVARS = {"path": "FILE", "int": "N", "float": "X"}
+_TYPES = {"text": str, "path": str, "int": int, "float": float}
+
+
+def kind_options(kind: Kind) -> list[Setting]:
+    """A kind's own options.
+
+    Raises:
+        UsageError: one has a name that every job's options have already.
+    """
+    taken = general_keys()
+    for option in kind.options:
+        if option.name in taken:
+            raise UsageError(f"the kind {kind.name!r} takes --{option.name}, which every job has")
+    return [_kind_option(kind, option) for option in kind.options]
+
+
+def _kind_option(kind: Kind, option: Option) -> Setting:
+    flag = "--" + option.name.replace("_", "-")
+    if option.type == "flag":
+        declaration = f"{flag}/--no-{flag[2:]}" if option.default else flag
+        more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
+    else:
+        declaration = flag
+        metavar = option.metavar or _METAVARS.get(option.type)
+        # As text: of an enum, click would take the members' names instead of their values.
+        choices = click.Choice([str(choice) for choice in option.choices])
+        kind_of_value = choices if option.choices else _TYPES[option.type]
+        more = {"type": kind_of_value, "metavar": metavar}
+        if option.default is not None:
+            more["default_text"] = str(option.default)
+    return Setting(
+        declaration, option.name, heading=f"Options of {kind.name}", of_kind=True,
+        help=option.help, **more,
+    )  # fmt: skip

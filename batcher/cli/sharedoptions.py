@@ -1,0 +1,70 @@
+"""The options of every command that has to do with jobs: ``--json``, ``--profile`` and ``--db``."""
+
+from __future__ import annotations
+
+import click
+
+from batcher.adapters.kinds import InstalledKinds
+from batcher.cli.joboptions import job_options, run_options
+from batcher.cli.layers import layers_of, read_profile
+from batcher.cli.setting import Setting
+from batcher.core.errors import BatcherError
+
+
+def shared_options(json_help: str) -> list[Setting]:
+    """What every command with a job has."""
+    return [json_option(json_help), profile_option(), database_option()]
+
+
+def profile_option() -> Setting:
+    """``--profile``, read before the options that it fills."""
+    return Setting(
+        "--profile",
+        metavar="NAME",
+        is_eager=True,
+        callback=_load_profile,
+        help="Take settings from [profiles.NAME] in batcher.toml; [defaults] there holds always.",
+    )
+
+
+def database_option() -> Setting:
+    """``--db``."""
+    return Setting(
+        "--db",
+        metavar="URL",
+        envvar=["BATCHER_DATABASE_URL", "BATCHER_DB"],
+        help="The database: a path or sqlite:///PATH.",
+        default_text=".batcher/batcher.db",
+    )
+
+
+def json_option(what: str) -> Setting:
+    """``--json``; ``what`` it prints."""
+    return Setting("--json", "as_json", is_flag=True, envvar="BATCHER_JSON", help=what)
+
+
+def every_key() -> set[str]:
+    """The names of all settings that files may have, for any kind."""
+    registry, keys = InstalledKinds(), general_keys()
+    for name in registry.names():
+        try:
+            keys |= {option.name for option in registry.get(name).options}
+        except BatcherError:
+            continue  # a kind that cannot be imported is its own user's concern
+    return keys
+
+
+def general_keys() -> set[str]:
+    """The names of the settings that do not belong to a kind, as files may have them."""
+    return {option.key for option in (*job_options(), *run_options(), *shared_options(""))}
+
+
+def _load_profile(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Make the profile's values known before any other option asks for them."""
+    del param
+    layer = read_profile(name)
+    here = {param.key for param in ctx.command.params if isinstance(param, Setting)}
+    if set(layer.values) - here:
+        layer.check_known(every_key())
+    layers_of(ctx).profile = layer
+    return name
