@@ -30,7 +30,7 @@ class Chat:
     options = (
         Option(name="prompt", help="Jinja2 template of the prompt, like {{ body }}.", type="path"),
         Option(name="system", help="Jinja2 template of the system message.", type="path"),
-        Option(name="max_tokens", help="Limit of tokens for an answer.", type="int"),
+        Option(name="max_tokens", help="Limit of tokens for an answer.", type="int", at_least=1),
     )
 
     def bind(self, options: Mapping[str, Any]) -> BoundChat:
@@ -42,8 +42,6 @@ class Chat:
         values = read_options(self.name, self.options, options)
         if values["prompt"] is None:
             raise UsageError("chat needs --prompt FILE")
-        if values["max_tokens"] is not None and values["max_tokens"] < 1:
-            raise UsageError(f"--max-tokens must be at least 1, not {values['max_tokens']}")
         system = values["system"]
         return BoundChat(
             prompt=values["prompt"].text,

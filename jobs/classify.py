@@ -40,7 +40,7 @@ class Classify:
             type="flag",
             default=False,
         ),
-        Option(name="max_tokens", help="Limit of tokens for an answer.", type="int"),
+        Option(name="max_tokens", help="Limit of tokens for an answer.", type="int", at_least=1),
     )
 
     def bind(self, options: Mapping[str, Any]) -> BoundClassify:
@@ -59,8 +59,6 @@ class Classify:
         labels = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if len(labels) < 2:
             raise UsageError("classify needs at least two different labels")
-        if values["max_tokens"] is not None and values["max_tokens"] < 1:
-            raise UsageError(f"--max-tokens must be at least 1, not {values['max_tokens']}")
         return BoundClassify(
             text=values["text"],
             labels=labels,

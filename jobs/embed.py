@@ -50,6 +50,7 @@ class Embed:
             name="dimensions",
             help="Length of the vectors, where the model can shorten them.",
             type="int",
+            at_least=1,
         ),
         Option(
             name="overlong",
@@ -71,8 +72,6 @@ class Embed:
             parts: tuple[tuple[str, bool], ...] = ((values["text"], True),)
         else:
             parts = _parse_template(values["template"])
-        if values["dimensions"] is not None and values["dimensions"] < 1:
-            raise UsageError(f"--dimensions must be at least 1, not {values['dimensions']}")
         return BoundEmbed(parts, values["dimensions"], Overlong(values["overlong"]))
 
 

@@ -52,13 +52,14 @@ class Option:
 
     ``name`` is written with underscores (``labels_file``); the flag has dashes. ``type`` ``path``
     is a text file, which :meth:`Kind.bind` gets as a :class:`TextFile`; ``flag`` is a boolean
-    without a value.
+    without a value. ``at_least`` is the lowest value that a number may have.
     """
 
     name: str
     help: str
     type: Literal["text", "int", "float", "path", "flag"] = "text"
     choices: tuple[str, ...] = ()
+    at_least: int | float | None = None
     default: str | int | float | bool | None = None
     metavar: str | None = None
 

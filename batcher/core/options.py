@@ -21,7 +21,7 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
     """Every declared option with its value or default.
 
     Raises:
-        UsageError: an option is unknown, of the wrong type, or not one of its choices.
+        UsageError: an option is unknown, of the wrong type, too low, or not one of its choices.
     """
     names = {option.name for option in declared}
     if unknown := sorted(name for name, value in given.items() if name not in names):
@@ -30,16 +30,21 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
     values: dict[str, Any] = {}
     for option in declared:
         value = given.get(option.name)
-        value = option.default if value is None else value
-        wrong = not isinstance(value, _TYPES[option.type])
-        if value is not None and (wrong or (option.type != "flag" and isinstance(value, bool))):
-            raise UsageError(f"{_flag(option.name)} takes {option.type}, not {value!r}")
-        if value is not None and option.choices and value not in option.choices:
-            raise UsageError(
-                f"{_flag(option.name)} is one of {', '.join(option.choices)}, not {value!r}"
-            )
-        values[option.name] = value
+        values[option.name] = value = option.default if value is None else value
+        if value is not None:
+            _check(option, value)
     return values
+
+
+def _check(option: Option, value: Any) -> None:
+    flag = _flag(option.name)
+    wrong = not isinstance(value, _TYPES[option.type])
+    if wrong or (option.type != "flag" and isinstance(value, bool)):
+        raise UsageError(f"{flag} takes {option.type}, not {value!r}")
+    if option.choices and value not in option.choices:
+        raise UsageError(f"{flag} is one of {', '.join(option.choices)}, not {value!r}")
+    if option.at_least is not None and not value >= option.at_least:
+        raise UsageError(f"{flag} must be at least {option.at_least}, not {value}")
 
 
 def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:

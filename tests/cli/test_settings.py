@@ -120,6 +120,18 @@ def test_a_wrong_job_file_is_one_clear_error(cli: Cli, text: str, message: str) 
     assert ran.stderr.startswith("error: ")
 
 
+def test_a_number_that_is_too_low_is_the_same_error_in_a_flag_and_in_a_job_file(cli: Cli) -> None:
+    cli.write("p.j2", "{{ body }}")
+    cli.write(
+        "job.toml", "kind='chat'\ninput='tickets.csv'\nmodel='m'\nprompt='p.j2'\nmax_tokens=0\n"
+    )
+    typed = cli("run", "chat", "tickets.csv", "--model", "m", "--prompt", "p.j2", "--max-tokens=0")
+
+    assert typed == cli("run", "job.toml")
+    assert typed.code == 2
+    assert typed.stderr.endswith("error: --max-tokens must be at least 1, not 0\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

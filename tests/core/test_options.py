@@ -1,0 +1,61 @@
+"""A kind's options: every kind's errors read alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from batcher.core.errors import UsageError
+from batcher.core.kind import Option, TextFile
+from batcher.core.options import read_options, require_one
+
+DECLARED = (
+    Option(name="text", help="…"),
+    Option(name="labels_file", help="…", type="path"),
+    Option(name="max_tokens", help="…", type="int", at_least=1),
+    Option(name="share", help="…", type="float", at_least=0.5),
+    Option(name="overlong", help="…", choices=("error", "mean"), default="error"),
+    Option(name="confidence", help="…", type="flag", default=False),
+)
+
+
+def test_every_option_has_its_value_or_its_default() -> None:
+    assert read_options("kind", DECLARED, {"max_tokens": 1, "share": 0.5, "text": None}) == {
+        "text": None,
+        "labels_file": None,
+        "max_tokens": 1,
+        "share": 0.5,
+        "overlong": "error",
+        "confidence": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_tokens": 0}, "--max-tokens must be at least 1, not 0"),
+        ({"share": 0.25}, "--share must be at least 0.5, not 0.25"),
+        ({"share": float("nan")}, "--share must be at least 0.5, not nan"),
+        ({"max_tokens": "5"}, "--max-tokens takes int, not '5'"),
+        ({"max_tokens": True}, "--max-tokens takes int, not True"),
+        ({"confidence": 1}, "--confidence takes flag, not 1"),
+        ({"overlong": "cut"}, "--overlong is one of error, mean, not 'cut'"),
+        ({"max_token": 5}, "kind has no option --max-token; it has --confidence, "),
+    ],
+)
+def test_a_wrong_option_says_what_would_be_right(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_options("kind", DECLARED, given)
+    assert str(raised.value).startswith(message)
+
+
+def test_one_of_several_is_needed_and_only_one() -> None:
+    file = TextFile("labels.txt", "a\nb")
+    assert require_one("kind", {"text": None, "labels_file": file}, "text", "labels_file") == (
+        "labels_file"
+    )
+    with pytest.raises(UsageError, match="kind needs --text or --labels-file"):
+        require_one("kind", {"text": None, "labels_file": None}, "text", "labels_file")
+    with pytest.raises(UsageError, match="kind takes only one of --text or --labels-file"):
+        require_one("kind", {"text": "a", "labels_file": file}, "text", "labels_file")
