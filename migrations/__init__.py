@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0001"
+HEAD = "0002"

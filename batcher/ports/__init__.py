@@ -5,6 +5,7 @@ seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
 from batcher.ports.files import InputSource, OutputBatch, OutputSchema, OutputSink
+from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.provider import Provider, Reply
 from batcher.ports.store import (
     BudgetShort,
@@ -24,6 +25,7 @@ __all__ = [
     "BudgetShort",
     "Checkpoint",
     "Clock",
+    "FleetStore",
     "Grant",
     "InputSource",
     "JobStore",
@@ -40,4 +42,6 @@ __all__ = [
     "StoredShard",
     "Throttle",
     "Tokenizer",
+    "WorkerCard",
+    "WorkerState",
 ]

@@ -17,6 +17,7 @@ from batcher.core.model import (
     Usage,
 )
 from batcher.core.progress import ShardEvent
+from batcher.ports.fleet import FleetStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +257,7 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(JobStore, ShardStore, Protocol):
+class Store(JobStore, ShardStore, FleetStore, Protocol):
     """The whole database."""
 
     async def close(self) -> None:

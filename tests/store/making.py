@@ -107,11 +107,17 @@ async def plan(store: Store, job_id: str = "j1", *, shards: int = 1, rows: int =
 
 
 async def open_planned(
-    store: Store, *, shards: int = 1, rows: int = 4, budget: int | None = None
+    store: Store,
+    *,
+    shards: int = 1,
+    rows: int = 4,
+    budget: int | None = None,
+    job_id: str = "j1",
+    fingerprint: str = "f",
 ) -> None:
-    """Open the job j1 and plan it."""
-    await store.open_job(make_job(budget=budget), fresh=False)
-    await plan(store, shards=shards, rows=rows)
+    """Open a job and plan it."""
+    await store.open_job(make_job(job_id, fingerprint=fingerprint, budget=budget), fresh=False)
+    await plan(store, job_id, shards=shards, rows=rows)
 
 
 async def claim_one(store: Store, owner: str = "a", job_id: str = "j1") -> Lease:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from batcher.core.model import Job, JobEvent
 
 
+DEAD_KEPT_SECONDS = 86_400.0
+"""How long a worker that died without leaving is still listed."""
+
+
+def works_for(owner: str, worker: str) -> bool:
+    """Whether a lease's owner is this worker, or one of its runs."""
+    return owner == worker or owner.startswith(f"{worker}/")
+
+
 def moved(
     job: Job,
     event: JobEvent,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
 from batcher.adapters.store.lifecycle import moved, unknown_job, utc
+from batcher.adapters.store.memory_fleet import MemoryFleet
 from batcher.adapters.store.settlement import NO_SEQ, PLANNED, Purse, Standing, settle
 from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
@@ -55,7 +56,7 @@ class _Shard:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Entry:
+class Entry:
     """One job with its shards, by id, and its dead letters, by (row, chunk)."""
 
     job: Job
@@ -70,13 +71,14 @@ class _Entry:
             self.dead[letter.row, letter.chunk] = (letter, shard_id, piece)
 
 
-class MemoryStore:
+class MemoryStore(MemoryFleet):
     """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
 
     def __init__(self, clock: Clock) -> None:
         """``clock.wall`` is what leases expire by."""
+        super().__init__()
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._shards_made = 0
 
     def __repr__(self) -> str:
@@ -107,7 +109,7 @@ class MemoryStore:
             return going[-1], False
         as_stored = job_value(job_row(job))  # a spec that JSON does not keep fails here, too
         made = replace(as_stored, generation=alike[-1].generation + 1 if alike else 1)
-        self._entries[job.id] = _Entry(job=made)
+        self._entries[job.id] = Entry(job=made)
         return made, True
 
     async def job(self, job_id: str) -> Job:
@@ -336,7 +338,7 @@ class MemoryStore:
         for _, (letter, _, _) in sorted(self._entry(job_id).dead.items(), key=lambda kv: kv[0]):
             yield letter
 
-    def _entry(self, job_id: str) -> _Entry:
+    def _entry(self, job_id: str) -> Entry:
         try:
             return self._entries[job_id]
         except KeyError:

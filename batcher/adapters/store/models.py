@@ -177,6 +177,20 @@ class DeadLetterRow(Base, table=True):
     final: bool = False
 
 
+class WorkerRow(Base, table=True):
+    """A worker process that has not left; one whose time has passed is dead."""
+
+    __tablename__ = "worker"
+
+    name: str = Field(primary_key=True, sa_type=Text)
+    host: str = Field(sa_type=Text)
+    pid: int
+    version: str = Field(sa_type=Text)
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: float = Field(sa_type=Double)
+
+
 def table(model: type[Base]) -> Table:
     """The table of a model, for statements of SQLAlchemy Core."""
     made: Any = model
@@ -188,3 +202,4 @@ SHARD = table(ShardRow)
 PAYLOAD = table(PayloadRow)
 CHECKPOINT = table(CheckpointRow)
 DEAD_LETTER = table(DeadLetterRow)
+WORKER = table(WorkerRow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batcher.adapters.store.sql_fleet import SqlFleet
 from batcher.adapters.store.sql_jobs import SqlJobs
 from batcher.adapters.store.sql_leases import SqlLeases
 from batcher.adapters.store.sql_progress import SqlProgress
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from batcher.adapters.store.database import Database
 
 
-class SqlStore(SqlJobs, SqlLeases, SqlProgress, SqlResults):
+class SqlStore(SqlJobs, SqlLeases, SqlProgress, SqlResults, SqlFleet):
     """All verbs over one :class:`Database`; open it with :func:`.open.open_store`."""
 
     def __init__(self, database: Database) -> None:
