@@ -12,7 +12,7 @@ import click
 from batcher.cli.command import command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
-from batcher.cli.output import print_json
+from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import Session, run_session
 from batcher.cli.setting import Setting
 from batcher.core.errors import UsageError
@@ -34,6 +34,9 @@ def _rate(flag: str, field: str, help: str) -> Setting:
     return _option(flag, field, FAULTS, help, type=float, metavar="SHARE", default_text="0")
 
 
+_LIST = _option(
+    "--faults", None, FAULTS, "List the faults that a text may ask for, and end.", is_flag=True
+)
 _WHERE = [
     _option(
         "--host", None, WHERE, "A loopback address.", default="127.0.0.1", default_text="127.0.0.1",
@@ -100,11 +103,12 @@ _NEGATED = {"rate_limit_headers", "retry_after"}
 
 @command(
     "simulate",
-    json='Print {"base_url": …} when it listens, and {"stats": …} at the end.',
-    params=[*_CONFIG, *_WHERE],
+    json='Print {"base_url": …} when it listens, and {"stats": …} at the end; of --faults, a map.',
+    params=[*_CONFIG, _LIST, *_WHERE],
     profile=False,
     examples=(
         "batcher simulate --rpm 500 --tpm 30000 --latency 300 --errors 0.01 --port 8080",
+        "batcher simulate --faults | grep 429",
         "OPENAI_API_KEY=any batcher run embed articles.csv -o vectors.parquet --text body \\\n"
         "--model text-embedding-3-small --base-url http://127.0.0.1:8080/v1",
     ),
@@ -116,6 +120,7 @@ def simulate(
     port: int,
     port_file: str | None,
     tokenizer: str,
+    faults: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -124,7 +129,13 @@ def simulate(
     It speaks chat completions, embeddings and models, for any model name, also under Azure's
     paths. Answers are made up, and the same for the same request. It runs until Ctrl-C and then
     says what it saw. GET /_stats tells the counts meanwhile; POST /_config changes settings.
+
+    A text that holds [[fault=NAME]] meets that fault, with [[fault=NAME*2]] the first two times it
+    is seen; several in one text act one after the other. --faults lists the names.
     """
+    if faults:
+        _list_faults(as_json=as_json)
+        return
     _require_loopback(host)
     config = _config(ctx, settings)
 
@@ -156,6 +167,16 @@ def simulate(
     say(_farewell(stats))
     if as_json:
         print_json({"stats": stats.snapshot()})
+
+
+def _list_faults(*, as_json: bool) -> None:
+    from batcher.simulator.faults import FAULTS as ALL
+
+    if as_json:
+        print_json(ALL)
+    else:
+        width = max(map(len, ALL))
+        print_lines([f"{name:<{width}}  {summary}" for name, summary in ALL.items()])
 
 
 def _config(ctx: click.Context, values: dict[str, Any]) -> SimulatorConfig:

@@ -27,26 +27,31 @@ from batcher.simulator.words import WORDS
 
 _SPACED = tuple(" " + word for word in WORDS)
 _JSON_TOKEN = re.compile(r"\s*[A-Za-z]{1,8}|\d{1,3}|[^A-Za-z\d]{1,3}")
+_NO_NUMBERS = {"nan": np.nan, "inf": np.inf}
 _REFUSAL = "I'm sorry, but I can't help with that request."
 
 
 def embeddings_body(call: EmbeddingsCall, due: Sequence[DueFault] = ()) -> bytes:
     """Return the body of an embeddings answer."""
-    rows = vectors(call.inputs, call.model, call.dimensions)
+    names = {fault.name for fault in due}
+    dimensions = max(1, call.dimensions // 2) if "other_model" in names else call.dimensions
+    rows = vectors(call.inputs, call.model, dimensions)
     encoded: list[Any] = list(rows)
     for fault in due:
-        if fault.name == "nan":
+        if fault.name in _NO_NUMBERS:
             encoded[fault.index] = rows[fault.index].copy()
-            encoded[fault.index][0] = np.nan
+            encoded[fault.index][0] = _NO_NUMBERS[fault.name]
         elif fault.name == "wrong_dimension":
             encoded[fault.index] = np.append(rows[fault.index], rows[fault.index][:1])
     if call.base64:
         encoded = [b2a_base64(row, newline=False).decode("ascii") for row in encoded]
+    for fault in due:
+        if fault.name == "bad_base64":
+            encoded[fault.index] = "no vector"
     data = [
         {"object": "embedding", "index": index, "embedding": vector}
         for index, vector in enumerate(encoded)
     ]
-    names = {fault.name for fault in due}
     if "short" in names:
         data.pop()
     if "duplicate_index" in names:
@@ -56,7 +61,7 @@ def embeddings_body(call: EmbeddingsCall, due: Sequence[DueFault] = ()) -> bytes
             data *= 2
     usage = {"prompt_tokens": call.prompt_tokens, "total_tokens": call.prompt_tokens}
     body = {"object": "list", "data": data, "model": call.model, "usage": usage}
-    # JSON has no NaN: orjson writes null for it, as llama.cpp's server does.
+    # JSON has neither NaN nor infinity: orjson writes null for them, as llama.cpp's server does.
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -70,6 +75,8 @@ class ChatAnswer:
     refused: bool = False
     empty: bool = False
     """Whether the answer has no choices at all."""
+    silent: bool = False
+    """Whether the message holds nothing."""
 
     @property
     def completion_tokens(self) -> int:
@@ -80,6 +87,8 @@ class ChatAnswer:
         """Return the body; `created` is its time in seconds since 1970."""
         call, text = self.call, "".join(self.tokens)
         content, refusal = (None, text) if self.refused else (text, None)
+        if self.silent:
+            content = None
         logprobs: dict[str, Any] | None = None
         if call.top_logprobs is not None:
             listed = _logprobs(self.tokens, call.key, call.top_logprobs)
@@ -130,6 +139,7 @@ def chat_answer(
         tokens=tuple(tokens),
         finish_reason=finish_reason,
         empty="short" in faults,
+        silent="no_content" in faults,
     )
 
 

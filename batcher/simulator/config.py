@@ -37,6 +37,8 @@ class SimulatorConfig:
     """Whether answers carry `x-ratelimit-*`."""
     retry_after: bool = True
     """Whether a 429 carries `retry-after` and `retry-after-ms`."""
+    should_retry: bool | None = None
+    """What `x-should-retry` says on every error; None leaves it out."""
     latency_ms: float = 0.0
     """Mean time that an answer takes."""
     latency_spread: float = 0.0

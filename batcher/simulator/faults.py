@@ -9,55 +9,56 @@ the server and by `answers`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
+from typing import Final
 
 from batcher.simulator.config import SimulatorConfig
+from batcher.simulator.fault_replies import STATUS_REPLIES
 from batcher.simulator.replies import invalid
 
-CONNECTION_FAULTS = frozenset({"hang", "disconnect", "reset"})
-"""No answer, half of one, or none at all on a connection that is reset."""
+CONNECTION_FAULTS: Final[Mapping[str, str]] = {
+    "disconnect": "half of the answer, then the connection closes",
+    "hang": "no answer, ever",
+    "reset": "no answer: the connection is reset",
+}
 
-BODY_FAULTS = frozenset({"garbage", "truncated"})
-"""200, with a body that is not JSON or ends in the middle of it."""
+BODY_FAULTS: Final[Mapping[str, str]] = {
+    "garbage": "200 with a body that is not JSON",
+    "truncated": "200 with half of the body",
+}
 
-EMBEDDINGS_FAULTS = frozenset({"short", "duplicate_index", "wrong_dimension", "nan"})
-CHAT_FAULTS = frozenset({"short", "content_filter", "refusal", "length", "invalid_json"})
-RESULT_FAULTS = EMBEDDINGS_FAULTS | CHAT_FAULTS
+EMBEDDINGS_FAULTS: Final[Mapping[str, str]] = {
+    "bad_base64": "200 with a vector that cannot be decoded",
+    "duplicate_index": "200 with a vector twice, in the place of another",
+    "inf": "200 with a vector that holds an infinity",
+    "nan": "200 with a vector that holds no number",
+    "other_model": "200 with all vectors half as long as they should be",
+    "short": "200 without the last vector; of a chat, without a choice",
+    "wrong_dimension": "200 with a vector that is longer than the others",
+}
+CHAT_FAULTS: Final[Mapping[str, str]] = {
+    "content_filter": "200 stopped by the content filter",
+    "invalid_json": "200 with an answer that breaks its schema",
+    "length": "200 with an answer that was cut off",
+    "no_content": "200 with a message that holds nothing",
+    "refusal": "200 with a refusal",
+    "short": EMBEDDINGS_FAULTS["short"],
+}
+RESULT_FAULTS: Final[Mapping[str, str]] = {**EMBEDDINGS_FAULTS, **CHAT_FAULTS}
 """200, with a result that is wrong; those of the other endpoint have no effect."""
 
-STATUS_FAULTS = frozenset(
-    {
-        "302",
-        "400",
-        "400_param",
-        "401",
-        "401_echo",
-        "402",
-        "403",
-        "404",
-        "408",
-        "409",
-        "413",
-        "418",
-        "422_vllm",
-        "429",
-        "429_daily",
-        "429_quota",
-        "429_slow_down",
-        "500",
-        "500_final",
-        "502_html",
-        "503",
-        "azure_content_filter",
-        "too_large",
-    }
-)
-"""An answer other than 200, for the request as a whole; see `fault_replies`."""
+STATUS_FAULTS: Final[Mapping[str, str]] = {
+    name: fault.summary for name, fault in STATUS_REPLIES.items()
+}
+"""An answer other than 200, for the request as a whole."""
 
-FAULTS = CONNECTION_FAULTS | BODY_FAULTS | RESULT_FAULTS | STATUS_FAULTS
+FAULTS: Final[Mapping[str, str]] = dict(
+    sorted({**CONNECTION_FAULTS, **BODY_FAULTS, **RESULT_FAULTS, **STATUS_FAULTS}.items())
+)
+"""Every fault by its name, with a line about it."""
 
 _OPENING = "[[fault="
 _MARKER = re.compile(r"\[\[fault=([^\]]*)\]\]")
@@ -81,7 +82,7 @@ class Faults:
         self._seen: dict[bytes, int] = {}
 
     def due(
-        self, texts: Sequence[str], config: SimulatorConfig, effective: frozenset[str]
+        self, texts: Sequence[str], config: SimulatorConfig, effective: Collection[str]
     ) -> list[DueFault]:
         """Return the faults of a request, counting its texts as seen.
 
@@ -135,7 +136,7 @@ def _read_marker(marker: str) -> tuple[str, int | None]:
     name, star, times = marker.partition("*")
     if name not in FAULTS or (star and not times.isdecimal()):
         raise invalid(
-            f"Simulator: there is no fault {marker!r}; there are {', '.join(sorted(FAULTS))}",
+            f"Simulator: there is no fault {marker!r}; there are {', '.join(FAULTS)}",
             code="unknown_fault",
         )
     return name, int(times) if star else None

@@ -7,7 +7,7 @@ deliver when the latency is over, or `Refused` with the answer to send now.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from batcher.simulator.calls import CountTokens, read_body
 from batcher.simulator.chat_call import ChatCall, read_chat
 from batcher.simulator.config import SimulatorConfig
 from batcher.simulator.embeddings_call import EmbeddingsCall, read_embeddings
-from batcher.simulator.fault_replies import FaultContext, fault_reply
+from batcher.simulator.fault_context import FaultContext
+from batcher.simulator.fault_replies import fault_reply
 from batcher.simulator.faults import (
     CHAT_FAULTS,
     EMBEDDINGS_FAULTS,
@@ -63,10 +64,14 @@ class Work:
 class Provider:
     """The state of one simulated provider."""
 
-    def __init__(self, config: SimulatorConfig, count_tokens: CountTokens) -> None:
+    def __init__(
+        self, config: SimulatorConfig, count_tokens: CountTokens, wall: Callable[[], float]
+    ) -> None:
+        """`wall` is the time since 1970, for answers that name a date."""
         self.config = config
         self.stats = Stats()
         self._count_tokens = count_tokens
+        self._wall = wall
         self._limiters: dict[str, Limiter] = {}
         self._start_over()
 
@@ -80,6 +85,7 @@ class Provider:
         limiter = self._limiter(model, now)
         try:
             call: EmbeddingsCall | ChatCall
+            effective: Collection[str]
             if endpoint == "embeddings":
                 call = read_embeddings(body, model, self.config, self._count_tokens)
                 effective = EMBEDDINGS_FAULTS
@@ -128,7 +134,7 @@ class Provider:
     def _begin(
         self,
         call: EmbeddingsCall | ChatCall,
-        effective: frozenset[str],
+        effective: Collection[str],
         limiter: Limiter,
         caller: Caller,
         now: float,
@@ -165,7 +171,7 @@ class Provider:
         )
 
     def _due_faults(
-        self, call: EmbeddingsCall | ChatCall, effective: frozenset[str], caller: Caller
+        self, call: EmbeddingsCall | ChatCall, effective: Collection[str], caller: Caller
     ) -> tuple[DueFault, ...]:
         texts = call.texts
         due = self._faults.due(texts, self.config, effective)
@@ -178,6 +184,7 @@ class Provider:
                     text=texts[fault.index],
                     key=caller.key,
                     azure=caller.azure,
+                    wall=self._wall(),
                 )
                 raise Refused(fault_reply(fault.name, context))
         return tuple(due)

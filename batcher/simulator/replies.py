@@ -16,6 +16,7 @@ from batcher.simulator.limits import Rejection, duration
 
 JSON_TYPE = "application/json"
 LIMITS_URL = "https://platform.openai.com/account/rate-limits"
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def wait_headers(seconds: float) -> dict[str, str]:
 
 def rate_limited(rejection: Rejection, model: str, *, azure: bool) -> Reply:
     """Return the 429 of a limiter's rejection, without the headers that tell the wait of it."""
-    if rejection.too_large:
+    if rejection.too_large and not azure:
         return error(
             429,
             f"Request too large for {model} in organization org-sim on tokens per min (TPM): "
@@ -108,8 +109,8 @@ def rate_limited(rejection: Rejection, model: str, *, azure: bool) -> Reply:
             type="tokens",
             code="rate_limit_exceeded",
         )
-    headers = wait_headers(rejection.wait_seconds)
-    if azure:
+    headers = wait_headers(DAY_SECONDS if rejection.too_large else rejection.wait_seconds)
+    if azure:  # which tells nobody that a request is too large: it says to wait for a day
         return azure_error(
             429,
             "429",

@@ -42,12 +42,18 @@ class Simulator:
     """A running provider: where it listens, what it saw, and how to change it."""
 
     def __init__(
-        self, config: SimulatorConfig, count_tokens: CountTokens, clock: Clock, sleep: Sleep
+        self,
+        config: SimulatorConfig,
+        count_tokens: CountTokens,
+        clock: Clock,
+        wall: Clock,
+        sleep: Sleep,
     ) -> None:
         self.url = ""
         """Scheme, host and port: what Azure clients call the endpoint."""
-        self._provider = Provider(config, count_tokens)
+        self._provider = Provider(config, count_tokens, wall)
         self._clock = clock
+        self._wall = wall
         self._sleep = sleep
         self._answered = 0
 
@@ -87,7 +93,7 @@ class Simulator:
         except web.HTTPRequestEntityTooLarge:
             return _response(error(413, "Request entity too large", code="request_too_large"))
         stats = self.stats
-        stats.arrived(time.time())
+        stats.arrived(self._wall())
         try:
             if self.config.outage == "reset":
                 return _reset(request)
@@ -119,7 +125,7 @@ class Simulator:
             await self._sleep(work.latency_seconds)
         if work.fault == "reset":
             return _reset(request)
-        body = self._provider.deliver(work, self._clock(), int(time.time()))
+        body = self._provider.deliver(work, self._clock(), int(self._wall()))
         content_type = JSON_TYPE
         if work.fault == "garbage":
             body = b"upstream connect error or disconnect/reset before headers"
@@ -136,6 +142,8 @@ class Simulator:
         if not self.config.retry_after:
             headers.pop("retry-after", None)
             headers.pop("retry-after-ms", None)
+        if reply.status >= 400 and self.config.should_retry is not None:
+            headers.setdefault("x-should-retry", str(self.config.should_retry).lower())
         headers["x-request-id"] = f"req_{self._answered:032x}"
         headers["openai-processing-ms"] = str(int((self._clock() - started) * 1000))
         headers["openai-organization"] = "org-sim"
@@ -169,15 +177,16 @@ async def serve(
     port: int = 0,
     count_tokens: CountTokens = estimate_tokens,
     clock: Clock = time.monotonic,
+    wall: Clock = time.time,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[Simulator]:
     """Run a provider until the context ends; port 0 takes a free one.
 
     `count_tokens` makes usage and limits exact: `lambda text: len(encoding.encode_ordinary(text))`.
-    `clock` and `sleep` are those of the limits and the latency. When the context ends,
-    connections are closed, whatever is on them.
+    `clock` and `sleep` are those of the limits and the latency, `wall` is the time since 1970.
+    When the context ends, connections are closed, whatever is on them.
     """
-    simulator = Simulator(config or SimulatorConfig(), count_tokens, clock, sleep)
+    simulator = Simulator(config or SimulatorConfig(), count_tokens, clock, wall, sleep)
 
     def make_request(
         message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]

@@ -197,3 +197,13 @@ def test_all_facts_can_be_had_as_json(cli: Cli) -> None:
         assert ran.code == 0, command
         assert json.loads(ran.stdout) is not None
         assert ran.stdout.count("\n") == 1
+
+
+def test_simulate_lists_its_faults(cli: Cli) -> None:
+    shown = cli("simulate", "--faults")
+    as_json = cli("simulate", "--faults", "--json")
+
+    assert (shown.code, shown.stderr) == (0, "")
+    lines = dict(line.split("  ", 1) for line in shown.stdout.splitlines())
+    assert {name: text.strip() for name, text in lines.items()} == as_json.json
+    assert as_json.json["429_slow_down"] == "429 slow_down"
