@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MINUTE = 60.0
 """The capacity of a bucket in seconds of its rate, as far as nothing else is known."""
@@ -46,12 +47,12 @@ class Cost:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class Ticket(NamedTuple):
     """The right to send one request at ``send_at``, unless a later epoch has begun.
 
     ``requests_through`` and ``tokens_through`` count everything ever reserved, this ticket's cost
-    included: what was reserved after it is a difference of two such numbers.
+    included: what was reserved after it is a difference of two such numbers. (A tuple: one is made
+    for every request, and a frozen dataclass takes four times as long.)
     """
 
     send_at: float
@@ -152,6 +153,11 @@ class Bucket:
     needed. Learned from windows: ``spare``, the share unused, and ``shows``, how much of it comes
     back (1 where the provider charges by usage); ``refunds`` is what comes back each second.
     ``flow`` is recent use, for display.
+
+    Four figures follow from these and are kept, because every request asks for them many times:
+    ``rate`` (units a second, infinite where there is no limit), ``capacity`` (the most that the
+    level may reach, given what was seen), ``net`` (the share of a reserved cost that is finally
+    charged, as far as answers show) and ``inflow`` (refunds to be expected each second).
     """
 
     ceiling: float = math.inf
@@ -171,11 +177,10 @@ class Bucket:
     shows: float = 0.0
     refunds: float = 0.0
     flow: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Units a second, infinite where there is no limit."""
-        return min(self.ceiling, self.limit, self.guess)
+    rate: float = math.inf
+    capacity: float = math.inf
+    net: float = 1.0
+    inflow: float = 0.0
 
     @property
     def known(self) -> bool:
@@ -187,28 +192,12 @@ class Bucket:
         """Whether there is a limit at all, be it a guess."""
         return self.rate < math.inf
 
-    @property
-    def capacity(self) -> float:
-        """The most that the level may reach, given what was seen; at most a minute."""
-        if not self.told:
-            return UNTOLD_SECONDS * self.rate
-        return min(MINUTE * self.rate, max(self.held, LEAST_SECONDS * self.rate))
-
-    @property
-    def net(self) -> float:
-        """The share of a reserved cost that is finally charged, as far as answers show."""
-        return 1.0 - self._trust * self.spare
-
-    @property
-    def inflow(self) -> float:
-        """Refunds to be expected each second, at most those of a steady flow at the limit."""
-        return self._trust * min(self.refunds, self.rate * self.spare / (1.0 - self.spare))
-
     def set_rate(self, *, ceiling: float, limit: float) -> None:
         """Enforce other limits from now on; one that is new starts with a second of its rate."""
         was_limited = self.limited
-        self.ceiling, self.limit, self.guess = ceiling, limit, math.inf
+        self.ceiling, self.limit = ceiling, limit
         self.told = self.told and limit <= ceiling
+        self.set_guess(math.inf)
         if not self.limited:
             self.level = math.inf
         elif not was_limited:
@@ -217,28 +206,41 @@ class Bucket:
         else:
             self.level = min(self.level, self.capacity)
 
-    def advance(self, seconds: float, factor: float, room: float = 0.0) -> None:
-        """Refill for some seconds; ``room`` is a cost larger than the capacity to be held."""
-        self.flow *= math.exp(-seconds / FLOW_SECONDS)
-        if not self.limited:
+    def set_guess(self, guess: float) -> None:
+        """Enforce another guess from now on, infinite for none; the level stays."""
+        self.guess = guess
+        self.rate = min(self.ceiling, self.limit, guess)
+        self._set_capacity()
+        self._expect_refunds()
+
+    def advance(self, seconds: float, factor: float, fade: float, room: float = 0.0) -> None:
+        """Refill for some seconds; ``room`` is a cost larger than the capacity to be held.
+
+        ``fade`` is what these seconds leave of the flow.
+        """
+        self.flow *= fade
+        rate = self.rate
+        if rate == math.inf:
             return
-        full = max(self.level, self.capacity, room)
-        self.level = min(full, self.level + (self.rate * factor + self.inflow) * seconds)
-        most = BURST_SECONDS * self.rate * factor
-        self.burst = min(most, self.burst + self._release(factor) * seconds)
+        level, pace = self.level, rate * factor
+        self.level = min(max(level, self.capacity, room), level + (pace + self.inflow) * seconds)
+        self.burst = min(BURST_SECONDS * pace, self.burst + self._release(factor) * seconds)
 
     def wait(self, amount: float, factor: float) -> float:
         """Seconds until the level holds the amount; one above any capacity waits for a full one."""
-        if not self.limited or self.reserved == 0:  # the first of all teaches the limits
+        rate = self.rate
+        if rate == math.inf or self.reserved == 0:  # the first of all teaches the limits
             return 0.0
-        return max(0.0, self.need(amount) - self.level) / (self.rate * factor + self.inflow)
+        short = self.need(amount) - self.level
+        return short / (rate * factor + self.inflow) if short > 0 else 0.0
 
     def spacing(self, amount: float, factor: float) -> float:
         """Seconds until a release of the amount keeps the burst within a second's worth."""
-        if not self.limited or self.reserved == 0:
+        rate = self.rate
+        if rate == math.inf or self.reserved == 0:
             return 0.0
-        need = min(amount * self.net, BURST_SECONDS * self.rate * factor)
-        return max(0.0, need - self.burst) / self._release(factor)
+        short = min(amount * self.net, BURST_SECONDS * rate * factor) - self.burst
+        return short / self._release(factor) if short > 0 else 0.0
 
     def need(self, amount: float) -> float:
         """What the level must hold before the amount is taken."""
@@ -248,7 +250,7 @@ class Bucket:
         """Take a granted amount out; the level may become negative."""
         self.reserved += amount
         self.flow += amount
-        if self.limited:
+        if self.rate < math.inf:
             self.level -= amount
             self.burst -= amount * self.net
         if not bound:
@@ -256,7 +258,7 @@ class Bucket:
 
     def put_back(self, amount: float) -> None:
         """Return what was not charged after all."""
-        if self.limited:
+        if self.rate < math.inf:
             self.level = min(self.level + amount, max(self.level, self.capacity))
             self.burst = min(self.burst + amount * self.net, BURST_SECONDS * self.rate)
 
@@ -265,6 +267,7 @@ class Bucket:
         self.level = min(self.level, 0.0) if self.limited else math.inf
         self.burst = 0.0
         self.shows = 0.0  # what was expected did not come
+        self._expect_refunds()
         self.barrier = self.reserved
         self.start_window()
 
@@ -282,20 +285,23 @@ class Bucket:
         sent in one burst nobody knows in which order they were admitted: for these the comparison
         assumes that all came before, and proves only that the level is too high.
         """
-        if self.limit == math.inf:
+        limit = self.limit
+        if limit == math.inf:
             return
-        governs = self.limit <= self.ceiling
+        governs = limit <= self.ceiling
         if governs and admitted:
-            self.held = max(self.held, remaining + amount)
+            if remaining + amount > self.held:
+                self.held = remaining + amount
+                self._set_capacity()
             self.answered += amount
         since = self.reserved - max(through, self.barrier)
         if governs and not self.told:
             self.told = True
+            self._set_capacity()
             self.level = min(remaining - since, MINUTE * self.rate)
             self.rise = 0.0
             return
-        refill = elapsed * (self.limit + self.inflow)
-        truth = min(remaining - since + refill, MINUTE * self.limit)
+        truth = min(remaining - since + elapsed * (limit + self.inflow), MINUTE * limit)
         if governs:
             truth = min(truth, self.capacity)
         difference = truth - self.level
@@ -303,7 +309,7 @@ class Bucket:
             self.level = truth
             self.rise = 0.0
             self.fallen -= difference
-        elif governs and admitted and through > self.barrier:
+        elif self.rise > 0 and governs and admitted and through > self.barrier:
             self.rise = min(self.rise, max(0.0, difference - amount - MARGIN_SECONDS * self.rate))
 
     def charge(self, amount: float, charged: float) -> None:
@@ -311,6 +317,12 @@ class Bucket:
         unused = max(0.0, amount - charged)
         self.unused += unused
         self.refunds += unused / REFUND_SECONDS
+        self._expect_refunds()
+
+    def forget_refunds(self, seconds: float) -> None:
+        """Let the memory of refunds fade for some seconds."""
+        self.refunds *= math.exp(-seconds / REFUND_SECONDS)
+        self._expect_refunds()
 
     def close_window(self, seconds: float) -> None:
         """Apply the least upward difference of a window of answers, and learn from it.
@@ -327,12 +339,28 @@ class Bucket:
             if self.unused > 0:
                 shown = min(1.0, max(-1.0, gained / self.unused))
                 self.shows += LEARNING * (shown - self.shows)
+            self._expect_refunds()
         self.start_window()
 
-    @property
-    def _trust(self) -> float:
-        """How much of what is unused may be expected back: nothing where it may be noise."""
-        return self.shows if self.shows > NOISE else 0.0
+    def _set_capacity(self) -> None:
+        """At most a minute, and what was seen; a few seconds where no answer tells what remains."""
+        rate = self.rate
+        if self.told:
+            self.capacity = min(MINUTE * rate, max(self.held, LEAST_SECONDS * rate))
+        else:
+            self.capacity = UNTOLD_SECONDS * rate
+
+    def _expect_refunds(self) -> None:
+        """What is unused is expected back as far as it was shown; too little may be noise.
+
+        At most the refunds of a steady flow at the limit.
+        """
+        if self.shows > NOISE:
+            steady = self.rate * self.spare / (1.0 - self.spare)
+            self.net = 1.0 - self.shows * self.spare
+            self.inflow = self.shows * min(self.refunds, steady)
+        else:
+            self.net, self.inflow = 1.0, 0.0
 
     def _release(self, factor: float) -> float:
         """The speed of catching up: twice the rate, and more where a minute's worth lies unspent.
@@ -340,5 +368,6 @@ class Bucket:
         It falls with the square of what 429s left of the rates: after two of them it is below the
         rate, whatever the answers say that remains.
         """
-        unspent = self.level / (CATCH_UP_SECONDS * self.rate)
-        return self.rate * factor * (1.0 + factor * max(1.0, unspent))
+        rate = self.rate
+        unspent = self.level / (CATCH_UP_SECONDS * rate)
+        return rate * factor * (1.0 + factor * max(1.0, unspent))

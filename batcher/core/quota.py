@@ -18,7 +18,6 @@ from batcher.core.bucket import (
     BURST_SECONDS,
     FLOW_SECONDS,
     MINUTE,
-    REFUND_SECONDS,
     Bucket,
     Cost,
     Limits,
@@ -103,23 +102,17 @@ class QuotaState:
             self.measured_at, self.served = now, 0.0
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
+        requests, tokens = self.requests, self.tokens
         tickets: list[Ticket] = []
         for cost in costs:
-            send_at = self._earliest(now, cost)
+            amount = cost.tokens
+            send_at = self._earliest(now, amount)
             if send_at > now + HORIZON_SECONDS:
                 return tickets, min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
-            self._advance(send_at, cost)
-            self.requests.take(1, bound=self.bound)
-            self.tokens.take(cost.tokens, bound=self.bound)
-            tickets.append(
-                Ticket(
-                    send_at=send_at,
-                    epoch=self.epoch,
-                    cost=cost,
-                    requests_through=self.requests.reserved,
-                    tokens_through=self.tokens.reserved,
-                )
-            )
+            self._advance(send_at, amount)
+            requests.take(1, bound=self.bound)
+            tokens.take(amount, bound=self.bound)
+            tickets.append(Ticket(send_at, self.epoch, cost, requests.reserved, tokens.reserved))
         return tickets, None
 
     def give_back(self, now: float, tickets: Sequence[Ticket]) -> None:
@@ -143,25 +136,24 @@ class QuotaState:
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
             if limit is not None and is_limit(limit) and limit / MINUTE != bucket.limit:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
-                requests.guess = math.inf
+                requests.set_guess(math.inf)
         self.served += seen.admitted
         if ticket.epoch < self.epoch:
             return
-        elapsed = self.at - seen.sent_at
-        used = seen.used_tokens
-        for bucket, remaining, amount, through, charged in (
-            (requests, seen.remaining_requests, 1, ticket.requests_through, None),
-            (tokens, seen.remaining_tokens, ticket.cost.tokens, ticket.tokens_through, used),
-        ):
-            if not seen.admitted:
-                bucket.put_back(amount)
-            if remaining is not None:
-                bucket.observe(remaining, amount, through, elapsed, admitted=seen.admitted)
-            if seen.admitted and charged is not None:
-                if bucket.told:
-                    bucket.charge(amount, charged)
-                else:
-                    bucket.put_back(amount - charged)
+        elapsed, admitted = self.at - seen.sent_at, seen.admitted
+        amount, through = ticket.cost.tokens, ticket.tokens_through
+        if not admitted:
+            requests.put_back(1)
+            tokens.put_back(amount)
+        if (left := seen.remaining_requests) is not None:
+            requests.observe(left, 1, ticket.requests_through, elapsed, admitted=admitted)
+        if (left := seen.remaining_tokens) is not None:
+            tokens.observe(left, amount, through, elapsed, admitted=admitted)
+        if admitted and seen.used_tokens is not None:
+            if tokens.told:
+                tokens.charge(amount, seen.used_tokens)
+            else:
+                tokens.put_back(amount - seen.used_tokens)
         if ticket.requests_through > self.requests.barrier:
             self._count_answer(now)
 
@@ -200,34 +192,38 @@ class QuotaState:
             paused_until=self.paused_until if now < self.paused_until else None,
         )
 
-    def _earliest(self, now: float, cost: Cost) -> float:
+    def _earliest(self, now: float, amount: float) -> float:
         """The time at which both buckets hold the cost, at or after the last granted send."""
-        self._advance(now, cost)
-        pairs = ((self.requests, 1), (self.tokens, cost.tokens))
-        wait = max(bucket.wait(amount, self.factor) for bucket, amount in pairs)
+        self._advance(now, amount)
+        requests, tokens, factor = self.requests, self.tokens, self.factor
+        wait = max(requests.wait(1, factor), tokens.wait(amount, factor))
         if wait > 0 and not self.bound:
             self.bound = True
-            for bucket in (self.requests, self.tokens):
-                bucket.burst = BURST_SECONDS * bucket.rate * self.factor if bucket.limited else 0.0
-        for bucket, amount in pairs:
-            if self.bound or not bucket.told:
-                wait = max(wait, bucket.spacing(amount, self.factor))
+            for bucket in (requests, tokens):
+                bucket.burst = BURST_SECONDS * bucket.rate * factor if bucket.limited else 0.0
+        if self.bound or not requests.told:
+            wait = max(wait, requests.spacing(1, factor))
+        if self.bound or not tokens.told:
+            wait = max(wait, tokens.spacing(amount, factor))
         return self.at + wait
 
-    def _advance(self, to: float, cost: Cost | None = None) -> None:
+    def _advance(self, to: float, amount: float = 0.0) -> None:
         """Refill both buckets up to a time; one in the past changes nothing."""
         if self.at == -math.inf:
             self.at = to
         seconds = to - self.at
         if seconds > 0:
             self.at = to
-            for bucket, amount in ((self.requests, 1), (self.tokens, cost.tokens if cost else 0)):
-                bucket.advance(seconds, self.factor, room=bucket.need(amount))
+            requests, tokens, factor = self.requests, self.tokens, self.factor
+            fade = math.exp(-seconds / FLOW_SECONDS)
+            requests.advance(seconds, factor, fade, requests.need(1))
+            tokens.advance(seconds, factor, fade, tokens.need(amount))
 
     def _recover(self, now: float) -> None:
         """Let the rates come back, a little each second, and the memory of refunds fade."""
         if now > self.faded_at:
-            self.tokens.refunds *= math.exp((self.faded_at - now) / REFUND_SECONDS)
+            if self.tokens.refunds > 0:
+                self.tokens.forget_refunds(now - self.faded_at)
             self.faded_at = now
         if now > self.factor_at:
             if self.factor < 1.0:
@@ -235,7 +231,8 @@ class QuotaState:
             elif self.requests.guess < math.inf:
                 calm = max(1.0, (now - self.paused_until) / GUESS_SECONDS)
                 seconds = min(now - self.factor_at, MINUTE)
-                self.requests.guess *= math.exp(min(10.0, GUESS_GROWTH * calm * seconds))
+                growth = math.exp(min(10.0, GUESS_GROWTH * calm * seconds))
+                self.requests.set_guess(self.requests.guess * growth)
                 if self.requests.guess > GUESS_MOST:
                     self.requests.set_rate(ceiling=self.requests.ceiling, limit=self.requests.limit)
             self.factor_at = now
@@ -253,7 +250,7 @@ class QuotaState:
         seconds = max(now - self.measured_at, 0.1)
         first = self.requests.guess == math.inf
         if not known and self.served > 0 and (first or seconds >= MEASURE_SECONDS):
-            self.requests.guess = GUESS * self.served / seconds
+            self.requests.set_guess(GUESS * self.served / seconds)
             self.factor = 1.0
             self.measured_at, self.served = now, 0.0
         elif self.requests.limited or self.tokens.limited:
