@@ -24,10 +24,10 @@ from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
+from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.delivery import Files
-from batcher.engine.jobrun import Connection
 from batcher.engine.preparing import quota_name
-from batcher.engine.runner import Adapters, Runner
+from batcher.engine.runner import Runner
 from batcher.ports import Clock, InputSource, OutputSchema, OutputSink, Tokenizer
 
 STATE_DIRECTORY = Path(".batcher")

@@ -9,23 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
-from batcher.core.kind import BoundKind
-from batcher.core.model import Doubt, Job, JobState
+from batcher.core.model import Doubt, Job, JobState, Tally
 from batcher.core.outage import Health
-from batcher.core.retry import Chance
-from batcher.core.spec import JobSpec
 from batcher.core.window import ConcurrencyWindow
+from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
 from batcher.engine.planning import Planning, PlanWriter
+from batcher.engine.preparing import Bound
 from batcher.engine.purse import Purse
-from batcher.engine.requests import Requests
+from batcher.engine.report import rows_total
 from batcher.engine.settling import Sent, Settler
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
@@ -34,9 +32,6 @@ from batcher.ports import (
     Clock,
     Lease,
     NewShard,
-    Provider,
-    Store,
-    Throttle,
 )
 
 _CLAIMED_AT_ONCE = 4
@@ -44,41 +39,31 @@ _LOOK_AGAIN_SECONDS = 1.0
 _FIRST_WINDOW = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
-
-    provider: Provider
-    throttle: Throttle
-    quota: str
-    secrets: tuple[str, ...] = field(repr=False)
-    model_in_body: bool = True
-    charges_prompt_too: bool = False
-
-
 class JobRun:
     """One owner's work on one job."""
 
     def __init__(
         self,
-        *,
         job: Job,
-        spec: JobSpec,
-        bound: BoundKind,
-        planning: Planning | None,
-        requests: Requests,
+        bound: Bound,
+        *,
+        adapters: Adapters,
         connection: Connection,
-        store: Store,
-        clock: Clock,
-        chance: Chance,
-        live: Live,
         owner: str,
-        lease_seconds: float,
+        live: Live,
+        planning: Planning | None = None,
     ) -> None:
-        """``planning`` is None where the job is planned already."""
+        """``planning`` is None where the plan is written, or is somebody else's to write."""
+        spec = bound.spec
+        store, clock, chance = adapters.store, adapters.clock, adapters.chance
+        requests = bound.requests(
+            job.learned,
+            model_in_body=connection.model_in_body,
+            azure=connection.charges_prompt_too,
+        )
         self._job = job
         self._spec = spec
-        self._bound = bound
+        self._bound = bound.kind
         self._planning = planning
         self._requests = requests
         self._connection = connection
@@ -86,7 +71,7 @@ class JobRun:
         self._clock = clock
         self._live = live
         self._owner = owner
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = adapters.lease_seconds
         self._ending: Ending | None = None
         self._error: BatcherError | None = None
         self._ended = asyncio.Event()
@@ -125,7 +110,7 @@ class JobRun:
             hungry=self._hungry.set,
         )
         self._settler = Settler(
-            bound=bound,
+            bound=bound.kind,
             requests=requests,
             throttle=connection.throttle,
             quota=connection.quota,
@@ -362,6 +347,18 @@ class JobRun:
         if self._requests.learned != self._kept:
             self._kept = self._requests.learned
             await self._store.learn(self._job.id, self._kept)
+
+
+def begin_live(clock: Clock, job: Job, bound: Bound, base: Tally) -> Live:
+    """The figures of a run at its beginning; ``base`` is what the job is by now."""
+    rows = rows_total(job, bound.description)
+    return Live(
+        rows=rows,
+        base=base,
+        started_at=clock.now(),
+        rows_planned=rows if job.planned else job.plan_row,
+        priced=bound.price is not None,
+    )
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -6,55 +6,29 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.errors import UsageError
 from batcher.core.kind import Endpoint
-from batcher.core.limits import ModelFacts
-from batcher.core.model import DeadLetter, InputFacts, Job, JobEvent, JobState
-from batcher.core.retry import Chance
+from batcher.core.model import DeadLetter, Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
-from batcher.engine.delivery import Delivery, Files, Output, check_apart
+from batcher.engine.adapters import Adapters
+from batcher.engine.delivery import Delivery, Output, check_apart
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
-from batcher.engine.jobrun import Connection, JobRun
+from batcher.engine.intake import Intake, planning
+from batcher.engine.jobrun import JobRun, begin_live
 from batcher.engine.live import Live
-from batcher.engine.planning import Planning
-from batcher.engine.preparing import Bound, bind, endpoint_of, new_job, read_files
-from batcher.engine.report import Report, exit_code, make_report, notes, rows_total
+from batcher.engine.preparing import Bound
+from batcher.engine.report import Report, exit_code, make_report, notes
 from batcher.engine.results import Result, results_of
 from batcher.ports import (
-    Clock,
     InputSource,
-    KindRegistry,
-    Store,
-    Tokenizer,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
-    """All that the engine reaches the world by; chosen in :mod:`batcher.wiring`."""
-
-    store: Store
-    clock: Clock
-    chance: Chance
-    kinds: KindRegistry
-    files: Files
-    open_tokenizer: Callable[[str, str | None], Tokenizer]
-    model_facts: Callable[[str, Endpoint, str], ModelFacts]
-    check_credential: Callable[[JobSpec], None]
-    connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
-    lock: Callable[[str], AbstractContextManager[None]]
-    version: str
-    lease_seconds: float = 30.0
 
 
 class Runner:
@@ -63,6 +37,7 @@ class Runner:
     def __init__(self, adapters: Adapters) -> None:
         """Not for direct use."""
         self._adapters = adapters
+        self._intake = Intake(adapters)
         self._delivery = Delivery(adapters.store, adapters.files)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
@@ -102,31 +77,15 @@ class Runner:
             JobInUse: another process is running this job.
         """
         target = None if output is None else Output(path=output, format=output_format)
-        bound = await self._bind(spec)
+        bound = await self._intake.bind(spec)
         if target is not None:
             self._delivery.check(target, bound.description)
             await asyncio.to_thread(check_apart, target, bound)
-        with await self._open(spec) as source:
-            facts = await self._check(bound, source)
-            job = await self._open_job(bound, facts, fresh=fresh)
+        with await self._intake.open(spec) as source:
+            facts = await self._intake.check(bound, source)
+            job = await self._intake.open_job(bound, facts, fresh=fresh)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live)
-
-    async def _open_job(self, bound: Bound, facts: InputFacts, *, fresh: bool) -> Job:
-        """The job, found or made; none is left behind that could not even begin.
-
-        A job that is complete needs no credential.
-        """
-        store = self._adapters.store
-        job, made = await store.open_job(self._new_job(bound, facts), fresh=fresh)
-        if job.state is not JobState.COMPLETE:
-            try:
-                self._adapters.check_credential(bound.spec)
-            except UsageError:
-                if made:
-                    await store.purge(job.id)
-                raise
-        return job
 
     async def _run_locked(
         self,
@@ -169,41 +128,16 @@ class Runner:
             await store.move(job.id, JobEvent.PAUSE, reason=reason)
             return Endings.out_of_budget(reason)
         job = await store.move(job.id, JobEvent.RESUME)
-        rows = rows_total(job, bound.description)
-        live = Live(
-            rows=rows,
-            base=tally,
-            started_at=self._adapters.clock.now(),
-            rows_planned=rows if job.planned else job.plan_row,
-            priced=bound.price is not None,
-        )
-        planning = None
-        if not job.planned:
-            planning = Planning(
-                make=lambda now: bound.planner(source, rows, now),
-                source=source,
-                rows=rows,
-                sha256=job.facts.sha256 if rows == job.facts.rows else None,
-            )
+        live = begin_live(self._adapters.clock, job, bound, tally)
         async with self._adapters.connect(spec) as connection:
-            requests = bound.requests(
-                job.learned,
-                model_in_body=connection.model_in_body,
-                azure=connection.charges_prompt_too,
-            )
             self._current = JobRun(
-                job=job,
-                spec=spec,
-                bound=bound.kind,
-                planning=planning,
-                requests=requests,
+                job,
+                bound,
+                adapters=self._adapters,
                 connection=connection,
-                store=store,
-                clock=self._adapters.clock,
-                chance=self._adapters.chance,
-                live=live,
                 owner=owner,
-                lease_seconds=self._adapters.lease_seconds,
+                live=live,
+                planning=planning(bound, job, source),
             )
             if on_live is not None:
                 on_live(live)
@@ -230,49 +164,11 @@ class Runner:
             UsageError: the spec is wrong.
             InputError: the input is.
         """
-        bound = await self._bind(spec)
-        with await self._open(spec) as source:
-            facts = await self._check(bound, source)
-            job = self._new_job(bound, facts)
+        bound = await self._intake.bind(spec)
+        with await self._intake.open(spec) as source:
+            facts = await self._intake.check(bound, source)
+            job = self._intake.new_job(bound, facts)
             return await asyncio.to_thread(estimate, bound, source, job)
-
-    async def _bind(self, spec: JobSpec) -> Bound:
-        adapters = self._adapters
-
-        def look_up() -> Bound:
-            files = read_files(spec, adapters.kinds, adapters.files.read_text)
-            endpoint = endpoint_of(spec, adapters.kinds, files)
-            return bind(
-                spec,
-                kinds=adapters.kinds,
-                model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
-                tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
-                files=files,
-            )
-
-        return await asyncio.to_thread(look_up)
-
-    async def _open(self, spec: JobSpec) -> InputSource:
-        """In a thread: a stream is copied to disk first, however long it takes to come."""
-        return await asyncio.to_thread(self._adapters.files.open_source, spec)
-
-    async def _check(self, bound: Bound, source: InputSource) -> InputFacts:
-        return await asyncio.to_thread(
-            lambda: source.check(
-                id_column=bound.spec.id,
-                columns=bound.kind.columns,
-                skip_bad=bound.spec.on_bad_row == "skip",
-            )
-        )
-
-    def _new_job(self, bound: Bound, facts: InputFacts) -> Job:
-        return new_job(
-            bound,
-            facts,
-            now=datetime.fromtimestamp(self._adapters.clock.wall(), UTC),
-            noise=int.from_bytes(os.urandom(2), "big"),
-            version=self._adapters.version,
-        )
 
     # --- looking after ------------------------------------------------------------------------
 

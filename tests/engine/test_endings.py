@@ -10,6 +10,7 @@ import pytest
 
 from batcher.core.errors import BatcherError, InputError, JobInUse, UsageError
 from batcher.core.model import JobState
+from batcher.engine.intake import Intake
 from batcher.engine.live import Live
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import MIXED, open_work, read_lines, words
@@ -127,7 +128,7 @@ async def test_an_input_that_changes_between_check_and_plan_stops_the_job(
         texts = list(words(50))
         source = work.write(texts)
         spec = work.chat(source)
-        original = type(work.runner)._check
+        original = Intake.check
 
         async def check_and_change(self: Any, *args: Any) -> Any:
             facts = await original(self, *args)
@@ -135,7 +136,7 @@ async def test_an_input_that_changes_between_check_and_plan_stops_the_job(
             return facts
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(work.runner), "_check", check_and_change)
+            patch.setattr(Intake, "check", check_and_change)
             with pytest.raises(InputError, match="changed") as caught:
                 await work.run(spec)
         assert caught.value.exit_code == 2

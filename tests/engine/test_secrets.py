@@ -11,7 +11,7 @@ from batcher.core.failure import ProviderError
 from batcher.core.kind import Broken, Done, Invalid, Refused
 from batcher.core.model import DeadLetter, InputRow
 from batcher.core.retry import Backoff, Dead, PauseJob, Split, StopJob
-from batcher.engine.jobrun import Connection
+from batcher.engine.adapters import Connection
 from batcher.engine.report import Report
 from batcher.ports import Reply
 from tests.engine.virtual_time import in_virtual_time

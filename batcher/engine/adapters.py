@@ -1,0 +1,49 @@
+"""All that the engine reaches the world by; chosen in :mod:`batcher.wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+
+from batcher.core.kind import Endpoint
+from batcher.core.limits import ModelFacts
+from batcher.core.retry import Chance
+from batcher.core.spec import JobSpec
+from batcher.engine.delivery import Files
+from batcher.ports import Clock, KindRegistry, Provider, Store, Throttle, Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
+
+    provider: Provider
+    throttle: Throttle
+    quota: str
+    secrets: tuple[str, ...] = field(repr=False)
+    model_in_body: bool = True
+    charges_prompt_too: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """One of each.
+
+    ``check_credential`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
+    what a spec names; ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
+    how long a worker that died holds a shard.
+    """
+
+    store: Store
+    clock: Clock
+    chance: Chance
+    kinds: KindRegistry
+    files: Files
+    open_tokenizer: Callable[[str, str | None], Tokenizer]
+    model_facts: Callable[[str, Endpoint, str], ModelFacts]
+    check_credential: Callable[[JobSpec], None]
+    connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
+    lock: Callable[[str], AbstractContextManager[None]]
+    version: str
+    lease_seconds: float = 30.0

@@ -1,0 +1,125 @@
+"""From a spec to a job in the store: bind its kind, check its input, find the job or make it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from batcher.core.errors import UsageError
+from batcher.core.kind import TextFile
+from batcher.core.model import InputFacts, Job, JobState
+from batcher.core.spec import JobSpec
+from batcher.engine.adapters import Adapters
+from batcher.engine.description import Description
+from batcher.engine.planning import Planning
+from batcher.engine.preparing import Bound, bind, endpoint_of, new_job, read_files
+from batcher.engine.report import rows_total
+from batcher.ports import InputSource
+
+
+class KindChanged(UsageError):
+    """A job was planned by another version of its kind than the one installed here."""
+
+
+class Intake:
+    """The steps before anything is sent."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        """``adapters`` do the reading."""
+        self._adapters = adapters
+
+    async def bind(self, spec: JobSpec) -> Bound:
+        """Read the files that a spec names, and check all that needs no input.
+
+        Raises:
+            UsageError: something of the spec is wrong.
+        """
+        adapters = self._adapters
+
+        def look_up() -> Bound:
+            return self._bound(spec, read_files(spec, adapters.kinds, adapters.files.read_text))
+
+        return await asyncio.to_thread(look_up)
+
+    async def rebind(self, job: Job) -> Bound:
+        """What the job was made of, without its files.
+
+        Raises:
+            KindChanged: the kind has another version here.
+            UsageError: it is not installed.
+        """
+        described = Description.read(job)
+        bound = await asyncio.to_thread(self._bound, described.spec, described.files)
+        if bound.kind_version != described.kind_version:
+            raise KindChanged(
+                f"job {job.id} was planned by version {described.kind_version} of the kind "
+                f"{described.spec.kind}, and here is version {bound.kind_version}"
+            )
+        return bound
+
+    def _bound(self, spec: JobSpec, files: Mapping[str, TextFile]) -> Bound:
+        adapters = self._adapters
+        endpoint = endpoint_of(spec, adapters.kinds, files)
+        return bind(
+            spec,
+            kinds=adapters.kinds,
+            model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
+            tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
+            files=files,
+        )
+
+    async def open(self, spec: JobSpec) -> InputSource:
+        """In a thread: a stream is copied to disk first, however long it takes to come."""
+        return await asyncio.to_thread(self._adapters.files.open_source, spec)
+
+    async def check(self, bound: Bound, source: InputSource) -> InputFacts:
+        """One pass over the whole input.
+
+        Raises:
+            InputError: it is not as it must be.
+        """
+        return await asyncio.to_thread(bound.check, source)
+
+    def new_job(self, bound: Bound, facts: InputFacts) -> Job:
+        """The job as it would be if it were new."""
+        return new_job(
+            bound,
+            facts,
+            now=datetime.fromtimestamp(self._adapters.clock.wall(), UTC),
+            noise=int.from_bytes(os.urandom(2), "big"),
+            version=self._adapters.version,
+        )
+
+    async def open_job(self, bound: Bound, facts: InputFacts, *, fresh: bool) -> Job:
+        """The job, found or made; none is left behind that could not even begin.
+
+        A job that is complete needs no credential.
+
+        Raises:
+            UsageError: the credential that it names is not in the environment.
+        """
+        store = self._adapters.store
+        job, made = await store.open_job(self.new_job(bound, facts), fresh=fresh)
+        if job.state is not JobState.COMPLETE:
+            try:
+                self._adapters.check_credential(bound.spec)
+            except UsageError:
+                if made:
+                    await store.purge(job.id)
+                raise
+        return job
+
+
+def planning(bound: Bound, job: Job, source: InputSource) -> Planning | None:
+    """What is left to plan of a job; None where nothing is."""
+    if job.planned:
+        return None
+    rows = rows_total(job, bound.description)
+    return Planning(
+        make=lambda now: bound.planner(source, rows, now),
+        source=source,
+        rows=rows,
+        sha256=job.facts.sha256 if rows == job.facts.rows else None,
+    )
