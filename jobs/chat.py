@@ -1,7 +1,7 @@
 """``chat``: one answer to a prompt made of each row.
 
 Prompts are Jinja2 templates over the row's columns, in a sandbox; a column that is not there is an
-error before anything is sent.
+error before anything is sent. ``row`` is the whole row, for columns whose names are no plain words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
+from jinja2 import (
+    Environment,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateSyntaxError,
+    UndefinedError,
+    meta,
+    nodes,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batcher.core.answers import Completion, read_completion
@@ -19,17 +28,24 @@ from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, O
 from batcher.core.model import Prompt
 from batcher.core.options import read_options
 
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+
 
 class Chat:
     """The kind ``chat``."""
 
     name = "chat"
-    version = 1
+    version = 2
     summary = "One chat answer for each row."
     example = "--prompt answer.j2"
     options = (
-        Option(name="prompt", help="Jinja2 template of the prompt, like {{ body }}.", type="path"),
-        Option(name="system", help="Jinja2 template of the system message.", type="path"),
+        Option(
+            name="prompt",
+            help='Jinja2 template of the prompt: {{ body }}, or {{ row["first name"] }} for a '
+            "column whose name is no plain word.",
+            type="path",
+        ),
+        Option(name="system", help="Jinja2 template of the system message, likewise.", type="path"),
         Option(name="max_tokens", help="Limit of tokens for an answer.", type="int", at_least=1),
     )
 
@@ -65,13 +81,13 @@ class BoundChat:
         environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False
         )
-        self._prompt, columns = _compile(environment, "--prompt", prompt)
+        self._prompt, columns, _ = _compile(environment, "--prompt", prompt)
         self._system: Template | None = None
         self._fixed_system: str | None = None
         if system is not None:
-            template, system_columns = _compile(environment, "--system", system)
-            columns += system_columns
-            if system_columns:
+            template, more, varies = _compile(environment, "--system", system)
+            columns += more
+            if varies:
                 self._system = template
             else:
                 self._fixed_system = template.render()
@@ -83,18 +99,26 @@ class BoundChat:
     def render(self, record: Mapping[str, Any]) -> Prompt:
         """The prompt, after the system message where that speaks of the row."""
         try:
-            prompt = self._prompt.render(record)
+            prompt = self._prompt.render(record, row=record)
             if not prompt.strip():
                 return ("",)
             if self._system is not None:
-                return (self._system.render(record), prompt)
+                return (self._system.render(record, row=record), prompt)
             return (prompt,)
-        except TemplateError as error:
-            raise RowError("template_error", f"the template fails: {error.message}") from error
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        except UndefinedError as error:
+            # Jinja2's own words would quote the row where its text is looked up in something.
+            missing = [repr(name) for name in self.columns if name not in record]
+            what = missing[0] if missing else "something in it"
+            raise RowError("template_error", f"the template fails: {what} is undefined") from error
+        except _FAILURES as error:
             raise RowError(
                 "template_error", f"the template fails on this row: {type(error).__name__}"
             ) from error
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """See :class:`batcher.core.kind.NamesColumns`."""
+        odd = [name for name in present if not name.isidentifier()]
+        return "" if present and not odd else _how_to_name(odd[0] if odd else "first name")
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """System and user message."""
@@ -121,19 +145,61 @@ class BoundChat:
         return [Done(orjson.dumps(result))]
 
 
-def _compile(environment: Environment, flag: str, source: str) -> tuple[Template, list[str]]:
-    """The template and the columns that it names.
+def _compile(environment: Environment, flag: str, source: str) -> tuple[Template, list[str], bool]:
+    """The template, the columns that it names, and whether it depends on the row at all.
 
     Raises:
-        UsageError: its syntax is wrong.
+        UsageError: its syntax is wrong, or it takes the row for a text.
     """
     try:
-        columns = sorted(meta.find_undeclared_variables(environment.parse(source)))
+        tree = environment.parse(source)
+        names = meta.find_undeclared_variables(tree)
         template = environment.from_string(source)
-        template.globals = dict(template.globals)  # copied for every row, and a ChainMap slowly
-        return template, columns
-    except TemplateError as error:
-        raise UsageError(f"{flag} is no Jinja2 template: {error}") from error
+    except TemplateSyntaxError as error:
+        # This is what Jinja2 says of `{{ first name }}`.
+        two_words = "expected token 'end of print statement'" in str(error.message)
+        advice = f"; {_how_to_name('first name')}" if two_words else ""
+        raise UsageError(
+            f"{flag} is no Jinja2 template: line {error.lineno}: {error.message}{advice}"
+        ) from error
+    template.globals = dict(template.globals)  # copied for every row, and a ChainMap slowly
+    columns = sorted(names - {"row"})
+    if "row" in names:
+        columns += _columns_of_row(flag, tree)
+    return template, columns, bool(names)
+
+
+def _columns_of_row(flag: str, tree: nodes.Template) -> list[str]:
+    """The columns that a template takes as ``row["…"]`` or ``row.…``.
+
+    Raises:
+        UsageError: it prints the row itself, as it would a column of that name.
+    """
+    for printed in (node for output in tree.find_all(nodes.Output) for node in output.nodes):
+        if _is_row(printed):
+            raise UsageError(
+                f"{flag}, line {printed.lineno}: {{{{ row }}}} is the whole row: name a column of "
+                'it, as in {{ row["row"] }}'
+            )
+    items = [
+        str(item.arg.value)
+        for item in tree.find_all(nodes.Getitem)
+        if _is_row(item.node) and isinstance(item.arg, nodes.Const)
+    ]
+    return items + [
+        attribute.attr
+        for attribute in tree.find_all(nodes.Getattr)
+        if _is_row(attribute.node) and not hasattr(dict, attribute.attr)
+    ]
+
+
+def _is_row(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "row"
+
+
+def _how_to_name(column: str) -> str:
+    name = orjson.dumps(column).decode()
+    return f"a column whose name is no plain word is written {{{{ row[{name}] }}}}"
 
 
 KIND = Chat()

@@ -7,6 +7,7 @@ content of a row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -33,6 +34,24 @@ class InputError(BatcherError):
         super().__init__(f"{place}: {message}")
         self.source = source
         self.line = line
+
+
+class MissingColumn(InputError):
+    """A column that the options of the job's kind name is not there."""
+
+    def __init__(
+        self, message: str, *, source: str, line: int | None = None, present: Sequence[str] = ()
+    ) -> None:
+        """``present`` are the columns that there are, the likeliest first; empty if not known."""
+        super().__init__(message, source=source, line=line)
+        self.message = message
+        self.present = tuple(present)
+
+    def advised(self, advice: str) -> MissingColumn:
+        """The same, and what the kind of job has to say about it."""
+        return MissingColumn(
+            f"{self.message}; {advice}", source=self.source, line=self.line, present=self.present
+        )
 
 
 class ProviderRefused(BatcherError):

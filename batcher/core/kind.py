@@ -162,6 +162,18 @@ class BoundKind(Protocol):
 
 
 @runtime_checkable
+class NamesColumns(Protocol):
+    """A bound kind whose users name columns in a language of their own, such as templates."""
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """What to say when a column is not there, of how one is named; empty for nothing.
+
+        ``present`` are the columns that there are, the likeliest first; empty if not known.
+        """
+        ...
+
+
+@runtime_checkable
 class Kind(Protocol):
     """A job kind: its name, the version of its meaning, and its options.
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from batcher.core.cost import Price, picodollars
-from batcher.core.errors import UsageError
+from batcher.core.errors import MissingColumn, UsageError
 from batcher.core.fingerprint import fingerprint
-from batcher.core.kind import BoundKind, Endpoint, TextFile
+from batcher.core.kind import BoundKind, Endpoint, NamesColumns, TextFile
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.spec import JobSpec
@@ -47,6 +47,25 @@ class Bound:
     def budget_picousd(self) -> int | None:
         """The job's budget."""
         return None if self.spec.max_cost is None else picodollars(self.spec.max_cost)
+
+    def check(self, source: InputSource) -> InputFacts:
+        """One pass over the whole input, in a thread.
+
+        Raises:
+            InputError: see :meth:`batcher.ports.InputSource.check`.
+        """
+        try:
+            return source.check(
+                id_column=self.spec.id,
+                columns=self.kind.columns,
+                skip_bad=self.spec.on_bad_row == "skip",
+            )
+        except MissingColumn as error:
+            if isinstance(self.kind, NamesColumns) and (
+                advice := self.kind.how_to_name(error.present)
+            ):
+                raise error.advised(advice) from error
+            raise
 
     def requests(self, learned: Learned, *, model_in_body: bool, azure: bool) -> Requests:
         """How the job's calls become requests."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from batcher.simulator import Simulator, SimulatorConfig
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
 
 EMBED = ["run", "embed", "tickets.csv", "--text", "body", "--model", "text-embedding-3-small"]
@@ -230,3 +230,29 @@ def test_bad_input_is_one_clear_error_and_exits_2(
     assert "sk-1" not in ran.stderr
     assert ran.stdout == ""
     assert not (cli.directory / "out.jsonl").exists()
+
+
+def test_a_column_that_a_template_cannot_name_plainly_is_explained(cli: Cli) -> None:
+    cli.write("people.csv", "first name,e-mail\nAda,ada@example.org\n")
+    cli.write("people.jsonl", '{"first name": "Ada"}\n')
+    cli.write("wrong.j2", "{{ first_name }}")
+    cli.write("right.j2", '{{ row["first name"] }}')
+    advice = '; a column whose name is no plain word is written {{ row["first name"] }}\n'
+
+    def chat(file: str, prompt: str) -> Outcome:
+        return cli("run", "chat", file, "--prompt", prompt, "--model", "m", "--simulate")
+
+    assert chat("people.csv", "wrong.j2").stderr.endswith(
+        "error: people.csv: there is no column 'first_name' (did you mean 'first name'?): "
+        f"there are first name, e-mail{advice}"
+    )
+    assert chat("people.jsonl", "wrong.j2").stderr.endswith(advice)
+    assert chat("people.csv", "right.j2").code == 0
+    assert chat("people.jsonl", "right.j2").code == 0
+    for typo in (
+        cli("run", "embed", "people.csv", "--text", "first_name", "--model", "m"),
+        cli("run", "chat", "people.csv", "--prompt", "right.j2", "--model", "m", "--id", "e_mail"),
+    ):
+        assert typo.code == 2
+        assert "there is no column" in typo.stderr
+        assert "row[" not in typo.stderr

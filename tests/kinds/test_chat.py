@@ -7,7 +7,7 @@ import json
 import pytest
 
 from batcher.core.errors import RowError, UsageError
-from batcher.core.kind import Done, TextFile
+from batcher.core.kind import Done, NamesColumns, TextFile
 from jobs.chat import KIND, BoundChat
 
 
@@ -50,6 +50,77 @@ def test_a_missing_column_is_an_error_of_the_row() -> None:
         bind("{{ q }}").render({})
 
 
+def test_a_column_whose_name_is_no_plain_word_is_reached_through_the_row() -> None:
+    bound = bind('{{ row["first name"] }} ({{ row["e-mail"] }}, {{ row.age }}): {{ q }}')
+    record = {"first name": "Ada", "e-mail": "a@b.c", "age": 36, "q": "why"}
+
+    assert bound.columns == ("q", "first name", "e-mail", "age")
+    assert bound.render(record) == ("Ada (a@b.c, 36): why",)
+
+
+def test_the_row_is_a_mapping_of_all_its_columns() -> None:
+    bound = bind("{% for name, value in row.items() %}{{ name }}={{ value }};{% endfor %}")
+    assert bound.columns == ()
+    assert bound.render({"a": 1, "b c": 2}) == ("a=1;b c=2;",)
+    assert bind('{{ row.get("a", "none") }}').render({}) == ("none",)
+    assert bind("{{ row | tojson }}").render({"row": "its own"}) == ('{"row": "its own"}',)
+
+
+def test_a_system_message_of_the_whole_row_is_not_taken_for_a_fixed_one() -> None:
+    bound = bind("{{ q }}", "{% for name in row %}{{ name }}{% endfor %}")
+    assert bound.fixed_texts == ()
+    assert bound.render({"q": "why"}) == ("q", "why")
+
+
+def test_the_row_itself_is_no_text() -> None:
+    with pytest.raises(UsageError) as caught:
+        bind("Answer:\n{{ row }}")
+    assert str(caught.value) == (
+        '--prompt, line 2: {{ row }} is the whole row: name a column of it, as in {{ row["row"] }}'
+    )
+    assert bind('{{ row["row"] }}').render({"row": "text"}) == ("text",)
+    assert bind("{% for row in rows %}{{ row }}{% endfor %}").render({"rows": "ab"}) == ("ab",)
+
+
+def test_a_row_cannot_be_changed_by_its_template() -> None:
+    record = {"q": "why"}
+    with pytest.raises(RowError):
+        bind('{{ row.update(q="not") }}').render(record)
+    assert record == {"q": "why"}
+
+
+@pytest.mark.parametrize(
+    ("present", "advice"),
+    [
+        (["q", "body"], ""),
+        (
+            ["first name", "q"],
+            'a column whose name is no plain word is written {{ row["first name"] }}',
+        ),
+        (['say "x"'], 'a column whose name is no plain word is written {{ row["say \\"x\\""] }}'),
+        ([], 'a column whose name is no plain word is written {{ row["first name"] }}'),
+    ],
+)
+def test_how_a_column_is_named_is_said_where_one_is_hard_to_name(
+    present: list[str], advice: str
+) -> None:
+    bound = bind("{{ q }}")
+    assert isinstance(bound, NamesColumns)
+    assert bound.how_to_name(present) == advice
+
+
+def test_the_advice_is_a_template_that_works() -> None:
+    advice = bind("{{ q }}").how_to_name(['say "x"'])
+    assert bind(advice.partition(" written ")[2]).render({'say "x"': "yes"}) == ("yes",)
+
+
+def test_what_is_looked_up_by_a_row_is_not_quoted() -> None:
+    for template in ("{{ row[q] }}", "{{ {}[q] }}", "{{ q | attr(q) }}", "{{ {'a': 1}[q].b }}"):
+        with pytest.raises(RowError) as caught:
+            bind(template).render({"q": "secret"})
+        assert "secret" not in str(caught.value)
+
+
 def test_a_template_that_fails_does_not_quote_the_row() -> None:
     with pytest.raises(RowError) as caught:
         bind("{{ 1 / (n - n) }} {{ n }}").render({"n": 42})
@@ -68,8 +139,15 @@ def test_the_sandbox_holds(prompt: str) -> None:
 
 @pytest.mark.parametrize("prompt", ["{{ q", "{% if %}", "{{ q | nofilter }}"])
 def test_broken_templates_are_refused_before_anything_is_sent(prompt: str) -> None:
-    with pytest.raises(UsageError, match="--prompt is no Jinja2 template"):
-        bind(prompt)
+    with pytest.raises(UsageError, match="--prompt is no Jinja2 template: line 2: ") as caught:
+        bind("Answer:\n" + prompt)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_of_two_words_is_told_from_other_mistakes() -> None:
+    with pytest.raises(UsageError, match="no plain word is written") as caught:
+        bind("{{ first name }}")
+    assert '{{ row["first name"] }}' in str(caught.value)
 
 
 def test_a_prompt_must_be_given() -> None:

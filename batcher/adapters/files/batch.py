@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from batcher.adapters.files.faults import Fault
 from batcher.adapters.files.raw import OpenRaw, RawPass
-from batcher.core.errors import InputError
+from batcher.core.errors import InputError, MissingColumn
 
 BATCH_ROWS: Final = 1024
 
@@ -77,7 +77,8 @@ def require(request: Request, present: Sequence[str], *, hint: str = "") -> None
     """Refuse a file that lacks a column asked for, the ids' included.
 
     Raises:
-        InputError: says which columns there are, and the nearest.
+        InputError: says which columns there are, and the nearest; a MissingColumn, unless it is
+            the ids'.
     """
     asked = request.columns if request.id_column is None else (request.id_column, *request.columns)
     for column in asked:
@@ -85,7 +86,7 @@ def require(request: Request, present: Sequence[str], *, hint: str = "") -> None
             near = get_close_matches(column, present, n=1)
             question = f" (did you mean {near[0]!r}?)" if near else ""
             shown = ", ".join(present[:20]) + (", …" if len(present) > 20 else "")
-            raise InputError(
-                f"there is no column {column!r}{question}: there are {shown}{hint}",
-                source=request.source,
-            )
+            message = f"there is no column {column!r}{question}: there are {shown}{hint}"
+            if column == request.id_column:
+                raise InputError(message, source=request.source)
+            raise MissingColumn(message, source=request.source, present=(*near, *present))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batcher.core.errors import InputError
+from batcher.core.errors import InputError, MissingColumn
 
 SKIP = "--on-bad-row skip leaves such rows out"
 
@@ -34,4 +34,5 @@ class Fault:
 
     def error(self, *, source: str, line: int | None) -> InputError:
         """The same as an error that stops the job, with what to do about it."""
-        return InputError(f"{self.message}: {ADVICE[self.code]}", source=source, line=line)
+        kind = MissingColumn if self.code == "missing_column" else InputError
+        return kind(f"{self.message}: {ADVICE[self.code]}", source=source, line=line)
