@@ -18,6 +18,11 @@ MESSAGE_LIMIT = 500
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
 _SHORTEST_KEY = 6
 _KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+[\w.~+/=-]{16,}", re.IGNORECASE)
+_SAID_WAIT = re.compile(
+    r"try again in (?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,6})?)s)?"
+    r"(?:(\d{1,6})ms)?",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
@@ -36,6 +41,7 @@ class ProviderError:
     param: str | None
     message: str = field(repr=False)
     retry_after: float | None = None
+    said_wait: float | None = None
     should_retry: bool | None = None
 
 
@@ -61,15 +67,15 @@ def read_error(
     kind = detail.get("type")
     param = detail.get("param")
     message = detail.get("message")
+    message = message if isinstance(message, str) and message else f"HTTP {status}"
     return ProviderError(
         status=status,
         code=_code(status, code, kind),
         type=kind if isinstance(kind, str) else "",
         param=param if isinstance(param, str) and param not in _NO_PARAM else None,
-        message=redact(
-            message if isinstance(message, str) and message else f"HTTP {status}", secrets
-        ),
+        message=redact(message, secrets),
         retry_after=_retry_after(headers, wall),
+        said_wait=_said_wait(message),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
     )
 
@@ -128,6 +134,15 @@ def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - wall)
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _said_wait(message: str) -> float | None:
+    """``Please try again in 1h2m3s``, as OpenAI writes it, in seconds."""
+    match = _SAID_WAIT.search(message)
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
 
 
 def _number(text: str | None) -> float | None:

@@ -19,6 +19,7 @@ LONGEST_WAIT_SECONDS = 600.0
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 60.0
 
+# The code decides, whatever the 4xx: OpenAI's `billing_hard_limit_reached` comes with 400, too.
 _OUT_OF_CREDIT = frozenset(
     {
         "insufficient_quota",
@@ -39,7 +40,10 @@ _ROW_CODES = frozenset(
 )
 _TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
 _DAILY = ("per day", "(rpd)", "(tpd)", "daily")
-_INPUT_PARAM = re.compile(r"(?:input|messages|prompt)(?![a-z_])")
+_INPUT_PARAM = re.compile(r"(?:input|messages|prompt)(?:_tokens|_text)?(?![a-z_])")
+_LENGTH_PARAMS = ("max_tokens", "max_completion_tokens")
+_TOO_LONG = "maximum context length"
+_NOT_SUPPORTED = "not_supported_error"
 
 
 class Chance(Protocol):
@@ -144,18 +148,18 @@ def judge(
     lowered = message.lower()
     if _is_too_large(status, code, lowered):
         return Split("request_too_large", message)
-    if status == 402 or (status == 429 and _is_out_of_credit(code)):
+    if status == 402 or (400 <= status < 500 and _is_out_of_credit(code)):
         return PauseJob(f"the provider says {code or status}: {message}")
     if status == 429:
         return _judge_rate_limit(error, lowered, can_halve=pieces > 1 and not halved)
-    if status in _ADVICE:
+    if status in _ADVICE and (status != 501 or code == _NOT_SUPPORTED):
         return StopJob(_ADVICE[status].format(message=message))
     if status in (400, 422):
         said = "" if accepted or error.param is not None else lowered
         return (
-            _judge_parameters(error, lowered, said, optional_parameters, renamed)
-            if code not in _ROW_CODES
-            else None
+            None
+            if _is_too_long(error, lowered)
+            else _judge_parameters(error, lowered, said, optional_parameters, renamed)
         ) or _judge_rows(error, pieces)
     if status in (408, 409) or status >= 500:
         wait = min(error.retry_after or 0.0, _LONGEST_BACKOFF_SECONDS)
@@ -192,11 +196,25 @@ def _is_out_of_credit(code: str) -> bool:
     return code in _OUT_OF_CREDIT or code.endswith(_OUT_OF_CREDIT_ENDINGS)
 
 
+def _is_too_long(error: ProviderError, lowered: str) -> bool:
+    """Whether it is this row that is refused, whatever parameter the error names.
+
+    vLLM names ``input_tokens`` or ``max_tokens`` where a prompt and its answer exceed the context:
+    a shorter row has room for both.
+    """
+    if error.code in _ROW_CODES:
+        return True
+    param = error.param
+    names_length = param is None or param in _LENGTH_PARAMS or _INPUT_PARAM.match(param)
+    return bool(names_length) and _TOO_LONG in lowered
+
+
 def _judge_rate_limit(error: ProviderError, lowered: str, *, can_halve: bool) -> Verdict:
     wait = error.retry_after
     if any(text in lowered for text in _DAILY) or (wait or 0.0) > LONGEST_WAIT_SECONDS:
         if can_halve:
             return Split(error.code or "rate_limit_exceeded", error.message)
+        wait = error.said_wait if wait is None else wait
         return PauseJob(f"the provider's limit for a longer time: {error.message}", wait)
     return SharedPause(wait, slow_down=error.code == "slow_down")
 
@@ -233,6 +251,9 @@ def _judge_rows(error: ProviderError, pieces: int) -> Verdict:
     return Dead(code or "invalid_request", error.message)
 
 
+# A 501 may pass as any 5xx may: a proxy answers it for a backend that is being replaced. But
+# llama.cpp says with it that it was started without what is asked for, and would say so for ever:
+# that one is a refusal of every request, like ``unsupported_*``, and waiting helps nobody.
 _ADVICE = {
     401: "the provider does not accept the key: check OPENAI_API_KEY or --api-key-env ({message})",
     403: "the key may not use this model or endpoint: check its permissions ({message})",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from batcher.core.model import JobEvent
 
@@ -37,8 +37,16 @@ class Endings:
         return Ending(status="interrupted", exit_code=130, reason="interrupted")
 
     @staticmethod
-    def paused(reason: str, resume_at: datetime | None = None) -> Ending:
-        """The provider will not go on for now."""
+    def idle() -> Ending:
+        """There was nothing to claim for a while: what is left is with others, or not planned."""
+        return Ending(status="idle", exit_code=0)
+
+    @staticmethod
+    def paused(reason: str, wait_seconds: float | None = None, *, wall: float) -> Ending:
+        """The provider will not go on for now, or for so long as it says; ``wall`` is Unix time."""
+        resume_at = None
+        if wait_seconds is not None:
+            resume_at = datetime.fromtimestamp(wall + wait_seconds, UTC)
         return Ending(
             status="paused",
             exit_code=5,

@@ -277,7 +277,9 @@ class JobRun:
             self._end_if_out_of_budget()
             reason = self._health.given_up(now, self._spec.outage_timeout)
             if reason and not (self._all_claimed and self._settler.grant_last_try()):
-                self.end(Endings.paused(reason))
+                until = self._live.limits.paused_until
+                wait = None if until is None else until - now
+                self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
             job = await self._store.job(self._job.id)
             if job.state not in (JobState.OPEN, JobState.COMPLETE):
                 self.end(Endings.moved(str(job.state)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -266,11 +265,7 @@ class Settler:
                 self._dispatcher.again(call)
             case PauseJob(reason, wait):
                 self._dispatcher.again(call)
-                resume_at = None
-                if wait is not None:
-                    now = datetime.fromtimestamp(self._clock.wall(), UTC)
-                    resume_at = now + timedelta(seconds=wait)
-                self._end(Endings.paused(reason, resume_at))
+                self._end(Endings.paused(reason, wait, wall=self._clock.wall()))
             case StopJob(reason):
                 self._dispatcher.again(call)
                 self._end(Endings.refused(reason))

@@ -172,6 +172,7 @@ REPLIES: Final[Mapping[str, StatusFault]] = {
         lambda c: _waiting(_rate_limit(c, "tokens per day (TPD)", "8.64s"), 8.64),
     ),
     "429_slow_down": StatusFault("429 slow_down", _slow_down),
+    "429_wait": StatusFault("429, retry-after 100", lambda c: _waiting(_rate_limit(c), 100.0)),
     "429_too_large": StatusFault("429 request too large, without a code", _too_large),
     "429_quota": _out_of_credit(429, "insufficient_quota"),
     "429_quota_type": _out_of_credit(429, "insufficient_quota", type_alone=True),

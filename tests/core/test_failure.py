@@ -92,6 +92,26 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Please try again in 200ms. Visit", 0.2),
+        ("Please try again in 8.64s.", 8.64),
+        ("please Try Again in 6m0s", 360.0),
+        ("try again in 1h0m0.5s", 3600.5),
+        ("try again in 2h", 7200.0),
+        ("try again in 1s200ms", 1.2),
+        ("try again in a while", None),
+        ("try again in 99999999999999h", None),
+        ("try again later", None),
+    ],
+)
+def test_the_wait_that_a_message_names(message: str, seconds: float | None) -> None:
+    said = read({"error": {"message": message}}, 429)
+    assert said.said_wait == (None if seconds is None else pytest.approx(seconds))
+    assert said.retry_after is None
+
+
+@pytest.mark.parametrize(
     ("value", "read_as"), [("true", True), ("FALSE", False), ("yes", None), ("", None)]
 )
 def test_should_retry(value: str, read_as: bool | None) -> None:

@@ -71,6 +71,8 @@ def test_too_large_is_split(given: ProviderError, pieces: int) -> None:
         error(402),
         error(402, "invalid_request_error", "Insufficient Balance"),
         error(429, "insufficient_quota", retry_after=2.0),
+        error(400, "billing_hard_limit_reached", param="input"),
+        error(403, "insufficient_quota", should_retry=True),
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 9])
@@ -78,6 +80,16 @@ def test_without_credit_the_job_pauses(given: ProviderError, pieces: int) -> Non
     verdict = decide(given, pieces)
     assert isinstance(verdict, PauseJob)
     assert verdict.wait_seconds is None
+
+
+def test_a_limit_for_long_without_a_header_believes_the_message() -> None:
+    daily = error(429, "", "on tokens per day (TPD)", said_wait=8.64)
+    assert decide(daily) == PauseJob(
+        f"the provider's limit for a longer time: {daily.message}", 8.64
+    )
+    both = error(429, "", "on tokens per day (TPD)", said_wait=8.64, retry_after=9.0)
+    assert decide(both) == PauseJob(f"the provider's limit for a longer time: {both.message}", 9.0)
+    assert decide(error(429, "", "try again in 8.64s", said_wait=8.64)) == SharedPause(None)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +138,9 @@ def test_a_rate_limit_pauses_everyone(
         error(400, "unsupported_value", param="temperature", should_retry=True),
         error(400, "unsupported_parameter", param=None),
         error(400, "unsupported_parameter", param="messages"),
+        error(400, "", "a row of the maximum context length", param="temperature"),
+        error(400, "", param="input_type"),
+        error(501, "not_supported_error", "started without embeddings"),
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 9])
@@ -190,6 +205,10 @@ def test_an_error_of_the_input_names_no_parameter(text: str) -> None:
         error(400, "context_length_exceeded", param="max_tokens"),
         error(400, "content_filter", param="prompt"),
         error(400, "string_above_max_length", param="whatever"),
+        error(400, "BadRequestError", "maximum context length is 8", param="input_tokens"),
+        error(400, "BadRequestError", "maximum context length is 8", param="max_tokens"),
+        error(400, "BadRequestError", f"{UNSUPPORTED} Maximum context length is 8", param=None),
+        error(400, "BadRequestError", param="input_text"),
     ],
 )
 def test_a_bad_row_is_searched_for_and_buried(given: ProviderError) -> None:
@@ -198,7 +217,7 @@ def test_a_bad_row_is_searched_for_and_buried(given: ProviderError) -> None:
     assert decide(given, 1) == Dead(code, given.message)
 
 
-@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 529, 599])
+@pytest.mark.parametrize("status", [408, 409, 500, 501, 502, 503, 504, 520, 529, 599])
 def test_what_may_pass_is_backed_off(status: int) -> None:
     assert decide(error(status)) == Backoff(f"http_{status}", "no")
     assert decide(error(status, "x"), 9) == Backoff("x", "no")

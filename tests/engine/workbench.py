@@ -132,16 +132,17 @@ async def open_work(
 ) -> AsyncIterator[Work]:
     """A provider (vectors of length 8 unless told otherwise) and a runner, in virtual time."""
     tokenizer = open_tokenizer(EMBEDDER)
-    loop = asyncio.get_running_loop()
+    clock = LoopClock()
     async with (
         serve(
             SimulatorConfig(**{"dimensions": 8, **config}),
             count_tokens=lambda text: tokenizer.count([text])[0],
-            clock=loop.time,
+            clock=clock.now,
+            wall=clock.wall,
         ) as simulator,
         open_runner(
             Settings(database_url=database, lease_seconds=lease_seconds),
-            clock=LoopClock(),
+            clock=clock,
             chance=Random(7),
         ) as runner,
     ):

@@ -46,6 +46,7 @@ STATUSES: list[tuple[str, int, dict[str, Any]]] = [
     ("429_date_long", 429, {"code": "rate_limit_exceeded"}),
     ("429_long", 429, {"code": "rate_limit_exceeded"}),
     ("429_daily_seconds", 429, {"code": "rate_limit_exceeded"}),
+    ("429_wait", 429, {"code": "rate_limit_exceeded"}),
     ("429_too_large", 429, {"type": "tokens", "code": None}),
     ("429_quota_type", 429, {"type": "insufficient_quota", "code": None}),
     *((f"429_{code}", 429, {"type": code, "code": code}) for code in OUT_OF_CREDIT),
