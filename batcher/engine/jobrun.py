@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
-from batcher.core.model import Doubt, Job, JobState, Tally
+from batcher.core.model import Doubt, Job, JobState
 from batcher.core.outage import Health
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
@@ -23,13 +23,11 @@ from batcher.engine.live import Live
 from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
 from batcher.engine.purse import Purse
-from batcher.engine.report import rows_total
 from batcher.engine.settling import Sent, Settler
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
 from batcher.ports import (
     Checkpoint,
-    Clock,
     Lease,
     NewShard,
 )
@@ -52,8 +50,13 @@ class JobRun:
         owner: str,
         live: Live,
         planning: Planning | None = None,
+        linger_seconds: float | None = None,
     ) -> None:
-        """``planning`` is None where the plan is written, or is somebody else's to write."""
+        """``planning`` is None where the plan is written, or is somebody else's to write.
+
+        With ``linger_seconds`` others may work on the job, too: the run ends when there was
+        nothing to claim for so long.
+        """
         spec = bound.spec
         store, clock, chance = adapters.store, adapters.clock, adapters.chance
         requests = bound.requests(
@@ -65,6 +68,9 @@ class JobRun:
         self._spec = spec
         self._bound = bound.kind
         self._planning = planning
+        self._planned = job.planned
+        self._linger_seconds = linger_seconds
+        self._idle_since: float | None = None
         self._requests = requests
         self._connection = connection
         self._store = store
@@ -90,10 +96,11 @@ class JobRun:
             worst_case=requests.worst_case if job.budget_picousd is not None else None,
             on_flush=self._flushed,
         )
-        spent = live.base.usage.cost_picousd + live.base.doubt.cost_picousd
+        base = live.base.usage.cost_picousd + live.base.doubt.cost_picousd
+        self._base_picousd, self._committed_picousd = base, 0
         self._purse = Purse(
             budget_picousd=job.budget_picousd,
-            spent_picousd=spent,
+            spent_picousd=base,
             worst_case=requests.worst_case,
         )
         self._dispatcher = Dispatcher(
@@ -193,7 +200,7 @@ class JobRun:
             store=self._store,
             clock=self._clock,
             lease_seconds=self._lease_seconds,
-            wrote=self._planned,
+            wrote=self._wrote,
         )
         try:
             written = await writer.write()
@@ -203,10 +210,10 @@ class JobRun:
             self.end(Endings.input_changed(str(error)) if changed else Endings.interrupted())
             return
         if written:
-            self._planning = None
+            self._planned = True
             self._hungry.set()
 
-    def _planned(self, shard: NewShard) -> None:
+    def _wrote(self, shard: NewShard) -> None:
         self._live.rows_planned = shard.first_row + shard.rows
         self._live.dead += len(shard.dead)
         self._hungry.set()
@@ -221,7 +228,7 @@ class JobRun:
                     limit=_CLAIMED_AT_ONCE,
                     ttl_seconds=self._lease_seconds,
                 )
-                self._all_claimed = not leases and self._planning is None
+                self._all_claimed = not leases and self._planned
                 for lease in leases:
                     self._take(lease)
                 if not leases:
@@ -250,11 +257,17 @@ class JobRun:
     async def _look_for_the_end(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
         if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
+            self._idle_since = None
             return
-        if self._settler.waiting and self._planning is None:
+        if self._settler.waiting and self._planned:
             self._settler.condemn()
         elif await self._store.complete(self._job.id):
             self.end(Endings.complete())
+        elif self._linger_seconds is not None:
+            now = self._clock.now()
+            self._idle_since = self._idle_since or now
+            if now - self._idle_since >= self._linger_seconds:
+                self.end(Endings.idle())
 
     async def _renew(self) -> None:
         """Extend the leases at a third of their time."""
@@ -274,13 +287,16 @@ class JobRun:
             now = self._clock.now()
             self._show(now)
             await self._keep_learned()
-            self._end_if_out_of_budget()
+            await self._look_at_the_budget()
             reason = self._health.given_up(now, self._spec.outage_timeout)
             if reason and not (self._all_claimed and self._settler.grant_last_try()):
                 until = self._live.limits.paused_until
                 wait = None if until is None else until - now
                 self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
             job = await self._store.job(self._job.id)
+            if self._planning is None:
+                self._planned = job.planned
+                self._live.rows_planned = self._live.rows if job.planned else job.plan_row
             if job.state not in (JobState.OPEN, JobState.COMPLETE):
                 self.end(Endings.moved(str(job.state)))
 
@@ -321,13 +337,38 @@ class JobRun:
 
     def _flushed(self, committed: Sequence[Checkpoint]) -> None:
         self._live.rows_done += sum(checkpoint.rows_done for checkpoint in committed)
-        self._end_if_out_of_budget()
+        self._committed_picousd += sum(
+            checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
+            for checkpoint in committed
+        )
+        if self._linger_seconds is None:
+            self._end_if_out_of_budget()
         self._dispatcher.wake()
         self._hungry.set()
 
+    @property
+    def _unpaid(self) -> bool:
+        return self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing
+
     def _end_if_out_of_budget(self) -> None:
-        if self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing:
+        if self._unpaid:
             self.end(Endings.out_of_budget("the next request might cost more than is left"))
+
+    async def _look_at_the_budget(self) -> None:
+        """End without money; where others work on the job, hear what they spent and wait for them.
+
+        What others reserved and do not spend is asked for again.
+        """
+        job = self._job
+        if self._linger_seconds is not None and job.budget_picousd is not None:
+            tally = await self._store.tally(job.id)
+            spent = tally.usage.cost_picousd + tally.doubt.cost_picousd
+            mine = self._base_picousd + self._committed_picousd
+            self._purse.elsewhere_picousd = max(0, spent - mine)
+            if self._unpaid and await self._store.reserved(job.id, but_owner=self._owner):
+                self._ledger.ask_again()
+                return
+        self._end_if_out_of_budget()
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""
@@ -349,18 +390,6 @@ class JobRun:
         if self._requests.learned != self._kept:
             self._kept = self._requests.learned
             await self._store.learn(self._job.id, self._kept)
-
-
-def begin_live(clock: Clock, job: Job, bound: Bound, base: Tally) -> Live:
-    """The figures of a run at its beginning; ``base`` is what the job is by now."""
-    rows = rows_total(job, bound.description)
-    return Live(
-        rows=rows,
-        base=base,
-        started_at=clock.now(),
-        rows_planned=rows if job.planned else job.plan_row,
-        priced=bound.price is not None,
-    )
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -112,6 +112,11 @@ class Ledger:
         self._urgent = True
         self._wakeup.set()
 
+    def ask_again(self) -> None:
+        """There may be more money than at the last commit: others have settled meanwhile."""
+        self.budget_short = False
+        self.request()
+
     def promise(self) -> int:
         """The number of the commit that will hold all that is recorded by now."""
         return self._started + 1

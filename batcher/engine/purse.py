@@ -17,6 +17,7 @@ from batcher.engine.shard import Call
 class Purse:
     """Money in picodollars; ``spent_picousd`` includes what is in doubt.
 
+    ``elsewhere_picousd`` is what others have spent of it since this run began, as last heard.
     ``worst_case`` is of a piece with so many tokens; it is asked only where there is a budget.
     """
 
@@ -24,12 +25,13 @@ class Purse:
     spent_picousd: int
     worst_case: Callable[[int], int] = field(repr=False)
     at_risk_picousd: int = 0
+    elsewhere_picousd: int = 0
 
     def affords(self, call: Call) -> bool:
         """Whether the call can be paid for whatever becomes of those in flight."""
         if self.budget_picousd is None:
             return True
-        committed = self.spent_picousd + self.at_risk_picousd
+        committed = self.spent_picousd + self.elsewhere_picousd + self.at_risk_picousd
         return committed + self._worst(call) <= self.budget_picousd
 
     def send(self, call: Call) -> None:

@@ -21,8 +21,8 @@ from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
 from batcher.engine.intake import Intake, planning
-from batcher.engine.jobrun import JobRun, begin_live
-from batcher.engine.live import Live
+from batcher.engine.jobrun import JobRun
+from batcher.engine.live import Live, begin_live
 from batcher.engine.preparing import Bound
 from batcher.engine.report import Report, exit_code, make_report, notes
 from batcher.engine.results import Result, results_of

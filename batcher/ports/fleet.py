@@ -47,8 +47,11 @@ class FleetStore(Protocol):
         """
         ...
 
-    async def leased(self, job_id: str, *, but_owner: str) -> int:
-        """How many shards of the job are leased by others, their time not being over."""
+    async def reserved(self, job_id: str, *, but_owner: str) -> int:
+        """Picodollars of the job's budget that others have reserved, their leases not being over.
+
+        What of it they do not spend may be had again.
+        """
         ...
 
     async def due_jobs(self) -> list[str]:

@@ -71,16 +71,17 @@ async def test_only_open_jobs_wait_and_the_oldest_first(store: Store) -> None:
     assert await store.waiting_jobs() == ["j1", "j3"]
 
 
-async def test_what_others_have_leased_is_counted_until_it_expires(
+async def test_what_others_have_reserved_is_counted_until_their_leases_expire(
     store: Store, fake_clock: FakeClock
 ) -> None:
-    await open_planned(store, shards=3)
-    await claim_one(store, owner="a")
-    await claim_one(store, owner="b")
-    assert await store.leased("j1", but_owner="a") == 1
-    assert await store.leased("j1", but_owner="c") == 2
+    await open_planned(store, shards=3, budget=1_000)
+    for owner, money in (("a", 100), ("b", 20)):
+        lease = await claim_one(store, owner=owner)
+        await store.checkpoint("j1", [make_checkpoint(lease, reserved=money)])
+    assert await store.reserved("j1", but_owner="a") == 20
+    assert await store.reserved("j1", but_owner="c") == 120
     fake_clock.set(START + TTL)
-    assert await store.leased("j1", but_owner="c") == 0
+    assert await store.reserved("j1", but_owner="c") == 0
 
 
 async def test_a_paused_job_is_due_when_its_time_has_come(

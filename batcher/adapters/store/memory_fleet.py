@@ -35,13 +35,13 @@ class MemoryFleet:
                 waiting.append(entry.job)
         return [job.id for job in sorted(waiting, key=lambda job: (job.created_at, job.id))]
 
-    async def leased(self, job_id: str, *, but_owner: str) -> int:
-        """See :meth:`batcher.ports.FleetStore.leased`."""
+    async def reserved(self, job_id: str, *, but_owner: str) -> int:
+        """See :meth:`batcher.ports.FleetStore.reserved`."""
         now = self._clock.wall()
         entry = self._entries.get(job_id)
         shards = [] if entry is None else entry.shards.values()
         return sum(
-            1
+            shard.standing.reserved_picousd
             for shard in shards
             if shard.open
             and shard.owner not in {None, but_owner}

@@ -39,17 +39,17 @@ class SqlFleet:
 
         return await self._database.read(work)
 
-    async def leased(self, job_id: str, *, but_owner: str) -> int:
-        """See :meth:`batcher.ports.FleetStore.leased`."""
+    async def reserved(self, job_id: str, *, but_owner: str) -> int:
+        """See :meth:`batcher.ports.FleetStore.reserved`."""
 
         def work(connection: Connection) -> int:
-            held = select(func.count()).where(
+            held = select(func.sum(SHARD.c.reserved_picousd)).where(
                 SHARD.c.job_id == job_id,
                 SHARD.c.state == OPEN,
                 SHARD.c.owner != but_owner,
                 SHARD.c.expires_at > self._database.now(connection),
             )
-            return connection.scalar(held) or 0
+            return int(connection.scalar(held) or 0)
 
         return await self._database.read(work)
 
