@@ -98,8 +98,6 @@ class JobSpec:
             if value not in allowed:
                 listed = ", ".join(choice for choice in allowed if choice)
                 raise UsageError(f"{_flag(name)} is one of {listed}, not {value!r}")
-        if not self.base_url.startswith(("http://", "https://")):
-            raise UsageError(f"--base-url must begin with http:// or https://: {self.base_url!r}")
         if self.price is not None:
             Price.parse(self.price)
         for header, value in self.headers.items():

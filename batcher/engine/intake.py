@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from batcher.core.baseurl import check_base_url
 from batcher.core.errors import UsageError
 from batcher.core.kind import TextFile
 from batcher.core.model import InputFacts, Job, JobState
@@ -39,6 +40,8 @@ class Intake:
         adapters = self._adapters
 
         def look_up() -> Bound:
+            if not spec.simulate:
+                check_base_url(spec.base_url)
             return self._bound(spec, read_files(spec, adapters.kinds, adapters.files.read_text))
 
         return await asyncio.to_thread(look_up)

@@ -213,6 +213,9 @@ def test_a_model_without_a_price_costs_an_unknown_amount_rather_than_none(cli: C
         (["embed", "tickets.csv", "--model", "m", "--header", "sk-1"], "write NAME:VALUE"),
         (["embed", "tickets.csv", "--model", "m", "--header", "X-Key: sk-1"], "--header X-Key"),
         (["embed", "tickets.csv", "--model", "m", "--overlong", "x"], "is not one of"),
+        ([*EMBED[1:], "--base-url", "http://localhost:/v1"], "has no port after the colon: write"),
+        ([*EMBED[1:], "--base-url", "https://:8000/v1"], "names no host: write it like https://"),
+        ([*EMBED[1:], "--base-url", "https://me:sk-1@host/v1"], "holds a user or a password: "),
         (["embd", "tickets.csv"], "no kind 'embd' (did you mean 'embed'?)"),
         (["--model", "m", "embed"], "options come last: batcher run KIND INPUT --model …"),
         (["nothing.toml"], "nothing.toml: there is no such job file"),
@@ -230,6 +233,7 @@ def test_bad_input_is_one_clear_error_and_exits_2(
     assert "sk-1" not in ran.stderr
     assert ran.stdout == ""
     assert not (cli.directory / "out.jsonl").exists()
+    assert cli("jobs", "--json").json == []
 
 
 def test_a_column_that_a_template_cannot_name_plainly_is_explained(cli: Cli) -> None:

@@ -45,7 +45,6 @@ def test_amounts_are_positive(name: str, value: int) -> None:
         {"format": "xml"},
         {"on_error": "ignore"},
         {"on_bad_row": "keep"},
-        {"base_url": "api.openai.com/v1"},
         {"price": "cheap"},
         {"headers": {"Authorization": "Bearer abc"}},
         {"headers": {"x-api-KEY": "abc"}},
