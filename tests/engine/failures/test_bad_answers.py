@@ -34,13 +34,25 @@ async def test_invalid_output_is_repaired_twice_at_most(here: Path, fault: str) 
         assert ran.report.doubt_requests == 0
 
 
-@pytest.mark.parametrize("fault", ["short", "duplicate_index", "wrong_dimension", "nan"])
+NO_VECTORS = {
+    "short": "missing_vector",
+    "duplicate_index": "bad_vector",
+    "wrong_dimension": "wrong_dimension",
+    "other_model": "wrong_dimension",
+    "nan": "bad_vector",
+    "inf": "bad_vector",
+    "bad_base64": "bad_vector",
+}
+
+
+@pytest.mark.parametrize("fault", NO_VECTORS)
 @pytest.mark.parametrize("max_inputs", [1, 4])
+@pytest.mark.parametrize("base64", [True, False])
 @in_virtual_time
 async def test_a_vector_that_is_none_is_asked_for_again(
-    here: Path, fault: str, max_inputs: int
+    here: Path, fault: str, max_inputs: int, base64: bool
 ) -> None:
-    async with open_work(here) as work:
+    async with open_work(here, encoding_format=base64) as work:
         # In the last place, since `short` takes that one away.
         spec = work.embed([*GOOD, f"[[fault={fault}*2]] a"], max_inputs=max_inputs)
         ran = await work.run(spec)
@@ -52,15 +64,34 @@ async def test_a_vector_that_is_none_is_asked_for_again(
         audit(work, ran.report)
 
 
-@pytest.mark.parametrize("fault", ["short", "wrong_dimension", "nan"])
+@pytest.mark.parametrize(("fault", "code"), NO_VECTORS.items())
 @in_virtual_time
-async def test_a_vector_that_never_comes_is_a_dead_letter(here: Path, fault: str) -> None:
+async def test_a_vector_that_never_comes_is_a_dead_letter(
+    here: Path, fault: str, code: str
+) -> None:
     async with open_work(here, latency_ms=1000) as work:
         texts = [*GOOD, f"[[fault={fault}]] a", *words(500, marker="more")]
         ran = await work.run(work.embed(texts, max_inputs=1, concurrency=4))
 
-        codes = {"short": "missing_vector", "nan": "bad_vector"}
-        assert ran.failed == {7: (codes.get(fault, fault), 6)}
+        assert ran.failed == {7: (code, 6)}
         assert len(ran.records) == len(texts) - 1
         assert work.stats.faults[fault] == 6
+        audit(work, ran.report)
+
+
+@pytest.mark.parametrize(("fault", "code"), [("short", "no_choice"), ("no_content", "no_content")])
+@pytest.mark.parametrize("kind", ["chat", "classify"])
+@in_virtual_time
+async def test_a_chat_without_an_answer_is_asked_again_and_in_the_end_a_dead_letter(
+    here: Path, fault: str, code: str, kind: str
+) -> None:
+    async with open_work(here, latency_ms=1000) as work:
+        texts = [*GOOD, f"[[fault={fault}*2]] a", f"[[fault={fault}]] b", *words(500, marker="c")]
+        spec = work.chat if kind == "chat" else work.classify
+        ran = await work.run(spec(texts, concurrency=4))
+
+        assert ran.failed == {8: (code, 6)}
+        assert len(ran.done) == len(texts) - 1
+        assert work.stats.faults[fault] == 8
+        assert ran.report.doubt_requests == 8
         audit(work, ran.report)

@@ -57,7 +57,7 @@ async def test_rows_that_failed_before_the_first_success_are_dead_letters_after_
 
 
 @pytest.mark.parametrize("bad", [1, 3, 32])
-@pytest.mark.parametrize("fault", ["400", "422_vllm", "azure_content_filter"])
+@pytest.mark.parametrize("fault", ["400", "400_vllm", "422_vllm", "azure_content_filter"])
 @in_virtual_time
 async def test_bad_rows_are_found_by_bisection(here: Path, fault: str, bad: int) -> None:
     async with open_work(here) as work:
@@ -79,20 +79,27 @@ async def test_bad_rows_are_found_by_bisection(here: Path, fault: str, bad: int)
     ("fault", "code"),
     [
         ("400", "invalid_value"),
+        ("400_vllm", "BadRequestError"),
+        ("400_vllm_long", "BadRequestError"),
+        ("400_vllm_room", "BadRequestError"),
         ("422_vllm", "UnprocessableEntityError"),
         ("azure_content_filter", "content_filter"),
         ("content_filter", "content_filter"),
         ("refusal", "refusal"),
     ],
 )
+@pytest.mark.parametrize("row", [0, 7])
+@pytest.mark.parametrize("should_retry", [None, True])
 @in_virtual_time
 async def test_a_row_that_the_provider_will_not_answer_is_a_dead_letter(
-    here: Path, fault: str, code: str
+    here: Path, fault: str, code: str, row: int, should_retry: bool | None
 ) -> None:
-    async with open_work(here) as work:
-        ran = await work.run(work.chat([*GOOD, f"[[fault={fault}]] a"]))
+    """As the first of all as well as the last, and whatever ``x-should-retry`` says."""
+    async with open_work(here, should_retry=should_retry) as work:
+        texts = [*GOOD[:row], f"[[fault={fault}]] a", *GOOD[row:]]
+        ran = await work.run(work.chat(texts, max_tokens=9))
 
-        assert ran.failed == {7: (code, 1)}
-        assert ran.done == list(range(7))
+        assert ran.failed == {row: (code, 1)}
+        assert ran.done == [other for other in range(8) if other != row]
         assert work.stats.requests == 8
         audit(work, ran.report)

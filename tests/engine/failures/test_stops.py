@@ -19,17 +19,24 @@ from tests.engine.workbench import GOOD, REASONER, nothing_written, open_work, s
         ("401_echo", "check OPENAI_API_KEY"),
         ("403", "permissions"),
         ("404", "--model and --base-url"),
+        ("404_html", "--model and --base-url"),
+        ("404_vllm", "--model and --base-url"),
+        ("azure_401_token", "Access token is missing"),
         ("400_param", "temperature"),
+        ("400_unsupported", "refuses a parameter"),
+        ("501_llama", "how it was started"),
         ("302", "HTTP 302"),
         ("418", "HTTP 418"),
     ],
 )
+@pytest.mark.parametrize("should_retry", [None, True])
 @pytest.mark.parametrize("kind", ["embed", "chat"])
 @in_virtual_time
 async def test_what_fails_all_requests_alike_stops_the_job_after_one(
-    here: Path, fault: str, advice: str, kind: str
+    here: Path, fault: str, advice: str, kind: str, should_retry: bool | None
 ) -> None:
-    async with open_work(here) as work:
+    """Whatever ``x-should-retry`` says."""
+    async with open_work(here, should_retry=should_retry) as work:
         texts = list(words(30, marker=f"[[fault={fault}*1]]"))
         spec = work.embed(texts, max_inputs=3) if kind == "embed" else work.chat(texts)
         ran = await work.run(spec)
@@ -41,6 +48,32 @@ async def test_what_fails_all_requests_alike_stops_the_job_after_one(
         assert work.stats.requests == 1
         assert nothing_written(work)
         assert (await state_of(work, ran)).startswith("paused: ")
+
+
+@pytest.mark.parametrize("fault", ["401", "404", "400_param"])
+@in_virtual_time
+async def test_a_stop_in_the_middle_keeps_what_is_done(here: Path, fault: str) -> None:
+    async with open_work(here, latency_ms=100) as work:
+        texts = [*words(20), f"[[fault={fault}*1]] a", *words(20, marker="more")]
+        ran = await work.run(work.chat(texts, concurrency=2))
+
+        assert ran.report.exit_code == 2
+        assert ran.report.rows_failed == 0
+        assert 19 <= ran.report.rows_done <= 22
+        assert nothing_written(work)
+        again = await work.run(work.chat(texts, concurrency=2))
+        assert again.done == list(range(41))
+        assert work.stats.inputs_served_twice == 0
+
+
+@in_virtual_time
+async def test_a_path_that_is_none_stops_the_job(here: Path) -> None:
+    async with open_work(here) as work:
+        ran = await work.run(work.chat(GOOD, base_url=f"{work.simulator.url}/v2"))
+
+        assert ran.report.exit_code == 2
+        assert "--base-url" in (ran.report.reason or "")
+        assert work.stats.by_status == {404: 1}
 
 
 @in_virtual_time

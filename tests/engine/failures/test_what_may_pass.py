@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import GOOD, audit, open_work, words
 
-PASSING = ["408", "409", "500", "502_html", "503", "disconnect", "reset", "garbage", "truncated"]
+PASSING = [
+    *("408", "409", "500", "500_vllm", "501", "502_html", "503", "504_html", "529", "azure_408"),
+    *("disconnect", "reset", "garbage", "truncated"),
+]
 POSSIBLY_BILLED = {"disconnect", "reset", "garbage", "truncated", "hang"}
 
 
@@ -59,14 +63,75 @@ async def test_a_failure_of_many_rows_is_split_while_others_succeed(here: Path) 
         assert work.stats.faults["500"] == 18  # of 4, of 2, and alone
 
 
+@pytest.mark.parametrize("fault", ["408", "409", "500", "500_vllm", "501", "502_html", "503"])
+@pytest.mark.parametrize("kind", ["embed", "chat"])
 @in_virtual_time
-async def test_an_error_that_the_provider_calls_final_is_not_tried_six_times(here: Path) -> None:
+async def test_an_error_that_the_provider_calls_final_is_not_tried_six_times(
+    here: Path, fault: str, kind: str
+) -> None:
+    async with open_work(here, latency_ms=1000, should_retry=False) as work:
+        texts = [*GOOD, f"[[fault={fault}]] a", *words(60)]
+        spec = work.chat(texts, concurrency=2)
+        if kind == "embed":
+            spec = work.embed(texts, concurrency=2, max_inputs=2)
+        ran = await work.run(spec)
+
+        assert list(ran.failed) == [7]
+        assert work.stats.faults[fault] <= (2 if kind == "chat" else 4)  # of two rows, and alone
+
+
+@in_virtual_time
+async def test_what_one_error_says_of_trying_again_holds_for_that_request_alone(
+    here: Path,
+) -> None:
     async with open_work(here, latency_ms=1000) as work:
-        texts = [*GOOD, "[[fault=500_final]] a", *words(60)]
+        texts = [*GOOD, "[[fault=500_final]] a", "[[fault=500*3]] b", *words(60)]
         ran = await work.run(work.chat(texts, concurrency=2))
 
         assert [code for code, _ in ran.failed.values()] == ["server_error"]
+        assert list(ran.failed) == [7]
         assert work.stats.faults["500_final"] <= 2
+
+
+@in_virtual_time
+async def test_should_retry_gives_no_more_than_six_attempts(here: Path) -> None:
+    async with open_work(here, latency_ms=1000, should_retry=True) as work:
+        texts = [*GOOD, "[[fault=500]] a", *words(500)]
+        ran = await work.run(work.chat(texts, concurrency=4))
+
+        assert ran.failed == {7: ("server_error", 6)}
+        assert work.stats.faults["500"] == 6
+
+
+@in_virtual_time
+async def test_backoff_doubles_from_half_a_second(here: Path) -> None:
+    """The waits before the fifth failure are 7.5 s at the most, 3.75 s on an average."""
+    async with open_work(here, latency_ms=100) as work:
+        texts = [*words(40, marker="[[fault=503*5]]"), *words(1500)]
+        ends: list[float] = []
+
+        async def watch() -> None:
+            while work.stats.faults["503"] < 200:
+                await asyncio.sleep(0.05)
+            ends.append(work.now())
+
+        started = work.now()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch())
+            ran = await work.run(work.chat(texts, rpm=6000, concurrency=60))
+
+        assert ran.report.rows_done == 1540
+        assert 4.5 < ends[0] - started < 10  # of 40 rows one comes near the most
+
+
+@in_virtual_time
+async def test_a_busy_provider_is_left_alone_as_long_as_it_asks(here: Path) -> None:
+    async with open_work(here) as work:
+        started = work.now()
+        ran = await work.run(work.chat(["[[fault=503_wait*1]] a"]))
+
+        assert ran.done == [0]
+        assert 20 <= work.now() - started < 23
 
 
 @in_virtual_time
