@@ -1,8 +1,8 @@
 """The failure table, and where each of its rows is shown over HTTP.
 
 ``TABLE`` has the rows in the order in which they are decided (the first match wins); of each it
-names the variants and the tests that show them. A row without a test, or a fault of the simulator that no test asks for, is an
-omission: both are looked for here.
+names the variants and the tests that show them. A row without a test, or a fault of the simulator
+that no test asks for, is an omission: both are looked for here.
 """
 
 from __future__ import annotations
