@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 
 EPOCH_WALL = 1_700_000_000.0
 
@@ -20,6 +21,7 @@ class FakeClock:
         self._wall = wall
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._count = 0
+        self._watchers: list[Callable[[float], None]] = []
 
     def __repr__(self) -> str:
         return f"<FakeClock {self._now:g}, {self.sleeping} sleeping>"
@@ -29,6 +31,10 @@ class FakeClock:
 
     def wall(self) -> float:
         return self._wall
+
+    def watch(self, watcher: Callable[[float], None]) -> None:
+        """Tell ``watcher`` the wall's time whenever it is moved."""
+        self._watchers.append(watcher)
 
     @property
     def sleeping(self) -> int:
@@ -48,6 +54,8 @@ class FakeClock:
         """Move the time without waking anybody, for tests without sleepers."""
         self._wall += now - self._now
         self._now = now
+        for watcher in self._watchers:
+            watcher(self._wall)
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, waking every sleeper whose time comes, those that fall asleep included."""

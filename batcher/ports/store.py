@@ -186,7 +186,7 @@ class ShardStore(Protocol):
 
         Dead letters found in planning come with their shard. False where the fence is stale, the
         job is planned already, the ordinal is not the cursor's or ``next_row`` lies before it:
-        nothing was written.
+        nothing was written. The last one sent again, just as it was, counts once, and is True.
         """
         ...
 
@@ -235,7 +235,8 @@ class ShardStore(Protocol):
 
         Each shard gets an event naming the reopened pieces under a new fence, which ends a lease
         of it. Letters that planning made stay, too: they are of no piece. Returns the number of
-        dead letters deleted. The job's state stays: move it first.
+        dead letters deleted. The job's state stays: move it first; where it was completed since
+        then, RETRY is applied once more.
         """
         ...
 

@@ -8,12 +8,14 @@ import pytest
 
 from batcher.adapters.store import open_store
 from tests.fakes import FakeClock
+from tests.store.clocked import ClockedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from batcher.ports import Store
+    from tests.servers.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -21,12 +23,27 @@ def fake_clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, fake_clock: FakeClock
-) -> AsyncIterator[Store]:
+@pytest.fixture(scope="session")
+def clocked_postgres(postgres: PostgresServer) -> Iterator[ClockedPostgres]:
+    clocked = ClockedPostgres(postgres)
+    yield clocked
+    clocked.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, fake_clock: FakeClock) -> str:
+    """An empty database of each kind, whose leases go by ``fake_clock``."""
+    if request.param == "postgres":
+        clocked: ClockedPostgres = request.getfixturevalue("clocked_postgres")
+        return clocked.begin(fake_clock)
+    return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/state/batcher.db"}[
+        request.param
+    ]
+
+
+@pytest.fixture
+async def store(url: str, fake_clock: FakeClock) -> AsyncIterator[Store]:
     """An empty store whose leases go by ``fake_clock``."""
-    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/state/batcher.db"}
-    opened = await open_store(urls[request.param], fake_clock)
+    opened = await open_store(url, fake_clock)
     yield opened
     await opened.close()

@@ -103,6 +103,22 @@ async def test_only_what_comes_next_is_planned(store: Store) -> None:
     assert not await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
 
 
+async def test_what_planning_sends_twice_counts_once(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    fence = await fenced_plan(store)
+    first = make_shard(0, dead=[make_dead(0, final=True)])
+    for _ in range(2):
+        assert await store.add_shard("j1", fence, first, next_row=4, planned=False)
+    for _ in range(2):
+        assert await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
+    assert not await store.add_shard("j1", fence, first, next_row=4, planned=False)
+    assert not await store.add_shard("j1", fence - 1, make_shard(1), next_row=8, planned=True)
+    assert (await store.tally("j1")).rows_planned == 8
+    assert len(await store.claim("j1", "a", limit=9, ttl_seconds=TTL)) == 2
+    await store.lease_plan("j1", "b", TTL)
+    assert not await store.add_shard("j1", fence, make_shard(1), next_row=8, planned=True)
+
+
 async def test_a_written_plan_gives_the_right_back(store: Store) -> None:
     await open_planned(store)
     assert await store.lease_plan("j1", "b", TTL) == 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.core.model import DeadLetter, JobEvent, RowId, Usage
+from batcher.core.model import DeadLetter, JobEvent, JobState, RowId, Usage
 from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort, Lease, StoredShard
 from tests.fakes import FakeClock
@@ -332,6 +332,20 @@ async def test_a_retry_ends_a_lease_of_the_shard(store: Store) -> None:
     assert await store.renew("a", [hit.shard_id, spared.shard_id], TTL) == {spared.shard_id}
     (again,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL)
     assert (again.fence, again.sent_fence, again.sent_through) == (3, 1, 4)
+
+
+async def test_a_job_that_was_completed_before_its_shards_were_reopened_is_open(
+    store: Store,
+) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    await store.checkpoint("j1", [make_checkpoint(lease, dead={0: make_dead(0)}, finished=True)])
+    await store.move("j1", JobEvent.RETRY)
+    assert await store.complete("j1")
+    assert await store.reopen_dead("j1") == 1
+    job = await store.job("j1")
+    assert (job.state, job.finished_at) == (JobState.OPEN, None)
+    assert len(await store.claim("j1", "b", limit=1, ttl_seconds=TTL)) == 1
 
 
 async def test_a_letter_may_die_again(store: Store) -> None:

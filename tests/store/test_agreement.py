@@ -1,8 +1,8 @@
 """Any sequence of claims, checkpoints, deaths and retries: one result a piece, in every store.
 
 Workers here do what no worker should: they go on after their lease is lost, send a checkpoint
-twice, and forget what they sent. Memory and SQLite are asked the same and must answer the same; a
-model that knows only fences says what the answer must be.
+twice, and forget what they sent. All stores are asked the same and must answer the same; a model
+that knows only fences says what the answer must be.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import asyncio
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,10 +22,13 @@ from batcher.adapters.store import open_store
 from batcher.core.progress import replay
 from batcher.ports import BudgetShort, Checkpoint, Lease, Store
 from tests.fakes import FakeClock
+from tests.store.clocked import ClockedPostgres
 from tests.store.making import TTL, make_checkpoint, make_dead, make_job, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from tests.servers.postgres import PostgresServer
 
 T = TypeVar("T")
 SHARDS = 3
@@ -43,7 +47,9 @@ class Worker:
 
 
 class Stores(RuleBasedStateMachine):
-    """Two stores, and the fences that each shard has been granted."""
+    """One store of each kind, and the fences that each shard has been granted."""
+
+    postgres: ClassVar[ClockedPostgres]
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,35 +58,38 @@ class Stores(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         path = Path(self.directory.name) / "batcher.db"
         self.memory = self.runner.run(open_store("memory://", self.clock))
-        self.sqlite = self.runner.run(open_store(str(path), self.clock))
+        sqlite = self.runner.run(open_store(str(path), self.clock))
+        postgres = self.runner.run(open_store(self.postgres.begin(self.clock), self.clock))
+        self.stores = (self.memory, sqlite, postgres)
         self.workers: list[Worker] = []
         self.fences: dict[int, int] = {}
         self.written: set[tuple[int, int, int]] = set()
 
     def teardown(self) -> None:
-        self.runner.run(self.sqlite.close())
+        for store in self.stores:
+            self.runner.run(store.close())
         self.runner.close()
         self.directory.cleanup()
 
-    def both(self, verb: Callable[[Store], Coroutine[Any, Any, T]]) -> T | int:
-        """What both stores answer; the money left where both say that it is short."""
+    def all(self, verb: Callable[[Store], Coroutine[Any, Any, T]]) -> T | int:
+        """What all stores answer; the money left where they say that it is short."""
         answers: list[T | int] = []
-        for store in (self.memory, self.sqlite):
+        for store in self.stores:
             try:
                 answers.append(self.runner.run(verb(store)))
             except BudgetShort as short:
                 answers.append(short.available_picousd)
-        assert answers[0] == answers[1]
+        assert answers[1:] == answers[:1] * (len(answers) - 1)
         return answers[0]
 
     @initialize()
     def plan(self) -> None:
-        self.both(lambda store: store.open_job(make_job(budget=BUDGET), fresh=False))
-        self.both(lambda store: plan(store, shards=SHARDS, rows=PIECES))
+        self.all(lambda store: store.open_job(make_job(budget=BUDGET), fresh=False))
+        self.all(lambda store: plan(store, shards=SHARDS, rows=PIECES))
 
     @rule(owner=st.sampled_from("ab"), limit=st.integers(1, SHARDS))
     def claim(self, owner: str, limit: int) -> None:
-        leases = self.both(lambda s: s.claim("j1", owner, limit=limit, ttl_seconds=TTL))
+        leases = self.all(lambda s: s.claim("j1", owner, limit=limit, ttl_seconds=TTL))
         assert isinstance(leases, list)
         for lease in leases:
             assert lease.fence > self.fences.get(lease.shard_id, 0)
@@ -118,7 +127,7 @@ class Stores(RuleBasedStateMachine):
             finished=not left,
             released=released,
         )
-        answer = self.both(lambda store: store.checkpoint("j1", [checkpoint]))
+        answer = self.all(lambda store: store.checkpoint("j1", [checkpoint]))
         if isinstance(answer, int):
             return  # no money: nothing is written, and the worker knows
         self.judge(checkpoint, answer)
@@ -134,7 +143,7 @@ class Stores(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from([worker for worker in self.workers if worker.sent]))
         checkpoint = data.draw(st.sampled_from(worker.sent))
         before = self.runner.run(self.memory.tally("j1"))
-        answer = self.both(lambda store: store.checkpoint("j1", [checkpoint]))
+        answer = self.all(lambda store: store.checkpoint("j1", [checkpoint]))
         assert isinstance(answer, set)
         self.judge(checkpoint, answer)
         assert self.runner.run(self.memory.tally("j1")) == before
@@ -153,32 +162,32 @@ class Stores(RuleBasedStateMachine):
     @rule(owner=st.sampled_from("ab"))
     def renew(self, owner: str) -> None:
         ids = list(self.fences)
-        self.both(lambda store: store.renew(owner, ids, TTL))
+        self.all(lambda store: store.renew(owner, ids, TTL))
 
     @rule(owner=st.sampled_from("ab"))
     def reclaim(self, owner: str) -> None:
-        self.both(lambda store: store.reclaim("j1", but_owner=owner))
+        self.all(lambda store: store.reclaim("j1", but_owner=owner))
 
     @rule()
     def retry(self) -> None:
         letters = self.runner.run(self.letters(self.memory))
         for shard_id in {row // PIECES + 1 for row, _ in letters}:
             self.fences[shard_id] += 1
-        assert self.both(lambda store: store.reopen_dead("j1")) == len(letters)
+        assert self.all(lambda store: store.reopen_dead("j1")) == len(letters)
 
     @rule(budget=st.integers(0, 4 * BUDGET))
     def set_budget(self, budget: int) -> None:
-        self.both(lambda store: store.set_budget("j1", budget))
+        self.all(lambda store: store.set_budget("j1", budget))
 
     @invariant()
     def the_stores_agree(self) -> None:
-        self.both(lambda store: store.tally("j1"))
-        self.both(lambda store: store.job("j1"))
-        self.both(self.letters)
+        self.all(lambda store: store.tally("j1"))
+        self.all(lambda store: store.job("j1"))
+        self.all(self.letters)
 
     @invariant()
     def a_piece_has_one_result_or_one_letter_or_neither(self) -> None:
-        shards = self.both(self.results)
+        shards = self.all(self.results)
         assert isinstance(shards, list)
         tally = self.runner.run(self.memory.tally("j1"))
         counted = 0
@@ -196,6 +205,13 @@ class Stores(RuleBasedStateMachine):
     @staticmethod
     async def results(store: Store) -> list[tuple[int, Any, frozenset[int]]]:
         return [(s.ordinal, s.results, s.dead_rows) async for s in store.shards("j1")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clocked(postgres: PostgresServer) -> Iterator[None]:
+    Stores.postgres = ClockedPostgres(postgres)
+    yield
+    Stores.postgres.close()
 
 
 TestAgreement = Stores.TestCase

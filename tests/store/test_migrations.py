@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -14,17 +15,28 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.sql.type_api import TypeEngine
 
 from batcher.adapters.store import migrate, open_store
 from batcher.adapters.store.models import Base
-from batcher.adapters.store.sqlite import PAGE_BYTES, sqlite_engine
-from batcher.core.errors import StoreError, UsageError
+from batcher.adapters.store.postgres import postgres_engine
+from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
+from batcher.adapters.store.sqlite import PAGE_BYTES
+from batcher.core.errors import StoreError, UnusableStore, UsageError
 from migrations import HEAD
 from tests.fakes import FakeClock
-from tests.store.making import make_job
+from tests.store.making import claim_one, make_checkpoint, make_dead, make_job, open_planned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.postgres import PostgresServer
+
+REVISIONS = [
+    step.revision for step in ScriptDirectory.from_config(migrate.alembic_config()).walk_revisions()
+][::-1]
 
 
 @pytest.fixture
@@ -32,49 +44,211 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a directory" / "batcher.db"
 
 
-def tables(path: Path) -> set[str]:
-    with closing(sqlite3.connect(path)) as raw:
-        return {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, path: Path) -> str:
+    """A database with nothing in it."""
+    if request.param == "sqlite":
+        return f"sqlite:///{path}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(request.getfixturevalue("database"))
 
 
-def test_an_empty_database_becomes_what_the_models_say(path: Path) -> None:
-    migrate.upgrade(f"sqlite:///{path}")
-    engine = sqlite_engine(path)
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """Raw access to the database, once it is there."""
+    if is_postgres(url):
+        engine = postgres_engine(PostgresAddress.parse(url))
+    else:
+        engine = create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+# --- on both ----------------------------------------------------------------------------------
+
+
+def test_an_empty_database_becomes_what_the_models_say(url: str, engine: Engine) -> None:
+    migrate.upgrade(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
         assert compare_metadata(context, Base.metadata) == []
-    engine.dispose()
 
 
-def test_the_schema_is_the_same_as_one_that_the_models_make(path: Path, tmp_path: Path) -> None:
-    migrate.upgrade(str(path))
-    made = sqlite_engine(tmp_path / "made.db")
-    Base.metadata.create_all(made)
-    made.dispose()
-    assert schema(path) == schema(tmp_path / "made.db")
+def test_the_schema_is_the_same_as_one_that_the_models_make(url: str, engine: Engine) -> None:
+    migrate.upgrade(url)
+    migrated = schema(engine)
+    migrate.step(url, "base", down=True)
+    Base.metadata.create_all(engine)
+    assert schema(engine) == migrated
 
 
-def schema(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Columns, foreign keys and indexes of every table, as SQLite sees them."""
-    with closing(sqlite3.connect(path)) as raw:
-        return {
-            f"{pragma} {table}": sorted(raw.execute(f"PRAGMA {pragma}({table})"), key=str)
-            for table in Base.metadata.tables
-            for pragma in ("table_xinfo", "foreign_key_list", "index_list")
-        }
+def schema(engine: Engine) -> dict[str, object]:
+    """Columns, keys and indexes of every table, as the database sees them."""
+    found: dict[str, object] = {}
+    for name in Base.metadata.tables:
+        seen = inspect(engine)
+        found[name] = [
+            [{k: plain(v) for k, v in column.items()} for column in seen.get_columns(name)],
+            seen.get_pk_constraint(name),
+            seen.get_foreign_keys(name),
+            sorted(seen.get_indexes(name), key=str),
+            sorted(seen.get_unique_constraints(name), key=str),
+        ]
+    return found
 
 
-def test_down_and_up_again(path: Path) -> None:
-    migrate.upgrade(str(path))
-    before = tables(path)
-    migrate.step(path, "base", down=True)
-    assert "job" not in tables(path)
-    assert migrate.current(str(path)) is None
-    migrate.upgrade(str(path))
-    assert tables(path) == before
-    assert migrate.current(str(path)) == migrate.head()
+def plain(value: object) -> object:
+    return repr(value) if isinstance(value, TypeEngine) else value
+
+
+def test_down_and_up_again(url: str, engine: Engine) -> None:
+    migrate.upgrade(url)
+    before = tables(engine)
+    migrate.step(url, "base", down=True)
+    assert "job" not in tables(engine)
+    assert migrate.current(url) is None
+    migrate.upgrade(url)
+    assert tables(engine) == before
+    assert migrate.current(url) == migrate.head()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+async def test_what_an_older_batcher_wrote_is_there_after_the_upgrade(
+    url: str, engine: Engine, revision: str
+) -> None:
+    await asyncio.to_thread(migrate.upgrade, url)
+    store = await open_store(url, FakeClock())
+    await open_planned(store, shards=2)
+    lease = await claim_one(store)
+    checkpoint = make_checkpoint(lease, done=[0, 1], dead={2: make_dead(2)}, cost=7, sent=3)
+    await store.checkpoint("j1", [checkpoint])
+    before = (
+        await store.job("j1"),
+        await store.tally("j1"),
+        [shard async for shard in store.shards("j1")],
+        [letter async for letter in store.dead_letters("j1")],
+    )
+    await store.close()
+    await asyncio.to_thread(migrate.step, url, revision, down=True)
+    assert migrate.current(url) == revision
+    await asyncio.to_thread(migrate.upgrade, url)
+    store = await open_store(url, FakeClock())
+    assert before == (
+        await store.job("j1"),
+        await store.tally("j1"),
+        [shard async for shard in store.shards("j1")],
+        [letter async for letter in store.dead_letters("j1")],
+    )
+    await store.close()
+
+
+def test_many_who_upgrade_a_new_database_at_once_make_one(url: str) -> None:
+    errors: list[BaseException] = []
+
+    def upgrade() -> None:
+        try:
+            migrate.upgrade(url)
+        except BaseException as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert migrate.current(url) == migrate.head()
+
+
+def test_a_newer_database_is_left_alone(url: str, engine: Engine) -> None:
+    migrate.upgrade(url)
+    set_revision(engine, "9999")
+    for refused in (migrate.upgrade, migrate.require_head):
+        with pytest.raises(UnusableStore, match="newer batcher"):
+            refused(url)
+    assert migrate.current(url) == "9999"
+
+
+def set_revision(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+
+# --- Postgres ---------------------------------------------------------------------------------
+
+
+async def test_a_postgres_is_never_upgraded_unasked(
+    postgres: PostgresServer, database: str
+) -> None:
+    url = postgres.url(database)
+    with pytest.raises(UnusableStore, match=r"no tables of batcher's yet.*batcher db upgrade"):
+        await open_store(url, FakeClock())
+    assert migrate.current(url) is None
+    await asyncio.to_thread(migrate.step, url, REVISIONS[0])
+    with pytest.raises(UnusableStore, match=rf"revision {REVISIONS[0]}.*batcher db upgrade"):
+        await open_store(url, FakeClock())
+    assert migrate.current(url) == REVISIONS[0]
+    await asyncio.to_thread(migrate.upgrade, url)
+    await (await open_store(url, FakeClock())).close()
+
+
+def test_processes_that_upgrade_a_postgres_at_once_wait_for_each_other(
+    postgres: PostgresServer, database: str
+) -> None:
+    url = postgres.url(database)
+    program = "import sys; from batcher.adapters.store import migrate; migrate.upgrade(sys.argv[1])"
+    upgrades = [
+        subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    assert [upgrade.communicate()[1] for upgrade in upgrades] == [b""] * 3
+    assert migrate.current(url) == migrate.head()
+
+
+def test_results_are_kept_out_of_the_rows_and_not_compressed(
+    postgres: PostgresServer, database: str
+) -> None:
+    migrate.upgrade(postgres.url(database))
+    with closing(postgres.connect(database)) as connection:
+        external = connection.execute(
+            "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstorage = 'e'"
+            " AND attrelid IN ('checkpoint'::regclass, 'shard_payload'::regclass)"
+        ).fetchall()
+        filled = connection.execute(
+            "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL"
+            " AND relname IN ('job', 'shard')"
+        ).fetchall()
+    assert set(external) == {
+        ("checkpoint", "results"),
+        ("shard_payload", "payload"),
+        ("shard_payload", "columns"),
+    }
+    assert sorted(filled) == [("job", ["fillfactor=50"]), ("shard", ["fillfactor=70"])]
+
+
+def test_tables_of_another_program_are_left_alone(postgres: PostgresServer, database: str) -> None:
+    url = postgres.url(database)
+    with closing(postgres.connect(database)) as connection:
+        connection.execute("CREATE TABLE job (theirs int)")
+        connection.execute("CREATE SCHEMA ours")
+        with pytest.raises(UnusableStore, match="'job' of another program"):
+            migrate.upgrade(url)
+        ours = f"{url}?options=-csearch_path%3Dours"
+        migrate.upgrade(ours)
+        assert (migrate.current(ours), migrate.head()) == (HEAD, HEAD)
+        columns = connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        assert columns.fetchall() == [("theirs",)]
+
+
+# --- SQLite -----------------------------------------------------------------------------------
 
 
 def test_the_head_is_the_newest_step() -> None:
@@ -113,39 +287,11 @@ async def test_alembic_is_not_imported_with_the_store() -> None:
     assert await process.wait() == 0
 
 
-def test_many_who_open_a_new_database_at_once_make_one(path: Path) -> None:
-    errors: list[BaseException] = []
-
-    def upgrade() -> None:
-        try:
-            migrate.upgrade(str(path))
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=upgrade) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert migrate.current(str(path)) == migrate.head()
-
-
 def test_a_new_database_has_large_pages_and_a_wal(path: Path) -> None:
     migrate.upgrade(str(path))
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_a_newer_database_is_left_alone(path: Path) -> None:
-    migrate.upgrade(str(path))
-    with closing(sqlite3.connect(path)) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '9999'")
-        raw.commit()
-    with pytest.raises(StoreError, match="newer batcher"):
-        migrate.upgrade(str(path))
-    assert migrate.current(str(path)) == "9999"
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:

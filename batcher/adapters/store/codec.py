@@ -106,7 +106,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "spec": orjson.dumps(dict(job.spec)).decode(),
         "facts": orjson.dumps(facts).decode(),
         "state": job.state.value,
-        "reason": job.reason,
+        "reason": storable(job.reason) if job.reason is not None else None,
         "resume_at": job.resume_at,
         "planned": job.planned,
         "plan_row": job.plan_row,
@@ -164,8 +164,8 @@ def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> d
         "piece": piece,
         # The standard library's JSON: ids may be integers of any length or ill-formed Unicode.
         "row_id": json.dumps(letter.id),
-        "code": _storable(letter.code),
-        "message": _storable(letter.message),
+        "code": storable(letter.code),
+        "message": storable(letter.message),
         "attempts": letter.attempts,
         "final": letter.final,
     }
@@ -185,7 +185,7 @@ def dead_value(row: Row) -> DeadLetter:
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text without what a database refuses: lone surrogates, and NUL (Postgres)."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "")
 

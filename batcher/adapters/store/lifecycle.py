@@ -46,6 +46,15 @@ def moved(
     )
 
 
+def is_there_already(job: Job, ordinal: int | None, *, next_row: int, planned: bool) -> bool:
+    """Whether the plan stands where a shard, or a mere cursor, that is sent again has left it.
+
+    Under one fence only its owner can have written that.
+    """
+    next_shard = job.plan_shard if ordinal is None else ordinal + 1
+    return (job.plan_row, job.plan_shard, job.planned) == (next_row, next_shard, planned)
+
+
 def unknown_job(job_id: str, *, several: bool = False) -> UsageError:
     """The error for an id that names no job, or more than one."""
     if several:

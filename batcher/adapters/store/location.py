@@ -32,7 +32,8 @@ def sqlite_path(url: str) -> Path:
         if "://" in url or not url:
             scheme = url.partition("://")[0]
             raise UsageError(
-                f"--db: {scheme!r} is no kind of database here; give a path or sqlite:///PATH"
+                f"--db: {scheme!r} is no kind of database here; give a path, sqlite:///PATH or "
+                "postgresql://…"
             )
         name = url
     if not name or ":memory:" in name or "?" in name:

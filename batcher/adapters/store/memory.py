@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
-from batcher.adapters.store.lifecycle import moved, unknown_job, utc
+from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
 from batcher.adapters.store.memory_fleet import MemoryFleet
 from batcher.adapters.store.settlement import NO_SEQ, PLANNED, Purse, Standing, settle
 from batcher.core.errors import IllegalTransition
@@ -200,7 +200,12 @@ class MemoryStore(MemoryFleet):
         """See :meth:`batcher.ports.ShardStore.add_shard`."""
         entry = self._entry(job_id)
         job = entry.job
-        if fence != entry.plan_fence or job.planned or next_row < job.plan_row:
+        if fence != entry.plan_fence:
+            return False
+        ordinal = None if shard is None else shard.ordinal
+        if is_there_already(job, ordinal, next_row=next_row, planned=planned):
+            return True
+        if job.planned or next_row < job.plan_row:
             return False
         if shard is not None:
             if shard.ordinal != job.plan_shard:
@@ -314,6 +319,8 @@ class MemoryStore(MemoryFleet):
             )
             shard.open = True
             shard.owner = shard.expires_at = None
+        if again and entry.job.state is JobState.COMPLETE:
+            entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
         return len(again)
 
     async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:

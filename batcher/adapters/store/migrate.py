@@ -6,24 +6,40 @@ is synchronous, for threads.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from contextlib import closing
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from batcher.adapters.store.database import store_error, translated
-from batcher.adapters.store.location import require_local, sqlite_path
-from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
+from batcher.adapters.store.location import sqlite_path
+from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.core.errors import UnusableStore
 from migrations import HEAD
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
     from alembic.config import Config
+    from sqlalchemy import Connection
 
 _ONE_AT_A_TIME = threading.Lock()  # alembic keeps its context in module globals
+
+
+class Schema(Protocol):
+    """The schema of one database. Raises StoreError where the database cannot be used."""
+
+    name: str
+
+    def prepare(self) -> None:
+        """Make what a schema can stand in."""
+        ...
+
+    def revision(self) -> str | None:
+        """The revision; None where there is no schema yet."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction that changes the schema; another one's end is waited for."""
+        ...
 
 
 def head() -> str:
@@ -37,47 +53,71 @@ def current(url: str) -> str | None:
     Raises:
         StoreError: it cannot be read, or belongs to another program.
     """
-    path = sqlite_path(url)
-    return _prepare(path) if path.exists() else None
+    return schema_of(url).revision()
 
 
 def upgrade(url: str) -> None:
-    """Create the database, or bring it to the newest revision, in one transaction.
+    """Bring the database to the newest revision, in one transaction; make an SQLite file.
 
     Processes that do so at once wait for each other. A database that is up to date is only read.
 
     Raises:
         StoreError: it cannot be used, is of a newer version, or belongs to another program.
     """
-    path = sqlite_path(url)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise UnusableStore(
-            f"database {path}: its directory cannot be made ({exc.strerror}); name another by --db"
-        ) from exc
-    require_local(path.parent)
-    if _prepare(path) != HEAD:
-        step(path, HEAD)
+    schema = schema_of(url)
+    found = schema.revision()
+    schema.prepare()
+    if found != HEAD:
+        step(url, HEAD)
 
 
-def step(path: Path, revision: str, *, down: bool = False) -> None:
+def require_head(url: str) -> None:
+    """Refuse a database that is not at the newest revision.
+
+    Raises:
+        UnusableStore: with what to do: upgrade the database, or batcher.
+    """
+    schema = schema_of(url)
+    found = schema.revision()
+    if found == HEAD:
+        return
+    if found is not None and not _is_known(found):
+        raise _newer(schema)
+    is_at = "has no tables of batcher's yet" if found is None else f"is at revision {found}"
+    raise UnusableStore(
+        f"database {schema.name} {is_at}, and {HEAD} is needed: run `batcher db upgrade` with the "
+        "same --db once"
+    )
+
+
+def step(url: str, revision: str, *, down: bool = False) -> None:
     """Run the steps to ``revision``, up or down, in one transaction."""
     from alembic import command
     from alembic.util import CommandError
 
-    engine = sqlite_engine(path, begin="BEGIN IMMEDIATE")
+    schema = schema_of(url)
     try:
-        with _ONE_AT_A_TIME, translated(str(path)), engine.begin() as connection:
+        with _ONE_AT_A_TIME, schema.transaction() as connection:
             config = alembic_config(connection=connection)
             (command.downgrade if down else command.upgrade)(config, revision)
     except CommandError as exc:
-        raise UnusableStore(
-            f"database {path}: it was written by a newer batcher, or by another program; "
-            "upgrade batcher, or name another file by --db"
-        ) from exc
-    finally:
-        engine.dispose()
+        raise _newer(schema) from exc
+
+
+def schema_of(url: str) -> Schema:
+    """The schema of the database that ``--db`` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if is_postgres(url):
+        address = PostgresAddress.parse(url)  # which sees to it that the driver is there
+        from batcher.adapters.store.migrate_postgres import PostgresSchema
+
+        return PostgresSchema(address)
+    from batcher.adapters.store.migrate_sqlite import SqliteSchema
+
+    return SqliteSchema(sqlite_path(url))
 
 
 def alembic_config(**attributes: Any) -> Config:
@@ -90,30 +130,15 @@ def alembic_config(**attributes: Any) -> Config:
     return config
 
 
-def _prepare(path: Path) -> str | None:
-    """Make the file one with large pages and a WAL, if it is new; return its revision.
+def _is_known(revision: str) -> bool:
+    from alembic.script import ScriptDirectory
 
-    The size of a page is settled by the first write, which is that of the WAL mode.
-    """
-    try:
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as raw:
-            (tables,) = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            revision = _revision(raw, path) if tables else None
-            if not tables:
-                raw.execute(f"PRAGMA page_size={PAGE_BYTES}")
-            (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
-            if mode != "wal":
-                raise UnusableStore(f"database {path}: WAL is not possible here; use a local disk")
-            return revision
-    except sqlite3.Error as exc:
-        raise store_error(str(path), exc) from exc
+    script = ScriptDirectory.from_config(alembic_config())
+    return any(step.revision == revision for step in script.walk_revisions())
 
 
-def _revision(raw: sqlite3.Connection, path: Path) -> str | None:
-    ours = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-    if not raw.execute(ours).fetchone()[0]:
-        raise UnusableStore(
-            f"database {path}: it belongs to another program; name another file with --db"
-        )
-    row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
+def _newer(schema: Schema) -> UnusableStore:
+    return UnusableStore(
+        f"database {schema.name}: it was written by a newer batcher, or by another program; "
+        "upgrade batcher, or name another by --db"
+    )

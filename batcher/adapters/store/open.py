@@ -6,21 +6,35 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.location import MEMORY, sqlite_path
+from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
+from batcher.core.errors import NoDatabase
 
 if TYPE_CHECKING:
+    from batcher.adapters.store.database import Database
     from batcher.ports import Clock, Store
 
+PATIENCE_SECONDS = 300.0
+"""How long a server that is away is waited for, unless told otherwise."""
 
-async def open_store(url: str, clock: Clock) -> Store:
-    """The store at ``url``, made and brought to the newest schema where need be.
+
+async def open_store(
+    url: str, clock: Clock, *, create: bool = True, patience_seconds: float = PATIENCE_SECONDS
+) -> Store:
+    """The store at ``url``. An SQLite file is brought to the newest schema.
 
     Args:
-        url: ``sqlite:///PATH`` or a plain path (its directory is made), or ``memory://``.
+        url: ``sqlite:///PATH`` or a plain path (its directory is made), ``postgresql://…``, or
+            ``memory://``.
         clock: what leases expire by, where the database has no clock of its own.
+        create: make an SQLite file that is not there.
+        patience_seconds: how long a verb waits for a Postgres that has gone away. The first
+            connection is not waited for.
 
     Raises:
         UsageError: the URL names no database.
-        StoreError: it cannot be used; the message says what to do.
+        NoDatabase: there is no such file, and none is to be made.
+        StoreError: it cannot be used, or a Postgres is not at the newest schema; the message says
+            what to do.
     """
     if url == MEMORY:
         from batcher.adapters.store.memory import MemoryStore
@@ -29,8 +43,22 @@ async def open_store(url: str, clock: Clock) -> Store:
 
     from batcher.adapters.store import migrate
     from batcher.adapters.store.sql import SqlStore
-    from batcher.adapters.store.sqlite import SqliteDatabase
 
-    path = sqlite_path(url)
-    await asyncio.to_thread(migrate.upgrade, str(path))
-    return SqlStore(SqliteDatabase(path, clock))
+    database: Database
+    if is_postgres(url):
+        address = PostgresAddress.parse(url)
+        await asyncio.to_thread(migrate.require_head, url)
+        from batcher.adapters.store.postgres import PostgresDatabase
+
+        database = PostgresDatabase(address, clock, patience_seconds=patience_seconds)
+    else:
+        path = sqlite_path(url)
+        if not create and not path.exists():
+            raise NoDatabase(
+                f"there is no database {path}: `batcher run` makes one; --db names another"
+            )
+        await asyncio.to_thread(migrate.upgrade, str(path))
+        from batcher.adapters.store.sqlite import SqliteDatabase
+
+        database = SqliteDatabase(path, clock)
+    return SqlStore(database)

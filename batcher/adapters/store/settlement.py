@@ -52,14 +52,23 @@ class Purse:
     budget_picousd: int
     committed_picousd: int
 
+    @property
+    def available_picousd(self) -> int:
+        """What is left; below 0 after a doubt that exceeded its reservation."""
+        return self.budget_picousd - self.committed_picousd
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What a batch comes to: the checkpoints to write, each with its shard's new standing."""
+    """What a batch comes to: the checkpoints to write, each with its shard's new standing.
+
+    ``asking``: it must be refused where less than ``delta_picousd`` is left when it is committed.
+    """
 
     fresh: tuple[tuple[Checkpoint, Standing], ...]
     stale: frozenset[int]
     delta_picousd: int
+    asking: bool
 
 
 def settle(
@@ -92,11 +101,12 @@ def settle(
         delta += settled_picousd(checkpoint) + checkpoint.reserved_picousd - old.reserved_picousd
         current[checkpoint.shard_id] = new = old.after(checkpoint)
         fresh.append((checkpoint, new))
-    if purse is not None and asking and delta > 0:
-        available = purse.budget_picousd - purse.committed_picousd
-        if delta > available:
-            raise BudgetShort(available)
-    return Settlement(fresh=tuple(fresh), stale=frozenset(stale), delta_picousd=delta)
+    asking = asking and delta > 0
+    if purse is not None and asking and delta > purse.available_picousd:
+        raise BudgetShort(purse.available_picousd)
+    return Settlement(
+        fresh=tuple(fresh), stale=frozenset(stale), delta_picousd=delta, asking=asking
+    )
 
 
 def settled_picousd(checkpoint: Checkpoint) -> int:

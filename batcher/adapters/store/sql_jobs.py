@@ -13,6 +13,7 @@ from batcher.adapters.store.codec import (
     job_row,
     job_value,
     learned_text,
+    storable,
 )
 from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
@@ -39,9 +40,19 @@ class SqlJobs:
 
     async def open_job(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
         """See :meth:`batcher.ports.JobStore.open_job`."""
+        made: Job | None = None
+
+        def work(connection: Connection) -> tuple[Job, bool]:
+            nonlocal made
+            if made is not None and _is_there(connection, made):
+                return made, True  # this is done again, for the reply was lost
+            opened, is_new = _open_job(connection, job=job, fresh=fresh)
+            made = opened if is_new else None
+            return opened, is_new
+
         for _ in range(_OPEN_TRIES):
             try:
-                return await self._database.write(partial(_open_job, job=job, fresh=fresh))
+                return await self._database.write(work)
             except Conflict:  # on a server, another made this generation first; or the id is taken
                 continue
         raise StoreError(f"database {self._database.name}: a job {job.id!r} is there already")
@@ -68,13 +79,17 @@ class SqlJobs:
         resume_at: datetime | None = None,
     ) -> Job:
         """See :meth:`batcher.ports.JobStore.move`."""
+        after: Job | None = None
 
         def work(connection: Connection) -> Job:
+            nonlocal after
             job = locked_job(connection, job_id)
+            if job == after:
+                return job  # this is done again, for the reply was lost
             now = self._database.now(connection)
-            job = moved(job, event, now=now, reason=reason, resume_at=resume_at)
-            _write_state(connection, job)
-            return job
+            after = moved(job, event, now=now, reason=reason, resume_at=resume_at)
+            write_state(connection, after)
+            return after
 
         return await self._database.write(work)
 
@@ -90,7 +105,7 @@ class SqlJobs:
                 job = moved(job, JobEvent.COMPLETE, now=self._database.now(connection))
             except IllegalTransition:
                 return False
-            _write_state(connection, job)
+            write_state(connection, job)
             return True
 
         return await self._database.write(work)
@@ -105,7 +120,11 @@ class SqlJobs:
         sums = select(func.sum(_COMMITTED)).where(SHARD.c.job_id == job_id)
 
         def work(connection: Connection) -> None:
+            # Whoever commits to a shard is waited for, so that the sum holds when it is written;
+            # a shard that is added in between needs the job's row.
+            lock_shards(connection, job_id)
             locked_job(connection, job_id)
+            lock_shards(connection, job_id)
             committed = int(connection.scalar(sums) or 0)
             update_job(
                 connection, job_id, budget_picousd=budget_picousd, committed_picousd=committed
@@ -136,6 +155,11 @@ def _open_job(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bo
     values = job_row(job) | {"generation": (last or 0) + 1}
     connection.execute(insert(JOB).values(values))
     return job_value(values), True
+
+
+def _is_there(connection: Connection, job: Job) -> bool:
+    same = (JOB.c.id == job.id, JOB.c.fingerprint == job.fingerprint)
+    return connection.scalar(select(JOB.c.generation).where(*same)) == job.generation
 
 
 def _find(connection: Connection, *, job_id: str) -> Job:
@@ -174,13 +198,16 @@ def _bar(connection: Connection, *, job_id: str) -> None:
 
 def _purge_some(connection: Connection, *, job_id: str) -> bool:
     """Delete some shards, with the last of them the job; returns whether it is gone."""
-    batch = select(SHARD.c.id).where(SHARD.c.job_id == job_id).limit(_PURGE_SHARDS)
-    ids = connection.scalars(batch).all()
+    some = select(SHARD.c.id).where(SHARD.c.job_id == job_id).order_by(SHARD.c.id)
+    ids = connection.scalars(some.limit(_PURGE_SHARDS).with_for_update()).all()
     for table in (CHECKPOINT, PAYLOAD, DEAD_LETTER):
         connection.execute(delete(table).where(table.c.shard_id.in_(ids)))
     connection.execute(delete(SHARD).where(SHARD.c.id.in_(ids)))
     if len(ids) == _PURGE_SHARDS:
         return False
+    connection.execute(select(JOB.c.id).where(JOB.c.id == job_id).with_for_update())
+    if connection.scalar(some.limit(1)) is not None:
+        return False  # planned in the meantime
     connection.execute(delete(JOB).where(JOB.c.id == job_id))
     return True
 
@@ -198,11 +225,17 @@ def locked_job(connection: Connection, job_id: str) -> Job:
     Raises:
         UsageError: there is none.
     """
-    query = select(JOB).where(JOB.c.id == job_id).with_for_update()
+    query = select(JOB).where(JOB.c.id == job_id).with_for_update(key_share=True)
     row = connection.execute(query).mappings().first()
     if row is None:
         raise unknown_job(job_id)
     return job_value(row)
+
+
+def lock_shards(connection: Connection, job_id: str) -> None:
+    """Lock a job's shards, in the order in which everybody locks shards: by id, before the job."""
+    locked = select(SHARD.c.id).where(SHARD.c.job_id == job_id).order_by(SHARD.c.id)
+    connection.execute(locked.with_for_update(key_share=True)).all()
 
 
 def must_exist(connection: Connection, job_id: str) -> None:
@@ -218,12 +251,13 @@ def update_job(connection: Connection, job_id: str, **values: Any) -> None:
         raise unknown_job(job_id)
 
 
-def _write_state(connection: Connection, job: Job) -> None:
+def write_state(connection: Connection, job: Job) -> None:
+    """Set what a move changes."""
     update_job(
         connection,
         job.id,
         state=job.state.value,
-        reason=job.reason,
+        reason=storable(job.reason) if job.reason is not None else None,
         resume_at=job.resume_at,
         finished_at=job.finished_at,
     )

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
-from batcher.adapters.store.codec import dead_row, event_value
-from batcher.adapters.store.lifecycle import unknown_job, utc
+from batcher.adapters.store.codec import dead_row, event_value, job_value
+from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
 from batcher.adapters.store.settlement import NO_SEQ, PLANNED
-from batcher.adapters.store.sql_jobs import OPEN, must_exist, update_job
+from batcher.adapters.store.sql_grants import give_back, grant
+from batcher.adapters.store.sql_jobs import OPEN, lock_shards, must_exist, update_job
 from batcher.core.model import JobState
 from batcher.core.progress import ShardEvent
 from batcher.ports import Lease, NewShard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -51,7 +52,7 @@ class SqlLeases:
     async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
         """See :meth:`batcher.ports.ShardStore.lease_plan`."""
         columns = select(JOB.c.plan_fence, JOB.c.plan_owner, JOB.c.plan_expires_at)
-        plan = columns.where(JOB.c.id == job_id).with_for_update()
+        plan = columns.where(JOB.c.id == job_id).with_for_update(key_share=True)
 
         def work(connection: Connection) -> int | None:
             row = connection.execute(plan).first()
@@ -86,8 +87,7 @@ class SqlLeases:
 
         def work(connection: Connection) -> bool:
             if not connection.execute(_MOVE_CURSOR, cursor).rowcount:
-                must_exist(connection, job_id)
-                return False
+                return _stands_there(connection, cursor)
             if shard is not None:
                 _insert_shard(connection, job_id, shard)
             if planned:
@@ -100,35 +100,33 @@ class SqlLeases:
         self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
+        granted: list[tuple[int, int]] = []
 
         def work(connection: Connection) -> list[Lease]:
+            if granted:  # this is done again, for the reply was lost
+                give_back(connection, owner, granted)
             now = self._database.now(connection)
             if not _may_work(connection, job_id):
                 return []
-            shards = _claimable(connection, job_id, now=now, limit=limit)
+            expires_at = now + ttl_seconds
+            shards = grant(connection, job_id, owner, limit=limit, now=now, expires_at=expires_at)
+            granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:
                 return []
-            ids = [shard.id for shard in shards]
-            expires_at = now + ttl_seconds
-            grant = update(SHARD).where(SHARD.c.id.in_(ids))
-            connection.execute(
-                grant.values(
-                    owner=owner, expires_at=expires_at, fence=SHARD.c.fence + 1, seq=NO_SEQ
-                )
-            )
             begin = update(JOB).where(JOB.c.id == job_id, JOB.c.started_at.is_(None))
             connection.execute(begin.values(started_at=utc(now)))
-            events = _events(connection, ids)
+            events = _events(connection, [shard.id for shard in shards])
             return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
 
         return await self._database.write(work)
 
     async def renew(self, owner: str, shard_ids: Sequence[int], ttl_seconds: float) -> set[int]:
         """See :meth:`batcher.ports.ShardStore.renew`."""
-        held = select(SHARD.c.id).where(SHARD.c.id.in_(shard_ids), SHARD.c.owner == owner)
+        mine = select(SHARD.c.id).where(SHARD.c.id.in_(shard_ids), SHARD.c.owner == owner)
+        held = mine.order_by(SHARD.c.id).with_for_update(key_share=True)
 
         def work(connection: Connection) -> set[int]:
-            ids = set(connection.scalars(held.with_for_update()).all())
+            ids = set(connection.scalars(held).all())
             if ids:
                 expires_at = self._database.now(connection) + ttl_seconds
                 longer = update(SHARD).where(SHARD.c.id.in_(ids))
@@ -144,9 +142,11 @@ class SqlLeases:
 
         def work(connection: Connection) -> int:
             must_exist(connection, job_id)
-            connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
+            lock_shards(connection, job_id)
             lost = shards.where(SHARD.c.owner != but_owner)
-            return connection.execute(lost.values(owner=None, expires_at=None)).rowcount
+            leased = connection.execute(lost.values(owner=None, expires_at=None)).rowcount
+            connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
+            return leased
 
         return await self._database.write(work)
 
@@ -158,27 +158,22 @@ def _may_work(connection: Connection, job_id: str) -> bool:
     return bool(state == JobState.OPEN.value)
 
 
-def _claimable(
-    connection: Connection, job_id: str, *, now: float, limit: int
-) -> Sequence[Row[Any]]:
-    query = (
-        select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence)
-        .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through, PAYLOAD.c.payload)
-        .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
-        .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
-        .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
-        .order_by(SHARD.c.ordinal)
-        .limit(limit)
-        .with_for_update(of=SHARD, skip_locked=True)
+def _stands_there(connection: Connection, cursor: Mapping[str, Any]) -> bool:
+    """Whether the plan's cursor, under this fence, is where it should be moved to."""
+    row = connection.execute(select(JOB).where(JOB.c.id == cursor["of"])).mappings().first()
+    if row is None:
+        raise unknown_job(cursor["of"])
+    ordinal = cursor["ordinal"] if cursor["more"] else None
+    return bool(row["plan_fence"] == cursor["fence"]) and is_there_already(
+        job_value(row), ordinal, next_row=cursor["row"], planned=cursor["is_last"]
     )
-    return connection.execute(query).all()
 
 
 def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> Lease:
     return Lease(
         shard_id=shard.id,
         ordinal=shard.ordinal,
-        fence=shard.fence + 1,
+        fence=shard.fence,
         expires_at=expires_at,
         payload=shard.payload,
         events=tuple(events),

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, update
 
 from batcher.adapters.store.codec import counter_row, dead_row, event_text
+from batcher.adapters.store.lifecycle import moved
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, SHARD
 from batcher.adapters.store.settlement import PLANNED, Purse, Settlement, Standing, settle
-from batcher.adapters.store.sql_jobs import DONE, OPEN, must_exist
+from batcher.adapters.store.sql_jobs import (
+    DONE,
+    OPEN,
+    lock_shards,
+    locked_job,
+    must_exist,
+    write_state,
+)
 from batcher.core.errors import StoreError
-from batcher.core.model import Doubt, Usage
+from batcher.core.model import Doubt, JobEvent, JobState, Usage
 from batcher.core.progress import ShardEvent
+from batcher.ports import BudgetShort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,22 +52,21 @@ _MOVE_SHARD = (
         }
     )
 )
-_PURSE = (
-    select(JOB.c.budget_picousd, JOB.c.committed_picousd)
-    .where(JOB.c.id == bindparam("of"))
-    .with_for_update()
-)
+_PURSE = select(JOB.c.budget_picousd, JOB.c.committed_picousd).where(JOB.c.id == bindparam("of"))
 _SPEND = (
     update(JOB)
     .where(JOB.c.id == bindparam("of"))
     .values(committed_picousd=JOB.c.committed_picousd + bindparam("delta"))
+)
+_SPEND_WHAT_IS_LEFT = _SPEND.where(
+    JOB.c.budget_picousd - JOB.c.committed_picousd >= bindparam("delta")
 )
 _STANDINGS = (
     select(SHARD.c.id, SHARD.c.fence, SHARD.c.seq, SHARD.c.reserved_picousd)
     .add_columns(SHARD.c.sent_fence, SHARD.c.sent_through)
     .where(SHARD.c.job_id == bindparam("of"), SHARD.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(SHARD.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _INSERT_CHECKPOINT = insert(CHECKPOINT)
 _INSERT_DEAD = insert(DEAD_LETTER)
@@ -74,13 +82,13 @@ class SqlProgress:
         """See :meth:`batcher.ports.ShardStore.checkpoint`."""
 
         def work(connection: Connection) -> set[int]:
-            purse = _purse(connection, job_id)
             standings = _standings(connection, job_id, checkpoints)
+            purse = _purse(connection, job_id)
             settlement = settle(checkpoints, standings, purse)
             if settlement.fresh:
                 _write(connection, job_id, settlement)
             if purse is not None and settlement.delta_picousd:
-                connection.execute(_SPEND, {"of": job_id, "delta": settlement.delta_picousd})
+                _spend(connection, job_id, settlement)
             return set(settlement.stale)
 
         return await self._database.write(work)
@@ -97,27 +105,49 @@ class SqlProgress:
             .join(SHARD, SHARD.c.id == DEAD_LETTER.c.shard_id)
             .where(*again)
             .order_by(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece)
-            .with_for_update(of=SHARD)
         )
+        counted = 0
 
         def work(connection: Connection) -> int:
+            nonlocal counted
             must_exist(connection, job_id)
+            lock_shards(connection, job_id)
             pieces: dict[tuple[int, int], list[int]] = {}
             for shard_id, piece, fence in connection.execute(letters):
                 pieces.setdefault((shard_id, fence + 1), []).append(piece)
-            if pieces:
-                _reopen(connection, pieces)
-                connection.execute(delete(DEAD_LETTER).where(*again))
-            return sum(len(some) for some in pieces.values())
+            if not pieces:
+                return counted  # not 0 where this is done again, for the reply was lost
+            _reopen(connection, pieces)
+            connection.execute(delete(DEAD_LETTER).where(*again))
+            job = locked_job(connection, job_id)
+            if job.state is JobState.COMPLETE:
+                now = self._database.now(connection)
+                write_state(connection, moved(job, JobEvent.RETRY, now=now))
+            counted = sum(len(some) for some in pieces.values())
+            return counted
 
         return await self._database.write(work)
 
 
 def _purse(connection: Connection, job_id: str) -> Purse | None:
+    """The job's money at this moment; others may spend of it before the transaction ends."""
     row = connection.execute(_PURSE, {"of": job_id}).first()
     if row is None or row.budget_picousd is None:
         return None
     return Purse(budget_picousd=row.budget_picousd, committed_picousd=row.committed_picousd)
+
+
+def _spend(connection: Connection, job_id: str, settlement: Settlement) -> None:
+    """Move the job's money, as the last thing of the transaction: all its workers share that row.
+
+    Raises:
+        BudgetShort: others have spent since it was looked at, and too little is left.
+    """
+    spend = _SPEND_WHAT_IS_LEFT if settlement.asking else _SPEND
+    delta = {"of": job_id, "delta": settlement.delta_picousd}
+    if not connection.execute(spend, delta).rowcount:
+        purse = _purse(connection, job_id)
+        raise BudgetShort(purse.available_picousd if purse is not None else 0)
 
 
 def _standings(

@@ -1,0 +1,94 @@
+"""The schema of an SQLite file, which is made and brought up to date by whoever opens it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from batcher.adapters.store.database import store_error, translated
+from batcher.adapters.store.location import require_local
+from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
+from batcher.core.errors import UnusableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+
+class SqliteSchema:
+    """What :mod:`batcher.adapters.store.migrate` needs of an SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+
+    def prepare(self) -> None:
+        """Make the directory, and the file one with large pages and a WAL, if it is new.
+
+        The size of a page is settled by the first write, which is that of the WAL mode.
+
+        Raises:
+            UnusableStore: it cannot be made, or SQLite is not safe there.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise UnusableStore(
+                f"database {self.name}: its directory cannot be made ({exc.strerror}); "
+                "name another by --db"
+            ) from exc
+        require_local(self._path.parent)
+        with self._raw() as raw:
+            if not _tables(raw):
+                raw.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":
+                raise UnusableStore(
+                    f"database {self.name}: WAL is not possible here; use a local disk"
+                )
+
+    def revision(self) -> str | None:
+        """The revision; None where there is no file, or no schema in it yet.
+
+        Raises:
+            StoreError: it cannot be read, or belongs to another program.
+        """
+        if not self._path.exists():
+            return None
+        with self._raw() as raw:
+            if not _tables(raw):
+                return None
+            ours = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
+            if not raw.execute(ours).fetchone()[0]:
+                raise UnusableStore(
+                    f"database {self.name}: it belongs to another program; "
+                    "name another file with --db"
+                )
+            row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+            return None if row is None else str(row[0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that changes the schema; another one's end is waited for."""
+        engine = sqlite_engine(self._path, begin="BEGIN IMMEDIATE")
+        try:
+            with translated(self.name), engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def _raw(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            with closing(connection) as raw:
+                yield raw
+        except sqlite3.Error as exc:
+            raise store_error(self.name, exc) from exc
+
+
+def _tables(raw: sqlite3.Connection) -> int:
+    return int(raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

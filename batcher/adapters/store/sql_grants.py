@@ -1,0 +1,63 @@
+"""How shards are picked and granted: one statement on a server, two under SQLite's one writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_, select, tuple_, update
+
+from batcher.adapters.store.models import PAYLOAD, SHARD
+from batcher.adapters.store.settlement import NO_SEQ
+from batcher.adapters.store.sql_jobs import OPEN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+_LEASED = (SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence, SHARD.c.sent_fence, SHARD.c.sent_through)
+
+
+def grant(
+    connection: Connection, job_id: str, owner: str, *, limit: int, now: float, expires_at: float
+) -> Sequence[Row[Any]]:
+    """Lease the lowest claimable shards.
+
+    Rows of id, ordinal, fence (the new one), sent_fence, sent_through and payload, by ordinal.
+    """
+    lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
+    picked = _claimable(job_id, now=now, limit=limit)
+    if connection.dialect.name == "postgresql":
+        # MATERIALIZED: picked once, whatever the planner makes of the join.
+        locked = picked.with_for_update(key_share=True, skip_locked=True)
+        cte = locked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
+        grants = update(SHARD).where(SHARD.c.id == cte.c.id).values(lease).returning(*_LEASED)
+        granted = grants.cte("granted")
+        with_payload = select(granted, PAYLOAD.c.payload).join(
+            PAYLOAD, PAYLOAD.c.shard_id == granted.c.id
+        )
+        return connection.execute(with_payload.order_by(granted.c.ordinal)).all()
+    ids = connection.scalars(picked).all()
+    if ids:
+        connection.execute(update(SHARD).where(SHARD.c.id.in_(ids)).values(lease))
+    leased = select(*_LEASED).add_columns(PAYLOAD.c.payload).where(SHARD.c.id.in_(ids))
+    by_ordinal = leased.join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id).order_by(SHARD.c.ordinal)
+    return connection.execute(by_ordinal).all()
+
+
+def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, int]]) -> None:
+    """Take back grants, by (shard, fence), that nobody has heard of."""
+    unheard = update(SHARD).where(
+        tuple_(SHARD.c.id, SHARD.c.fence).in_(granted), SHARD.c.owner == owner
+    )
+    connection.execute(unheard.values(owner=None, expires_at=None))
+
+
+def _claimable(job_id: str, *, now: float, limit: int) -> Select[int]:
+    return (
+        select(SHARD.c.id)
+        .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
+        .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
+        .order_by(SHARD.c.ordinal)
+        .limit(limit)
+    )
