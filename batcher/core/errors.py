@@ -78,6 +78,10 @@ class UnusableStore(StoreError):
     exit_code = 2
 
 
+class NoDatabase(UnusableStore):
+    """There is no database where one is to be looked at."""
+
+
 class IllegalTransition(BatcherError):
     """The job's state does not allow what was asked."""
 
