@@ -10,7 +10,7 @@ import pytest
 
 from batcher.core.model import JobEvent
 from batcher.core.progress import ShardEvent
-from batcher.ports import Lease
+from batcher.ports import Lease, WorkerCard
 from tests.fakes import EPOCH_WALL, FakeClock
 from tests.store.making import (
     TTL,
@@ -304,6 +304,23 @@ async def test_the_leases_of_dead_owners_are_claimable_at_once(store: Store) -> 
     assert await store.renew("me", [kept.shard_id], TTL) == {kept.shard_id}
     assert await store.reclaim("j1", but_owner="me") == 0
     assert await store.lease_plan("j1", "other", TTL) is None
+
+
+async def test_the_leases_of_workers_that_live_are_not_reclaimed(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await open_planned(store, shards=5)
+    start = datetime.fromtimestamp(EPOCH_WALL, tz=UTC)
+    for name in ("w_%", "gone"):
+        worker = WorkerCard(name=name, host="h", pid=1, version="0", started_at=start)
+        await store.beat(worker, 99 if name == "w_%" else 5)
+    owners = ["w_%", "w_%/1", "w_%1", "wx%/1", "gone/1"]
+    leases = {owner: await claim_one(store, owner) for owner in owners}
+    fake_clock.set(START + 5)
+    assert await store.reclaim("j1", but_owner="me") == 3
+    for owner, lease in leases.items():
+        held = {lease.shard_id} if owner in {"w_%", "w_%/1"} else set()
+        assert await store.renew(owner, [lease.shard_id], TTL) == held, owner
 
 
 async def fenced_plan(store: Store, owner: str = "planner") -> int:

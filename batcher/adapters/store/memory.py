@@ -262,7 +262,11 @@ class MemoryStore(MemoryFleet):
         entry = self._entry(job_id)
         if entry.plan_owner not in {None, but_owner}:
             entry.plan_owner = entry.plan_expires_at = None
-        lost = [s for s in entry.shards.values() if s.owner not in {None, but_owner}]
+        lost = [
+            shard
+            for shard in entry.shards.values()
+            if shard.owner is not None and shard.owner != but_owner and not self.lives(shard.owner)
+        ]
         for shard in lost:
             shard.owner = shard.expires_at = None
         return len(lost)

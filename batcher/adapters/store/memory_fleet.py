@@ -81,6 +81,12 @@ class MemoryFleet:
             if now < until + DEAD_KEPT_SECONDS
         ]
 
+    def lives(self, owner: str) -> bool:
+        """Whether the owner of a lease is a worker that shows itself."""
+        now = self._clock.wall()
+        workers = self._workers.values()
+        return any(now < until and works_for(owner, card.name) for card, _, until in workers)
+
     def _holds(self, name: str) -> dict[str, int]:
         return Counter(
             entry.job.id

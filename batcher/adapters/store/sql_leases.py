@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 
 from batcher.adapters.store.codec import dead_row, event_value, job_value
 from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
 from batcher.adapters.store.settlement import NO_SEQ, PLANNED
 from batcher.adapters.store.sql_grants import give_back, grant
 from batcher.adapters.store.sql_jobs import OPEN, lock_shards, must_exist, update_job
@@ -19,7 +19,7 @@ from batcher.ports import Lease, NewShard
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from batcher.adapters.store.database import Database
 
@@ -143,7 +143,7 @@ class SqlLeases:
         def work(connection: Connection) -> int:
             must_exist(connection, job_id)
             lock_shards(connection, job_id)
-            lost = shards.where(SHARD.c.owner != but_owner)
+            lost = shards.where(SHARD.c.owner != but_owner, ~_lives(self._database.now(connection)))
             leased = connection.execute(lost.values(owner=None, expires_at=None)).rowcount
             connection.execute(plan.values(plan_owner=None, plan_expires_at=None))
             return leased
@@ -156,6 +156,13 @@ def _may_work(connection: Connection, job_id: str) -> bool:
     if state is None:
         raise unknown_job(job_id)
     return bool(state == JobState.OPEN.value)
+
+
+def _lives(now: float) -> ColumnElement[bool]:
+    """Whether a shard's owner is a worker that shows itself."""
+    begins = func.substr(SHARD.c.owner, 1, func.length(WORKER.c.name) + 1) == WORKER.c.name + "/"
+    own = or_(SHARD.c.owner == WORKER.c.name, begins)
+    return exists().where(WORKER.c.expires_at > now, own)
 
 
 def _stands_there(connection: Connection, cursor: Mapping[str, Any]) -> bool:
