@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +18,10 @@ from batcher.adapters import files
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.credential import read_credential
+from batcher.adapters.eventlog import write_event
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.throttle import MemoryThrottle
@@ -26,9 +31,19 @@ from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.delivery import Files
+from batcher.engine.fleet import LOOK_SECONDS, FleetWorker
 from batcher.engine.preparing import quota_name
 from batcher.engine.runner import Runner
-from batcher.ports import Clock, InputSource, OutputSchema, OutputSink, Tokenizer
+from batcher.ports import (
+    Clock,
+    Doorbell,
+    InputSource,
+    Log,
+    OutputSchema,
+    OutputSink,
+    Tokenizer,
+    WorkerCard,
+)
 
 STATE_DIRECTORY = Path(".batcher")
 
@@ -37,12 +52,24 @@ STATE_DIRECTORY = Path(".batcher")
 class Settings:
     """What a runner needs besides its jobs.
 
-    ``database_url`` is a path or ``sqlite:///PATH``; None is ``.batcher/batcher.db`` in the
-    working directory. ``lease_seconds`` is how long a worker that died holds a shard.
+    ``database_url`` is a path, ``sqlite:///PATH`` or ``postgresql://…``; None is
+    ``.batcher/batcher.db`` in the working directory. ``create`` makes one that is not there.
+    ``redis_url`` is where workers are rung for. ``lease_seconds`` is how long a worker that died
+    holds a shard.
     """
 
     database_url: str | None = None
+    create: bool = True
+    redis_url: str | None = None
     lease_seconds: float = 30.0
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """What the environment says: ``BATCHER_DATABASE_URL`` and ``BATCHER_REDIS_URL``."""
+        return cls(
+            database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
+            redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
+        )
 
     @property
     def location(self) -> str:
@@ -54,36 +81,76 @@ class Settings:
 async def open_runner(
     settings: Settings | None = None, *, clock: Clock | None = None, chance: Chance | None = None
 ) -> AsyncIterator[Runner]:
-    """A runner over a database, which is made and migrated as need be.
+    """A runner over a database, which is migrated as need be.
 
     ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    settings = settings or Settings()
+    async with _open_adapters(settings or Settings(), clock, chance) as adapters:
+        yield Runner(adapters)
+
+
+@asynccontextmanager
+async def open_fleet(
+    settings: Settings,
+    *,
+    log: Log = write_event,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    look_seconds: float = LOOK_SECONDS,
+    concurrency: int | None = None,
+) -> AsyncIterator[FleetWorker]:
+    """One worker of those that share a database.
+
+    ``concurrency`` is the most requests in flight for a job here, whatever the job allows.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    async with _open_adapters(settings, clock, chance) as adapters:
+        host = socket.gethostname()
+        card = WorkerCard(
+            name=f"{host}:{os.getpid()}:{secrets.token_hex(2)}",
+            host=host,
+            pid=os.getpid(),
+            version=adapters.version,
+            started_at=datetime.fromtimestamp(adapters.clock.wall(), UTC),
+        )
+        yield FleetWorker(adapters, card, log, look_seconds=look_seconds, concurrency=concurrency)
+
+
+@asynccontextmanager
+async def _open_adapters(
+    settings: Settings, clock: Clock | None, chance: Chance | None
+) -> AsyncIterator[Adapters]:
     clock = clock or SystemClock()
     url = settings.location
-    store = await open_store(url, clock)
-    try:
-        yield Runner(
-            Adapters(
-                store=store,
-                clock=clock,
-                chance=chance or random.Random(),
-                kinds=InstalledKinds(),
-                files=_files(url),
-                open_tokenizer=_open_tokenizer,
-                model_facts=model_facts,
-                check_credential=_check_credential,
-                connect=partial(_connect, throttle=MemoryThrottle(clock)),
-                lock=partial(job_lock, _lock_directory(url)),
-                version=version("batcher"),
-                lease_seconds=settings.lease_seconds,
-            )
+    async with AsyncExitStack() as stack:
+        store = await open_store(url, clock, create=settings.create)
+        stack.push_async_callback(store.close)
+        doorbell: Doorbell = SilentDoorbell()
+        if settings.redis_url is not None:
+            from batcher.adapters.doorbell import ArqDoorbell  # redis takes a while to import
+
+            doorbell = arq = ArqDoorbell(settings.redis_url)
+            stack.push_async_callback(arq.close)
+        yield Adapters(
+            store=store,
+            clock=clock,
+            chance=chance or random.Random(),
+            kinds=InstalledKinds(),
+            files=_files(url),
+            open_tokenizer=_open_tokenizer,
+            model_facts=model_facts,
+            check_credential=_check_credential,
+            connect=partial(_connect, throttle=MemoryThrottle(clock)),
+            lock=partial(job_lock, _lock_directory(url)),
+            doorbell=doorbell,
+            version=version("batcher"),
+            lease_seconds=settings.lease_seconds,
         )
-    finally:
-        await store.close()
 
 
 def _lock_directory(url: str) -> Path:

@@ -9,10 +9,12 @@ import click
 
 from batcher.cli.command import command
 from batcher.cli.commandline import short_path
+from batcher.cli.failure import say
 from batcher.cli.figures import count, duration, money
 from batcher.cli.output import print_json, print_lines, table
-from batcher.cli.session import with_runner
+from batcher.cli.session import settings_from, with_runner
 from batcher.cli.setting import Setting
+from batcher.core.errors import NoDatabase
 
 if TYPE_CHECKING:
     from batcher.engine.report import Report
@@ -37,7 +39,12 @@ def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 
     A job that is "open" is being run, or was interrupted: its command goes on with it.
     """
-    reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit))
+    try:
+        reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit))
+    except NoDatabase:
+        if ctx.params["db"] is not None:
+            raise
+        reports = []  # nothing was run in this directory yet
     if as_json:
         print_json([report.to_json() for report in reports])
     elif reports:
@@ -46,7 +53,8 @@ def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
             table(_HEADINGS, [_row(r, now) for r in reports], right="DONE FAILED LEFT COST AGE")
         )
     else:
-        click.echo("no jobs yet: batcher run KIND INPUT -o OUTPUT makes one", err=True)
+        where = settings_from(ctx).location
+        say(f"no jobs in {where} yet: `batcher run KIND INPUT -o OUTPUT` makes one")
 
 
 def _row(report: Report, now: datetime) -> list[str]:

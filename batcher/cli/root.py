@@ -12,7 +12,8 @@ from batcher.cli.failure import close_stdout, report_failure
 from batcher.cli.lazy import Entry, LazyGroup
 from batcher.cli.typed import remember
 
-RUNNING, LOOKING, ACTING, MORE = "Running jobs", "Looking at jobs", "Acting on jobs", "More"
+RUNNING, LOOKING, ACTING = "Running jobs", "Looking at jobs", "Acting on jobs"
+FLEET, MORE = "Many machines", "More"
 
 ENTRIES = {
     "run": Entry("batcher.cli.run:run", "Run a job, or go on where it stopped.", RUNNING),
@@ -23,8 +24,14 @@ ENTRIES = {
     "status": Entry("batcher.cli.status:status", "Show one job.", LOOKING),
     "errors": Entry("batcher.cli.errors:errors", "Show the rows that failed for good.", LOOKING),
     "export": Entry("batcher.cli.export:export", "Write a job's results to a file.", ACTING),
+    "pause": Entry("batcher.cli.pause:pause", "Stop sending a job's requests.", ACTING),
+    "resume": Entry("batcher.cli.pause:resume", "Let workers go on with a job.", ACTING),
     "retry": Entry("batcher.cli.retry:retry", "Reopen the rows that failed for good.", ACTING),
     "cancel": Entry("batcher.cli.cancel:cancel", "Stop a job for good.", ACTING),
+    "submit": Entry("batcher.cli.submit:submit", "Plan a job, then leave it to workers.", FLEET),
+    "worker": Entry("batcher.cli.worker:worker", "Work on submitted jobs.", FLEET),
+    "watch": Entry("batcher.cli.watch:watch", "Follow a job that others work on.", FLEET),
+    "workers": Entry("batcher.cli.workers:workers", "List the workers.", FLEET),
     "simulate": Entry(
         "batcher.cli.simulate:simulate", "Be a provider with limits and faults, locally.", MORE
     ),

@@ -82,10 +82,14 @@ def run_session(work: Callable[[Session], Coroutine[Any, Any, _T]]) -> _T:
 
 
 def with_runner(ctx: click.Context, work: Callable[[Runner], Coroutine[Any, Any, _T]]) -> _T:
-    """Open a runner on the database that the command line names, and work with it."""
+    """Open a runner on the database that the command line names, and work with it.
+
+    Raises:
+        NoDatabase: it is not there; only a command that brings jobs makes one.
+    """
     from batcher.wiring import open_runner
 
-    settings = settings_from(ctx)
+    settings = settings_from(ctx, create=False)
 
     async def opened(session: Session) -> _T:
         del session
@@ -95,11 +99,11 @@ def with_runner(ctx: click.Context, work: Callable[[Runner], Coroutine[Any, Any,
     return run_session(opened)
 
 
-def settings_from(ctx: click.Context) -> Settings:
-    """The settings that ``--db`` gives."""
+def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
+    """The settings that ``--db`` and ``--redis`` give."""
     from batcher.wiring import Settings
 
-    return Settings(database_url=ctx.params["db"])
+    return Settings(database_url=ctx.params["db"], redis_url=ctx.params.get("redis"), create=create)
 
 
 def stop_at_once() -> NoReturn:

@@ -13,7 +13,7 @@ from batcher.core.errors import BatcherError
 
 def shared_options(json_help: str) -> list[Setting]:
     """What every command with a job has."""
-    return [json_option(json_help), profile_option(), database_option()]
+    return [json_option(json_help), profile_option(), database_option(), redis_option()]
 
 
 def profile_option() -> Setting:
@@ -35,6 +35,17 @@ def database_option() -> Setting:
         envvar=["BATCHER_DATABASE_URL", "BATCHER_DB"],
         help="The database: a path or sqlite:///PATH.",
         default_text=".batcher/batcher.db",
+    )
+
+
+def redis_option() -> Setting:
+    """``--redis``."""
+    return Setting(
+        "--redis",
+        metavar="URL",
+        envvar="BATCHER_REDIS_URL",
+        help="Redis, where workers are rung for and share one throttle.",
+        default_text="none",
     )
 
 

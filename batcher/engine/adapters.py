@@ -11,7 +11,7 @@ from batcher.core.limits import ModelFacts
 from batcher.core.retry import Chance
 from batcher.core.spec import JobSpec
 from batcher.engine.delivery import Files
-from batcher.ports import Clock, KindRegistry, Provider, Store, Throttle, Tokenizer
+from batcher.ports import Clock, Doorbell, KindRegistry, Provider, Store, Throttle, Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,5 +45,6 @@ class Adapters:
     check_credential: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     lock: Callable[[str], AbstractContextManager[None]]
+    doorbell: Doorbell
     version: str
     lease_seconds: float = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from batcher.core.model import JobEvent
+from batcher.core.model import Job, JobEvent, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,15 @@ class Ending:
 
 class Endings:
     """The endings there are."""
+
+    @staticmethod
+    def of(job: Job) -> Ending:
+        """How somebody else's work on a job has ended, as its state tells."""
+        if job.state is JobState.COMPLETE:
+            return Endings.complete()
+        if job.state is JobState.PAUSED:
+            return Ending(status="paused", exit_code=5, reason=job.reason, resume_at=job.resume_at)
+        return Ending(status=str(job.state), exit_code=130, reason=job.reason)
 
     @staticmethod
     def complete() -> Ending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -47,6 +47,11 @@ class Bound:
     def budget_picousd(self) -> int | None:
         """The job's budget."""
         return None if self.spec.max_cost is None else picodollars(self.spec.max_cost)
+
+    def at_most(self, concurrency: int) -> Bound:
+        """The same with no more requests in flight than so many."""
+        least = min(self.spec.concurrency, concurrency)
+        return replace(self, spec=replace(self.spec, concurrency=least))
 
     def check(self, source: InputSource) -> InputFacts:
         """One pass over the whole input, in a thread.

@@ -20,15 +20,15 @@ from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
+from batcher.engine.following import follow
 from batcher.engine.intake import Intake, planning
 from batcher.engine.jobrun import JobRun
 from batcher.engine.live import Live, begin_live
 from batcher.engine.preparing import Bound
 from batcher.engine.report import Report, exit_code, make_report, notes
 from batcher.engine.results import Result, results_of
-from batcher.ports import (
-    InputSource,
-)
+from batcher.engine.submission import Submission
+from batcher.ports import InputSource, WorkerState
 
 
 class Runner:
@@ -155,6 +155,45 @@ class Runner:
         self._current.end(Endings.interrupted())
         return True
 
+    # --- for workers to do --------------------------------------------------------------------
+
+    async def submit(
+        self,
+        spec: JobSpec,
+        *,
+        fresh: bool = False,
+        on_planned: Callable[[int], None] | None = None,
+    ) -> Report:
+        """Check and plan here, and leave the sending to workers, who begin at the first shard.
+
+        Again, after any end, to go on planning. ``on_planned`` is told the rows planned by now.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is, or it changed while it was being planned.
+        """
+        submission = Submission(
+            self._adapters,
+            owner=f"{self._owner}:{next(self._runs)}",
+            on_planned=on_planned or (lambda rows: None),
+        )
+        return await self._report(await submission.submit(spec, fresh=fresh))
+
+    async def watch(self, job_id: str, *, on_live: Callable[[Live], None]) -> Report:
+        """Follow a job that others work on until it is not open any more.
+
+        ``on_live`` is given figures that are kept up to date.
+        """
+        store, clock = self._adapters.store, self._adapters.clock
+        described = Description.read(job := await store.job(job_id))
+        priced = await asyncio.to_thread(self._is_priced, described)
+        job = await follow(store, clock, job.id, priced=priced, on_live=on_live)
+        return await self._report(job, Endings.of(job))
+
+    async def workers(self) -> list[WorkerState]:
+        """The workers that have not left, and what each holds."""
+        return await self._adapters.store.workers()
+
     # --- looking before -----------------------------------------------------------------------
 
     async def estimate(self, spec: JobSpec) -> Estimate:
@@ -235,6 +274,7 @@ class Runner:
             if await self._has_reopenable(job.id):
                 await store.move(job.id, JobEvent.RETRY)
                 reopened = await store.reopen_dead(job.id)
+                await self._adapters.doorbell.ring(job.id)
         return await self._report(await store.job(job.id)), reopened
 
     async def _has_reopenable(self, job_id: str) -> bool:
@@ -242,6 +282,20 @@ class Runner:
             if not letter.final:
                 return True
         return False
+
+    async def pause(self, job_id: str) -> Report:
+        """Stop sending; what is in flight is settled and kept."""
+        store = self._adapters.store
+        job = await store.job(job_id)
+        return await self._report(await store.move(job.id, JobEvent.PAUSE, reason="by hand"))
+
+    async def resume(self, job_id: str) -> Report:
+        """Let workers go on with a job."""
+        store = self._adapters.store
+        job = await store.job(job_id)
+        report = await self._report(await store.move(job.id, JobEvent.RESUME))
+        await self._adapters.doorbell.ring(job.id)
+        return report
 
     async def cancel(self, job_id: str) -> Report:
         """Stop a job for good; what is paid for is kept and can be exported with ``partial``."""

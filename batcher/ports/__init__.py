@@ -4,6 +4,7 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.events import Doorbell, Event, Fact, Log
 from batcher.ports.files import InputSource, OutputBatch, OutputSchema, OutputSink
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.provider import Provider, Reply
@@ -25,12 +26,16 @@ __all__ = [
     "BudgetShort",
     "Checkpoint",
     "Clock",
+    "Doorbell",
+    "Event",
+    "Fact",
     "FleetStore",
     "Grant",
     "InputSource",
     "JobStore",
     "KindRegistry",
     "Lease",
+    "Log",
     "NewShard",
     "OutputBatch",
     "OutputSchema",

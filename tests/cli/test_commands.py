@@ -27,8 +27,29 @@ def test_without_jobs_jobs_says_so_and_prints_nothing(cli: Cli) -> None:
     listed = cli("jobs")
 
     assert (listed.code, listed.stdout) == (0, "")
-    assert listed.stderr.startswith("no jobs yet: ")
+    assert listed.stderr.startswith("no jobs in .batcher/batcher.db yet: ")
     assert cli("jobs", "--json").json == []
+    assert [path.name for path in cli.directory.iterdir()] == ["tickets.csv"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["jobs"], ["status", "1"], ["errors", "1"], ["export", "1", "-o", "out.jsonl"],
+        ["cancel", "1"], ["retry", "1"], ["db", "purge", "--older-than", "1d"],
+    ],
+)  # fmt: skip
+def test_who_only_looks_at_jobs_makes_no_database(cli: Cli, arguments: list[str]) -> None:
+    ran = cli(*arguments, "--db", "typo/jobs.db")
+
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr == (
+        f"error: there is no database {cli.directory}/typo/jobs.db: "
+        "`batcher run` makes one; --db names another\n"
+    )
+    if arguments != ["jobs"]:
+        assert f"no database {cli.directory}/.batcher/batcher.db: " in cli(*arguments).stderr
+    assert [path.name for path in cli.directory.iterdir()] == ["tickets.csv"]
 
 
 def test_status_takes_the_beginning_of_an_id(cli: Cli) -> None:
@@ -54,6 +75,7 @@ def test_status_of_a_paused_job_says_why_and_how_to_go_on(cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["status", "errors", "retry", "cancel"])
 def test_a_job_that_is_not_there_is_an_error(cli: Cli, command: str) -> None:
+    cli("db", "upgrade")
     ran = cli(command, "nothing")
 
     assert ran.code == 2

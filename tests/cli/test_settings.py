@@ -161,9 +161,9 @@ def test_a_profile_without_a_file_is_an_error(cli: Cli) -> None:
 def test_a_profile_may_hold_what_only_other_commands_and_kinds_know(cli: Cli) -> None:
     cli.write("batcher.toml", "[defaults]\ndb = 'elsewhere.db'\nlabels = 'a,b'\nprompt = 'p'\n")
 
-    assert cli("jobs").code == 0
-    assert (cli.directory / "elsewhere.db").exists()
     assert run(cli, *EMBED, "--model", "m")["status"] == "complete"
+    assert (cli.directory / "elsewhere.db").exists()
+    assert len(cli("jobs", "--json").json) == 1
 
 
 def test_the_database_may_be_named_by_the_environment(
@@ -171,8 +171,9 @@ def test_the_database_may_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("BATCHER_DATABASE_URL", "sqlite:///named.db")
 
-    assert cli("jobs").code == 0
+    assert cli("db", "upgrade").code == 0
 
+    assert cli("jobs").code == 0
     assert (cli.directory / "named.db").exists()
     assert not (cli.directory / ".batcher").exists()
 

@@ -1,0 +1,50 @@
+"""``batcher watch``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli.command import JobArgument, command
+from batcher.cli.commandline import command_of
+from batcher.cli.failure import say
+from batcher.cli.output import print_json
+from batcher.cli.progress import Progress, shown
+from batcher.cli.screen import open_screen
+from batcher.cli.session import Session, run_session, settings_from
+from batcher.cli.summary import facts, next_steps
+
+if TYPE_CHECKING:
+    from batcher.engine.report import Report
+
+
+@command(
+    "watch",
+    json="Print the job's report as JSON at the end.",
+    params=[JobArgument()],
+    examples=("batcher watch 1ng6",),
+)
+def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
+    """Follow a job that others work on, until it is complete or stopped.
+
+    From any machine that reaches the database. Ending this ends nothing else. The exit code is that
+    of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped by its budget,
+    5 paused, 130 cancelled.
+    """
+    progress = Progress(open_screen(quiet=as_json, output=None))
+
+    async def work(session: Session) -> Report:
+        session.announce = lambda settles: None
+        async with shown(progress):
+            from batcher.wiring import open_runner  # takes a while
+
+            async with open_runner(settings_from(ctx, create=False)) as runner:
+                return await runner.watch(job, on_live=progress.attach)
+
+    report = run_session(work)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say("\n".join([*facts(report), *next_steps(report, command=command_of(report.spec))]))
+    ctx.exit(report.exit_code)

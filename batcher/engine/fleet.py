@@ -1,0 +1,200 @@
+"""One worker of a fleet: serves every job that it is told of, and finds those that nobody told.
+
+What is to be done is in the database alone. A bell that rings only makes it quick; every worker
+also looks by itself, so that nothing is lost with a queue, a message or another worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from batcher.core.errors import BatcherError, IllegalTransition, StoreError, UsageError
+from batcher.core.model import Job, JobEvent, JobState
+from batcher.engine.adapters import Adapters
+from batcher.engine.ending import Endings
+from batcher.engine.intake import Intake
+from batcher.engine.jobrun import JobRun
+from batcher.engine.live import Live, begin_live
+from batcher.ports import Event, Log, WorkerCard
+
+LOOK_SECONDS = 2.0
+"""How often a worker looks for work that no bell told it of."""
+LINGER_SECONDS = 10.0
+"""How long a job is kept that has nothing to claim: opening it again costs more."""
+BEAT_SECONDS = 10.0
+"""How often a worker shows that it is alive; it counts as dead after three times as long."""
+REFUSED_SECONDS = 60.0
+"""How long a job is left alone that this worker cannot serve, or that failed here."""
+MOST_JOBS = 50
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """One job being served: the task, and its run once that has begun."""
+
+    task: asyncio.Task[None]
+    run: JobRun | None = None
+    live: Live | None = None
+
+
+@dataclass(slots=True)
+class FleetWorker:
+    """One process's work on all jobs."""
+
+    adapters: Adapters
+    card: WorkerCard
+    log: Log
+    look_seconds: float = LOOK_SECONDS
+    linger_seconds: float = LINGER_SECONDS
+    concurrency: int | None = None
+    _services: dict[str, Service] = field(default_factory=dict, repr=False)
+    _refused: dict[str, float] = field(default_factory=dict, repr=False)
+    _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
+    _tasks: asyncio.TaskGroup | None = field(default=None, repr=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """What is being served, by job."""
+        return self._services
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop`; then settle what is in flight, and give the leases back."""
+        self.log(Event.WORKER_STARTED, worker=self.card.name, version=self.card.version)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            background = [
+                tasks.create_task(self._look(), name="looking for work"),
+                tasks.create_task(self._beat(), name="showing that we live"),
+            ]
+            await self._stopping.wait()
+            self.log(Event.WORKER_STOPPING, worker=self.card.name, jobs=len(self._services))
+            for task in background:
+                task.cancel()
+            for service in list(self._services.values()):
+                if service.run is None:
+                    service.task.cancel()
+                else:
+                    service.run.end(Endings.interrupted())
+        try:
+            await self.adapters.store.leave(self.card.name)
+        except StoreError as error:
+            self.log(Event.STORE_LOST, error=type(error).__name__)
+        self.log(Event.WORKER_STOPPED, worker=self.card.name)
+
+    def stop(self) -> None:
+        """Begin to end in good order."""
+        self._stopping.set()
+
+    def serve(self, job_id: str) -> Service | None:
+        """See to it that the job is served here; None where that is not to be now."""
+        service = self._services.get(job_id)
+        if service is not None:
+            return service
+        busy = len(self._services) >= MOST_JOBS
+        if busy or self._tasks is None or self._stopping.is_set() or self._is_refused(job_id):
+            return None
+        task = self._tasks.create_task(self._serve(job_id), name=f"serving {job_id}")
+        service = self._services[job_id] = Service(task)
+        return service
+
+    async def drain(self, job_id: str, slice_seconds: float) -> None:
+        """Serve the job; return when it is done here, or after so long, work then going on."""
+        service = self.serve(job_id)
+        if service is not None:
+            await asyncio.wait([service.task], timeout=slice_seconds)
+
+    # --- looking ------------------------------------------------------------------------------
+
+    async def look(self) -> list[str]:
+        """Serve what waits, open again what was paused until now; returns the ids that wait.
+
+        Raises:
+            StoreError: the database cannot be asked.
+        """
+        store = self.adapters.store
+        for job_id in await store.due_jobs():
+            try:
+                await store.move(job_id, JobEvent.RESUME)
+                self.log(Event.JOB_RESUMED, job=job_id)
+            except IllegalTransition:
+                pass  # somebody was quicker
+        waiting = await store.waiting_jobs()
+        for job_id in waiting:
+            self.serve(job_id)
+        return waiting
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except StoreError as error:
+                self.log(Event.STORE_LOST, error=type(error).__name__)
+            jitter = self.adapters.chance.uniform(0.5, 1.5)  # workers do not look in step
+            await self.adapters.clock.sleep(self.look_seconds * jitter)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self.adapters.store.beat(self.card, 3 * BEAT_SECONDS)
+            except StoreError as error:
+                self.log(Event.STORE_LOST, error=type(error).__name__)
+            await self.adapters.clock.sleep(BEAT_SECONDS)
+
+    def _is_refused(self, job_id: str) -> bool:
+        until = self._refused.get(job_id, 0.0)
+        if self.adapters.clock.now() < until:
+            return True
+        self._refused.pop(job_id, None)
+        return False
+
+    def _refuse(self, job_id: str) -> None:
+        self._refused[job_id] = self.adapters.clock.now() + REFUSED_SECONDS
+
+    # --- serving ------------------------------------------------------------------------------
+
+    async def _serve(self, job_id: str) -> None:
+        """Work on one job to an end. What goes wrong with it is no reason to leave the others."""
+        try:
+            job = await self.adapters.store.job(job_id)
+            if job.state is JobState.OPEN:
+                await self._work(job)
+        except UsageError as error:  # no credential, no such kind, or of another version
+            self._refuse(job_id)
+            self.log(Event.JOB_REFUSED, job=job_id, reason=str(error))
+        except BatcherError as error:
+            self._refuse(job_id)
+            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
+            self._refuse(job_id)
+            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__)
+        finally:
+            del self._services[job_id]
+
+    async def _work(self, job: Job) -> None:
+        adapters = self.adapters
+        bound = await Intake(adapters).rebind(job)
+        if self.concurrency is not None:
+            bound = bound.at_most(self.concurrency)
+        adapters.check_credential(bound.spec)
+        live = begin_live(adapters.clock, job, bound, await adapters.store.tally(job.id))
+        async with adapters.connect(bound.spec) as connection:
+            run = JobRun(
+                job,
+                bound,
+                adapters=adapters,
+                connection=connection,
+                owner=f"{self.card.name}/{next(self._runs)}",
+                live=live,
+                linger_seconds=self.linger_seconds,
+            )
+            service = self._services[job.id]
+            service.run, service.live = run, live
+            if self._stopping.is_set():
+                return
+            self.log(Event.JOB_SERVED, job=job.id, kind=bound.spec.kind)
+            ending = await run.run()
+        self.log(Event.JOB_LEFT, job=job.id, status=ending.status, reason=ending.reason)

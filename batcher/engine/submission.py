@@ -1,0 +1,75 @@
+"""A job put into the store for workers to find: planned here, where its input is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from batcher.core.errors import InputError
+from batcher.core.model import Job, JobEvent, JobState
+from batcher.core.spec import JobSpec
+from batcher.engine.adapters import Adapters
+from batcher.engine.intake import Intake, planning
+from batcher.engine.planning import PlanWriter
+from batcher.engine.preparing import Bound
+from batcher.ports import InputSource, NewShard
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+class Submission:
+    """One job on its way to the workers."""
+
+    def __init__(
+        self, adapters: Adapters, *, owner: str, on_planned: Callable[[int], None]
+    ) -> None:
+        """``on_planned`` is told the number of rows in the plan whenever that grows."""
+        self._adapters = adapters
+        self._intake = Intake(adapters)
+        self._owner = owner
+        self._on_planned = on_planned
+
+    async def submit(self, spec: JobSpec, *, fresh: bool) -> Job:
+        """Check the input, open the job, plan it. Workers start at the first shard.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is, or it changed while it was being planned.
+        """
+        bound = await self._intake.bind(spec)
+        with await self._intake.open(spec) as source:
+            facts = await self._intake.check(bound, source)
+            store = self._adapters.store
+            job, _ = await store.open_job(self._intake.new_job(bound, facts), fresh=fresh)
+            if job.state is not JobState.COMPLETE:
+                await store.set_budget(job.id, bound.budget_picousd)
+                job = await store.move(job.id, JobEvent.RESUME)
+                await self._adapters.doorbell.ring(job.id)
+                await self._plan(job, bound, source)
+            return await store.job(job.id)
+
+    async def _plan(self, job: Job, bound: Bound, source: InputSource) -> None:
+        """Write the plan; where somebody else is writing it, wait for him, or for his end."""
+        store, clock = self._adapters.store, self._adapters.clock
+        while (left := planning(bound, job, source)) is not None and job.state is JobState.OPEN:
+            writer = PlanWriter(
+                left,
+                job_id=job.id,
+                owner=self._owner,
+                store=store,
+                clock=clock,
+                lease_seconds=self._adapters.lease_seconds,
+                wrote=self._wrote,
+            )
+            try:
+                if await writer.write():
+                    break
+            except InputError as error:  # what was planned is not what the job was opened for
+                await store.move(job.id, JobEvent.CANCEL, reason=str(error))
+                raise
+            await clock.sleep(_LOOK_AGAIN_SECONDS)
+            job = await store.job(job.id)
+            self._on_planned(job.plan_row)
+        await self._adapters.doorbell.ring(job.id)
+
+    def _wrote(self, shard: NewShard) -> None:
+        self._on_planned(shard.first_row + shard.rows)
