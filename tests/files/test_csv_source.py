@@ -54,6 +54,35 @@ def test_spellings_of_the_same_table(inputs: Inputs, content: str, options: Any)
     assert records(rows) == [{"id": "1", "text": "a"}, {"id": "2", "text": "b"}]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_blank_line_of_a_file_with_one_column_is_a_row_without_text(
+    inputs: Inputs, end: str
+) -> None:
+    lines = ["", "text", "", "one", "", "", '"two', 'lines"', '""', "", ",", "", ""]
+    _, rows = inputs.read("a.csv", end.join(lines), skip_bad=True)
+
+    texts = [row.record["text"] if isinstance(row, InputRow) else None for row in rows]
+    assert texts == ["", "one", "", "", f"two{end}lines", "", "", None]
+    assert bad(rows) == [(7, 7, 11, "ragged_row", "expected 1 fields, found 2")]
+
+
+@pytest.mark.parametrize("start", [0, 1, 5000, 5001])
+def test_however_many_blank_lines_keep_the_numbers_of_the_rows(inputs: Inputs, start: int) -> None:
+    content = "text\nfirst\n" + "\n" * 4999 + "last" + "\n" * 3000
+    facts, rows = inputs.read("a.csv", content, start=start)
+
+    assert facts.rows == 5001
+    assert [row.number for row in rows] == list(range(start, 5001))
+    assert {row["text"] for row in records(rows)[1:-1]} <= {""}
+    if start < 5001:
+        assert records(rows)[-1] == {"text": "last"}
+
+
+def test_blank_lines_alone_are_no_rows(inputs: Inputs) -> None:
+    with pytest.raises(InputError, match="there are no rows"):
+        inputs.read("a.csv", "text\n\n\n")
+
+
 def test_fields_hold_line_breaks_quotes_and_delimiters(inputs: Inputs) -> None:
     _, rows = inputs.read("a.csv", 'text\n"a\r\nb\rc\nd"\n"say ""hi"", all"\n\u2028\x0b\n')
     assert records(rows) == [

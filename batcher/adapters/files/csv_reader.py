@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from batcher.adapters.files.batch import BATCH_ROWS, Request, require
 from batcher.adapters.files.faults import Fault
@@ -26,6 +26,8 @@ _TOO_LONG = (
     f"a field of this row has more than {MAX_FIELD_CHARS >> 20} MiB, the most there may be: "
     "perhaps a quote that opens it is never closed"
 )
+_NO_TEXT: Final = [""]
+_Run: TypeAlias = tuple[int, list[list[str]]]  # the line that the first begins on, and the rows
 _QUOTES = (
     "a quoted field that begins in this row is not closed, or holds a quote that is not doubled: "
     'write "" for a quote inside a quoted field'
@@ -91,17 +93,22 @@ class CsvReader:
         lines = chain.from_iterable(self._texts())
         rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         self.columns = self._header(rows)
+        runs = self._runs(rows)
+        if len(self.columns) == 1:
+            runs = _with_blank_rows(runs)
         number = 0
-        while True:
-            line = rows.line_num + 1
-            raw = self._take(rows)
-            if not raw:
-                return
+        for line, raw in runs:
             batch = CsvBatch(first=number, header=self.columns, raw=raw, line=line)
             number += len(batch)
             if number > self._request.start:
                 self._find_faults(batch)
                 yield batch
+
+    def _runs(self, rows: Iterator[list[str]]) -> Iterator[_Run]:
+        line = rows.line_num + 1  # type: ignore[attr-defined]
+        while raw := self._take(rows):
+            yield line, raw
+            line = rows.line_num + 1  # type: ignore[attr-defined]
 
     def _take(self, rows: Iterator[list[str]], count: int = BATCH_ROWS) -> list[list[str]]:
         line = rows.line_num + 1  # type: ignore[attr-defined]
@@ -181,6 +188,27 @@ class CsvReader:
 
     def _error(self, message: str, line: int | None = None) -> InputError:
         return InputError(message, source=self._request.source, line=line)
+
+
+def _with_blank_rows(runs: Iterator[_Run]) -> Iterator[_Run]:
+    """The rows of a file with one column, where a blank line is a row without text.
+
+    RFC 4180 has it so, and databases write a NULL there; left out, it would shift the numbers of
+    all rows below. At the end of a file it is none: that is how files end. Where there are more
+    columns, a blank line lacks fields and is skipped, as the csv module does.
+    """
+    blank = 0
+    for line, raw in runs:
+        filled = len(raw)
+        while filled and not raw[filled - 1]:
+            filled -= 1
+        while filled and blank:
+            count = min(blank, BATCH_ROWS)
+            yield line - blank, [_NO_TEXT] * count
+            blank -= count
+        if filled:
+            yield line, [row or _NO_TEXT for row in raw[:filled]]
+        blank += len(raw) - filled
 
 
 def _is_utf8(fields: Iterator[str] | list[str] | chain[str]) -> bool:
