@@ -47,7 +47,8 @@ class Request:
 class ReferenceProvider:
     """Refuses what its buckets do not hold; keeps them by a log of events, not by debt.
 
-    `stock` is what the buckets hold at the start (default: full).
+    `stock` is what the buckets hold at the start (default: full). Of all requests a share is
+    refused by `chance`, whatever the buckets hold, and asked to wait for `chance_wait` seconds.
     """
 
     def __init__(
@@ -60,7 +61,13 @@ class ReferenceProvider:
         headers: bool = True,
         retry_after: bool = True,
         stock: float = 1.0,
+        chance: float = 0.0,
+        chance_wait: float = 1.0,
+        seed: int = 0,
     ) -> None:
+        self.chance = chance
+        self.chance_wait = chance_wait
+        self.random = Random(seed)
         self.limits = {"requests": rpm, "tokens": tpm}
         self.capacity = {
             name: limit * bucket_seconds / 60
@@ -85,6 +92,9 @@ class ReferenceProvider:
     def arrive(self, now: float, request: Request) -> tuple[bool, dict[str, str], float]:
         """Whether it is admitted, the headers, and (if not) in how many seconds it might be."""
         self._refill(now)
+        if self.chance and self.random.random() < self.chance:
+            self.refused.append(now)
+            return False, self._headers(), self.chance_wait
         wanted = {"requests": 1.0, "tokens": float(request.cost)}
         waits = [
             (wanted[name] - level) / ((self.limits[name] or 0) / 60)
@@ -99,6 +109,17 @@ class ReferenceProvider:
             self.refused.append(now)
         return not waits, self._headers(), max(waits, default=0.0)
 
+    def lower(self, now: float, factor: float) -> None:
+        """Serve only a share of the limits from now on."""
+        self._refill(now)
+        for name, limit in self.limits.items():
+            self.limits[name] = None if limit is None else limit * factor
+
+    def served_late(self) -> float:
+        """Requests a second that were admitted, in the later half of them."""
+        half = self.admitted[len(self.admitted) // 2 :]
+        return len(half) / (half[-1] - half[0])
+
     def finish(self, now: float, request: Request) -> None:
         if self.refunds and "tokens" in self.levels:
             self._refill(now)
@@ -110,13 +131,11 @@ class ReferenceProvider:
             "requests": float(len(requests)),
             "tokens": float(sum(r.used if self.refunds else r.cost for r in requests)),
         }
-        return max(
-            0.0,
-            *(
-                (charged[name] - self.stock[name]) / ((self.limits[name] or 0) / 60)
-                for name in self.levels
-            ),
-        )
+        waits = [
+            (charged[name] - self.stock[name]) / ((self.limits[name] or 0) / 60)
+            for name in self.levels
+        ]
+        return max([0.0, *waits])
 
     def _headers(self) -> dict[str, str]:
         if not self.headers:
@@ -301,10 +320,16 @@ def simulate(
     network: Network | None = None,
     concurrency: int = 100,
     stall: tuple[float, float] | None = None,
+    lowered: tuple[float, float] | None = None,
+    quota: QuotaState | None = None,
 ) -> Report:
-    """Run one client through all requests; `stall` is (after, for) seconds in which it hangs."""
+    """Run one client through all requests.
+
+    `stall` is (after, for) seconds in which it hangs; `lowered` is (after seconds, to what share)
+    the provider lowers its limits.
+    """
     world = World()
-    quota = QuotaState()
+    quota = quota or QuotaState()
     quota.configure(world.now, rpm=rpm, tpm=tpm)
     client = Client(
         world=world,
@@ -323,6 +348,9 @@ def simulate(
             client.stalled_until = world.now + seconds
 
         world.at(world.now + after, hang)
+    if lowered is not None:
+        after, share = lowered
+        world.at(world.now + after, lambda: provider.lower(world.now, share))
     started = world.now
     world.run(started + 3600)
     assert not client.work, "the client hangs"

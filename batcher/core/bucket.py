@@ -30,10 +30,10 @@ CATCH_UP_SECONDS = 10.0
 """What lies unspent is released at twice the rate, or within about this time if that is faster."""
 MARGIN_SECONDS = 0.2
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
-REFUND_SECONDS = 3.0
+REFUND_SECONDS = 2.0
 """Over how long the speed of refunds is averaged."""
 LEARNING = 0.15
-"""How quickly it is learned whether and what a provider refunds, per window of answers."""
+"""How quickly windows of answers are forgotten, of what is learned about a provider's refunds."""
 NOISE = 0.3
 """A lesser share of what answers left unused may have come back by chance."""
 SPARE_MOST = 0.95
@@ -150,7 +150,8 @@ class Bucket:
 
     Of this window of answers ``rise`` is the least upward difference and ``fallen`` the sum of the
     downward ones; ``answered`` is what was reserved for it and ``unused`` what of that was not
-    needed. Learned from windows: ``spare``, the share unused, and ``shows``, how much of it comes
+    needed. The same of the last windows, with what the level ``gained`` beyond the rate, are sums
+    that fade. Learned from these: ``spare``, the share unused, and ``shows``, how much of it comes
     back (1 where the provider charges by usage); ``refunds`` is what comes back each second.
     ``flow`` is recent use, for display.
 
@@ -176,6 +177,9 @@ class Bucket:
     spare: float = 0.0
     shows: float = 0.0
     refunds: float = 0.0
+    all_answered: float = 0.0
+    all_unused: float = 0.0
+    all_gained: float = 0.0
     flow: float = 0.0
     rate: float = math.inf
     capacity: float = math.inf
@@ -266,7 +270,8 @@ class Bucket:
         """Hold nothing, and trust no answer to a request of before."""
         self.level = min(self.level, 0.0) if self.limited else math.inf
         self.burst = 0.0
-        self.shows = 0.0  # what was expected did not come
+        self.shows *= 0.5  # not all that was expected has come
+        self.all_gained *= 0.5
         self._expect_refunds()
         self.barrier = self.reserved
         self.start_window()
@@ -333,12 +338,12 @@ class Bucket:
         if self.told and self.rise < math.inf:
             self.level += self.rise
             gained = self.inflow * seconds + self.rise - self.fallen
-            if self.answered > 0:
-                spare = min(SPARE_MOST, self.unused / self.answered)
-                self.spare += LEARNING * (spare - self.spare)
-            if self.unused > 0:
-                shown = min(1.0, max(-1.0, gained / self.unused))
-                self.shows += LEARNING * (shown - self.shows)
+            self.all_answered += self.answered - LEARNING * self.all_answered
+            self.all_unused += self.unused - LEARNING * self.all_unused
+            self.all_gained += gained - LEARNING * self.all_gained
+            if self.all_unused > 0:
+                self.spare = min(SPARE_MOST, self.all_unused / self.all_answered)
+                self.shows = min(1.0, self.all_gained / self.all_unused)
             self._expect_refunds()
         self.start_window()
 

@@ -25,6 +25,7 @@ from batcher.core.bucket import (
     Ticket,
     is_limit,
 )
+from batcher.core.refusals import MEASURE_SECONDS, Refusals
 
 HORIZON_SECONDS = 2.0
 """How far into the future tickets are granted."""
@@ -38,12 +39,18 @@ RECOVERY = 0.005
 """The share of the rates that comes back each second."""
 SLOW_RECOVERY = 0.5 / 900
 """The same after a "slow down": 50% in 15 minutes."""
-MEASURE_SECONDS = 1.0
-"""Two 429s at least so far apart measure a limit that nobody told."""
-GUESS = 0.95
-"""The share of a measured rate that is used, at first."""
+GUESS = 0.75
+"""The share of a measured rate that is used, at first, where nobody told a limit."""
+GUESS_CLOSE = 0.95
+"""Up to this share of what was measured, a guess grows quickly."""
+GUESS_RETURN = 0.05
+"""How much a guess grows each second up to there, at most,"""
+GUESS_RETURN_REQUEST = 0.0125
+"""and with each request."""
 GUESS_GROWTH = 0.01
-"""How much a guess grows each second, until the next 429 measures again."""
+"""How much it grows each second from there on, until the next 429 measures again."""
+CHANCE_RECOVERY = 0.05
+"""How much rates grow each second after 429s that were chance."""
 GUESS_MOST = 1e5
 """A guess above this is forgotten, in units a second."""
 GUESS_SECONDS = 20.0
@@ -65,6 +72,7 @@ class QuotaState:
 
     requests: Bucket = field(default_factory=Bucket)
     tokens: Bucket = field(default_factory=Bucket)
+    refusals: Refusals = field(default_factory=Refusals)
     at: float = -math.inf
     epoch: int = 0
     paused_until: float = -math.inf
@@ -73,8 +81,6 @@ class QuotaState:
     recovery: float = RECOVERY
     bound: bool = False
     faded_at: float = -math.inf
-    measured_at: float = -math.inf
-    served: float = 0.0
     window_at: float = -math.inf
     window_answers: int = 0
 
@@ -88,6 +94,7 @@ class QuotaState:
             if ceiling is not None and not is_limit(ceiling):
                 raise ValueError(f"a limit must be above 0 and finite, not {ceiling}")
         self._advance(now)
+        self.refusals.forget()
         for bucket, ceiling in ((self.requests, rpm), (self.tokens, tpm)):
             bucket.set_rate(
                 ceiling=math.inf if ceiling is None else ceiling / MINUTE, limit=bucket.limit
@@ -98,8 +105,8 @@ class QuotaState:
         if now < self.paused_until:
             return [], (self.paused_until if costs else None)
         self._recover(now)
-        if now - self.at >= SILENCE_SECONDS or self.measured_at == -math.inf:
-            self.measured_at, self.served = now, 0.0
+        if now - self.at >= SILENCE_SECONDS or self.refusals.at == -math.inf:
+            self.refusals.start(now, emptied=False)
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
         requests, tokens = self.requests, self.tokens
@@ -137,7 +144,8 @@ class QuotaState:
             if limit is not None and is_limit(limit) and limit / MINUTE != bucket.limit:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
                 requests.set_guess(math.inf)
-        self.served += seen.admitted
+                self.refusals.forget()
+        self.refusals.count(ticket.cost.tokens, ticket.send_at, admitted=seen.admitted)
         if ticket.epoch < self.epoch:
             return
         elapsed, admitted = self.at - seen.sent_at, seen.admitted
@@ -161,6 +169,8 @@ class QuotaState:
         """Stop everyone until a time; the first of an epoch's 429s begins the next one."""
         self._recover(now)
         opens = ticket.epoch >= self.epoch
+        if slowly:
+            self.refusals.forget()  # a provider that says it means it
         self.paused_until = max(self.paused_until, until, now)
         if opens:
             self.epoch += 1
@@ -227,34 +237,49 @@ class QuotaState:
             self.faded_at = now
         if now > self.factor_at:
             if self.factor < 1.0:
-                self.factor = min(1.0, self.factor + self.recovery * (now - self.factor_at))
+                recovery = CHANCE_RECOVERY if self.refusals.by_chance else self.recovery
+                self.factor = min(1.0, self.factor + recovery * (now - self.factor_at))
             elif self.requests.guess < math.inf:
-                calm = max(1.0, (now - self.paused_until) / GUESS_SECONDS)
-                seconds = min(now - self.factor_at, MINUTE)
-                growth = math.exp(min(10.0, GUESS_GROWTH * calm * seconds))
-                self.requests.set_guess(self.requests.guess * growth)
-                if self.requests.guess > GUESS_MOST:
-                    self.requests.set_rate(ceiling=self.requests.ceiling, limit=self.requests.limit)
+                self._grow(now, min(now - self.factor_at, MINUTE))
             self.factor_at = now
         if self.factor == 1.0:
             self.recovery = RECOVERY
 
-    def _lower(self, now: float) -> None:
-        """Take the first 429 of an epoch to heart.
+    def _grow(self, now: float, seconds: float) -> None:
+        """Try a little more than the guess."""
+        guess = self.requests.guess
+        if self.refusals.by_chance:
+            growth = CHANCE_RECOVERY
+        elif guess < GUESS_CLOSE * self.refusals.measured:
+            growth = min(GUESS_RETURN, GUESS_RETURN_REQUEST * guess)
+        else:
+            growth = GUESS_GROWTH
+        calm = max(1.0, (now - self.paused_until) / GUESS_SECONDS)
+        guess *= math.exp(min(10.0, growth * calm * seconds))
+        self.requests.set_guess(guess)
+        if guess > GUESS_MOST:
+            self.requests.set_rate(ceiling=self.requests.ceiling, limit=self.requests.limit)
 
-        Where nobody told a limit, what was served between two of them is what the provider's bucket
-        gained: the limit itself, to be tried again from just below. The very first one measures too
-        much, since the bucket was full, but it ends the bursts.
+    def _lower(self, now: float) -> None:
+        """Take the first 429 of an epoch to heart, unless it is mere chance.
+
+        Where nobody told a limit, what was served since the last one is tried again from below. (Up
+        to the very first 429 that is too much, since the bucket was full, but it ends the bursts.)
         """
-        known = self.requests.known or self.tokens.known
-        seconds = max(now - self.measured_at, 0.1)
-        first = self.requests.guess == math.inf
-        if not known and self.served > 0 and (first or seconds >= MEASURE_SECONDS):
-            self.requests.set_guess(GUESS * self.served / seconds)
-            self.factor = 1.0
-            self.measured_at, self.served = now, 0.0
-        elif self.requests.limited or self.tokens.limited:
-            self.factor = max(FLOOR, self.factor * DECREASE)
+        requests, tokens, refusals = self.requests, self.tokens, self.refusals
+        known = requests.known or tokens.known
+        refusals.judge(self.factor if known else requests.guess)
+        served = None
+        first = not known and requests.guess == math.inf
+        if refusals.served > 0 and (first or now - refusals.at >= MEASURE_SECONDS):
+            rates = (requests.rate, tokens.rate) if known else (1.0, math.inf)
+            served = refusals.measure(now, *rates)
+        if not refusals.by_chance:
+            if served is not None and not known:
+                requests.set_guess(GUESS * served)
+                self.factor = 1.0
+            elif requests.limited or tokens.limited:
+                self.factor = max(FLOOR, self.factor * DECREASE)
         self.factor_at = self.paused_until
 
     def _count_answer(self, now: float) -> None:
