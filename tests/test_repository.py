@@ -119,6 +119,16 @@ def test_every_script_can_be_run(folder: str) -> None:
         assert path.read_bytes().startswith(b"#!"), f"{path} names no interpreter"
 
 
+def test_the_table_of_states_is_what_the_core_allows() -> None:
+    script = [sys.executable, str(ROOT / "scripts/make-state-table"), "--stdout"]
+    made = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+    assert made == page, "run scripts/make-state-table"
+    assert "| paused | paused | open | | open | cancelled |\n" in page
+
+
 def test_every_direct_dependency_is_pinned_by_the_constraints() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
