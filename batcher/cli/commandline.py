@@ -8,6 +8,7 @@ import shlex
 from pathlib import PurePath
 from typing import Any
 
+from batcher.core.options import flag
 from batcher.core.spec import JobSpec
 
 
@@ -15,12 +16,12 @@ def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
     """The ``batcher run`` that means the same job; defaults are left out."""
     words = ["batcher", "run", spec.kind, spec.input, "-o", output, "--model", spec.model]
     for name, value in spec.options.items():
-        words += _flag(name, value)
+        words += _words(name, value)
     for field in dataclasses.fields(JobSpec):
         value = getattr(spec, field.name)
         if field.name in _ELSEWHERE or value == field.default:
             continue
-        words += _flag(field.name, value)
+        words += _words(field.name, value)
     for header, value in spec.headers.items():
         words += ["--header", f"{header}:{value}"]
     for param, value in spec.params.items():
@@ -33,13 +34,12 @@ def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
 _ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}
 
 
-def _flag(name: str, value: Any) -> list[str]:
-    flag = "--" + name.replace("_", "-")
+def _words(name: str, value: Any) -> list[str]:
     if value is True:
-        return [flag]
+        return [flag(name)]
     if value is False or value is None:
         return []
-    return [flag, str(value)]
+    return [flag(name), str(value)]
 
 
 def short_path(path: str, width: int) -> str:

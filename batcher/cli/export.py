@@ -7,10 +7,10 @@ import click
 from batcher.cli.command import JobArgument, command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
-from batcher.cli.output import print_json
+from batcher.cli.joboptions import OUTPUT, output_options
+from batcher.cli.output import check_stdout, print_json
 from batcher.cli.session import with_runner
 from batcher.cli.setting import Setting
-from batcher.core.errors import UsageError
 
 
 @command(
@@ -18,15 +18,11 @@ from batcher.core.errors import UsageError
     json="Print the job's report as JSON.",
     params=[
         JobArgument(),
+        *output_options(required=True),
         Setting(
-            "-o", "--output", metavar="PATH", required=True,
-            help="Where the records go: .jsonl, .csv, .parquet or .npy, or - for standard output.",
+            "--partial", is_flag=True, heading=OUTPUT,
+            help="Of a job that is not complete, what there is.",
         ),
-        Setting(
-            "--output-format", type=click.Choice(["jsonl", "csv", "parquet", "npy"]),
-            help="Format of the output, where its name does not say it.",
-        ),
-        Setting("--partial", is_flag=True, help="Of a job that is not complete, what there is."),
     ],
     examples=(
         "batcher export 1ng6 -o vectors.npy",
@@ -47,8 +43,7 @@ def export(
     The input is not needed any more. Each file is written beside its target and renamed when it is
     whole.
     """
-    if as_json and output == "-":
-        raise UsageError("--json and -o - both write to standard output: choose one")
+    check_stdout(as_json=as_json, output=output)
     report = with_runner(
         ctx,
         lambda runner: runner.export(

@@ -104,22 +104,30 @@ def job_options() -> list[Setting]:
 def run_options(*, hidden: bool = False) -> list[Setting]:
     """What is not part of the job but of running it here."""
     return [
-        Setting(
-            "-o", "--output", heading=OUTPUT, metavar="PATH", hidden=hidden,
-            help="Where the records go: .jsonl, .csv, .parquet or .npy, or - for standard output. "
-            "Without it they stay in the database.",
-        ),
-        Setting(
-            "--output-format", heading=OUTPUT, hidden=hidden,
-            type=click.Choice(["jsonl", "csv", "parquet", "npy"]),
-            help="Format of the output, where its name does not say it.",
-        ),
+        *output_options(hidden=hidden),
         Setting(
             "--fresh", heading=OUTPUT, is_flag=True, hidden=hidden,
             help="Begin anew, even if the same job was run before; all of it is paid for again.",
         ),
         Setting(
             "--quiet", is_flag=True, hidden=hidden, help="No progress and no summary, only errors."
+        ),
+    ]  # fmt: skip
+
+
+def output_options(*, required: bool = False, hidden: bool = False) -> list[Setting]:
+    """Where records are written, and in which format."""
+    otherwise = "" if required else " Without it they stay in the database."
+    return [
+        Setting(
+            "-o", "--output", heading=OUTPUT, metavar="PATH", hidden=hidden, required=required,
+            help="Where the records go: .jsonl, .csv, .parquet or .npy, the first two also as .gz "
+            f"or .zst, or - for standard output.{otherwise}",
+        ),
+        Setting(
+            "--output-format", heading=OUTPUT, hidden=hidden,
+            type=click.Choice(["jsonl", "csv", "parquet", "npy"]),
+            help="Format of the output, where its name does not say it.",
         ),
     ]  # fmt: skip
 

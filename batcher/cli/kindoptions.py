@@ -9,6 +9,7 @@ import click
 from batcher.cli.setting import Setting
 from batcher.cli.sharedoptions import general_keys
 from batcher.core.errors import UsageError
+from batcher.core.options import flag
 
 if TYPE_CHECKING:
     from batcher.core.kind import Kind, Option
@@ -31,12 +32,12 @@ def kind_options(kind: Kind) -> list[Setting]:
 
 
 def _kind_option(kind: Kind, option: Option) -> Setting:
-    flag = "--" + option.name.replace("_", "-")
+    declaration = flag(option.name)
     if option.type == "flag":
-        declaration = f"{flag}/--no-{flag[2:]}" if option.default else flag
+        if option.default:
+            declaration += f"/--no-{declaration[2:]}"
         more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
     else:
-        declaration = flag
         metavar = option.metavar or _METAVARS.get(option.type)
         # As text: of an enum, click would take the members' names instead of their values.
         choices = click.Choice([str(choice) for choice in option.choices])

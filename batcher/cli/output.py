@@ -8,10 +8,22 @@ from typing import Any
 import click
 import orjson
 
+from batcher.core.errors import UsageError
+
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
     click.echo(orjson.dumps(value).decode())
+
+
+def check_stdout(*, as_json: bool, output: str | None) -> None:
+    """Refuse to write two things to standard output.
+
+    Raises:
+        UsageError: both the records and JSON would go there.
+    """
+    if as_json and output == "-":
+        raise UsageError("--json and -o - both write to standard output: choose one")
 
 
 def print_lines(lines: Sequence[str]) -> None:

@@ -8,13 +8,12 @@ import click
 
 from batcher.cli.failure import say
 from batcher.cli.kinds import KindGroup
-from batcher.cli.output import print_json
+from batcher.cli.output import check_stdout, print_json
 from batcher.cli.progress import Progress, shown
 from batcher.cli.screen import open_screen
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.summary import ending
 from batcher.cli.typed import typed
-from batcher.core.errors import UsageError
 
 if TYPE_CHECKING:
     from batcher.core.spec import JobSpec
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 def run_job(ctx: click.Context, spec: JobSpec) -> None:
     """Run a job with its progress on the screen, and say how it ended."""
     options = ctx.params
-    if options["as_json"] and options["output"] == "-":
-        raise UsageError("--json and -o - both write to standard output: choose one")
+    check_stdout(as_json=options["as_json"], output=options["output"])
     screen = open_screen(quiet=options["quiet"], output=options["output"])
     progress = Progress(screen, grace_seconds=spec.grace_seconds)
 

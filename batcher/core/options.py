@@ -25,8 +25,8 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
     """
     names = {option.name for option in declared}
     if unknown := sorted(name for name, value in given.items() if name not in names):
-        known = ", ".join(_flag(name) for name in sorted(names))
-        raise UsageError(f"{kind} has no option {_flag(unknown[0])}; it has {known}")
+        known = ", ".join(flag(name) for name in sorted(names))
+        raise UsageError(f"{kind} has no option {flag(unknown[0])}; it has {known}")
     values: dict[str, Any] = {}
     for option in declared:
         value = given.get(option.name)
@@ -37,14 +37,14 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
 
 
 def _check(option: Option, value: Any) -> None:
-    flag = _flag(option.name)
+    name = flag(option.name)
     wrong = not isinstance(value, _TYPES[option.type])
     if wrong or (option.type != "flag" and isinstance(value, bool)):
-        raise UsageError(f"{flag} takes {option.type}, not {value!r}")
+        raise UsageError(f"{name} takes {option.type}, not {value!r}")
     if option.choices and value not in option.choices:
-        raise UsageError(f"{flag} is one of {', '.join(option.choices)}, not {value!r}")
+        raise UsageError(f"{name} is one of {', '.join(option.choices)}, not {value!r}")
     if option.at_least is not None and not value >= option.at_least:
-        raise UsageError(f"{flag} must be at least {option.at_least}, not {value}")
+        raise UsageError(f"{name} must be at least {option.at_least}, not {value}")
 
 
 def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
@@ -56,11 +56,12 @@ def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
     given = [name for name in names if values[name] is not None]
     if len(given) == 1:
         return given[0]
-    flags = " or ".join(_flag(name) for name in names)
+    flags = " or ".join(flag(name) for name in names)
     if not given:
         raise UsageError(f"{kind} needs {flags}")
     raise UsageError(f"{kind} takes only one of {flags}")
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """An option's name as the command line has it: ``--labels-file`` for ``labels_file``."""
     return "--" + name.replace("_", "-")

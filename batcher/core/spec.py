@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 
 from batcher.core.cost import Price
 from batcher.core.errors import UsageError
+from batcher.core.options import flag
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
@@ -90,14 +91,14 @@ class JobSpec:
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise UsageError(f"{_flag(name)} must be more than 0, not {value}")
+                raise UsageError(f"{flag(name)} must be more than 0, not {value}")
         if self.grace_seconds < 0:
             raise UsageError(f"--grace-seconds must not be negative: {self.grace_seconds}")
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
                 listed = ", ".join(choice for choice in allowed if choice)
-                raise UsageError(f"{_flag(name)} is one of {listed}, not {value!r}")
+                raise UsageError(f"{flag(name)} is one of {listed}, not {value!r}")
         if self.price is not None:
             Price.parse(self.price)
         for header, value in self.headers.items():
@@ -142,10 +143,6 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
 }
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _coerce(name: str, value: Any) -> Any:
     """Accept what TOML and JSON can say for a field; refuse what would only fail later."""
     kind = str(_TYPES[name])
@@ -164,7 +161,7 @@ def _coerce(name: str, value: Any) -> Any:
     else:
         wanted = (str,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise UsageError(f"{_flag(name)} has the wrong type: {value!r}")
+        raise UsageError(f"{flag(name)} has the wrong type: {value!r}")
     return value
 
 

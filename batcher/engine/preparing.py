@@ -13,6 +13,7 @@ from batcher.core.fingerprint import fingerprint
 from batcher.core.kind import BoundKind, Endpoint, NamesColumns, TextFile
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
+from batcher.core.options import flag
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.planner import Planner
@@ -178,8 +179,7 @@ def read_files(
             try:
                 found[option.name] = TextFile(path, read_text(path))
             except (OSError, UnicodeDecodeError) as error:
-                flag = "--" + option.name.replace("_", "-")
-                raise UsageError(f"{flag} {path} cannot be read: {error}") from error
+                raise UsageError(f"{flag(option.name)} {path} cannot be read: {error}") from error
     return found
 
 

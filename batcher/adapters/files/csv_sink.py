@@ -10,31 +10,27 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from batcher.adapters.files.compressed import compressed
 from batcher.adapters.files.formats import Compression
 from batcher.adapters.files.layout import (
     Layout,
     cell_text,
-    is_vector,
     json_bytes,
     lay_out_for,
     leading_columns,
 )
 from batcher.adapters.files.target import Target, writing
+from batcher.adapters.files.text_sink import TextSink
 from batcher.ports import OutputBatch, OutputSchema
 
 
-class CsvSink:
+class CsvSink(TextSink):
     """Implements :class:`batcher.ports.OutputSink`."""
 
     def __init__(
         self, target: Target, schema: OutputSchema, compression: Compression | None
     ) -> None:
         """Write to ``target``."""
-        self._target = target
-        self._schema = schema
-        self._writer = compressed(target.file, compression)
-        self._is_vector = is_vector(schema)
+        super().__init__(target, schema, compression)
         self._layout: Layout | None = None
 
     def write(self, batch: OutputBatch) -> None:
@@ -70,13 +66,7 @@ class CsvSink:
     def commit(self) -> None:
         """See :class:`batcher.ports.OutputSink`."""
         self._begin(None)
-        with writing(self._target.name):
-            self._writer.close()
-        self._target.commit()
-
-    def abort(self) -> None:
-        """See :class:`batcher.ports.OutputSink`."""
-        self._target.abort()
+        super().commit()
 
 
 def _texts(values: Sequence[Any]) -> Sequence[str]:

@@ -6,26 +6,16 @@ from typing import Any
 
 import orjson
 
-from batcher.adapters.files.compressed import compressed
-from batcher.adapters.files.formats import Compression
-from batcher.adapters.files.layout import CHUNK_COLUMNS, is_vector, json_bytes
-from batcher.adapters.files.target import Target, writing
-from batcher.ports import OutputBatch, OutputSchema
+from batcher.adapters.files.layout import CHUNK_COLUMNS, json_bytes
+from batcher.adapters.files.target import writing
+from batcher.adapters.files.text_sink import TextSink
+from batcher.ports import OutputBatch
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
-class JsonlSink:
+class JsonlSink(TextSink):
     """Implements :class:`batcher.ports.OutputSink`. A field that a result lacks is left out."""
-
-    def __init__(
-        self, target: Target, schema: OutputSchema, compression: Compression | None
-    ) -> None:
-        """Write to ``target``."""
-        self._target = target
-        self._schema = schema
-        self._writer = compressed(target.file, compression)
-        self._is_vector = is_vector(schema)
 
     def write(self, batch: OutputBatch) -> None:
         """See :class:`batcher.ports.OutputSink`."""
@@ -50,16 +40,6 @@ class JsonlSink:
             for head, chunk in zip(heads, batch.chunks, strict=True):
                 head.update(zip(CHUNK_COLUMNS, chunk, strict=True))
         return heads
-
-    def commit(self) -> None:
-        """See :class:`batcher.ports.OutputSink`."""
-        with writing(self._target.name):
-            self._writer.close()
-        self._target.commit()
-
-    def abort(self) -> None:
-        """See :class:`batcher.ports.OutputSink`."""
-        self._target.abort()
 
 
 def _line(record: dict[str, Any]) -> bytes:
