@@ -6,8 +6,8 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
+from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
@@ -146,19 +147,29 @@ async def _open_adapters(
             model_facts=model_facts,
             check_credential=_check_credential,
             connect=partial(_connect, throttle=MemoryThrottle(clock)),
-            lock=partial(job_lock, _lock_directory(url)),
+            lock=_job_lock(url),
             doorbell=doorbell,
             version=version("batcher"),
             lease_seconds=settings.lease_seconds,
         )
 
 
-def _lock_directory(url: str) -> Path:
-    """Beside the database, so that whoever shares that shares the locks, from any directory."""
+def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
+    """The lock of a run: with the database, so that whoever shares that shares the locks."""
+    if is_postgres(url):
+        from batcher.adapters.store.postgres_lock import postgres_job_lock
+
+        return partial(postgres_job_lock, PostgresAddress.parse(url))
     if url == MEMORY:
-        return STATE_DIRECTORY / "locks"
+        return partial(job_lock, STATE_DIRECTORY / "locks")
     path = sqlite_path(url).resolve()
-    return path.with_name(f"{path.name}.locks")
+    return partial(job_lock, path.with_name(f"{path.name}.locks"))
+
+
+def _is_database(path: str, url: str) -> bool:
+    if path == "-" or url == MEMORY or is_postgres(url):
+        return False
+    return Path(path).resolve() == Path(sqlite_path(url)).resolve()
 
 
 def _files(database_url: str) -> Files:
@@ -172,8 +183,7 @@ def _files(database_url: str) -> Files:
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         files.check_output(path, format=format, schema=schema)
-        is_file = path != "-" and database_url != MEMORY
-        if is_file and Path(path).resolve() == Path(sqlite_path(database_url)).resolve():
+        if _is_database(path, database_url):
             raise UsageError(f"{path} is the database: name another output")
 
     def open_sink(path: str, format: str | None, schema: OutputSchema) -> OutputSink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -26,8 +27,9 @@ def _act(**_: Any) -> None:
         from batcher.wiring import open_fleet  # takes a while
         from batcher.worker import answer_bells
 
+        settings = replace(settings_from(ctx), lease_seconds=options["lease_seconds"])
         async with (
-            open_fleet(settings_from(ctx), concurrency=options["concurrency"]) as fleet,
+            open_fleet(settings, concurrency=options["concurrency"]) as fleet,
             asyncio.TaskGroup() as tasks,
         ):
             bells = tasks.create_task(
@@ -59,6 +61,10 @@ worker = ExampleCommand(
         Setting(
             "--slice-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=60.0,
             default_text="60", help="How long arq counts a job as being answered at most.",
+        ),
+        Setting(
+            "--lease-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=30.0,
+            default_text="30", help="How long others wait for what this worker holds if it dies.",
         ),
         redis_option(), profile_option(), database_option(),
     ],
