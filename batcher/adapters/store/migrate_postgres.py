@@ -80,7 +80,11 @@ class PostgresSchema:
 def _error(error: SQLAlchemyError, name: str) -> StoreError:
     """What it means when a database is looked at for the first time."""
     fault = judge(error, name)
-    if fault.cure is not Cure.WHEN_BACK:
+    cause = getattr(error, "orig", None)
+    if fault.cure is Cure.WHEN_BACK:
+        what = first_line(cause)
+    elif getattr(cause, "sqlstate", None) is None:  # libpq itself, or the driver
+        what = "an option of its URL is wrong"
+    else:
         return fault.error
-    cause = first_line(getattr(error, "orig", None))
-    return UnusableStore(f"database {name} cannot be used: {cause}; check --db, and the server")
+    return UnusableStore(f"database {name} cannot be used: {what}; check --db, and the server")
