@@ -13,6 +13,8 @@ import aiohttp
 from batcher.core.errors import TransportError
 from batcher.ports import Reply
 
+REQUEST_ID = "X-Client-Request-Id"
+"""OpenAI's name for an id that the client chooses: at most 512 characters of ASCII."""
 _CONNECT_SECONDS = 30.0
 _PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
 
@@ -38,13 +40,14 @@ class HttpProvider:
         """Where it posts to; never with what credential."""
         return f"<HttpProvider {self._base_url}>"
 
-    async def post(self, path: str, body: bytes) -> Reply:
+    async def post(self, path: str, body: bytes, request_id: str) -> Reply:
         """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
         try:
             async with self._session.post(
                 self._base_url + path,
                 data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
                 params=self._query or None,
+                headers={REQUEST_ID: request_id},
                 proxy=self._proxy,
                 allow_redirects=False,
             ) as response:

@@ -29,7 +29,10 @@ _LATE_SECONDS = 1.0
 
 
 class Dispatcher:
-    """Calls waiting to be sent, and those in flight."""
+    """Calls waiting to be sent, and those in flight.
+
+    ``waits`` counts the send times that lay ahead when they were given, ``wait_seconds`` how far.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,8 @@ class Dispatcher:
         self._stopped = False
         self._wakeup = Wakeup()
         self.in_flight = 0
+        self.waits = 0
+        self.wait_seconds = 0.0
 
     @property
     def queued(self) -> int:
@@ -222,6 +227,9 @@ class Dispatcher:
         self._ready.extendleft(reversed(calls[granted:]))
         self._reserve_at = grant.come_back_at or 0.0
         if granted:
+            waits = [wait for t in grant.tickets if (wait := t.send_at - now) > _EARLY_SECONDS]
+            self.waits += len(waits)
+            self.wait_seconds += sum(waits)
             self._wakeup.set()
 
     def _next(self, room: int) -> list[Call]:

@@ -7,12 +7,11 @@ stopped settles what is in flight, writes it down, and gives its leases back.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
-from batcher.core.model import Doubt, Job, JobState
+from batcher.core.model import Job, JobState
 from batcher.core.outage import Health
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
@@ -26,11 +25,8 @@ from batcher.engine.purse import Purse
 from batcher.engine.settling import Sent, Settler
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
-from batcher.ports import (
-    Checkpoint,
-    Lease,
-    NewShard,
-)
+from batcher.engine.witness import Telling, Witness
+from batcher.ports import Checkpoint, Lease, NewShard
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
@@ -51,6 +47,7 @@ class JobRun:
         live: Live,
         planning: Planning | None = None,
         linger_seconds: float | None = None,
+        telling: Telling | None = None,
     ) -> None:
         """``planning`` is None where the plan is written, or is somebody else's to write.
 
@@ -76,6 +73,16 @@ class JobRun:
         self._store = store
         self._clock = clock
         self._live = live
+        self._witness = witness = Witness(
+            job.id,
+            spec.kind,
+            spec.model,
+            owner=owner,
+            live=live,
+            telling=telling or Telling(),
+            clock=clock,
+            secrets=connection.secrets,
+        )
         self._owner = owner
         self._lease_seconds = adapters.lease_seconds
         self._ending: Ending | None = None
@@ -95,6 +102,7 @@ class JobRun:
             clock=clock,
             worst_case=requests.worst_case if job.budget_picousd is not None else None,
             on_flush=self._flushed,
+            on_lost=lambda shard: witness.lease_lost(shard.ordinal),
         )
         base = live.base.usage.cost_picousd + live.base.doubt.cost_picousd
         self._base_picousd, self._committed_picousd = base, 0
@@ -127,7 +135,7 @@ class JobRun:
             dispatcher=self._dispatcher,
             clock=clock,
             chance=chance,
-            live=live,
+            witness=witness,
             had_success=live.base.pieces_done > 0,
             stop_at_dead=spec.on_error == "stop",
             secrets=connection.secrets,
@@ -241,16 +249,7 @@ class JobRun:
         shard = LeasedShard(lease, self._bound.shape, self._purse.pay)
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)
-            shard.record_doubt(
-                Doubt(
-                    requests=1,
-                    pieces=len(unit.pieces),
-                    tokens=self._requests.worst_tokens(left),
-                    cost_picousd=sum(
-                        self._requests.worst_case(shard.plan.tokens[piece]) for piece in unit.pieces
-                    ),
-                )
-            )
+            shard.record_doubt(self._requests.doubt(left, left.pieces))
         self._ledger.add(shard)
         self._dispatcher.add(shard)
 
@@ -277,7 +276,7 @@ class JobRun:
             held = await self._store.renew(self._owner, ids, self._lease_seconds) if ids else set()
             for shard in self._ledger.shards:
                 if shard.id in set(ids) - held:
-                    shard.lost = True
+                    self._ledger.lose(shard)
             self._dispatcher.wake()
 
     async def _watch(self) -> None:
@@ -301,11 +300,14 @@ class JobRun:
                 self.end(Endings.moved(str(job.state)))
 
     def _show(self, now: float) -> None:
-        live = self._live
-        live.in_flight = self._dispatcher.in_flight
-        live.window = self._window.size
-        live.limits = self._connection.throttle.limits(self._connection.quota)
-        live.outage = self._health.in_outage(now)
+        connection = self._connection
+        self._witness.look(
+            self._dispatcher,
+            connection.throttle.limits(connection.quota),
+            window=self._window.size,
+            outage=self._health.in_outage(now),
+            short=self._ledger.budget_short,
+        )
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -321,9 +323,9 @@ class JobRun:
     async def _attempt(self, sent: Sent) -> None:
         """One request, from its body to what its answer means."""
         try:
-            reply = await self._connection.provider.post(
-                self._requests.path, self._requests.body(sent.call)
-            )
+            body = self._requests.body(sent.call)
+            name = self._witness.name(sent.call)
+            reply = await self._connection.provider.post(self._requests.path, body, name)
             await self._settler.answered(sent, reply)
         except TransportError as error:
             await self._settler.lost(sent, error)
@@ -335,8 +337,8 @@ class JobRun:
 
     # --- checkpoints --------------------------------------------------------------------------
 
-    def _flushed(self, committed: Sequence[Checkpoint]) -> None:
-        self._live.rows_done += sum(checkpoint.rows_done for checkpoint in committed)
+    def _flushed(self, committed: Sequence[Checkpoint], seconds: float) -> None:
+        self._witness.committed(committed, seconds)
         self._committed_picousd += sum(
             checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
             for checkpoint in committed
@@ -379,9 +381,7 @@ class JobRun:
         left = list(self._calls)
         for task in left:
             task.cancel()
-        for task in left:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*left, return_exceptions=True)
         await self._ledger.flush(release=True)
         self._show(self._clock.now())
         await self._keep_learned()

@@ -36,17 +36,20 @@ class Ledger:
         job_id: str,
         clock: Clock,
         worst_case: Callable[[int], int] | None,
-        on_flush: Callable[[Sequence[Checkpoint]], None],
+        on_flush: Callable[[Sequence[Checkpoint], float], None],
+        on_lost: Callable[[LeasedShard], None],
     ) -> None:
         """``worst_case`` gives picodollars for a piece's tokens, where the job has a budget.
 
-        ``on_flush`` is told what was committed.
+        ``on_flush`` is told what was committed and the seconds that it took, ``on_lost`` of a
+        shard that proved to be somebody else's by now.
         """
         self._store = store
         self._job_id = job_id
         self._clock = clock
         self._worst_case = worst_case
         self._on_flush = on_flush
+        self._on_lost = on_lost
         self._shards: dict[int, LeasedShard] = {}
         self._wakeup = Wakeup()
         self._lock = asyncio.Lock()
@@ -102,6 +105,12 @@ class Ledger:
         if self._pending_bytes >= GROUP_BYTES:
             self._wakeup.set()
 
+    def lose(self, shard: LeasedShard) -> None:
+        """The shard is somebody else's."""
+        if not shard.lost:
+            shard.lost = True
+            self._on_lost(shard)
+
     def request(self) -> None:
         """Commit now: somebody waits for an allowance or for a record to be written.
 
@@ -141,13 +150,15 @@ class Ledger:
                 for shard in list(self._shards.values())
                 if shard.dirty or release or allowances[shard.id] != shard.sent_through
             ]
+            began = self._clock.now()
             stale = await self._commit(batch)
+            seconds = self._clock.now() - began
             self._forget(batch, stale)
             self._left = sum(s.sent_through - s.position for s in self._shards.values())
             more = any(s.sent_through < len(s.calls) for s in self._shards.values())
             self._low = self._ahead // 4 if more else -1
             self.flushed = self._started
-        self._on_flush([entry for entry in batch if entry.shard_id not in stale])
+        self._on_flush([entry for entry in batch if entry.shard_id not in stale], seconds)
 
     def _next_ahead(self) -> int:
         """How many units may be sent before the next commit: an interval's worth, no more.
@@ -208,7 +219,7 @@ class Ledger:
         for checkpoint in batch:
             shard = self._shards[checkpoint.shard_id]
             if checkpoint.shard_id in stale:
-                shard.lost = True
+                self.lose(shard)
             else:
                 shard.sent_through = checkpoint.sent_through
             if shard.lost or checkpoint.finished or checkpoint.released:

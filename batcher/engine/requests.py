@@ -12,7 +12,7 @@ from batcher.core.allowance import OutputAllowance
 from batcher.core.bucket import Cost
 from batcher.core.cost import Price
 from batcher.core.kind import BoundKind
-from batcher.core.model import Learned
+from batcher.core.model import Doubt, Learned
 from batcher.engine.shard import Call
 
 _CHARACTERS_PER_TOKEN = 4
@@ -101,6 +101,16 @@ class Requests:
         limit = self.output_limit
         output = limit if limit is not None else self.allowance.most
         return call.tokens + output * (len(call.pieces) if output else 1)
+
+    def doubt(self, call: Call, pieces: tuple[int, ...]) -> Doubt:
+        """What the call may have cost at the most, these of its pieces being in doubt."""
+        planned = call.shard.plan.tokens
+        return Doubt(
+            requests=1,
+            pieces=len(pieces),
+            tokens=self.worst_tokens(call),
+            cost_picousd=sum(self.worst_case(planned[piece]) for piece in pieces),
+        )
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
         """Picodollars of an answer (0 where no price is known)."""

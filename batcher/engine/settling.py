@@ -7,7 +7,7 @@ the queue and the throttle. Synchronous but for the throttle's words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -15,7 +15,7 @@ from batcher.core.bucket import Ticket, observation_from_headers
 from batcher.core.errors import TransportError
 from batcher.core.failure import read_error, redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
-from batcher.core.model import Doubt, Learned, Usage
+from batcher.core.model import Learned, Usage
 from batcher.core.outage import Health
 from batcher.core.retry import (
     MAX_REPAIRS,
@@ -37,10 +37,10 @@ from batcher.engine.blame import Blame
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
-from batcher.engine.live import Live
 from batcher.engine.reading import check_dimension, read_usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
+from batcher.engine.witness import Witness
 from batcher.ports import Clock, Reply, Throttle
 
 
@@ -71,7 +71,7 @@ class Settler:
         dispatcher: Dispatcher,
         clock: Clock,
         chance: Chance,
-        live: Live,
+        witness: Witness,
         had_success: bool,
         stop_at_dead: bool,
         secrets: tuple[str, ...],
@@ -88,7 +88,7 @@ class Settler:
         self._dispatcher = dispatcher
         self._clock = clock
         self._chance = chance
-        self._live = live
+        self._witness = witness
         self._blame = Blame(had_success=had_success)
         self._stop_at_dead = stop_at_dead
         self._secrets = secrets
@@ -101,13 +101,14 @@ class Settler:
     async def answered(self, sent: Sent, reply: Reply) -> None:
         """Act on a whole answer."""
         call = sent.call
-        self._live.requests += 1
         if call.shard.lost:
+            self._witness.answered(call, sent.at, reply, Usage())
             await self._observe(sent, reply, None)
             return
         if 200 <= reply.status < 300:
             await self._succeeded(sent, reply)
         else:
+            self._witness.answered(call, sent.at, reply)
             call.shard.record_usage(Usage(requests=1))
             await self._observe(sent, reply, None)
             await self._failed(sent, reply)
@@ -115,7 +116,7 @@ class Settler:
     async def lost(self, sent: Sent, error: TransportError) -> None:
         """Act on a request that got no whole answer."""
         call = sent.call
-        self._live.requests += 1
+        self._witness.lost(call, sent.at, error.code)
         if call.shard.lost:
             return
         call.shard.record_usage(Usage(requests=1))
@@ -126,19 +127,8 @@ class Settler:
 
     def doubt(self, call: Call, pieces: int | None = None, *, costs: bool = True) -> None:
         """The call may have been billed and gives no result (for this many of its pieces)."""
-        count = len(call.pieces) if pieces is None else pieces
-        requests = self._requests
-        worst = sum(
-            requests.worst_case(call.shard.plan.tokens[piece]) for piece in call.pieces[:count]
-        )
-        call.shard.record_doubt(
-            Doubt(
-                requests=1,
-                pieces=count,
-                tokens=requests.worst_tokens(call),
-                cost_picousd=worst if costs else 0,
-            )
-        )
+        doubt = self._requests.doubt(call, call.pieces[:pieces])
+        call.shard.record_doubt(doubt if costs else replace(doubt, cost_picousd=0))
         call.after_flush = self._ledger.promise()
 
     @property
@@ -167,15 +157,16 @@ class Settler:
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
+            self._witness.answered(call, sent.at, reply)
             await self._observe(sent, reply, None)
             call.shard.record_usage(Usage(requests=1))
             self.doubt(call)
             self._back_off(call, Backoff("garbled_answer", "the answer is not a JSON object"))
             return
         usage = read_usage(answer, call, self._requests)
+        self._witness.answered(call, sent.at, reply, usage)
         await self._observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
-        self._live.count(usage)
         outcomes = self._bound.parse(answer, len(call.pieces))
         if self._bound.shape is Shape.VECTOR:
             outcomes = check_dimension(outcomes, self._requests)
@@ -273,7 +264,7 @@ class Settler:
     async def _pause(self, sent: Sent, pause: SharedPause) -> None:
         """A rate limit: stop everyone once, and try this one again, attempts untouched."""
         now = self._clock.now()
-        self._live.rate_limited += 1
+        self._witness.rate_limited()
         self._health.rate_limited(now)
         wait = pause.wait_seconds
         if self._throttle.is_void(self._quota, sent.ticket):
@@ -281,9 +272,10 @@ class Settler:
         elif not wait:
             self._pauses_in_a_row += 1
             wait = backoff_seconds(self._pauses_in_a_row, self._chance)
-        await self._throttle.pause(
+        if await self._throttle.pause(
             self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
-        )
+        ):
+            self._witness.paused(sent.call, wait)
         self._window.objected(sent.window_epoch, limits_known=self._limits_known())
         self._dispatcher.again(sent.call)
 
@@ -291,7 +283,7 @@ class Settler:
         """A failure that may pass: later, in halves, or never again."""
         now = self._clock.now()
         self._health.failed(now)
-        self._live.retried += 1
+        self._witness.retried()
         if self._health.in_outage(now):
             call.tried_at = now
             call.silence += 1
@@ -357,8 +349,9 @@ class Settler:
         if call.shard.lost:
             return
         attempts = max(call.attempts, 1) + call.repairs
-        call.shard.bury(piece, code, redact(message, self._secrets), attempts)
-        self._live.dead += 1
+        row = call.shard.bury(piece, code, redact(message, self._secrets), attempts)
+        if row is not None:
+            self._witness.buried(call, row, code)
         if self._stop_at_dead:
             self._end(Endings.at_dead_letter())
         if call.shard.finished:

@@ -20,11 +20,13 @@ class Call:
     ``attempts`` are failed attempts, ``silence`` those since when nobody else succeeded either;
     ``others_succeeded`` is the proof that they are the call's own. ``after_flush`` numbers the
     checkpoint that must be written before it is sent again: the one that says what the last
-    attempt may have cost.
+    attempt may have cost. ``request_id`` is ours for the last attempt, ``answer_id`` the
+    provider's for the last failure; both may be empty.
     """
 
     __slots__ = (
         "after_flush",
+        "answer_id",
         "attempts",
         "first_tried_at",
         "halved",
@@ -33,6 +35,7 @@ class Call:
         "position",
         "repair",
         "repairs",
+        "request_id",
         "shard",
         "silence",
         "tokens",
@@ -55,6 +58,7 @@ class Call:
         self.repair: Invalid | None = None
         self.repairs = 0
         self.after_flush = 0
+        self.request_id = self.answer_id = ""
         planned = shard.plan.tokens
         self.tokens = sum([planned[piece] for piece in pieces])
 
@@ -67,6 +71,7 @@ class Call:
         part.tried_at = self.tried_at
         part.halved = self.halved
         part.after_flush = self.after_flush
+        part.request_id, part.answer_id = self.request_id, self.answer_id
         return part
 
     def halves(self) -> tuple[Call, Call]:
@@ -203,8 +208,8 @@ class LeasedShard:
         self.pending_bytes += len(result)
         self._close(piece)
 
-    def bury(self, piece: int, code: str, message: str, attempts: int) -> None:
-        """The piece failed for good."""
+    def bury(self, piece: int, code: str, message: str, attempts: int) -> int | None:
+        """The piece failed for good; returns its row's number in the input if it is its first."""
         plan = self.plan
         row = plan.piece_rows[piece]
         self._dead.append(piece)
@@ -218,8 +223,10 @@ class LeasedShard:
                 attempts=attempts,
             )
         )
+        first = row not in self._dead_rows
         self._dead_rows.add(row)
         self._close(piece)
+        return plan.first_row + row if first else None
 
     def _close(self, piece: int) -> None:
         row = self.plan.piece_rows[piece]

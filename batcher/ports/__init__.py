@@ -4,9 +4,10 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
-from batcher.ports.events import Doorbell, Event, Fact, Log
+from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log
 from batcher.ports.files import InputSource, OutputBatch, OutputSchema, OutputSink
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
+from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.provider import Provider, Reply
 from batcher.ports.store import (
     BudgetShort,
@@ -23,30 +24,38 @@ from batcher.ports.time import Clock
 from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
+    "LEVELS",
     "BudgetShort",
     "Checkpoint",
     "Clock",
     "Doorbell",
     "Event",
     "Fact",
+    "Family",
+    "Fate",
     "FleetStore",
     "Grant",
     "InputSource",
     "JobStore",
     "KindRegistry",
     "Lease",
+    "Level",
     "Log",
+    "Meter",
     "NewShard",
     "OutputBatch",
     "OutputSchema",
     "OutputSink",
     "Provider",
     "Reply",
+    "RequestFact",
+    "Sample",
     "ShardStore",
     "Store",
     "StoredShard",
     "Throttle",
     "Tokenizer",
+    "Trace",
     "WorkerCard",
     "WorkerState",
 ]

@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
 from typing import Protocol, TypeAlias
 
 Fact: TypeAlias = str | int | float | bool | None
 
 
+class Level(IntEnum):
+    """How much an event matters to whoever runs workers."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
 class Event(StrEnum):
-    """Everything that is logged."""
+    """Everything that is logged; ``docs/observability.md`` says what each means."""
 
     WORKER_STARTED = "worker.started"
     WORKER_STOPPING = "worker.stopping"
     WORKER_STOPPED = "worker.stopped"
+    HEALTH_OPENED = "health.opened"
     JOB_SERVED = "job.served"
     JOB_LEFT = "job.left"
     JOB_REFUSED = "job.refused"
     JOB_FAILED = "job.failed"
     JOB_RESUMED = "job.resumed"
+    REQUEST_FAILED = "request.failed"
+    ROW_DEAD = "row.dead"
+    THROTTLE_PAUSED = "throttle.paused"
+    OUTAGE_BEGUN = "outage.begun"
+    OUTAGE_OVER = "outage.over"
+    BUDGET_SHORT = "budget.short"
+    LEASE_LOST = "lease.lost"
+    CHECKPOINT_SLOW = "checkpoint.slow"
     STORE_LOST = "store.lost"
     QUEUE_LOST = "queue.lost"
     QUEUE_FOUND = "queue.found"
+    LIBRARY_WARNED = "library.warned"
+
+
+LEVELS: Mapping[Event, Level] = {
+    **dict.fromkeys(Event, Level.INFO),
+    Event.REQUEST_FAILED: Level.DEBUG,
+    Event.JOB_REFUSED: Level.WARNING,
+    Event.THROTTLE_PAUSED: Level.WARNING,
+    Event.OUTAGE_BEGUN: Level.WARNING,
+    Event.BUDGET_SHORT: Level.WARNING,
+    Event.LEASE_LOST: Level.WARNING,
+    Event.CHECKPOINT_SLOW: Level.WARNING,
+    Event.STORE_LOST: Level.WARNING,
+    Event.QUEUE_LOST: Level.WARNING,
+    Event.LIBRARY_WARNED: Level.WARNING,
+    Event.JOB_FAILED: Level.ERROR,
+}
 
 
 class Log(Protocol):

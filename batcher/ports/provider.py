@@ -19,8 +19,11 @@ class Reply:
 class Provider(Protocol):
     """The hot path to the API: one POST, one answer, no retries."""
 
-    async def post(self, path: str, body: bytes) -> Reply:
+    async def post(self, path: str, body: bytes, request_id: str) -> Reply:
         """Send and read the whole answer, whatever its status.
+
+        ``request_id`` goes with it: a provider's support can find by it a request that got no
+        answer, too.
 
         Raises:
             batcher.core.errors.TransportError: no whole answer came.

@@ -39,6 +39,7 @@ async def serving(handler: Handler, *, timeout_seconds: float = 5.0) -> AsyncIte
 
 async def test_a_post_carries_body_query_and_headers_and_gives_the_whole_answer() -> None:
     seen: list[tuple[str, str | None, str | None, bytes]] = []
+    names: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
         headers = request.headers
@@ -46,18 +47,20 @@ async def test_a_post_carries_body_query_and_headers_and_gives_the_whole_answer(
         seen.append(
             (str(request.rel_url), headers.get("Authorization"), headers.get("User-Agent"), body)
         )
+        names.append(headers["X-Client-Request-Id"])
         return web.json_response({"ok": 1}, status=201, headers={"X-RateLimit-Limit-Requests": "9"})
 
     async with serving(handler) as provider:
-        reply = await provider.post("/embeddings", b"{}")
+        reply = await provider.post("/embeddings", b"{}", "r-1")
         large = b"x" * (2**20 + 1)
-        await provider.post("/embeddings", large)
+        await provider.post("/embeddings", large, "r-2")
     assert reply.status == 201
     assert reply.body == b'{"ok": 1}'
     assert reply.headers.get("x-ratelimit-limit-requests") == "9"
     url = "/v1/embeddings?api-version=2025-01-01"
     assert seen[0] == (url, "Bearer sk-canary", "batcher/test", b"{}")
     assert seen[1][3] == large
+    assert names == ["r-1", "r-2"]
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
@@ -66,7 +69,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
         raise web.HTTPFound("/elsewhere")
 
     async with serving(handler) as provider:
-        assert (await provider.post("/x", b"")).status == 302
+        assert (await provider.post("/x", b"", "r-1")).status == 302
 
 
 async def test_no_answer_in_time_may_have_been_billed() -> None:
@@ -77,7 +80,7 @@ async def test_no_answer_in_time_may_have_been_billed() -> None:
 
     async with serving(handler, timeout_seconds=0.05) as provider:
         with pytest.raises(TransportError) as caught:
-            await provider.post("/x", b"{}")
+            await provider.post("/x", b"{}", "r-1")
     assert (caught.value.code, caught.value.maybe_billed) == ("timeout", True)
 
 
@@ -94,7 +97,7 @@ async def test_a_lost_connection_may_have_been_billed(after_bytes: int) -> None:
 
     async with serving(handler) as provider:
         with pytest.raises(TransportError) as caught:
-            await provider.post("/x", b"{}")
+            await provider.post("/x", b"{}", "r-1")
     assert (caught.value.code, caught.value.maybe_billed) == ("disconnect", True)
 
 
@@ -107,7 +110,7 @@ async def test_a_refused_connection_was_never_billed(unused_tcp_port: int) -> No
         connections=1,
     ) as provider:
         with pytest.raises(TransportError) as caught:
-            await provider.post("/x", b"{}")
+            await provider.post("/x", b"{}", "r-1")
     assert (caught.value.code, caught.value.maybe_billed) == ("connect", False)
 
 
@@ -119,6 +122,6 @@ async def test_neither_its_repr_nor_its_errors_hold_the_key() -> None:
 
     async with serving(handler) as provider:
         with pytest.raises(TransportError) as caught:
-            await provider.post("/x", b"canary row")
+            await provider.post("/x", b"canary row", "r-1")
         assert repr(provider).startswith("<HttpProvider http://127.0.0.1:")
         assert "canary" not in repr(provider) + str(caught.value) + repr(caught.value)

@@ -1,0 +1,227 @@
+"""What one run tells of itself: figures to whoever watches, events to whoever runs it.
+
+Nothing here decides anything or waits. Of the provider's words only a code and its own request id
+pass, and only where they look like such; of a row not even its id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from batcher.core.bucket import Limits
+from batcher.core.failure import redact
+from batcher.core.model import Usage
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.live import Live
+from batcher.engine.shard import Call
+from batcher.ports import (
+    Checkpoint,
+    Clock,
+    Event,
+    Fact,
+    Fate,
+    Log,
+    Meter,
+    Reply,
+    RequestFact,
+    Trace,
+)
+
+SLOW_SECONDS = 1.0
+"""A checkpoint that takes longer holds up what may be sent; it is an event."""
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_ANSWER_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+
+
+def silent(event: Event, /, **facts: Fact) -> None:
+    """A log that nobody reads (:class:`batcher.ports.Log`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Where runs tell what happens, besides their live figures; nowhere unless told otherwise."""
+
+    log: Log = silent
+    meter: Meter = field(default_factory=Meter)
+    trace: Trace | None = None
+
+
+class Witness:
+    """Tells what happens in one run."""
+
+    def __init__(
+        self,
+        job_id: str,
+        kind: str,
+        model: str,
+        *,
+        owner: str,
+        live: Live,
+        telling: Telling,
+        clock: Clock,
+        secrets: Sequence[str],
+    ) -> None:
+        """``owner`` is the run's own name; ``secrets`` are struck from what a provider says."""
+        self._job = job_id
+        self._kind = kind
+        self._model = model
+        self._live = live
+        self._log = telling.log
+        self._meter = telling.meter
+        self._trace = telling.trace
+        self._clock = clock
+        self._secrets = secrets
+        self._prefix = f"batcher-{job_id}-{_short(owner)}-"
+        self._numbers = count(1)
+        self._waits = (0, 0.0)
+        self._short = False
+
+    def name(self, call: Call) -> str:
+        """A new request's own id, which goes with it and into what is told of it."""
+        call.request_id = f"{self._prefix}{next(self._numbers)}"
+        call.answer_id = ""
+        return call.request_id
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def answered(
+        self, call: Call, sent_at: float, reply: Reply, usage: Usage | None = None
+    ) -> None:
+        """A whole answer came; ``usage`` is what a good one says it cost."""
+        fate = Fate.of(reply.status)
+        if fate is Fate.OK and usage is None:
+            fate = Fate.GARBLED
+        if usage is not None:
+            self._live.count(usage)
+            self._meter.usage = self._meter.usage + usage
+        if fate is not Fate.OK:
+            answer_id = reply.headers.get("x-request-id", "")
+            call.answer_id = answer_id if self._is_clean(_ANSWER_ID, answer_id) else ""
+        self._ended(call, sent_at, fate, reply.status, usage)
+
+    def lost(self, call: Call, sent_at: float, code: str) -> None:
+        """No whole answer came: ``connect``, ``timeout`` or ``disconnect``."""
+        self._ended(call, sent_at, Fate(code), None, None)
+
+    def _ended(
+        self, call: Call, sent_at: float, fate: Fate, status: int | None, usage: Usage | None
+    ) -> None:
+        meter, seconds = self._meter, self._clock.now() - sent_at
+        self._live.requests += 1
+        meter.fates[fate] += 1
+        meter.request_seconds.add(seconds)
+        if fate is not Fate.OK:
+            self._log(
+                Event.REQUEST_FAILED,
+                job=self._job,
+                request=call.request_id,
+                answer=call.answer_id or None,
+                outcome=str(fate),
+                status=status,
+                rows=len(call.pieces),
+                seconds=round(seconds, 3),
+            )
+        if self._trace is not None:
+            self._trace.request(
+                RequestFact(
+                    job=self._job,
+                    kind=self._kind,
+                    model=self._model,
+                    request=call.request_id,
+                    fate=fate,
+                    status=status,
+                    seconds=seconds,
+                    prompt_tokens=0 if usage is None else usage.prompt_tokens,
+                    completion_tokens=0 if usage is None else usage.completion_tokens,
+                )
+            )
+
+    def retried(self) -> None:
+        """A request failed in a way that may pass."""
+        self._live.retried += 1
+        self._meter.retries += 1
+
+    def rate_limited(self) -> None:
+        """A 429 came."""
+        self._live.rate_limited += 1
+
+    def paused(self, call: Call, seconds: float) -> None:
+        """A 429 stops everyone for so long."""
+        self._meter.pauses += 1
+        self._meter.pause_seconds += seconds
+        self._log(
+            Event.THROTTLE_PAUSED,
+            job=self._job,
+            request=call.request_id,
+            answer=call.answer_id or None,
+            seconds=round(seconds, 3),
+        )
+
+    def buried(self, call: Call, row: int, code: str) -> None:
+        """A piece of the row failed for good."""
+        self._live.dead += 1
+        self._meter.rows_dead += 1
+        self._log(
+            Event.ROW_DEAD,
+            job=self._job,
+            row=row,
+            code=code if self._is_clean(_CODE, code) else "other",
+            request=call.request_id or None,
+            answer=call.answer_id or None,
+        )
+
+    def _is_clean(self, pattern: re.Pattern[str], word: str) -> bool:
+        return bool(pattern.fullmatch(word)) and redact(word, self._secrets) == word
+
+    # --- checkpoints and leases ---------------------------------------------------------------
+
+    def committed(self, checkpoints: Sequence[Checkpoint], seconds: float) -> None:
+        """A commit took so long."""
+        rows = sum(checkpoint.rows_done for checkpoint in checkpoints)
+        self._live.rows_done += rows
+        self._meter.rows_done += rows
+        self._meter.checkpoint_seconds.add(seconds)
+        if seconds > SLOW_SECONDS:
+            self._log(
+                Event.CHECKPOINT_SLOW,
+                job=self._job,
+                seconds=round(seconds, 3),
+                shards=len(checkpoints),
+            )
+
+    def lease_lost(self, ordinal: int) -> None:
+        """Somebody else owns the shard by now."""
+        self._meter.leases_lost += 1
+        self._log(Event.LEASE_LOST, job=self._job, shard=ordinal)
+
+    # --- once a second ------------------------------------------------------------------------
+
+    def look(
+        self, dispatcher: Dispatcher, limits: Limits, *, window: int, outage: bool, short: bool
+    ) -> None:
+        """Show how things are; what has begun or is over since the last look is an event."""
+        live, meter = self._live, self._meter
+        live.in_flight = dispatcher.in_flight
+        live.window = window
+        live.limits = limits
+        waits, seconds = dispatcher.waits, dispatcher.wait_seconds
+        meter.throttle_waits += waits - self._waits[0]
+        meter.throttle_wait_seconds += seconds - self._waits[1]
+        self._waits = (waits, seconds)
+        if outage != live.outage:
+            live.outage = outage
+            self._log(Event.OUTAGE_BEGUN if outage else Event.OUTAGE_OVER, job=self._job)
+        if short and not self._short:
+            self._log(Event.BUDGET_SHORT, job=self._job)
+        self._short = short
+
+
+def _short(owner: str) -> str:
+    """Eight characters for an owner; two of one job hardly ever have the same."""
+    number = 0
+    for character in owner:
+        number = (number * 1_000_003 + ord(character)) & 0xFFFFFFFF
+    return f"{number:08x}"
