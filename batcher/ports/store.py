@@ -207,7 +207,8 @@ class ShardStore(Protocol):
     async def reclaim(self, job_id: str, *, but_owner: str) -> int:
         """Expire the leases (and the plan's) of every other owner: they are known to be dead.
 
-        Those of a worker that is alive (:class:`FleetStore`) stay. Returns how many shards were leased. Their fences and allowances stay as they are.
+        Those of a worker that is alive (:class:`FleetStore`) stay. Returns how many shards were
+        leased. Their fences and allowances stay as they are.
         """
         ...
 
