@@ -18,8 +18,10 @@ class ShardEvent:
     """What one checkpoint says of its shard's pieces (numbers within the shard, from 0).
 
     ``done`` have results in this checkpoint, in the order of its blob; ``dead`` have dead letters;
-    ``reopened`` lost theirs to a retry; ``attempts`` are failed attempts so far; ``cuts`` are
-    pieces that begin a new unit.
+    ``reopened`` lost theirs: a dead letter to a retry, a result because it turned out to be none;
+    ``attempts`` are failed attempts so far; ``cuts`` are pieces that begin a new unit.
+    ``unproven`` is the length of this checkpoint's vectors where no second answer has confirmed it
+    yet: they may be taken back.
     """
 
     fence: int
@@ -28,6 +30,7 @@ class ShardEvent:
     reopened: tuple[int, ...] = ()
     attempts: Mapping[int, int] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
+    unproven: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +53,13 @@ class ShardProgress:
     def apply(self, event: ShardEvent) -> None:
         """Take in one event; events are applied in the order of (fence, seq)."""
         self.dead.difference_update(event.reopened)
+        self.done.difference_update(event.reopened)
+        for piece in event.reopened:
+            self.attempts.pop(piece, None)
         self.done.update(event.done)
         self.dead.update(event.dead)
         self.cuts.update(event.cuts)
         self.attempts.update(event.attempts)
-        for piece in event.reopened:
-            self.attempts.pop(piece, None)
 
 
 def replay(events: Iterable[ShardEvent], *, before_fence: int | None = None) -> ShardProgress:
@@ -65,6 +69,34 @@ def replay(events: Iterable[ShardEvent], *, before_fence: int | None = None) -> 
         if before_fence is None or event.fence < before_fence:
             progress.apply(event)
     return progress
+
+
+def in_force(
+    checkpoints: Iterable[tuple[ShardEvent, bytes]],
+) -> tuple[tuple[tuple[int, ...], bytes], ...]:
+    """The results that count, in order: pieces and their blob.
+
+    A blob is left out once all its pieces were reopened; what is taken back is taken back whole.
+    """
+    counting: list[tuple[tuple[int, ...], bytes]] = []
+    for event, blob in checkpoints:
+        if event.reopened:
+            reopened = set(event.reopened)
+            counting = [pair for pair in counting if not reopened.issuperset(pair[0])]
+        if event.done:
+            counting.append((event.done, blob))
+    return tuple(counting)
+
+
+def unproven(events: Iterable[ShardEvent]) -> dict[int, int]:
+    """The pieces whose vectors may be taken back, with the length of those."""
+    lengths: dict[int, int] = {}
+    for event in events:
+        for piece in event.reopened:
+            lengths.pop(piece, None)
+        if event.unproven is not None:
+            lengths.update(dict.fromkeys(event.done, event.unproven))
+    return lengths
 
 
 def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> list[Unit]:

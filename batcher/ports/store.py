@@ -65,7 +65,8 @@ class Checkpoint:
     lease cleanly: its allowance becomes 0.
 
     ``seq`` ascends within a lease, from any number not below 0. ``dead`` is parallel to the
-    event's ``dead``.
+    event's ``dead``. What the event names as ``reopened`` had results, which count no more;
+    ``rows_done`` may be negative then.
     """
 
     shard_id: int
@@ -85,7 +86,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredShard:
-    """A shard as the export reads it: the plan, and every result blob with the pieces in it."""
+    """A shard as the export reads it: the plan, and every result blob with the pieces in it.
+
+    Blobs whose pieces were all reopened are not among ``results``.
+    """
 
     ordinal: int
     first_row: int

@@ -8,7 +8,16 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.progress import ShardEvent, ShardProgress, replay, unsettled, worklist
+from batcher.core.progress import (
+    ShardEvent,
+    ShardProgress,
+    Unit,
+    in_force,
+    replay,
+    unproven,
+    unsettled,
+    worklist,
+)
 
 
 def starts_of(pieces: int, random: Random) -> list[int]:
@@ -118,3 +127,33 @@ def test_replay_before_a_fence_is_what_that_fence_found() -> None:
 
 def test_a_lease_that_ended_cleanly_left_nothing_behind() -> None:
     assert unsettled([0], 9, [], sent_fence=1, sent_through=0) == []
+
+
+def test_a_result_that_is_taken_back_is_asked_for_again() -> None:
+    events = [
+        ShardEvent(fence=1, done=(0, 1), unproven=4, attempts={0: 2}),
+        ShardEvent(fence=1, reopened=(0, 1), done=(1,), attempts={1: 3}),
+    ]
+    assert worklist([0], 3, replay(events[:1])) == [Unit(pieces=(2,))]
+    assert worklist([0], 3, replay(events)) == [Unit(pieces=(0, 2))]
+    assert replay(events).attempts == {1: 3}
+    assert unproven(events[:1]) == {0: 4, 1: 4}
+    assert unproven(events) == {}
+
+
+def test_a_blob_counts_until_all_of_it_is_taken_back() -> None:
+    first = (ShardEvent(fence=1, done=(0, 1)), b"first")
+    second = (ShardEvent(fence=1, done=(2,), reopened=(0, 1)), b"second")
+    again = (ShardEvent(fence=2, done=(1, 0)), b"again")
+    partly = (ShardEvent(fence=2, reopened=(0,)), b"")
+    assert in_force([first]) == (((0, 1), b"first"),)
+    assert in_force([first, second]) == (((2,), b"second"),)
+    assert in_force([first, second, again]) == (((2,), b"second"), ((1, 0), b"again"))
+    assert in_force([first, partly]) == (((0, 1), b"first"),)
+
+
+def test_what_a_taken_back_result_cost_may_be_billed_again() -> None:
+    """The owner that took it back dies: the unit is among those it may have sent."""
+    events = [ShardEvent(fence=1, done=(0, 1), unproven=4), ShardEvent(fence=1, reopened=(0, 1))]
+    assert unsettled([0, 2], 4, events, sent_fence=1, sent_through=1) == [Unit(pieces=(0, 1))]
+    assert unsettled([0, 2], 4, events[:1], sent_fence=1, sent_through=1) == []

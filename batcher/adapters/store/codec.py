@@ -69,6 +69,8 @@ def event_text(event: ShardEvent) -> str:
     body |= {key: runs(pieces) for key, pieces in lists.items() if pieces}
     if event.attempts:
         body["a"] = list(event.attempts.items())
+    if event.unproven is not None:
+        body["u"] = event.unproven
     return orjson.dumps(body).decode()
 
 
@@ -82,6 +84,7 @@ def event_value(text: str) -> ShardEvent:
         reopened=numbers(body.get("o", ())),
         attempts=dict(body.get("a", ())),
         cuts=numbers(body.get("c", ())),
+        unproven=body.get("u"),
     )
 
 

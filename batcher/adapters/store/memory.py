@@ -25,7 +25,7 @@ from batcher.core.model import (
     Tally,
     Usage,
 )
-from batcher.core.progress import ShardEvent
+from batcher.core.progress import ShardEvent, in_force
 from batcher.ports import Checkpoint, Clock, Lease, NewShard, StoredShard
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class MemoryStore(MemoryFleet):
             shard.usage += new.usage
             shard.doubt += new.doubt
             shard.rows_done += new.rows_done
-            shard.pieces_done += len(new.event.done)
+            shard.pieces_done += len(new.event.done) - len(new.event.reopened)
             shard.checkpoints.append((new.event, bytes(new.results)))
             if new.finished:
                 shard.open = False
@@ -340,7 +340,7 @@ class MemoryStore(MemoryFleet):
                 rows=shard.plan.rows,
                 payload=shard.plan.payload,
                 columns=shard.plan.columns,
-                results=tuple((e.done, blob) for e, blob in shard.checkpoints if e.done),
+                results=in_force(shard.checkpoints),
                 dead_rows=frozenset(dead.get(shard.id, ())),
             )
 

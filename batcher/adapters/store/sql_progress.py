@@ -200,7 +200,7 @@ def _moves(checkpoint: Checkpoint, after: Standing) -> dict[str, Any]:
     """The parameters of ``_MOVE_SHARD``."""
     added = counter_row(checkpoint.usage, checkpoint.doubt) | {
         "rows_done": checkpoint.rows_done,
-        "pieces_done": len(checkpoint.event.done),
+        "pieces_done": len(checkpoint.event.done) - len(checkpoint.event.reopened),
     }
     return {
         "of": checkpoint.shard_id,

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select, tuple_
 from batcher.adapters.store.codec import dead_value, event_value
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
 from batcher.adapters.store.sql_jobs import must_exist
+from batcher.core.progress import in_force
 from batcher.ports import StoredShard
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | N
         rows=shard.rows,
         payload=shard.payload,
         columns=shard.columns,
-        results=tuple((event.done, blob) for event, blob in checkpoints if event.done),
+        results=in_force(checkpoints),
         dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
     )
 
