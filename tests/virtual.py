@@ -15,7 +15,11 @@ from random import Random
 
 from batcher.core.bucket import Cost, Observation, Ticket, observation_from_headers
 from batcher.core.quota import QuotaState
+from batcher.core.sharing import ANYBODY, Flow
 from batcher.core.window import ConcurrencyWindow
+
+LATE_SECONDS = 1.0
+"""What is later than this is not sent in one burst."""
 
 
 class World:
@@ -31,9 +35,12 @@ class World:
         heapq.heappush(self._heap, (max(when, self.now), self._count, action))
 
     def run(self, until: float = math.inf) -> None:
+        """Let everything happen up to a time."""
         while self._heap and self._heap[0][0] <= until:
             self.now, _, action = heapq.heappop(self._heap)
             action()
+        if until < math.inf:
+            self.now = max(self.now, until)
 
 
 @dataclass
@@ -189,7 +196,7 @@ class Client:
     random: Random
     work: deque[Request]
     window: ConcurrencyWindow
-    flags: bool = False
+    flow: Flow = ANYBODY
     held: deque[tuple[Ticket, Request]] = field(default_factory=deque)
     in_flight: int = 0
     connections: int = 0
@@ -247,7 +254,9 @@ class Client:
         self.reserves += 1
         room = max(1, self._ahead() - self.in_flight - len(self.held))
         batch = [self.work[i] for i in range(min(room, len(self.work)))]
-        tickets, later = self.quota.reserve(self.world.now, [Cost(r.cost) for r in batch])
+        tickets, later = self.quota.reserve(
+            self.world.now, [Cost(r.cost) for r in batch], self.flow
+        )
         for ticket in tickets:
             self.held.append((ticket, self.work.popleft()))
         self.come_back_at = self.world.now if later is None else later
@@ -258,8 +267,18 @@ class Client:
             ticket, request = self.held[0]
             if ticket.send_at > now + 1e-9:
                 return
+            if ticket.send_at < now - LATE_SECONDS:
+                self._give_back()
+                return
             self.held.popleft()
             self._send(ticket, request)
+
+    def _give_back(self) -> None:
+        """What waited for something else than its time is reserved again."""
+        self.quota.give_back(self.world.now, [ticket for ticket, _ in self.held])
+        self.work.extendleft(request for _, request in reversed(self.held))
+        self.held.clear()
+        self.come_back_at = self.world.now
 
     def _send(self, ticket: Ticket, request: Request) -> None:
         now, net = self.world.now, self.network

@@ -246,6 +246,10 @@ class Bucket:
         short = min(amount * self.net, BURST_SECONDS * rate * factor) - self.burst
         return short / self._release(factor) if short > 0 else 0.0
 
+    def seconds(self, amount: float, factor: float) -> float:
+        """How long the bucket takes to gain the amount; 0 where there is no limit."""
+        return amount / (self.rate * factor + self.inflow)
+
     def need(self, amount: float) -> float:
         """What the level must hold before the amount is taken."""
         return min(amount, MINUTE * self.rate if self.told else self.capacity)

@@ -26,11 +26,15 @@ from batcher.core.bucket import (
     is_limit,
 )
 from batcher.core.refusals import MEASURE_SECONDS, Refusals
+from batcher.core.sharing import (
+    ANYBODY,
+    GRACE_SECONDS,
+    HORIZON_SECONDS,
+    LEAD_SECONDS,
+    Flow,
+    Sharing,
+)
 
-HORIZON_SECONDS = 2.0
-"""How far into the future tickets are granted."""
-LEAD_SECONDS = 0.25
-"""How long before the next possible send a pump is called back."""
 DECREASE = 0.75
 """What an epoch's first 429 leaves of the rates."""
 FLOOR = 0.05
@@ -73,6 +77,7 @@ class QuotaState:
     requests: Bucket = field(default_factory=Bucket)
     tokens: Bucket = field(default_factory=Bucket)
     refusals: Refusals = field(default_factory=Refusals)
+    sharing: Sharing = field(default_factory=Sharing)
     at: float = -math.inf
     epoch: int = 0
     paused_until: float = -math.inf
@@ -100,27 +105,44 @@ class QuotaState:
                 ceiling=math.inf if ceiling is None else ceiling / MINUTE, limit=bucket.limit
             )
 
-    def reserve(self, now: float, costs: Sequence[Cost]) -> tuple[list[Ticket], float | None]:
+    def reserve(
+        self, now: float, costs: Sequence[Cost], flow: Flow = ANYBODY
+    ) -> tuple[list[Ticket], float | None]:
         """Tickets for the first of the costs, and when to come back for the rest (or None)."""
+        tickets: list[Ticket] = []
+        if not costs:
+            return tickets, None
+        turn = self.sharing.enter(now, flow, self.at - now)
         if now < self.paused_until:
-            return [], (self.paused_until if costs else None)
+            self.sharing.leave(flow, self.paused_until + GRACE_SECONDS, wants=True)
+            return tickets, self.paused_until
         self._recover(now)
         if now - self.at >= SILENCE_SECONDS or self.refusals.at == -math.inf:
             self.refusals.start(now, emptied=False)
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
-        requests, tokens = self.requests, self.tokens
-        tickets: list[Ticket] = []
+        requests, tokens, factor = self.requests, self.tokens, self.factor
         for cost in costs:
+            base = max(self.at, now)
+            if turn is not None and base > turn.reach():
+                later = turn.come_back_at(base)
+                break
             amount = cost.tokens
             send_at = self._earliest(now, amount)
-            if send_at > now + HORIZON_SECONDS:
-                return tickets, min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
+            if turn is not None:
+                turn.charge(max(requests.seconds(1, factor), tokens.seconds(amount, factor)))
+            elif send_at > now + HORIZON_SECONDS:
+                later = min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
+                break
             self._advance(send_at, amount)
             requests.take(1, bound=self.bound)
             tokens.take(amount, bound=self.bound)
             tickets.append(Ticket(send_at, self.epoch, cost, requests.reserved, tokens.reserved))
-        return tickets, None
+        else:
+            self.sharing.leave(flow, max(self.at, now) + HORIZON_SECONDS, wants=False)
+            return tickets, None
+        self.sharing.leave(flow, later + GRACE_SECONDS, wants=True)
+        return tickets, later
 
     def give_back(self, now: float, tickets: Sequence[Ticket]) -> None:
         """Return what will not be sent; void tickets have nothing to return."""

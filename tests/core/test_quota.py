@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.bucket import Cost, Observation, Ticket
-from batcher.core.quota import HORIZON_SECONDS, QuotaState
+from batcher.core.quota import QuotaState
+from batcher.core.sharing import HORIZON_SECONDS, Flow
 from tests.core.quota_steps import START, quota
+
+FLOWS = [Flow("a"), Flow("b", 4.0), Flow("b", 4.0, "another worker")]
 
 
 def numbers(state: QuotaState) -> list[float]:
     found: list[float] = []
-    for record in (state.requests, state.tokens, state):
+    for record in (state.requests, state.tokens, state.refusals, state.sharing, state):
         for field in fields(record):
             value = getattr(record, field.name)
             if isinstance(value, int | float):
@@ -46,9 +49,11 @@ def test_no_sequence_leads_to_nonsense(
         if action == "configure":
             state.configure(now, rpm=limit, tpm=(remaining or 0) + 1 if limit else None)
         elif action == "reserve":
-            tickets, later = state.reserve(now, [Cost(amount)] * 5)
+            tickets, later = state.reserve(now, [Cost(amount)] * 5, FLOWS[amount % 3])
+            alone = len(state.sharing.members) == 1
             for ticket in tickets:
-                assert now <= ticket.send_at <= now + HORIZON_SECONDS
+                assert now <= ticket.send_at
+                assert not alone or ticket.send_at <= now + HORIZON_SECONDS
                 assert (ticket.epoch, ticket.send_at) >= last
                 last = (ticket.epoch, ticket.send_at)
             assert later is None or later > now

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.bucket import Cost
-from batcher.core.quota import HORIZON_SECONDS, QuotaState
+from batcher.core.quota import QuotaState
+from batcher.core.sharing import HORIZON_SECONDS
 from tests.core.quota_steps import START, drain, quota, told
 
 costs_lists = st.lists(st.integers(0, 900), min_size=1, max_size=60)
