@@ -8,7 +8,17 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import crash, exporting, limits, memory, packing, reading, startup, throughput
+from benchmarks import (
+    crash,
+    exporting,
+    fleet,
+    limits,
+    memory,
+    packing,
+    reading,
+    startup,
+    throughput,
+)
 from benchmarks.results import Result
 
 BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
@@ -22,6 +32,10 @@ BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "startup": startup.startup,
     "limits": limits.known,
     "twice": limits.told_twice,
+    "fleet-limits": fleet.limits,
+    "fleet-worker": fleet.worker,
+    "fleet-submit": fleet.submit,
+    "fleet-takeover": fleet.takeover,
 }
 _KEPT = Path(__file__).parent / "results.json"
 

@@ -67,8 +67,9 @@ def main(path: str) -> None:
     bound = bind(
         spec,
         kinds=kinds,
-        model_facts=model_facts(spec.model, endpoint_of(spec, kinds), spec.base_url),
+        model_facts=model_facts(spec.model, endpoint_of(spec, kinds, {}), spec.base_url),
         tokenizer=open_tokenizer(spec.model),
+        files={},
     )
     with files.open_source(path, spool_dir=Path()) as source:
         started = time.perf_counter()
