@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0002"
+HEAD = "0003"

@@ -182,12 +182,17 @@ class Tally:
     """How far a job is, summed over its shards.
 
     ``rows_failed`` counts rows with at least one dead letter; ``rows_done`` the rows that have
-    their one result. Pieces count chunks.
+    their one result. Pieces count chunks. ``rows_carried`` are those of ``rows_done`` whose result
+    is another job's; ``rows_changed`` and ``rows_failed_before`` were in that job, too, with other
+    contents or with the same and no result.
     """
 
     rows_planned: int = 0
     rows_done: int = 0
     rows_failed: int = 0
+    rows_carried: int = 0
+    rows_changed: int = 0
+    rows_failed_before: int = 0
     pieces: int = 0
     pieces_done: int = 0
     usage: Usage = Usage()
@@ -198,9 +203,10 @@ class Tally:
 class Job:
     """One job as the store keeps it: identity, description and state, not its work.
 
-    ``spec`` is the JSON form of :class:`batcher.core.spec.JobSpec`. ``reason`` says why a paused
-    job is paused; ``resume_at`` when a provider said that it may go on. ``plan_row`` and
-    ``plan_shard`` are the plan's cursor: the next row to plan and the next shard's ordinal.
+    ``name`` is what the user calls it and its like, night after night. ``spec`` is the JSON form of
+    :class:`batcher.core.spec.JobSpec`. ``reason`` says why a paused job is paused; ``resume_at``
+    when a provider said that it may go on. ``plan_row`` and ``plan_shard`` are the plan's cursor:
+    the next row to plan and the next shard's ordinal.
     """
 
     id: str
@@ -209,6 +215,7 @@ class Job:
     spec: Mapping[str, Any]
     facts: InputFacts
     state: JobState
+    name: str | None = None
     reason: str | None = None
     resume_at: datetime | None = None
     planned: bool = False

@@ -11,10 +11,12 @@ from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.provider import Provider, Reply
 from batcher.ports.store import (
     BudgetShort,
+    Carried,
     Checkpoint,
     JobStore,
     Lease,
     NewShard,
+    ShardOutline,
     ShardStore,
     Store,
     StoredShard,
@@ -26,6 +28,7 @@ from batcher.ports.tokenizer import KindRegistry, Tokenizer
 __all__ = [
     "LEVELS",
     "BudgetShort",
+    "Carried",
     "Checkpoint",
     "Clock",
     "Doorbell",
@@ -50,6 +53,7 @@ __all__ = [
     "Reply",
     "RequestFact",
     "Sample",
+    "ShardOutline",
     "ShardStore",
     "Store",
     "StoredShard",

@@ -21,10 +21,25 @@ from batcher.ports.fleet import FleetStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Results that a shard begins with, brought over from another job: nothing was sent for them.
+
+    ``pieces`` have one each, in the order of the blob ``results`` (opaque to the store); ``rows``
+    is how many rows they make whole.
+    """
+
+    pieces: tuple[int, ...]
+    rows: int
+    results: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewShard:
     """A planned shard, as it is written once.
 
     ``payload`` and ``columns`` are opaque to the store (:mod:`batcher.engine.payload`).
+    ``rows_changed`` and ``rows_failed_before`` are counted as :class:`batcher.core.model.Tally`
+    says.
     """
 
     ordinal: int
@@ -35,6 +50,9 @@ class NewShard:
     payload: bytes = field(repr=False)
     columns: bytes | None = field(repr=False)
     dead: Sequence[DeadLetter] = ()
+    carried: Carried | None = None
+    rows_changed: int = 0
+    rows_failed_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +118,21 @@ class StoredShard:
     dead_rows: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardOutline:
+    """A shard without its results: the plan, the pieces that have one, the rows with dead letters.
+
+    ``dead_rows`` are numbered within the job.
+    """
+
+    ordinal: int
+    first_row: int
+    rows: int
+    payload: bytes = field(repr=False)
+    done: frozenset[int]
+    dead_rows: frozenset[int]
+
+
 class JobStore(Protocol):
     """Jobs: found, made, moved from state to state. One transaction a verb.
 
@@ -111,7 +144,14 @@ class JobStore(Protocol):
 
         ``fresh`` always inserts. Returns the job and whether it was made. Two callers at once get
         the same job. The ``generation`` of ``job`` is replaced by the next free one, from 1.
+
+        Where ``job`` has a name, a job of another name is not taken for it; one without a name is,
+        and bears that name from now on.
         """
+        ...
+
+    async def last_complete(self, name: str) -> Job | None:
+        """The complete job of that name that ended last; None where there is none."""
         ...
 
     async def job(self, job_id: str) -> Job:
@@ -188,9 +228,13 @@ class ShardStore(Protocol):
     ) -> bool:
         """Write a shard (None: only the cursor) and the plan's cursor in one transaction.
 
-        Dead letters found in planning come with their shard. False where the fence is stale, the
-        job is planned already, the ordinal is not the cursor's or ``next_row`` lies before it:
-        nothing was written. The last one sent again, just as it was, counts once, and is True.
+        Dead letters found in planning come with their shard, and so do results that are carried
+        over: as a checkpoint under fence 0, which is before every lease. A shard whose every piece
+        is carried is finished and never leased. The first of them sets the job's ``started_at``.
+
+        False where the fence is stale, the job is planned already, the ordinal is not the cursor's
+        or ``next_row`` lies before it: nothing was written. The last one sent again, just as it
+        was, counts once, and is True.
         """
         ...
 
@@ -247,6 +291,14 @@ class ShardStore(Protocol):
 
     def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
         """All shards by ordinal, each read in a short transaction of its own."""
+        ...
+
+    def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
+        """All shards by ordinal without their results, read likewise."""
+        ...
+
+    async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
+        """One shard; None where the job has it not, or is gone."""
         ...
 
     def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:

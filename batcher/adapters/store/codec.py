@@ -120,6 +120,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "version": job.version,
+        "name": job.name,
     }
 
 
@@ -154,6 +155,7 @@ def job_value(row: Row) -> Job:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         version=row["version"],
+        name=row["name"],
     )
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from batcher.adapters.store.codec import job_row, job_value
 from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
 from batcher.adapters.store.memory_fleet import MemoryFleet
-from batcher.adapters.store.settlement import NO_SEQ, PLANNED, Purse, Standing, settle
+from batcher.adapters.store.memory_shard import Shard
+from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
     DeadLetter,
@@ -25,34 +26,11 @@ from batcher.core.model import (
     Tally,
     Usage,
 )
-from batcher.core.progress import ShardEvent, in_force
-from batcher.ports import Checkpoint, Clock, Lease, NewShard, StoredShard
+from batcher.core.progress import ShardEvent
+from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, StoredShard
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-_UNTOUCHED = Standing(fence=0, seq=NO_SEQ, reserved_picousd=0, sent_fence=0, sent_through=0)
-_NOTHING = Tally()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Shard:
-    """One shard: its plan, its lease, its checkpoints and what they add up to."""
-
-    id: int
-    plan: NewShard
-    open: bool = True
-    owner: str | None = None
-    expires_at: float | None = None
-    standing: Standing = _UNTOUCHED
-    usage: Usage = _NOTHING.usage
-    doubt: Doubt = _NOTHING.doubt
-    rows_done: int = 0
-    pieces_done: int = 0
-    checkpoints: list[tuple[ShardEvent, bytes]] = field(default_factory=list)
-
-    def committed_picousd(self) -> int:
-        return self.usage.cost_picousd + self.doubt.cost_picousd + self.standing.reserved_picousd
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,12 +41,18 @@ class Entry:
     plan_fence: int = 0
     plan_owner: str | None = None
     plan_expires_at: float | None = None
-    shards: dict[int, _Shard] = field(default_factory=dict)
+    shards: dict[int, Shard] = field(default_factory=dict)
     dead: dict[tuple[int, int], tuple[DeadLetter, int, int]] = field(default_factory=dict)
 
     def bury(self, letters: Iterable[tuple[DeadLetter, int]], shard_id: int) -> None:
         for letter, piece in letters:
             self.dead[letter.row, letter.chunk] = (letter, shard_id, piece)
+
+    def by_ordinal(self) -> list[Shard]:
+        return sorted(self.shards.values(), key=lambda shard: shard.plan.ordinal)
+
+    def dead_rows(self, shard_id: int) -> frozenset[int]:
+        return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
 
 
 class MemoryStore(MemoryFleet):
@@ -104,13 +88,31 @@ class MemoryStore(MemoryFleet):
         """See :meth:`batcher.ports.JobStore.open_job`."""
         alike = [e.job for e in self._entries.values() if e.job.fingerprint == job.fingerprint]
         alike.sort(key=lambda other: other.generation)
-        going = [other for other in alike if other.state is not JobState.CANCELLED]
+        names = {other.name for other in alike} if job.name is None else {job.name, None}
+        going = [
+            other
+            for other in alike
+            if other.state is not JobState.CANCELLED and other.name in names
+        ]
         if going and not fresh:
-            return going[-1], False
+            entry = self._entries[going[-1].id]
+            entry.job = replace(entry.job, name=entry.job.name or job.name)
+            return entry.job, False
         as_stored = job_value(job_row(job))  # a spec that JSON does not keep fails here, too
         made = replace(as_stored, generation=alike[-1].generation + 1 if alike else 1)
         self._entries[job.id] = Entry(job=made)
         return made, True
+
+    async def last_complete(self, name: str) -> Job | None:
+        """See :meth:`batcher.ports.JobStore.last_complete`."""
+        ended = [
+            (entry.job.finished_at, entry.job.created_at, entry.job.id)
+            for entry in self._entries.values()
+            if entry.job.name == name
+            and entry.job.state is JobState.COMPLETE
+            and entry.job.finished_at is not None
+        ]
+        return self._entries[max(ended)[2]].job if ended else None
 
     async def job(self, job_id: str) -> Job:
         """See :meth:`batcher.ports.JobStore.job`."""
@@ -172,6 +174,9 @@ class MemoryStore(MemoryFleet):
             rows_failed=len({row for row, _ in entry.dead}),
             pieces=sum(shard.plan.pieces for shard in shards),
             pieces_done=sum(shard.pieces_done for shard in shards),
+            rows_carried=sum(s.plan.carried.rows for s in shards if s.plan.carried is not None),
+            rows_changed=sum(shard.plan.rows_changed for shard in shards),
+            rows_failed_before=sum(shard.plan.rows_failed_before for shard in shards),
             usage=sum((shard.usage for shard in shards), Usage()),
             doubt=sum((shard.doubt for shard in shards), Doubt()),
         )
@@ -211,10 +216,14 @@ class MemoryStore(MemoryFleet):
             if shard.ordinal != job.plan_shard:
                 return False
             self._shards_made += 1
-            entry.shards[self._shards_made] = _Shard(id=self._shards_made, plan=shard)
+            entry.shards[self._shards_made] = Shard.of(shard, self._shards_made)
             entry.bury(((letter, PLANNED) for letter in shard.dead), self._shards_made)
+        started_at = job.started_at
+        if shard is not None and shard.carried is not None and started_at is None:
+            started_at = utc(self._clock.wall())
         entry.job = replace(
             job,
+            started_at=started_at,
             plan_row=next_row,
             plan_shard=job.plan_shard + (shard is not None),
             planned=planned,
@@ -239,7 +248,7 @@ class MemoryStore(MemoryFleet):
             if shard.open and (shard.expires_at is None or shard.expires_at <= now)
         ]
         claimable.sort(key=lambda shard: shard.plan.ordinal)
-        leases = [_grant(shard, owner, now + ttl_seconds) for shard in claimable[:limit]]
+        leases = [shard.grant(owner, now + ttl_seconds) for shard in claimable[:limit]]
         if leases and entry.job.started_at is None:
             entry.job = replace(entry.job, started_at=utc(now))
         return leases
@@ -330,19 +339,22 @@ class MemoryStore(MemoryFleet):
     async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
         """See :meth:`batcher.ports.ShardStore.shards`."""
         entry = self._entry(job_id)
-        dead: dict[int, set[int]] = {}
-        for letter, shard_id, _ in entry.dead.values():
-            dead.setdefault(shard_id, set()).add(letter.row)
-        for shard in sorted(entry.shards.values(), key=lambda shard: shard.plan.ordinal):
-            yield StoredShard(
-                ordinal=shard.plan.ordinal,
-                first_row=shard.plan.first_row,
-                rows=shard.plan.rows,
-                payload=shard.plan.payload,
-                columns=shard.plan.columns,
-                results=in_force(shard.checkpoints),
-                dead_rows=frozenset(dead.get(shard.id, ())),
-            )
+        for shard in entry.by_ordinal():
+            yield shard.stored(entry.dead_rows(shard.id))
+
+    async def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
+        """See :meth:`batcher.ports.ShardStore.outlines`."""
+        entry = self._entry(job_id)
+        for shard in entry.by_ordinal():
+            yield shard.outline(entry.dead_rows(shard.id))
+
+    async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
+        """See :meth:`batcher.ports.ShardStore.shard`."""
+        entry = self._entries.get(job_id)
+        for shard in [] if entry is None else entry.by_ordinal():
+            if entry is not None and shard.plan.ordinal == ordinal:
+                return shard.stored(entry.dead_rows(shard.id))
+        return None
 
     async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """See :meth:`batcher.ports.ShardStore.dead_letters`."""
@@ -354,20 +366,3 @@ class MemoryStore(MemoryFleet):
             return self._entries[job_id]
         except KeyError:
             raise unknown_job(job_id) from None
-
-
-def _grant(shard: _Shard, owner: str, expires_at: float) -> Lease:
-    last = shard.standing
-    shard.standing = replace(last, fence=last.fence + 1, seq=NO_SEQ)
-    shard.owner = owner
-    shard.expires_at = expires_at
-    return Lease(
-        shard_id=shard.id,
-        ordinal=shard.plan.ordinal,
-        fence=last.fence + 1,
-        expires_at=expires_at,
-        payload=shard.plan.payload,
-        events=tuple(event for event, _ in shard.checkpoints),
-        sent_fence=last.sent_fence,
-        sent_through=last.sent_through,
-    )

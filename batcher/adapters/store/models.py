@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 # SQLite generates a key only for a column whose type is spelt INTEGER; it holds 64 bits there.
 _Key = BigInteger().with_variant(Integer(), "sqlite")
+
+
+# What rows have that were written before there was such a column.
+_ZERO = {"server_default": text("0")}
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -97,6 +102,7 @@ class JobRow(Base, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     version: str = Field(sa_type=Text)
+    name: str | None = Field(default=None, sa_type=Text, index=True)
 
 
 class ShardRow(Base, table=True):
@@ -133,6 +139,9 @@ class ShardRow(Base, table=True):
     doubt_pieces: int = 0
     doubt_tokens: int = Field(default=0, sa_type=BigInteger)
     doubt_picousd: int = Field(default=0, sa_type=BigInteger)
+    rows_carried: int = Field(default=0, sa_column_kwargs=_ZERO)
+    rows_changed: int = Field(default=0, sa_column_kwargs=_ZERO)
+    rows_failed_before: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class PayloadRow(Base, table=True):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NO_SEQ = -1
 """The ``seq`` of a lease that has no checkpoint yet: the first may bear any number from 0."""
 
+NO_FENCE = 0
+"""The fence of a shard that was never leased: what is carried over bears it."""
+
 PLANNED = -1
 """The piece of a dead letter that planning made: it has none."""
 

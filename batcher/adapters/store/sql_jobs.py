@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, distinct, func, insert, select, update
+from sqlalchemy import delete, distinct, func, insert, or_, select, update
 
 from batcher.adapters.store.codec import (
     counter_row,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _OPEN_TRIES = 8
 _PURGE_SHARDS = 8
+_COMPARED = ("rows_carried", "rows_changed", "rows_failed_before")
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
 _COMMITTED = SHARD.c.cost_picousd + SHARD.c.doubt_picousd + SHARD.c.reserved_picousd
 
@@ -56,6 +58,17 @@ class SqlJobs:
             except Conflict:  # on a server, another made this generation first; or the id is taken
                 continue
         raise StoreError(f"database {self._database.name}: a job {job.id!r} is there already")
+
+    async def last_complete(self, name: str) -> Job | None:
+        """See :meth:`batcher.ports.JobStore.last_complete`."""
+        ended = (JOB.c.finished_at.desc(), JOB.c.created_at.desc(), JOB.c.id.desc())
+        complete = select(JOB).where(JOB.c.name == name, JOB.c.state == JobState.COMPLETE.value)
+
+        def work(connection: Connection) -> Job | None:
+            row = connection.execute(complete.order_by(*ended).limit(1)).mappings().first()
+            return None if row is None else job_value(row)
+
+        return await self._database.read(work)
 
     async def job(self, job_id: str) -> Job:
         """See :meth:`batcher.ports.JobStore.job`."""
@@ -147,14 +160,24 @@ def _open_job(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bo
     alike = JOB.c.fingerprint == job.fingerprint
     if not fresh:
         going = select(JOB).where(alike, JOB.c.state != JobState.CANCELLED.value)
+        if job.name is not None:
+            going = going.where(or_(JOB.c.name == job.name, JOB.c.name.is_(None)))
         newest = going.order_by(JOB.c.generation.desc()).limit(1)
         row = connection.execute(newest).mappings().first()
         if row is not None:
-            return job_value(row), False
+            return _named(connection, job_value(row), job.name), False
     last = connection.scalar(select(func.max(JOB.c.generation)).where(alike))
     values = job_row(job) | {"generation": (last or 0) + 1}
     connection.execute(insert(JOB).values(values))
     return job_value(values), True
+
+
+def _named(connection: Connection, job: Job, name: str | None) -> Job:
+    """The job, bearing the name where it bore none."""
+    if job.name is not None or name is None:
+        return job
+    update_job(connection, job.id, name=name)
+    return replace(job, name=name)
 
 
 def _is_there(connection: Connection, job: Job) -> bool:
@@ -174,7 +197,7 @@ def _find(connection: Connection, *, job_id: str) -> Job:
 
 def _tally(connection: Connection, *, job_id: str) -> Tally:
     must_exist(connection, job_id)
-    summed = ("rows", "pieces", "rows_done", "pieces_done", *_COUNTERS)
+    summed = ("rows", "pieces", "rows_done", "pieces_done", *_COMPARED, *_COUNTERS)
     columns = (func.coalesce(func.sum(SHARD.c[name]), 0).label(name) for name in summed)
     sums = connection.execute(select(*columns).where(SHARD.c.job_id == job_id)).mappings().one()
     rows_failed = select(func.count(distinct(DEAD_LETTER.c.row_number)))
@@ -185,6 +208,7 @@ def _tally(connection: Connection, *, job_id: str) -> Tally:
         rows_failed=connection.scalar(rows_failed.where(DEAD_LETTER.c.job_id == job_id)) or 0,
         pieces=int(sums["pieces"]),
         pieces_done=int(sums["pieces_done"]),
+        **{name: int(sums[name]) for name in _COMPARED},
         usage=usage,
         doubt=doubt,
     )

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 
-from batcher.adapters.store.codec import dead_row, event_value, job_value
+from batcher.adapters.store.codec import dead_row, event_text, event_value, job_value
 from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
-from batcher.adapters.store.settlement import NO_SEQ, PLANNED
+from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, PLANNED
 from batcher.adapters.store.sql_grants import give_back, grant
-from batcher.adapters.store.sql_jobs import OPEN, lock_shards, must_exist, update_job
+from batcher.adapters.store.sql_jobs import DONE, OPEN, lock_shards, must_exist, update_job
 from batcher.core.model import JobState
 from batcher.core.progress import ShardEvent
-from batcher.ports import Lease, NewShard
+from batcher.ports import Carried, Lease, NewShard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _INSERT_SHARD = insert(SHARD)
 _INSERT_PAYLOAD = insert(PAYLOAD)
 _INSERT_DEAD = insert(DEAD_LETTER)
+_INSERT_CHECKPOINT = insert(CHECKPOINT)
 _MOVE_CURSOR = (
     update(JOB)
     .where(
@@ -89,7 +90,10 @@ class SqlLeases:
             if not connection.execute(_MOVE_CURSOR, cursor).rowcount:
                 return _stands_there(connection, cursor)
             if shard is not None:
-                _insert_shard(connection, job_id, shard)
+                shard_id = _insert_shard(connection, job_id, shard)
+                if shard.carried is not None:
+                    _insert_carried(connection, shard_id, shard.carried)
+                    _begin(connection, job_id, self._database.now(connection))
             if planned:
                 update_job(connection, job_id, plan_owner=None, plan_expires_at=None)
             return True
@@ -113,8 +117,7 @@ class SqlLeases:
             granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:
                 return []
-            begin = update(JOB).where(JOB.c.id == job_id, JOB.c.started_at.is_(None))
-            connection.execute(begin.values(started_at=utc(now)))
+            _begin(connection, job_id, now)
             events = _events(connection, [shard.id for shard in shards])
             return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
 
@@ -189,7 +192,31 @@ def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> 
     )
 
 
-def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> None:
+def _begin(connection: Connection, job_id: str, now: float) -> None:
+    """Something is done for the job; the first time is when it started."""
+    begin = update(JOB).where(JOB.c.id == job_id, JOB.c.started_at.is_(None))
+    connection.execute(begin.values(started_at=utc(now)))
+
+
+def _insert_carried(connection: Connection, shard_id: int, carried: Carried) -> None:
+    """Results of another job, as what was done before the first lease."""
+    event = ShardEvent(fence=NO_FENCE, done=carried.pieces)
+    connection.execute(
+        _INSERT_CHECKPOINT,
+        {
+            "shard_id": shard_id,
+            "fence": NO_FENCE,
+            "seq": 0,
+            "event": event_text(event),
+            "results": carried.results,
+        },
+    )
+
+
+def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> int:
+    """Insert a planned shard with its payload and dead letters; returns its id."""
+    carried = shard.carried
+    pieces_done = 0 if carried is None else len(carried.pieces)
     made = connection.execute(
         _INSERT_SHARD,
         {
@@ -199,11 +226,16 @@ def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> None:
             "rows": shard.rows,
             "pieces": shard.pieces,
             "requests": shard.requests,
-            "state": OPEN,
+            "state": DONE if carried is not None and pieces_done == shard.pieces else OPEN,
             "seq": NO_SEQ,
+            "rows_done": 0 if carried is None else carried.rows,
+            "pieces_done": pieces_done,
+            "rows_carried": 0 if carried is None else carried.rows,
+            "rows_changed": shard.rows_changed,
+            "rows_failed_before": shard.rows_failed_before,
         },
     )
-    shard_id = made.inserted_primary_key[0]  # type: ignore[index]  # one row makes one key
+    shard_id: int = made.inserted_primary_key[0]  # type: ignore[index]  # one row makes one key
     connection.execute(
         _INSERT_PAYLOAD,
         {"shard_id": shard_id, "payload": shard.payload, "columns": shard.columns},
@@ -216,6 +248,7 @@ def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> None:
                 for dead in shard.dead
             ],
         )
+    return shard_id
 
 
 def _events(connection: Connection, ids: Sequence[int]) -> dict[int, list[ShardEvent]]:

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, tuple_
 
 from batcher.adapters.store.codec import dead_value, event_value
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
 from batcher.adapters.store.sql_jobs import must_exist
-from batcher.core.progress import in_force
-from batcher.ports import StoredShard
+from batcher.core.progress import in_force, replay
+from batcher.ports import ShardOutline, StoredShard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from batcher.adapters.store.database import Database
     from batcher.core.model import DeadLetter
 
 _BEFORE_ALL = -1
 _PAGE_LETTERS = 1_000
-_NEXT_SHARD = (
+_NEXT_PLAN = (
     select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
-    .add_columns(PAYLOAD.c.payload, PAYLOAD.c.columns)
+    .add_columns(PAYLOAD.c.payload)
     .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
     .where(SHARD.c.job_id == bindparam("of"), SHARD.c.ordinal > bindparam("past"))
     .order_by(SHARD.c.ordinal)
     .limit(1)
 )
+_NEXT_SHARD = _NEXT_PLAN.add_columns(PAYLOAD.c.columns)
 _RESULTS = (
     select(CHECKPOINT.c.event, CHECKPOINT.c.results)
+    .where(CHECKPOINT.c.shard_id == bindparam("of"))
+    .order_by(CHECKPOINT.c.fence, CHECKPOINT.c.seq)
+)
+_EVENTS = (
+    select(CHECKPOINT.c.event)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
     .order_by(CHECKPOINT.c.fence, CHECKPOINT.c.seq)
 )
@@ -52,6 +58,25 @@ class SqlResults:
             yield shard
             past = shard.ordinal
 
+    async def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
+        """See :meth:`batcher.ports.ShardStore.outlines`."""
+        past = _BEFORE_ALL
+        while outline := await self._database.read(partial(_outline, job_id=job_id, past=past)):
+            yield outline
+            past = outline.ordinal
+
+    async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
+        """See :meth:`batcher.ports.ShardStore.shard`."""
+
+        def work(connection: Connection) -> StoredShard | None:
+            of = {"of": job_id, "past": ordinal - 1}
+            found = connection.execute(_NEXT_SHARD, of).first()
+            if found is None or found.ordinal != ordinal:
+                return None
+            return _stored(connection, found)
+
+        return await self._database.read(work)
+
     async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """See :meth:`batcher.ports.ShardStore.dead_letters`."""
         past = (_BEFORE_ALL, _BEFORE_ALL)
@@ -65,8 +90,28 @@ def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | N
     if past == _BEFORE_ALL:
         must_exist(connection, job_id)
     shard = connection.execute(_NEXT_SHARD, {"of": job_id, "past": past}).first()
+    return None if shard is None else _stored(connection, shard)
+
+
+def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline | None:
+    if past == _BEFORE_ALL:
+        must_exist(connection, job_id)
+    shard = connection.execute(_NEXT_PLAN, {"of": job_id, "past": past}).first()
     if shard is None:
         return None
+    of = {"of": shard.id}
+    progress = replay(event_value(text) for text in connection.scalars(_EVENTS, of))
+    return ShardOutline(
+        ordinal=shard.ordinal,
+        first_row=shard.first_row,
+        rows=shard.rows,
+        payload=shard.payload,
+        done=frozenset(progress.done),
+        dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
+    )
+
+
+def _stored(connection: Connection, shard: Row[Any]) -> StoredShard:
     of = {"of": shard.id}
     checkpoints = ((event_value(text), blob) for text, blob in connection.execute(_RESULTS, of))
     return StoredShard(

@@ -1,0 +1,89 @@
+"""A shard of the store in memory: its plan, its lease, its checkpoints and what they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, Standing
+from batcher.core.model import Doubt, Usage
+from batcher.core.progress import ShardEvent, in_force, replay
+from batcher.ports import Lease, NewShard, ShardOutline, StoredShard
+
+_UNTOUCHED = Standing(fence=NO_FENCE, seq=NO_SEQ, reserved_picousd=0, sent_fence=0, sent_through=0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Shard:
+    """One shard, as its row, its payload and its checkpoints are in SQL."""
+
+    id: int
+    plan: NewShard
+    open: bool = True
+    owner: str | None = None
+    expires_at: float | None = None
+    standing: Standing = _UNTOUCHED
+    usage: Usage = field(default_factory=Usage)
+    doubt: Doubt = field(default_factory=Doubt)
+    rows_done: int = 0
+    pieces_done: int = 0
+    checkpoints: list[tuple[ShardEvent, bytes]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: NewShard, shard_id: int) -> Shard:
+        """A shard that was planned just now, with what it carries over."""
+        carried = plan.carried
+        if carried is None:
+            return cls(id=shard_id, plan=plan)
+        event = ShardEvent(fence=NO_FENCE, done=carried.pieces)
+        return cls(
+            id=shard_id,
+            plan=plan,
+            open=len(carried.pieces) != plan.pieces,
+            rows_done=carried.rows,
+            pieces_done=len(carried.pieces),
+            checkpoints=[(event, bytes(carried.results))],
+        )
+
+    def committed_picousd(self) -> int:
+        """What it has spent, may have spent, or may spend."""
+        return self.usage.cost_picousd + self.doubt.cost_picousd + self.standing.reserved_picousd
+
+    def grant(self, owner: str, expires_at: float) -> Lease:
+        """Lease it under the next fence."""
+        last = self.standing
+        self.standing = replace(last, fence=last.fence + 1, seq=NO_SEQ)
+        self.owner = owner
+        self.expires_at = expires_at
+        return Lease(
+            shard_id=self.id,
+            ordinal=self.plan.ordinal,
+            fence=last.fence + 1,
+            expires_at=expires_at,
+            payload=self.plan.payload,
+            events=tuple(event for event, _ in self.checkpoints),
+            sent_fence=last.sent_fence,
+            sent_through=last.sent_through,
+        )
+
+    def stored(self, dead_rows: frozenset[int]) -> StoredShard:
+        """It as the export reads it."""
+        return StoredShard(
+            ordinal=self.plan.ordinal,
+            first_row=self.plan.first_row,
+            rows=self.plan.rows,
+            payload=self.plan.payload,
+            columns=self.plan.columns,
+            results=in_force(self.checkpoints),
+            dead_rows=dead_rows,
+        )
+
+    def outline(self, dead_rows: frozenset[int]) -> ShardOutline:
+        """It without its results."""
+        return ShardOutline(
+            ordinal=self.plan.ordinal,
+            first_row=self.plan.first_row,
+            rows=self.plan.rows,
+            payload=self.plan.payload,
+            done=frozenset(replay(event for event, _ in self.checkpoints).done),
+            dead_rows=dead_rows,
+        )
