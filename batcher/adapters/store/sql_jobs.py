@@ -158,6 +158,9 @@ class SqlJobs:
 
 def _open_job(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bool]:
     alike = JOB.c.fingerprint == job.fingerprint
+    # Before the search: whoever makes the same job after this takes the generation that this one
+    # would have, and whoever made it before is found.
+    last = connection.scalar(select(func.max(JOB.c.generation)).where(alike))
     if not fresh:
         going = select(JOB).where(alike, JOB.c.state != JobState.CANCELLED.value)
         if job.name is not None:
@@ -166,7 +169,6 @@ def _open_job(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bo
         row = connection.execute(newest).mappings().first()
         if row is not None:
             return _named(connection, job_value(row), job.name), False
-    last = connection.scalar(select(func.max(JOB.c.generation)).where(alike))
     values = job_row(job) | {"generation": (last or 0) + 1}
     connection.execute(insert(JOB).values(values))
     return job_value(values), True
