@@ -17,11 +17,13 @@ RATE_LIMITED_TOO_LONG_SECONDS = 900.0
 class Health:
     """What one quota's answers say; all times are on one clock, passed in.
 
-    ``last_success`` is None before the first; ``proof`` is when the latest request that succeeded
+    ``last_success`` is None before the first; ``last_failure`` is the code of the latest failure
+    that may pass; ``proof`` is when the latest request that succeeded
     was sent: what is still answered in an outage was sent before it, and proves nothing.
     """
 
     last_success: float | None = None
+    last_failure: str = ""
     proof: float | None = None
     failing_since: float | None = None
     limited_since: float | None = None
@@ -35,8 +37,9 @@ class Health:
         self.limited_since = None
         self._probes = 0
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, code: str) -> None:
         """A request failed in a way that may pass."""
+        self.last_failure = code
         if self.failing_since is None:
             self.failing_since = now
         if self.in_outage(now):
@@ -60,7 +63,8 @@ class Health:
     def given_up(self, now: float, outage_timeout: float) -> str | None:
         """Why the job should pause, or None. ``outage_timeout`` is in seconds."""
         if self.failing_since is not None and now - self.failing_since >= outage_timeout:
-            return f"no request succeeded for {now - self.failing_since:.0f} s"
+            seconds = now - self.failing_since
+            return f"no request succeeded for {seconds:.0f} s (the last: {self.last_failure})"
         if (
             self.limited_since is not None
             and now - self.limited_since >= RATE_LIMITED_TOO_LONG_SECONDS

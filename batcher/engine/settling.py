@@ -282,7 +282,7 @@ class Settler:
     def _back_off(self, call: Call, failure: Backoff) -> None:
         """A failure that may pass: later, in halves, or never again."""
         now = self._clock.now()
-        self._health.failed(now)
+        self._health.failed(now, failure.code)
         self._witness.retried()
         if self._health.in_outage(now):
             call.tried_at = now
