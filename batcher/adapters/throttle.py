@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.core.quota import QuotaState
+from batcher.core.sharing import ANYBODY, Flow
 from batcher.ports import Clock, Grant
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class MemoryThrottle:
         """Set the user's ceilings of a quota, requests and tokens a minute; None is no ceiling."""
         self._state(quota).configure(self._clock.now(), rpm=rpm, tpm=tpm)
 
-    async def reserve(self, quota: str, costs: Sequence[Cost]) -> Grant:
+    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
         """See :meth:`batcher.ports.Throttle.reserve`."""
-        tickets, come_back_at = self._state(quota).reserve(self._clock.now(), costs)
+        tickets, come_back_at = self._state(quota).reserve(self._clock.now(), costs, flow)
         return Grant(tickets=tuple(tickets), come_back_at=come_back_at)
 
     async def give_back(self, quota: str, tickets: Sequence[Ticket]) -> None:

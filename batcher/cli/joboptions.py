@@ -71,6 +71,11 @@ def job_options() -> list[Setting]:
         ),
         _job("--tpm", LIMITS, "N", "Tokens a minute at most, likewise.", type=int),
         _job("--concurrency", LIMITS, "N", "Requests in flight at most.", type=int),
+        _job(
+            "--priority", LIMITS, None,
+            "Its part of the limit beside other jobs: each step is twice the one below.",
+            type=click.Choice(["high", "normal", "low"]),
+        ),
         _job("--max-cost", LIMITS, "DOLLARS", "Stop before the job costs more than this."),
         _job(
             "--price", LIMITS, "IN,OUT",

@@ -41,6 +41,7 @@ class JobSpec:
         timeout: seconds for one request, answer included.
         rpm, tpm: ceilings of requests and tokens a minute, where the provider states none or more.
         concurrency: requests in flight at most.
+        priority: ``high``, ``normal`` or ``low``, against other jobs that share the limit.
         max_cost: dollars that the job may cost at most.
         price: ``IN,OUT`` dollars per million tokens, for models of unknown price.
         tokenizer: a tiktoken encoding, where the model's is not known.
@@ -73,6 +74,7 @@ class JobSpec:
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int = 100
+    priority: Literal["high", "normal", "low"] = "normal"
     max_cost: Decimal | None = None
     price: str | None = None
     tokenizer: str | None = None
@@ -140,6 +142,7 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "format": ("csv", "jsonl", "parquet", None),
     "on_error": ("keep", "stop"),
     "on_bad_row": ("stop", "skip"),
+    "priority": ("high", "normal", "low"),
 }
 
 

@@ -15,6 +15,7 @@ from itertools import count
 from batcher.core.bucket import Cost, Ticket
 from batcher.core.outage import Health
 from batcher.core.retry import Chance, backoff_seconds
+from batcher.core.sharing import Flow
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.ledger import Ledger
 from batcher.engine.purse import Purse
@@ -39,6 +40,7 @@ class Dispatcher:
         *,
         throttle: Throttle,
         quota: str,
+        flow: Flow,
         window: ConcurrencyWindow,
         health: Health,
         ledger: Ledger,
@@ -49,12 +51,13 @@ class Dispatcher:
         start: Callable[[Call, Ticket], None],
         hungry: Callable[[], None],
     ) -> None:
-        """``charge`` says what a call takes from the quota; ``start`` sends it.
+        """``flow`` is who asks; ``charge`` says what a call takes; ``start`` sends it.
 
         ``hungry`` is called when there is room for more calls than are queued.
         """
         self._throttle = throttle
         self._quota = quota
+        self._flow = flow
         self._window = window
         self._health = health
         self._ledger = ledger
@@ -221,7 +224,8 @@ class Dispatcher:
         calls = self._next(room)
         if not calls:
             return
-        grant = await self._throttle.reserve(self._quota, [self._charge(call) for call in calls])
+        costs = [self._charge(call) for call in calls]
+        grant = await self._throttle.reserve(self._quota, costs, self._flow)
         granted = len(grant.tickets)
         self._booked.extend(zip(grant.tickets, calls, strict=False))
         self._ready.extendleft(reversed(calls[granted:]))

@@ -13,6 +13,7 @@ from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
 from batcher.core.model import Job, JobState
 from batcher.core.outage import Health
+from batcher.core.sharing import WEIGHTS, Flow
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.dispatch import Dispatcher
@@ -70,8 +71,7 @@ class JobRun:
         self._idle_since: float | None = None
         self._requests = requests
         self._connection = connection
-        self._store = store
-        self._clock = clock
+        self._store, self._clock = store, clock
         self._live = live
         self._witness = witness = Witness(
             job.id,
@@ -83,8 +83,7 @@ class JobRun:
             clock=clock,
             secrets=connection.secrets,
         )
-        self._owner = owner
-        self._lease_seconds = adapters.lease_seconds
+        self._owner, self._lease_seconds = owner, adapters.lease_seconds
         self._ending: Ending | None = None
         self._error: BatcherError | None = None
         self._ended = asyncio.Event()
@@ -114,6 +113,7 @@ class JobRun:
         self._dispatcher = Dispatcher(
             throttle=connection.throttle,
             quota=connection.quota,
+            flow=Flow(job.id, WEIGHTS[spec.priority]),
             window=self._window,
             health=self._health,
             ledger=self._ledger,

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batcher.core.bucket import Cost, Limits, Observation, Ticket
+from batcher.core.sharing import ANYBODY, Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """The answer to a reservation: send times for the first of the costs asked for.
 
-    ``tickets`` has one ticket for each cost granted, in order (first come, first served; their
-    ``send_at`` never decreases). Where it is shorter than the costs asked for, the rest lies
-    beyond the horizon: ask again at ``come_back_at`` and not before.
+    ``tickets`` has one ticket for each cost granted, in order (their ``send_at`` never decreases).
+    Where it is shorter than the costs asked for, the rest lies beyond the horizon or belongs to
+    other flows: ask again at ``come_back_at`` and not before.
     """
 
     tickets: tuple[Ticket, ...]
@@ -28,9 +29,12 @@ class Throttle(Protocol):
     Times are on the process's monotonic clock (:meth:`Clock.now`).
     """
 
-    async def reserve(self, quota: str, costs: Sequence[Cost]) -> Grant:
+    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
         """Reserve in one atomic step; nothing is sent without a ticket.
 
+        Within a flow, what is asked for first is sent first. Flows that ask at the same time get
+        parts of the limit by their weights, whatever the size of their costs; what one does not
+        take goes to the others, and one that asks no more counts no longer after about two seconds.
         During a pause no ticket is granted and ``come_back_at`` is the pause's end.
         """
         ...

@@ -8,6 +8,7 @@ import pytest
 
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.sharing import WEIGHTS, Flow
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -76,6 +77,24 @@ async def test_a_pump_that_comes_back_as_told_keeps_the_limit_busy(
     assert len(sent) <= 10 + 10 * span + 1
     assert len(sent) >= 10 * span
     assert calls <= 20 / 1.5
+
+
+async def test_flows_get_parts_by_their_weights(throttle: Throttle, clock: FakeClock) -> None:
+    flows = [Flow("a", WEIGHTS["high"]), Flow("b", WEIGHTS["low"])]
+    due = dict.fromkeys(flows, clock.now())
+    sent = dict.fromkeys(flows, 0)
+    until = clock.now() + 60
+    while clock.now() < until:
+        for flow in flows:
+            if due[flow] <= clock.now():
+                grant = await throttle.reserve(LIMITED, [Cost(1)] * 100, flow)
+                assert grant.come_back_at is not None
+                due[flow] = grant.come_back_at
+                sent[flow] += len(grant.tickets)
+        clock.set(min(due.values()))
+    high, low = sent.values()
+    assert high + low == pytest.approx(600, rel=0.05)
+    assert high / low == pytest.approx(4, rel=0.1)
 
 
 async def test_quotas_do_not_touch_each_other(throttle: Throttle, clock: FakeClock) -> None:

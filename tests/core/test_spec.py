@@ -44,6 +44,7 @@ def test_amounts_are_positive(name: str, value: int) -> None:
         {"grace_seconds": -1.0},
         {"format": "xml"},
         {"on_error": "ignore"},
+        {"priority": "urgent"},
         {"on_bad_row": "keep"},
         {"price": "cheap"},
         {"headers": {"Authorization": "Bearer abc"}},
