@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
-from batcher.adapters.store.open import open_store
+from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.errors import UsageError
@@ -55,13 +55,14 @@ class Settings:
 
     ``database_url`` is a path, ``sqlite:///PATH`` or ``postgresql://…``; None is
     ``.batcher/batcher.db`` in the working directory. ``create`` makes one that is not there.
-    ``redis_url`` is where workers are rung for. ``lease_seconds`` is how long a worker that died
-    holds a shard.
+    ``database_timeout_seconds`` is how long a Postgres that goes away is waited for. ``redis_url``
+    is where workers are rung for. ``lease_seconds`` is how long a worker that died holds a shard.
     """
 
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
+    database_timeout_seconds: float = PATIENCE_SECONDS
     create: bool = True
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     lease_seconds: float = 30.0
 
     @classmethod
@@ -76,6 +77,12 @@ class Settings:
     def location(self) -> str:
         """Where the database is."""
         return self.database_url or str(STATE_DIRECTORY / "batcher.db")
+
+    @property
+    def place(self) -> str:
+        """What to call it in a message: without the password, if it has one."""
+        url = self.location
+        return PostgresAddress.parse(url).name if is_postgres(url) else url
 
 
 @asynccontextmanager
@@ -129,7 +136,12 @@ async def _open_adapters(
     clock = clock or SystemClock()
     url = settings.location
     async with AsyncExitStack() as stack:
-        store = await open_store(url, clock, create=settings.create)
+        store = await open_store(
+            url,
+            clock,
+            create=settings.create,
+            patience_seconds=settings.database_timeout_seconds,
+        )
         stack.push_async_callback(store.close)
         doorbell: Doorbell = SilentDoorbell()
         if settings.redis_url is not None:

@@ -36,7 +36,7 @@ def command(
         shared = shared_options(json) if profile else [json_option(json)]
 
         def callback(**values: Any) -> None:
-            for hidden in ("db", "profile", "redis"):
+            for hidden in ("db", "db_timeout", "profile", "redis"):
                 values.pop(hidden, None)
             function(click.get_current_context(), **values)
 

@@ -25,25 +25,27 @@ def db() -> None:
     "upgrade",
     short_help="Bring the database to the newest schema.",
     json="Print the schema's revision, before and after, as JSON.",
-    examples=("batcher db upgrade --db jobs.db",),
+    examples=("batcher db upgrade --db jobs.db", "batcher db upgrade --db postgresql://HOST/jobs"),
 )
 def upgrade(ctx: click.Context, *, as_json: bool) -> None:
     """Bring the database to the newest schema; make it where there is none.
 
-    Every command does so by itself. This one is for doing it at a time of one's own choice.
+    An SQLite file is upgraded by whatever command opens it; this one does it at a time of one's own
+    choice. A Postgres is upgraded by this command alone, and every other one refuses until it is.
     """
     from batcher.adapters.store import migrate
 
-    url = settings_from(ctx).location
+    settings = settings_from(ctx)
+    url, place = settings.location, settings.place
     before = migrate.current(url)
     migrate.upgrade(url)
     after = migrate.head()
     if as_json:
-        print_json({"database": url, "before": before, "after": after})
+        print_json({"database": place, "before": before, "after": after})
     elif before == after:
-        say(f"{url} is up to date (revision {after})")
+        say(f"{place} is up to date (revision {after})")
     else:
-        say(f"{url} is at revision {after} now ({before or 'made just now'})")
+        say(f"{place} is at revision {after} now ({before or 'made just now'})")
 
 
 @command(

@@ -53,7 +53,7 @@ def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
             table(_HEADINGS, [_row(r, now) for r in reports], right="DONE FAILED LEFT COST AGE")
         )
     else:
-        where = settings_from(ctx).location
+        where = settings_from(ctx).place
         say(f"no jobs in {where} yet: `batcher run KIND INPUT -o OUTPUT` makes one")
 
 

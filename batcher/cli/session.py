@@ -100,10 +100,15 @@ def with_runner(ctx: click.Context, work: Callable[[Runner], Coroutine[Any, Any,
 
 
 def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
-    """The settings that ``--db`` and ``--redis`` give."""
+    """The settings that ``--db``, ``--db-timeout`` and ``--redis`` give."""
     from batcher.wiring import Settings
 
-    return Settings(database_url=ctx.params["db"], redis_url=ctx.params.get("redis"), create=create)
+    return Settings(
+        database_url=ctx.params["db"],
+        database_timeout_seconds=ctx.params["db_timeout"],
+        redis_url=ctx.params.get("redis"),
+        create=create,
+    )
 
 
 def stop_at_once() -> NoReturn:

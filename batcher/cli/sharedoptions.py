@@ -13,7 +13,8 @@ from batcher.core.errors import BatcherError
 
 def shared_options(json_help: str) -> list[Setting]:
     """What every command with a job has."""
-    return [json_option(json_help), profile_option(), database_option(), redis_option()]
+    database = [database_option(), database_timeout_option()]
+    return [json_option(json_help), profile_option(), *database, redis_option()]
 
 
 def profile_option() -> Setting:
@@ -33,8 +34,21 @@ def database_option() -> Setting:
         "--db",
         metavar="URL",
         envvar=["BATCHER_DATABASE_URL", "BATCHER_DB"],
-        help="The database: a path or sqlite:///PATH.",
+        help="The database: a path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE.",
         default_text=".batcher/batcher.db",
+    )
+
+
+def database_timeout_option() -> Setting:
+    """``--db-timeout``."""
+    return Setting(
+        "--db-timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=300.0,
+        envvar="BATCHER_DATABASE_TIMEOUT",
+        help="How long a Postgres that goes away is waited for.",
+        default_text="300",
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
 import click
 
 _META = "batcher.arguments"
+_SECRETS = (
+    (re.compile(r"(://[^/@:\s]*):\S*@"), r"\1:***@"),
+    (re.compile(r"([?&]password=)[^&\s]*"), r"\1***"),
+)
 
 
 def remember(ctx: click.Context, arguments: Sequence[str]) -> None:
@@ -16,5 +21,11 @@ def remember(ctx: click.Context, arguments: Sequence[str]) -> None:
 
 
 def typed(ctx: click.Context) -> str:
-    """The command line of this process, as a shell understands it."""
-    return shlex.join(["batcher", *ctx.meta.get(_META, ())])
+    """The command line of this process, as a shell understands it; a URL's password is hidden."""
+    return shlex.join(["batcher", *map(_without_password, ctx.meta.get(_META, ()))])
+
+
+def _without_password(argument: str) -> str:
+    for secret, hidden in _SECRETS:
+        argument = secret.sub(hidden, argument)
+    return argument

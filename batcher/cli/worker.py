@@ -12,7 +12,12 @@ import click
 from batcher.cli.helptext import ExampleCommand
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.setting import Setting
-from batcher.cli.sharedoptions import database_option, profile_option, redis_option
+from batcher.cli.sharedoptions import (
+    database_option,
+    database_timeout_option,
+    profile_option,
+    redis_option,
+)
 from batcher.core.errors import UsageError
 
 
@@ -66,7 +71,7 @@ worker = ExampleCommand(
             "--lease-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=30.0,
             default_text="30", help="How long others wait for what this worker holds if it dies.",
         ),
-        redis_option(), profile_option(), database_option(),
+        redis_option(), profile_option(), database_option(), database_timeout_option(),
     ],
     help="""Work on submitted jobs, as one of as many workers as you like.
 
