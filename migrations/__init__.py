@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0003"
+HEAD = "0004"

@@ -206,7 +206,8 @@ class Job:
     ``name`` is what the user calls it and its like, night after night. ``spec`` is the JSON form of
     :class:`batcher.core.spec.JobSpec`. ``reason`` says why a paused job is paused; ``resume_at``
     when a provider said that it may go on. ``plan_row`` and ``plan_shard`` are the plan's cursor:
-    the next row to plan and the next shard's ordinal.
+    the next row to plan and the next shard's ordinal. ``schedule`` is the name of the schedule that
+    opened it, if one did.
     """
 
     id: str
@@ -227,3 +228,4 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     version: str
+    schedule: str | None = None

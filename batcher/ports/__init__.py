@@ -8,7 +8,9 @@ from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log
 from batcher.ports.files import InputSource, OutputBatch, OutputSchema, OutputSink
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
+from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
 from batcher.ports.provider import Provider, Reply
+from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store import (
     BudgetShort,
     Carried,
@@ -27,6 +29,7 @@ from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
     "LEVELS",
+    "Blueprint",
     "BudgetShort",
     "Carried",
     "Checkpoint",
@@ -36,6 +39,7 @@ __all__ = [
     "Fact",
     "Family",
     "Fate",
+    "Firing",
     "FleetStore",
     "Grant",
     "InputSource",
@@ -46,6 +50,9 @@ __all__ = [
     "Log",
     "Meter",
     "NewShard",
+    "Order",
+    "OrderState",
+    "OrderStore",
     "OutputBatch",
     "OutputSchema",
     "OutputSink",
@@ -53,6 +60,8 @@ __all__ = [
     "Reply",
     "RequestFact",
     "Sample",
+    "Schedule",
+    "ScheduleStore",
     "ShardOutline",
     "ShardStore",
     "Store",

@@ -18,6 +18,8 @@ from batcher.core.model import (
 )
 from batcher.core.progress import ShardEvent
 from batcher.ports.fleet import FleetStore
+from batcher.ports.orders import OrderStore
+from batcher.ports.schedules import ScheduleStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +317,7 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(JobStore, ShardStore, FleetStore, Protocol):
+class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, Protocol):
     """The whole database."""
 
     async def close(self) -> None:

@@ -19,7 +19,10 @@ INSERT INTO clockwork.present VALUES (0);
 CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT to_timestamp(wall) FROM clockwork.present';
 """
-_CLEAN = "TRUNCATE job, shard, shard_payload, checkpoint, dead_letter, worker RESTART IDENTITY"
+_CLEAN = (
+    "TRUNCATE job, shard, shard_payload, checkpoint, dead_letter, worker, job_order, schedule"
+    " RESTART IDENTITY"
+)
 
 
 class ClockedPostgres:

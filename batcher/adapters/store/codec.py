@@ -121,6 +121,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "finished_at": job.finished_at,
         "version": job.version,
         "name": job.name,
+        "schedule": job.schedule,
     }
 
 
@@ -156,6 +157,7 @@ def job_value(row: Row) -> Job:
         finished_at=row["finished_at"],
         version=row["version"],
         name=row["name"],
+        schedule=row["schedule"],
     )
 
 

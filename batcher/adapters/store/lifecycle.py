@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
 from batcher.core.model import JobState, advance
+from batcher.ports import Order, OrderState
 
 if TYPE_CHECKING:
     from batcher.core.model import Job, JobEvent
+    from batcher.ports import Firing, Schedule
 
 
 DEAD_KEPT_SECONDS = 86_400.0
@@ -53,6 +55,33 @@ def is_there_already(job: Job, ordinal: int | None, *, next_row: int, planned: b
     """
     next_shard = job.plan_shard if ordinal is None else ordinal + 1
     return (job.plan_row, job.plan_shard, job.planned) == (next_row, next_shard, planned)
+
+
+def fired(schedule: Schedule, firing: Firing, *, now: float, busy: str | None) -> Order:
+    """The order that a firing is; ``busy`` says what of the schedule is under way."""
+    skipped = firing.skipped or busy
+    return Order(
+        id=firing.order_id,
+        blueprint=schedule.blueprint,
+        fresh=True,
+        asked_at=utc(now),
+        state=OrderState.WAITING if skipped is None else OrderState.SKIPPED,
+        schedule=schedule.name,
+        due_at=firing.due,
+        error=skipped,
+    )
+
+
+def under_way(job_id: str | None, state: str | None) -> str:
+    """Why a schedule does not fire whose former run is not over."""
+    if job_id is None:
+        return "the run before it waits for a worker"
+    return f"the run before it, job {job_id}, is {state or JobState.OPEN}"
+
+
+def unknown_order(order_id: str) -> UsageError:
+    """The error for an id that names no order."""
+    return UsageError(f"there is no order {order_id!r} for a job any more")
 
 
 def unknown_job(job_id: str, *, several: bool = False) -> UsageError:

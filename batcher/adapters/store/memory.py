@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from batcher.adapters.store.codec import job_row, job_value
 from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
 from batcher.adapters.store.memory_fleet import MemoryFleet
+from batcher.adapters.store.memory_orders import MemoryOrders
 from batcher.adapters.store.memory_shard import Shard
 from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
@@ -55,12 +56,13 @@ class Entry:
         return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
 
 
-class MemoryStore(MemoryFleet):
+class MemoryStore(MemoryFleet, MemoryOrders):
     """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
 
     def __init__(self, clock: Clock) -> None:
         """``clock.wall`` is what leases expire by."""
-        super().__init__()
+        MemoryFleet.__init__(self)
+        MemoryOrders.__init__(self)
         self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._shards_made = 0
@@ -86,6 +88,9 @@ class MemoryStore(MemoryFleet):
 
     async def open_job(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
         """See :meth:`batcher.ports.JobStore.open_job`."""
+        return self._insert(job, fresh=fresh)
+
+    def _insert(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
         alike = [e.job for e in self._entries.values() if e.job.fingerprint == job.fingerprint]
         alike.sort(key=lambda other: other.generation)
         names = {other.name for other in alike} if job.name is None else {job.name, None}
@@ -184,6 +189,7 @@ class MemoryStore(MemoryFleet):
     async def purge(self, job_id: str) -> None:
         """See :meth:`batcher.ports.JobStore.purge`."""
         self._entries.pop(job_id, None)
+        self._forget_orders(job_id)
 
     # --- planning -----------------------------------------------------------------------------
 

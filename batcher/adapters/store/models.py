@@ -103,6 +103,7 @@ class JobRow(Base, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     version: str = Field(sa_type=Text)
     name: str | None = Field(default=None, sa_type=Text, index=True)
+    schedule: str | None = Field(default=None, sa_type=Text)
 
 
 class ShardRow(Base, table=True):
@@ -200,6 +201,49 @@ class WorkerRow(Base, table=True):
     expires_at: float = Field(sa_type=Double)
 
 
+class OrderRow(Base, table=True):
+    """A job to be opened by a worker; its lease, and what became of it.
+
+    ``job_id`` refers to a job, which may be gone. An order by hand of a schedule has no ``due_at``.
+    """
+
+    __tablename__ = "job_order"
+    __table_args__ = (
+        UniqueConstraint("schedule", "due_at"),
+        Index("ix_job_order_state", "state", "asked_at"),
+        Index("ix_job_order_job_id", "job_id"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    blueprint: str = Field(sa_type=Text)
+    fresh: bool
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    state: str = Field(sa_type=Text)
+    schedule: str | None = Field(default=None, sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    job_id: str | None = Field(default=None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=Text)
+    owner: str | None = Field(default=None, sa_type=Text)
+    expires_at: float | None = Field(default=None, sa_type=Double)
+    fence: int = 0
+
+
+class ScheduleRow(Base, table=True):
+    """A schedule; its firings are orders."""
+
+    __tablename__ = "schedule"
+
+    name: str = Field(primary_key=True, sa_type=Text)
+    cron: str = Field(sa_type=Text)
+    timezone: str = Field(sa_type=Text)
+    blueprint: str = Field(sa_type=Text)
+    missed: str = Field(sa_type=Text)
+    overlap: bool
+    paused: bool
+    next_due: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
 def table(model: type[Base]) -> Table:
     """The table of a model, for statements of SQLAlchemy Core."""
     made: Any = model
@@ -212,3 +256,5 @@ PAYLOAD = table(PayloadRow)
 CHECKPOINT = table(CheckpointRow)
 DEAD_LETTER = table(DeadLetterRow)
 WORKER = table(WorkerRow)
+ORDER = table(OrderRow)
+SCHEDULE = table(ScheduleRow)

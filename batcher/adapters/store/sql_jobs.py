@@ -18,7 +18,7 @@ from batcher.adapters.store.codec import (
 )
 from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, Tally, Usage
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_OPEN_TRIES = 8
+OPEN_TRIES = 8
+"""How often a job is tried to be made whose generation others make, too."""
 _PURGE_SHARDS = 8
 _COMPARED = ("rows_carried", "rows_changed", "rows_failed_before")
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
@@ -48,11 +49,11 @@ class SqlJobs:
             nonlocal made
             if made is not None and _is_there(connection, made):
                 return made, True  # this is done again, for the reply was lost
-            opened, is_new = _open_job(connection, job=job, fresh=fresh)
+            opened, is_new = find_or_insert(connection, job=job, fresh=fresh)
             made = opened if is_new else None
             return opened, is_new
 
-        for _ in range(_OPEN_TRIES):
+        for _ in range(OPEN_TRIES):
             try:
                 return await self._database.write(work)
             except Conflict:  # on a server, another made this generation first; or the id is taken
@@ -156,7 +157,12 @@ class SqlJobs:
             pass
 
 
-def _open_job(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bool]:
+def find_or_insert(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bool]:
+    """What :meth:`batcher.ports.JobStore.open_job` does, within a transaction.
+
+    Raises:
+        IntegrityError: somebody else has inserted the same generation.
+    """
     alike = JOB.c.fingerprint == job.fingerprint
     # Before the search: whoever makes the same job after this takes the generation that this one
     # would have, and whoever made it before is found.
@@ -235,6 +241,7 @@ def _purge_some(connection: Connection, *, job_id: str) -> bool:
     if connection.scalar(some.limit(1)) is not None:
         return False  # planned in the meantime
     connection.execute(delete(JOB).where(JOB.c.id == job_id))
+    connection.execute(delete(ORDER).where(ORDER.c.job_id == job_id))
     return True
 
 
@@ -262,6 +269,14 @@ def lock_shards(connection: Connection, job_id: str) -> None:
     """Lock a job's shards, in the order in which everybody locks shards: by id, before the job."""
     locked = select(SHARD.c.id).where(SHARD.c.job_id == job_id).order_by(SHARD.c.id)
     connection.execute(locked.with_for_update(key_share=True)).all()
+
+
+def must_find(connection: Connection, job_id: str) -> Job:
+    """The job of that very id; UsageError where there is none."""
+    row = connection.execute(select(JOB).where(JOB.c.id == job_id)).mappings().first()
+    if row is None:
+        raise unknown_job(job_id)
+    return job_value(row)
 
 
 def must_exist(connection: Connection, job_id: str) -> None:

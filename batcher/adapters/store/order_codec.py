@@ -1,0 +1,72 @@
+"""Orders and schedules as rows, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from batcher.core.kind import TextFile
+from batcher.core.schedule import Missed
+from batcher.ports import Blueprint, Order, OrderState, Schedule
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+
+def blueprint_text(blueprint: Blueprint) -> str:
+    """A blueprint as JSON."""
+    files = {name: [file.path, file.text] for name, file in blueprint.files.items()}
+    return orjson.dumps({"job": dict(blueprint.spec), "files": files}).decode()
+
+
+def blueprint_value(text: str) -> Blueprint:
+    """The reverse of :func:`blueprint_text`."""
+    plain = orjson.loads(text)
+    files = {name: TextFile(*pair) for name, pair in plain["files"].items()}
+    return Blueprint(spec=plain["job"], files=files)
+
+
+def order_value(row: RowMapping) -> Order:
+    """An order from its row."""
+    return Order(
+        id=row["id"],
+        blueprint=blueprint_value(row["blueprint"]),
+        fresh=row["fresh"],
+        asked_at=row["asked_at"],
+        state=OrderState(row["state"]),
+        schedule=row["schedule"],
+        due_at=row["due_at"],
+        job_id=row["job_id"],
+        error=row["error"],
+    )
+
+
+def schedule_row(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as the columns of its row."""
+    return {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "blueprint": blueprint_text(schedule.blueprint),
+        "missed": schedule.missed.value,
+        "overlap": schedule.overlap,
+        "paused": schedule.paused,
+        "next_due": schedule.next_due,
+        "created_at": schedule.created_at,
+    }
+
+
+def schedule_value(row: RowMapping) -> Schedule:
+    """The reverse of :func:`schedule_row`."""
+    return Schedule(
+        name=row["name"],
+        cron=row["cron"],
+        timezone=row["timezone"],
+        blueprint=blueprint_value(row["blueprint"]),
+        missed=Missed(row["missed"]),
+        overlap=row["overlap"],
+        paused=row["paused"],
+        next_due=row["next_due"],
+        created_at=row["created_at"],
+    )
