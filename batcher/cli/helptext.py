@@ -14,7 +14,10 @@ class ExampleMixin(click.Command):
     """A command whose help ends with examples, one command line each."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **more: Any) -> None:
-        more.setdefault("context_settings", {"max_content_width": WIDTH})
+        more.setdefault(
+            "context_settings",
+            {"max_content_width": WIDTH, "help_option_names": ["-h", "--help"]},
+        )
         super().__init__(*args, **more)
         self.examples = tuple(examples)
 

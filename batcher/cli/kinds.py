@@ -6,6 +6,7 @@ Knows no kind by name: whatever the registry finds is a command, with the option
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,21 @@ class Input(click.Argument):
         return "INPUT"
 
 
+class KindCommand(ExampleCommand):
+    """A kind's command. What says what the work is may be said once only."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it, but for options of the kind that are repeated.
+
+        A second `--text` would not be a second column: it would silently replace the first.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        for param, times in Counter(order).items():
+            if isinstance(param, Setting) and param.of_kind and times > 1:
+                raise click.UsageError(f"{param.opts[0]} is given {times} times: once only", ctx)
+        return super().parse_args(ctx, args)
+
+
 class KindGroup(ExampleMixin, click.Group):
     """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``."""
 
@@ -69,7 +85,7 @@ class KindGroup(ExampleMixin, click.Group):
         verb, name = self.name, kind.name
         output = " -o OUTPUT.jsonl" if self._sends else ""
         example = getattr(kind, "example", "")
-        return ExampleCommand(
+        return KindCommand(
             name=name,
             params=[
                 Input(),
@@ -119,7 +135,7 @@ class KindGroup(ExampleMixin, click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Say where options belong, if some come first."""
         first = args[0] if args else ""
-        if first.startswith("-") and first not in ("-", "--help"):
+        if first.startswith("-") and first not in ("-", *ctx.help_option_names):
             raise click.UsageError(
                 f"options come last: batcher {self.name} KIND INPUT {first} …", ctx
             )

@@ -112,6 +112,6 @@ def root() -> None:
     Settings come from flags, then from the environment (BATCHER_MODEL for --model, and so on),
     then from a profile in batcher.toml. The key is read from OPENAI_API_KEY.
 
-    Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped at
-    --max-cost, 5 paused by the provider, 130 interrupted, 1 anything else.
+    Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped by its
+    budget, 5 paused by the provider, 130 interrupted, 1 anything else.
     """

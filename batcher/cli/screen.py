@@ -74,20 +74,18 @@ class NoScreen:
 
 
 class PlainScreen:
-    """A line at the start and every ten seconds."""
+    """A line at the start of what takes a moment, and every ten seconds."""
 
     seconds = 0.5
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._write = write or _write_line
-        self._due = 0.0
-        self._waited = False
+        self._due = self.seconds
         self._last: Reading | None = None
 
     def waiting(self, elapsed: float) -> None:
         """See :class:`Screen`."""
-        if not self._waited or elapsed >= self._due:
-            self._waited = True
+        if elapsed >= self._due:
             self._due = elapsed + PLAIN_SECONDS
             self._write(checking(elapsed))
 

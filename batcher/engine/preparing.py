@@ -179,7 +179,8 @@ def read_files(
             try:
                 found[option.name] = TextFile(path, read_text(path))
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"{flag(option.name)} {path} cannot be read: {error}") from error
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise UsageError(f"{flag(option.name)} {path} cannot be read: {why}") from error
     return found
 
 

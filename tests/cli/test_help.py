@@ -23,7 +23,8 @@ HEAVY = {"aiohttp", "asyncio", "numpy", "orjson", "pyarrow", "rich", "sqlalchemy
 def contexts(
     command: click.Command = root, parent: click.Context | None = None
 ) -> Iterator[click.Context]:
-    ctx = click.Context(command, info_name=command.name if parent else "batcher", parent=parent)
+    name = command.name if parent else "batcher"
+    ctx = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     yield ctx
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
@@ -108,6 +109,16 @@ def test_an_unknown_command_says_what_was_probably_meant(cli: Cli) -> None:
     assert ran.stderr == (
         "error: no command 'statsu' (did you mean 'status'?)\n       batcher --help says more\n"
     )
+
+
+def test_help_may_be_asked_for_briefly(cli: Cli) -> None:
+    for command in ([], ["run"], ["run", "embed"], ["jobs"], ["db", "purge"]):
+        assert cli(*command, "-h").stdout == cli(*command, "--help").stdout
+
+
+def test_no_option_is_torn_by_the_end_of_a_line() -> None:
+    for ctx in COMMANDS:
+        assert not [line for line in ctx.command.get_help(ctx).splitlines() if line.endswith("-")]
 
 
 def test_the_version_is_printed(cli: Cli) -> None:

@@ -72,7 +72,7 @@ def test_integers_beyond_64_bits_keep_their_digits(inputs: Inputs) -> None:
         ),
         (
             b'{"text": 1}\n{"txt": 1}\n',
-            f"{{}}:2: the row has no key 'text': every row needs it; {SKIP}",
+            f"{{}}:2: the row has no key 'text', only txt: every row needs it; {SKIP}",
         ),
         ('{"text": 1}\n'.encode("utf-16"), "{}: the file is UTF-16: save it as UTF-8"),
     ],

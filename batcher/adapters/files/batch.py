@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Protocol
 
-from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.faults import Fault, listed
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError, MissingColumn
 
@@ -85,8 +85,7 @@ def require(request: Request, present: Sequence[str], *, hint: str = "") -> None
         if column not in present:
             near = get_close_matches(column, present, n=1)
             question = f" (did you mean {near[0]!r}?)" if near else ""
-            shown = ", ".join(present[:20]) + (", …" if len(present) > 20 else "")
-            message = f"there is no column {column!r}{question}: there are {shown}{hint}"
+            message = f"there is no column {column!r}{question}: there are {listed(present)}{hint}"
             if column == request.id_column:
                 raise InputError(message, source=request.source)
             raise MissingColumn(message, source=request.source, present=(*near, *present))

@@ -5,7 +5,7 @@ Messages say where and what, never what the row holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batcher.core.errors import InputError, MissingColumn
@@ -27,12 +27,23 @@ ADVICE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why one row cannot be read as a row."""
+    """Why one row cannot be read as a row; ``present`` are its keys where one is missing."""
 
     code: str
     message: str
+    present: tuple[str, ...] = ()
 
     def error(self, *, source: str, line: int | None) -> InputError:
         """The same as an error that stops the job, with what to do about it."""
-        kind = MissingColumn if self.code == "missing_column" else InputError
-        return kind(f"{self.message}: {ADVICE[self.code]}", source=source, line=line)
+        advice = ADVICE[self.code]
+        if self.code != "missing_column":
+            return InputError(f"{self.message}: {advice}", source=source, line=line)
+        there = f", only {listed(self.present)}" if self.present else ""
+        return MissingColumn(
+            f"{self.message}{there}: {advice}", source=source, line=line, present=self.present
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The columns or keys that there are, or the first twenty of them."""
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -135,7 +135,7 @@ class JsonlReader:
                 missing = [name for name in self._request.columns if name not in record]
                 if missing and index not in batch.faults:
                     batch.faults[index] = Fault(
-                        "missing_column", f"the row has no key {missing[0]!r}"
+                        "missing_column", f"the row has no key {missing[0]!r}", tuple(record)
                     )
 
 

@@ -7,6 +7,7 @@ job or is handed on as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 
@@ -141,7 +142,7 @@ class FileSource:
     def _error(self, fault: Fault, line: int) -> InputError:
         if self._has_lines:
             return fault.error(source=self.name, line=line)
-        placed = Fault(fault.code, f"row {line - 1}: {fault.message}")
+        placed = replace(fault, message=f"row {line - 1}: {fault.message}")
         return placed.error(source=self.name, line=None)
 
     def _id_rows(self) -> Iterator[IdRows]:
