@@ -48,10 +48,12 @@ class PostgresSchema:
             UnusableStore: it cannot be reached, or its tables are another program's.
         """
         with self._engine() as engine, engine.connect() as connection:
+            # Tables first: who sees another one's new tables then sees their revision, too.
+            taken = set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
             if connection.scalar(_HAS_VERSION):
                 found = connection.scalar(_VERSION)
                 return None if found is None else str(found)
-            if taken := set(inspect(connection).get_table_names()) & set(Base.metadata.tables):
+            if taken:
                 raise UnusableStore(
                     f"database {self.name}: a table {min(taken)!r} of another program is in the "
                     "way; name another database, or a schema: ?options=-csearch_path%3DSCHEMA"
