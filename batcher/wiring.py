@@ -18,7 +18,7 @@ from batcher.adapters import files
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.credential import read_credential
-from batcher.adapters.eventlog import write_event
+from batcher.adapters.eventlog import EventLog
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.silence import SilentDoorbell
@@ -26,6 +26,7 @@ from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.throttle import MemoryThrottle
+from batcher.adapters.tracing import open_trace
 from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
@@ -104,7 +105,7 @@ async def open_runner(
 async def open_fleet(
     settings: Settings,
     *,
-    log: Log = write_event,
+    log: Log | None = None,
     clock: Clock | None = None,
     chance: Chance | None = None,
     look_seconds: float = LOOK_SECONDS,
@@ -112,7 +113,8 @@ async def open_fleet(
 ) -> AsyncIterator[FleetWorker]:
     """One worker of those that share a database.
 
-    ``concurrency`` is the most requests in flight for a job here, whatever the job allows.
+    ``concurrency`` is the most requests in flight for a job here, whatever the job allows. ``log``
+    is standard error unless given.
 
     Raises:
         StoreError: the database cannot be used.
@@ -126,7 +128,14 @@ async def open_fleet(
             version=adapters.version,
             started_at=datetime.fromtimestamp(adapters.clock.wall(), UTC),
         )
-        yield FleetWorker(adapters, card, log, look_seconds=look_seconds, concurrency=concurrency)
+        yield FleetWorker(
+            adapters,
+            card,
+            log or EventLog(),
+            look_seconds=look_seconds,
+            concurrency=concurrency,
+            trace=open_trace(),
+        )
 
 
 @asynccontextmanager

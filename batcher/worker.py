@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from arq.connections import ArqRedis, RedisSettings
@@ -18,7 +19,16 @@ from arq.cron import cron
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from batcher.adapters.doorbell import DRAIN, QUEUE, connect, from_bytes, ring, to_bytes
+from batcher.adapters.doorbell import (
+    DRAIN,
+    QUEUE,
+    answers,
+    connect,
+    from_bytes,
+    ring,
+    to_bytes,
+)
+from batcher.adapters.health import serve_health
 from batcher.core.errors import UsageError
 from batcher.core.retry import backoff_seconds
 from batcher.engine.fleet import MOST_JOBS, FleetWorker
@@ -83,6 +93,28 @@ async def answer_bells(
             attempt += 1
             fleet.log(Event.QUEUE_LOST, error=type(error).__name__, attempt=attempt)
             await asyncio.sleep(backoff_seconds(attempt, fleet.adapters.chance))
+
+
+@asynccontextmanager
+async def show_health(
+    fleet: FleetWorker, redis_url: str, *, host: str, port: int
+) -> AsyncIterator[int]:
+    """Say over HTTP how the worker is; yields the port.
+
+    Raises:
+        UsageError: nothing can listen there.
+    """
+
+    async def ready() -> Mapping[str, bool]:
+        return {
+            "serving": not fleet.stopping,
+            "database": fleet.hears_the_database,
+            "redis": await answers(redis_url),
+        }
+
+    async with serve_health(host, port, ready=ready, families=fleet.families) as taken:
+        fleet.log(Event.HEALTH_OPENED, host=host, port=taken)
+        yield taken
 
 
 async def _answer(fleet: FleetWorker, redis: ArqRedis, slice_seconds: float) -> None:

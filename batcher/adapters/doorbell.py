@@ -68,6 +68,19 @@ class ArqDoorbell:
                 await redis.aclose(close_connection_pool=True)
 
 
+async def answers(redis_url: str) -> bool:
+    """Whether a Redis is there, over a connection of its own: one that hangs does not answer."""
+    from redis.asyncio import Redis
+
+    redis = Redis.from_url(
+        redis_url, socket_timeout=_RING_SECONDS, socket_connect_timeout=_RING_SECONDS
+    )
+    with suppress(RedisError, OSError, TimeoutError):
+        async with asyncio.timeout(_RING_SECONDS), redis:
+            return bool(await redis.ping())
+    return False
+
+
 async def connect(redis_url: str) -> ArqRedis:
     """A pool of connections as arq wants it.
 

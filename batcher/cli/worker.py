@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,23 +21,30 @@ from batcher.cli.sharedoptions import (
 )
 from batcher.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from batcher.adapters.eventlog import EventLog, LogFormat
+
 
 def _act(**_: Any) -> None:
     ctx = click.get_current_context()
     options = ctx.params
     if not options["redis"]:
         raise UsageError("a worker needs Redis: say --redis URL or set BATCHER_REDIS_URL")
-    logging.getLogger("arq").setLevel(logging.WARNING)
 
     async def work(session: Session) -> None:
         from batcher.wiring import open_fleet  # takes a while
-        from batcher.worker import answer_bells
+        from batcher.worker import answer_bells, show_health
 
         settings = replace(settings_from(ctx), lease_seconds=options["lease_seconds"])
-        async with (
-            open_fleet(settings, concurrency=options["concurrency"]) as fleet,
-            asyncio.TaskGroup() as tasks,
-        ):
+        log = _open_log(options["log_level"], options["log_format"])
+        async with AsyncExitStack() as stack:
+            opened = open_fleet(settings, log=log, concurrency=options["concurrency"])
+            fleet = await stack.enter_async_context(opened)
+            if options["health_port"] is not None:
+                host, port = options["health_host"], options["health_port"]
+                health = show_health(fleet, options["redis"], host=host, port=port)
+                await stack.enter_async_context(health)
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
             bells = tasks.create_task(
                 answer_bells(fleet, options["redis"], options["slice_seconds"]), name="bells"
             )
@@ -52,6 +60,18 @@ def _act(**_: Any) -> None:
             bells.cancel()
 
     run_session(work)
+
+
+def _open_log(level: str, format: LogFormat) -> EventLog:
+    """The log; what libraries say goes there as well, all but their words."""
+    from batcher.adapters.eventlog import EventLog, LibraryHandler
+    from batcher.ports import Level
+
+    log = EventLog(Level[level.upper()], format)
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryHandler(log)], force=True)
+    logging.captureWarnings(True)
+    logging.getLogger("arq").setLevel(logging.WARNING)
+    return log
 
 
 worker = ExampleCommand(
@@ -71,6 +91,23 @@ worker = ExampleCommand(
             "--lease-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=30.0,
             default_text="30", help="How long others wait for what this worker holds if it dies.",
         ),
+        Setting(
+            "--health-port", type=click.IntRange(0, 65535), metavar="PORT",
+            help="Answer GET /live, /ready and /metrics (Prometheus) on this port; 0 takes any.",
+            default_text="none",
+        ),
+        Setting(
+            "--health-host", metavar="ADDRESS", default="127.0.0.1", default_text="127.0.0.1",
+            help="Where --health-port listens; 0.0.0.0 lets other machines ask.",
+        ),
+        Setting(
+            "--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
+            default="info", default_text="info", help="Log events from this level on.",
+        ),
+        Setting(
+            "--log-format", type=click.Choice(["json", "text"]), default="json",
+            default_text="json", help="How events are written, one a line.",
+        ),
         redis_option(), profile_option(), database_option(), database_timeout_option(),
     ],
     help="""Work on submitted jobs, as one of as many workers as you like.
@@ -78,7 +115,7 @@ worker = ExampleCommand(
     Workers share the database, one rate limit and nothing else: start more to go faster, end any at
     any time. SIGTERM settles what is in flight, gives the rest back and ends; what a killed worker
     held is taken over when its lease has run out. A worker whose Redis or database goes away waits
-    for it. It logs events as JSON on standard error.
+    for it. Events are logged on standard error; docs/observability.md lists them, and the metrics.
     """,
     short_help="Work on submitted jobs.",
     examples=("batcher worker", "batcher worker --redis redis://queue:6379 --concurrency 200"),

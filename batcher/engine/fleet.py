@@ -7,18 +7,23 @@ also looks by itself, so that nothing is lost with a queue, a message or another
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import PurePath
+from traceback import extract_tb
 
-from batcher.core.errors import BatcherError, IllegalTransition, StoreError, UsageError
+from batcher.core.errors import IllegalTransition, StoreError, UsageError
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.adapters import Adapters
 from batcher.engine.ending import Endings
-from batcher.engine.intake import Intake
+from batcher.engine.intake import Intake, KindChanged
 from batcher.engine.jobrun import JobRun
 from batcher.engine.live import Live, begin_live
-from batcher.ports import Event, Log, WorkerCard
+from batcher.engine.metering import Meters, Served
+from batcher.engine.preparing import Bound
+from batcher.engine.witness import Telling
+from batcher.ports import Event, Family, Log, Trace, WorkerCard
 
 LOOK_SECONDS = 2.0
 """How often a worker looks for work that no bell told it of."""
@@ -28,7 +33,17 @@ BEAT_SECONDS = 10.0
 """How often a worker shows that it is alive; it counts as dead after three times as long."""
 REFUSED_SECONDS = 60.0
 """How long a job is left alone that this worker cannot serve, or that failed here."""
+SILENT_SECONDS = 15.0
+"""A database that has not answered for so long is out of reach."""
 MOST_JOBS = 50
+
+
+class NotServed(Exception):
+    """This worker cannot serve the job; ``reason`` may be logged: it quotes no prompt."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +53,8 @@ class Service:
     task: asyncio.Task[None]
     run: JobRun | None = None
     live: Live | None = None
+    kind: str = ""
+    model: str = ""
 
 
 @dataclass(slots=True)
@@ -50,6 +67,9 @@ class FleetWorker:
     look_seconds: float = LOOK_SECONDS
     linger_seconds: float = LINGER_SECONDS
     concurrency: int | None = None
+    trace: Trace | None = None
+    meters: Meters = field(default_factory=Meters)
+    _heard_at: float | None = field(default=None, repr=False)
     _services: dict[str, Service] = field(default_factory=dict, repr=False)
     _refused: dict[str, float] = field(default_factory=dict, repr=False)
     _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
@@ -60,6 +80,29 @@ class FleetWorker:
     def services(self) -> Mapping[str, Service]:
         """What is being served, by job."""
         return self._services
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stopping.is_set()
+
+    @property
+    def hears_the_database(self) -> bool:
+        """Whether the database has answered lately: a worker looks every few seconds."""
+        heard_at, now = self._heard_at, self.adapters.clock.now()
+        return heard_at is not None and now - heard_at < max(SILENT_SECONDS, 3 * self.look_seconds)
+
+    def families(self) -> Iterator[Family]:
+        """The metrics, as they are now."""
+        clock = self.adapters.clock
+        served = [
+            Served(job_id, service.kind, service.model, service.live)
+            for job_id, service in self._services.items()
+            if service.live is not None
+        ]
+        return self.meters.families(
+            served, wall=clock.wall(), now=clock.now(), stopping=self.stopping
+        )
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; then settle what is in flight, and give the leases back."""
@@ -82,7 +125,7 @@ class FleetWorker:
         try:
             await self.adapters.store.leave(self.card.name)
         except StoreError as error:
-            self.log(Event.STORE_LOST, error=type(error).__name__)
+            self._lost_the_store(error)
         self.log(Event.WORKER_STOPPED, worker=self.card.name)
 
     def stop(self) -> None:
@@ -131,18 +174,26 @@ class FleetWorker:
         while True:
             try:
                 await self.look()
+                self._heard_at = self.adapters.clock.now()
             except StoreError as error:
-                self.log(Event.STORE_LOST, error=type(error).__name__)
+                self._lost_the_store(error)
             jitter = self.adapters.chance.uniform(0.5, 1.5)  # workers do not look in step
             await self.adapters.clock.sleep(self.look_seconds * jitter)
 
     async def _beat(self) -> None:
         while True:
+            store, clock = self.adapters.store, self.adapters.clock
             try:
-                await self.adapters.store.beat(self.card, 3 * BEAT_SECONDS)
+                await store.beat(self.card, 3 * BEAT_SECONDS)
+                await self.meters.look_at_the_queue(store, self._services, clock.wall())
             except StoreError as error:
-                self.log(Event.STORE_LOST, error=type(error).__name__)
-            await self.adapters.clock.sleep(BEAT_SECONDS)
+                self._lost_the_store(error)
+            await clock.sleep(BEAT_SECONDS)
+
+    def _lost_the_store(self, error: StoreError) -> None:
+        self.meters.store_errors += 1
+        self._heard_at = None
+        self.log(Event.STORE_LOST, error=type(error).__name__)
 
     def _is_refused(self, job_id: str) -> bool:
         until = self._refused.get(job_id, 0.0)
@@ -162,26 +213,43 @@ class FleetWorker:
             job = await self.adapters.store.job(job_id)
             if job.state is JobState.OPEN:
                 await self._work(job)
-        except UsageError as error:  # no credential, no such kind, or of another version
+        except NotServed as refusal:
             self._refuse(job_id)
-            self.log(Event.JOB_REFUSED, job=job_id, reason=str(error))
-        except BatcherError as error:
-            self._refuse(job_id)
-            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, reason=str(error))
+            self.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
             self._refuse(job_id)
-            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__)
+            if isinstance(error, StoreError):
+                self._lost_the_store(error)
+            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, where=_place(error))
         finally:
             del self._services[job_id]
 
+    async def _bind(self, job: Job) -> Bound:
+        """What the job is made of, as this worker does it.
+
+        Raises:
+            NotServed: no credential, no such kind, or one of another version.
+        """
+        adapters = self.adapters
+        try:
+            bound = await Intake(adapters).rebind(job)
+        except KindChanged as error:
+            raise NotServed(str(error)) from error
+        except UsageError as error:  # its words may quote a template
+            raise NotServed("its kind is not installed here, or refuses its options") from error
+        try:
+            adapters.check_credential(bound.spec)
+        except UsageError as error:
+            raise NotServed(str(error)) from error
+        return bound if self.concurrency is None else bound.at_most(self.concurrency)
+
     async def _work(self, job: Job) -> None:
         adapters = self.adapters
-        bound = await Intake(adapters).rebind(job)
-        if self.concurrency is not None:
-            bound = bound.at_most(self.concurrency)
-        adapters.check_credential(bound.spec)
+        bound = await self._bind(job)
+        spec = bound.spec
+        meter = self.meters.of(spec.kind, spec.model)
         live = begin_live(adapters.clock, job, bound, await adapters.store.tally(job.id))
-        async with adapters.connect(bound.spec) as connection:
+        async with adapters.connect(spec) as connection:
             run = JobRun(
                 job,
                 bound,
@@ -190,11 +258,28 @@ class FleetWorker:
                 owner=f"{self.card.name}/{next(self._runs)}",
                 live=live,
                 linger_seconds=self.linger_seconds,
+                telling=Telling(self.log, meter, self.trace),
             )
             service = self._services[job.id]
             service.run, service.live = run, live
+            service.kind, service.model = spec.kind, spec.model
             if self._stopping.is_set():
                 return
-            self.log(Event.JOB_SERVED, job=job.id, kind=bound.spec.kind)
+            meter.jobs_served += 1
+            self.log(Event.JOB_SERVED, job=job.id, kind=spec.kind, model=spec.model)
             ending = await run.run()
-        self.log(Event.JOB_LEFT, job=job.id, status=ending.status, reason=ending.reason)
+        meter.jobs_left[ending.status] += 1
+        self.log(
+            Event.JOB_LEFT,
+            job=job.id,
+            status=ending.status,
+            rows_done=live.rows_done,
+            rows_dead=live.dead,
+            requests=live.requests,
+        )
+
+
+def _place(error: BaseException) -> str | None:
+    """Where it was raised: file and line. Its words might quote a row."""
+    frames = extract_tb(error.__traceback__)
+    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None

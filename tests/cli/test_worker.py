@@ -1,0 +1,138 @@
+"""A real worker process: its health over HTTP, its log, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from batcher.ports import Event
+from tests.servers.valkey import ValkeyServer, valkey
+
+__all__ = ["valkey"]
+pytestmark = pytest.mark.process
+
+WAIT_SECONDS = 20.0
+
+
+class RunningWorker:
+    """A worker, its log and its health port."""
+
+    def __init__(self, directory: Path, redis_url: str, *more: str) -> None:
+        self._log = directory / "log"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("BATCHER_")}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "batcher", "worker", "--health-port", "0", *more],
+                cwd=directory,
+                env=environment | {"BATCHER_REDIS_URL": redis_url},
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
+        (opened,) = self.wait_for(Event.HEALTH_OPENED)
+        assert opened["host"] == "127.0.0.1"
+        self._url = f"http://127.0.0.1:{opened['port']}"
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def wait_for(self, event: Event) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (found := [told for told in self.events() if told["event"] == event]):
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, f"no {event}"
+            time.sleep(0.02)
+        return found
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self._url + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def wait_until_ready(self, **facts: bool) -> None:
+        """Until ``/ready`` says so; facts that are not named are true."""
+        wanted = {"serving": True, "database": True, "redis": True, **facts}
+        good = all(wanted.values())
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            status, body = self.get("/ready")
+            told = json.loads(body)
+            assert (status == 200) == told.pop("ready")
+            if told == wanted:
+                assert status == (200 if good else 503)
+                return
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+
+
+@contextmanager
+def worker(directory: Path, redis_url: str, *more: str) -> Iterator[RunningWorker]:
+    running = RunningWorker(directory, redis_url, *more)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+        running.process.wait()
+
+
+def test_it_says_how_it_is_and_ends_in_good_order(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with worker(tmp_path, valkey.url) as running:
+        running.wait_until_ready()
+        assert running.get("/live") == (200, '{"live": true}')
+        valkey.kill()
+        try:
+            running.wait_until_ready(redis=False)
+            assert running.get("/live")[0] == 200
+            assert running.wait_for(Event.QUEUE_LOST)[0]["attempt"] == 1
+        finally:
+            valkey.start()
+        running.wait_until_ready()
+        running.wait_for(Event.QUEUE_FOUND)
+        status, text = running.get("/metrics")
+        names = {family.name for family in text_string_to_metric_families(text)}
+        assert status == 200
+        assert {"batcher_queue_age_seconds", "batcher_store_errors"} <= names
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(WAIT_SECONDS) == 0
+        assert running.events()[-1]["event"] == Event.WORKER_STOPPED
+
+
+def test_a_taken_port_is_a_clear_error(tmp_path: Path, valkey: ValkeyServer) -> None:
+    with worker(tmp_path, valkey.url) as running:
+        taken = running._url.rpartition(":")[2]
+        ran = subprocess.run(
+            [sys.executable, "-m", "batcher", "worker", "--health-port", taken],
+            cwd=tmp_path,
+            env=os.environ | {"BATCHER_REDIS_URL": valkey.url},
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+        )
+    assert ran.returncode == 2
+    assert f"error: --health-port {taken} on 127.0.0.1 cannot be listened on" in ran.stderr
+
+
+def test_the_log_says_no_more_than_it_is_asked_for(tmp_path: Path, valkey: ValkeyServer) -> None:
+    command = [sys.executable, "-m", "batcher", "worker", "--log-level", "warning"]
+    with subprocess.Popen(
+        [*command, "--redis", valkey.url], cwd=tmp_path, stderr=subprocess.PIPE
+    ) as quiet:
+        time.sleep(2)
+        quiet.send_signal(signal.SIGTERM)
+        _, stderr = quiet.communicate(timeout=WAIT_SECONDS)
+    assert (quiet.returncode, stderr) == (0, b"")

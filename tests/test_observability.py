@@ -1,0 +1,46 @@
+"""What an operator reads about a worker is there, and is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from batcher.core.bucket import Limits
+from batcher.core.model import Tally
+from batcher.engine.live import Live
+from batcher.engine.metering import Meters, Served
+from batcher.ports import LEVELS, Event
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs/observability.md").read_text("utf-8")
+
+
+def metrics() -> set[str]:
+    """The names of all metrics, with one job being served."""
+    live = Live(
+        rows=1,
+        base=Tally(),
+        started_at=0.0,
+        limits=Limits(requests_per_minute=1.0, tokens_per_minute=1.0),
+    )
+    meters = Meters()
+    meters.of("chat", "m")
+    served = [Served("j", "chat", "m", live)]
+    return {family.name for family in meters.families(served, wall=0.0, now=0.0, stopping=False)}
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    assert set(re.findall(r"`(batcher_\w+)`", PAGE)) == metrics()
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_is_documented_with_its_level(event: Event) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{event}`" in line]
+    assert LEVELS[event].name.lower() in row.split("|")[2]
+
+
+def test_no_event_is_documented_that_there_is_not() -> None:
+    first = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+    named = {name for cell in first for name in re.findall(r"`([a-z]+\.[a-z]+)`", cell)}
+    assert named == set(Event)
