@@ -28,7 +28,7 @@ _INPUT_WIDTH = 32
     json="Print the jobs as a JSON array.",
     params=[
         Setting(
-            "--limit", type=click.IntRange(min=1), default=100, default_text="100",
+            "--limit", metavar="N", type=click.IntRange(min=1), default=100, default_text="100",
             envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
         )
     ],
@@ -61,7 +61,7 @@ def _row(report: Report, now: datetime) -> list[str]:
     return [
         report.job,
         report.kind,
-        report.model,
+        f"{report.model} (simulated)" if report.spec.simulate else report.model,
         short_path(report.spec.input, _INPUT_WIDTH),
         report.status,
         count(report.rows_done),

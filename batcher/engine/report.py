@@ -156,7 +156,7 @@ def notes(described: Description) -> tuple[str, ...]:
     """What a reader of the report should know besides."""
     said = []
     if described.spec.simulate:
-        said.append("simulated: no provider was asked, and nothing was paid")
+        said.append("simulated: no provider was asked, and a cost is what would have been paid")
     if not described.spec.keep_input:
         said.append("the input's columns were not kept: CSV and Parquet have id and row instead")
     return tuple(said)

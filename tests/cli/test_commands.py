@@ -19,7 +19,15 @@ def test_jobs_is_a_table_newest_first(cli: Cli) -> None:
 
     assert heading.split() == "JOB KIND MODEL INPUT STATUS DONE FAILED LEFT COST AGE".split()
     assert [row.split()[1] for row in rows] == ["classify", "embed"]
-    assert rows[0].split()[2:8] == ["gpt-4.1-mini", "tickets.csv", "complete", "3", "0", "0"]
+    assert rows[0].split()[2:9] == [
+        "gpt-4.1-mini",
+        "(simulated)",
+        "tickets.csv",
+        "complete",
+        "3",
+        "0",
+        "0",
+    ]
     assert [job["kind"] for job in cli("jobs", "--json", "--limit", "1").json] == ["classify"]
 
 
