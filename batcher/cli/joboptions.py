@@ -33,7 +33,10 @@ def job_options() -> list[Setting]:
             type=click.Choice(["csv", "jsonl", "parquet"]),
         ),
         _job("--delimiter", INPUT, "CHARACTER", "What separates CSV fields.", default_text="comma"),
-        _job("--limit", INPUT, "ROWS", "Only the first so many rows; another number is another job.", type=int),
+        _job(
+            "--limit", INPUT, "ROWS",
+            "Only the first so many rows; another number is another job.", type=int,
+        ),
         _job(
             "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
             help="Do not keep the input's columns for CSV and Parquet output; saves space.",
