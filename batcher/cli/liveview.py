@@ -13,7 +13,7 @@ from rich.text import Text
 from batcher.cli.figures import count, duration, rate, share
 from batcher.cli.fitting import ALWAYS, BETWEEN, Part, first_that_fits, fitted
 from batcher.cli.gauge import Reading
-from batcher.cli.words import checking, costs, delays, troubles
+from batcher.cli.words import costs, delays, troubles, waiting_line
 
 _LABEL_WIDTH = 10
 _INDENT = _LABEL_WIDTH + 2
@@ -39,10 +39,10 @@ class LiveScreen:
         )
         self._view.start()
 
-    def waiting(self, elapsed: float) -> None:
+    def waiting(self, activity: str, elapsed: float) -> None:
         """See :class:`batcher.cli.screen.Screen`."""
-        text = Text(checking(elapsed))
-        text.stylize("bold", 0, len("checking"))
+        text = Text(waiting_line(activity, elapsed))
+        text.stylize("bold", 0, len(activity.partition(" ")[0]))
         self._view.update(text, refresh=True)
 
     def show(self, reading: Reading) -> None:

@@ -23,10 +23,12 @@ class Progress:
         self,
         screen: Screen,
         *,
+        activity: str = "checking the input",
         grace_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.screen = screen
+        self._activity = activity
         self.grace_seconds = grace_seconds
         self.live: Live | None = None
         self._gauge: Gauge | None = None
@@ -72,7 +74,7 @@ class Progress:
         reading = self.reading()
         with self._as_long_as_it_is_there():
             if reading is None:
-                self.screen.waiting(self.elapsed)
+                self.screen.waiting(self._activity, self.elapsed)
             else:
                 self.screen.show(reading)
 

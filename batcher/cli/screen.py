@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from batcher.cli.words import checking, progress_line
+from batcher.cli.words import progress_line, waiting_line
 
 if TYPE_CHECKING:
     from batcher.cli.gauge import Reading
@@ -23,8 +23,8 @@ class Screen(Protocol):
 
     seconds: float
 
-    def waiting(self, elapsed: float) -> None:
-        """Nothing is sent yet: the input is being checked."""
+    def waiting(self, activity: str, elapsed: float) -> None:
+        """Nothing is sent yet: ``activity`` comes first, such as ``checking the input``."""
         ...
 
     def show(self, reading: Reading) -> None:
@@ -60,7 +60,7 @@ class NoScreen:
 
     seconds = 60.0
 
-    def waiting(self, elapsed: float) -> None:
+    def waiting(self, activity: str, elapsed: float) -> None:
         """Nothing."""
 
     def show(self, reading: Reading) -> None:
@@ -83,11 +83,11 @@ class PlainScreen:
         self._due = self.seconds
         self._last: Reading | None = None
 
-    def waiting(self, elapsed: float) -> None:
+    def waiting(self, activity: str, elapsed: float) -> None:
         """See :class:`Screen`."""
         if elapsed >= self._due:
             self._due = elapsed + PLAIN_SECONDS
-            self._write(checking(elapsed))
+            self._write(waiting_line(activity, elapsed))
 
     def show(self, reading: Reading) -> None:
         """See :class:`Screen`."""

@@ -32,7 +32,8 @@ def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
     of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped by its budget,
     5 paused, 130 cancelled.
     """
-    progress = Progress(open_screen(quiet=as_json, output=None))
+    screen = open_screen(quiet=as_json, output=None)
+    progress = Progress(screen, activity="looking at the job")
 
     async def work(session: Session) -> Report:
         session.announce = lambda settles: None

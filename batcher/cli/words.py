@@ -6,9 +6,9 @@ from batcher.cli.figures import count, duration, money, rate, share
 from batcher.cli.gauge import Reading
 
 
-def checking(elapsed: float) -> str:
+def waiting_line(activity: str, elapsed: float) -> str:
     """What is done before anything is sent, and for how many seconds once it takes long."""
-    return "checking the input" + (f", {duration(elapsed)}" if elapsed > 1 else "")
+    return activity + (f", {duration(elapsed)}" if elapsed > 1 else "")
 
 
 def progress_line(reading: Reading) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +111,27 @@ def test_an_unknown_command_says_what_was_probably_meant(cli: Cli) -> None:
     assert ran.stderr == (
         "error: no command 'statsu' (did you mean 'status'?)\n       batcher --help says more\n"
     )
+
+
+EXAMPLES = [
+    (ctx.command_path, example)
+    for ctx in COMMANDS
+    for example in getattr(ctx.command, "examples", ())
+    if re.match(r"batcher (run|estimate) ", example)
+]
+
+
+@pytest.mark.parametrize(("path", "example"), EXAMPLES, ids=[f"{p}-{e[:30]}" for p, e in EXAMPLES])
+def test_every_example_of_a_job_works_as_it_stands(cli: Cli, path: str, example: str) -> None:
+    for name in ("articles.csv", "tickets.csv", "INPUT.csv"):
+        cli.write(name, "id,title,body\n1,A,first\n2,B,second\n")
+    cli.write("answer.j2", "{{ body }}")
+    cli.write("nightly.toml", 'kind = "embed"\ninput = "INPUT.csv"\nmodel = "m"\ntext = "body"\n')
+
+    _, *arguments = shlex.split(example.replace("\\\n", " "))
+    ran = cli(*arguments, "--simulate")
+
+    assert ran.code == 0, ran.stderr
 
 
 def test_help_may_be_asked_for_briefly(cli: Cli) -> None:

@@ -198,9 +198,9 @@ def test_pauses_and_outages_are_said_in_words() -> None:
 def test_the_plain_screen_writes_at_the_start_and_every_ten_seconds() -> None:
     lines: list[str] = []
     screen = PlainScreen(lines.append)
-    screen.waiting(0.0)
-    screen.waiting(0.5)
-    screen.waiting(10.5)
+    screen.waiting("checking the input", 0.0)
+    screen.waiting("checking the input", 0.5)
+    screen.waiting("checking the input", 10.5)
     assert lines == ["checking the input", "checking the input, 10 s"]
     lines.clear()
 
