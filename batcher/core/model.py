@@ -169,7 +169,7 @@ class Learned:
 
     ``renamed`` maps a body parameter to the name that the model wants instead (``max_tokens`` to
     ``max_completion_tokens``); ``dropped`` are optional parameters that the server refuses;
-    ``dimension`` is the length of a vector, once one has been seen.
+    ``dimension`` is the length of a vector, once two answers have agreed on it.
     """
 
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -53,18 +53,24 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
 
 
 async def batches(store: Store, job: Job, described: Description) -> AsyncIterator[OutputBatch]:
-    """The output records of a job, one batch a shard, in input order."""
+    """The output records of a job, one batch a shard, in input order.
+
+    While two answers have not agreed on the length of the vectors, only those of the first length.
+    """
+    dimension = job.learned.dimension
     async for stored in store.shards(job.id):
-        batch = await asyncio.to_thread(_read_shard, stored, described)
+        batch = await asyncio.to_thread(_read_shard, stored, described, dimension)
         if batch.rows:
+            if batch.vectors is not None:
+                dimension = batch.vectors.shape[1]
             yield batch
 
 
-def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
+def _read_shard(stored: StoredShard, described: Description, dimension: int | None) -> OutputBatch:
     plan = decode_plan(stored.payload)
     records = None if stored.columns is None else decode_records(stored.columns)
     if described.shape is Shape.VECTOR:
-        vectors, have = _read_vectors(stored, len(plan.tokens))
+        vectors, have = _read_vectors(stored, len(plan.tokens), dimension)
         objects: list[dict[str, Any] | None] = []
     else:
         vectors = None
@@ -91,23 +97,29 @@ def _read_shard(stored: StoredShard, described: Description) -> OutputBatch:
     )
 
 
-def _read_vectors(stored: StoredShard, pieces: int) -> tuple[Vectors | None, npt.NDArray[np.bool_]]:
-    """All vectors of a shard by piece, and which pieces have one.
+def _read_vectors(
+    stored: StoredShard, pieces: int, dimension: int | None
+) -> tuple[Vectors | None, npt.NDArray[np.bool_]]:
+    """All vectors of a shard by piece, and which pieces have one; of one length, the first if any.
 
     Those that lie in one blob in order are used where they are: fresh memory is what costs here.
     """
     if len(stored.results) == 1 and stored.results[0][0] == tuple(range(pieces)):
         blob = stored.results[0][1]
         whole = np.frombuffer(blob, dtype="<f4").reshape(pieces, -1)
-        return whole, np.ones(pieces, dtype=bool)
+        if dimension in (None, whole.shape[1]):
+            return whole, np.ones(pieces, dtype=bool)
     have = np.zeros(pieces, dtype=bool)
     vectors: Vectors | None = None
     for done, blob in stored.results:
         if not done:
             continue
         block = np.frombuffer(blob, dtype="<f4").reshape(len(done), -1)
+        dimension = dimension or block.shape[1]
+        if block.shape[1] != dimension:
+            continue
         if vectors is None:
-            vectors = np.empty((pieces, block.shape[1]), dtype=np.float32)
+            vectors = np.empty((pieces, dimension), dtype=np.float32)
         index = np.asarray(done)
         vectors[index] = block
         have[index] = True

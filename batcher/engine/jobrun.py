@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
@@ -20,10 +21,11 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
+from batcher.engine.pace import Pace, Sent
 from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
 from batcher.engine.purse import Purse
-from batcher.engine.settling import Sent, Settler
+from batcher.engine.settling import Settler
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.wakeup import Wakeup
 from batcher.engine.witness import Telling, Witness
@@ -127,9 +129,13 @@ class JobRun:
         self._settler = Settler(
             bound=bound.kind,
             requests=requests,
-            throttle=connection.throttle,
-            quota=connection.quota,
-            window=self._window,
+            pace=Pace(
+                throttle=connection.throttle,
+                quota=connection.quota,
+                window=self._window,
+                clock=clock,
+                chance=chance,
+            ),
             health=self._health,
             ledger=self._ledger,
             dispatcher=self._dispatcher,
@@ -139,6 +145,7 @@ class JobRun:
             had_success=live.base.pieces_done > 0,
             stop_at_dead=spec.on_error == "stop",
             secrets=connection.secrets,
+            learn=partial(store.learn, job.id),
             end=self.end,
         )
         self._kept = requests.learned
@@ -252,6 +259,7 @@ class JobRun:
             shard.record_doubt(self._requests.doubt(left, left.pieces))
         self._ledger.add(shard)
         self._dispatcher.add(shard)
+        self._settler.take(shard)
 
     async def _look_for_the_end(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
@@ -260,6 +268,8 @@ class JobRun:
             return
         if self._settler.waiting and self._planned:
             self._settler.condemn()
+        elif self._planned and await self._all_is_settled() and await self._settler.conclude():
+            self._idle_since = None
         elif await self._store.complete(self._job.id):
             self.end(Endings.complete())
         elif self._linger_seconds is not None:
@@ -267,6 +277,13 @@ class JobRun:
             self._idle_since = self._idle_since or now
             if now - self._idle_since >= self._linger_seconds:
                 self.end(Endings.idle())
+
+    async def _all_is_settled(self) -> bool:
+        """Whether nothing of the job is left to be asked, by other workers neither."""
+        if self._linger_seconds is None:
+            return True
+        tally = await self._store.tally(self._job.id)
+        return tally.rows_done + tally.rows_failed >= self._live.rows
 
     async def _renew(self) -> None:
         """Extend the leases at a third of their time."""
@@ -293,6 +310,7 @@ class JobRun:
                 wait = None if until is None else until - now
                 self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
             job = await self._store.job(self._job.id)
+            await self._settler.hear(job.learned)
             if self._planning is None:
                 self._planned = job.planned
                 self._live.rows_planned = self._live.rows if job.planned else job.plan_row

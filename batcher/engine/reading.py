@@ -1,11 +1,10 @@
-"""What every good answer holds besides its results: what it cost, and vectors of one length."""
+"""What every good answer holds besides its results: what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from batcher.core.kind import Broken, Done, Outcome
 from batcher.core.model import Usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
@@ -34,22 +33,6 @@ def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usa
         completion_tokens=completion,
         cost_picousd=requests.cost(prompt, completion, cached or 0),
     )
-
-
-def check_dimension(outcomes: list[Outcome], requests: Requests) -> list[Outcome]:
-    """A vector of another length than the job's is no result; the first answer sets the length."""
-    dimension = requests.learned.dimension
-    lengths = [len(outcome.value) for outcome in outcomes if isinstance(outcome, Done)]
-    if dimension is None and lengths:
-        dimension = max(set(lengths), key=lengths.count) // 4
-        requests.learn_dimension(dimension)
-    if dimension is None or lengths.count(4 * dimension) == len(outcomes):
-        return outcomes
-    wrong = Broken("wrong_dimension", f"the vector has not {dimension} dimensions as others do")
-    return [
-        wrong if isinstance(outcome, Done) and len(outcome.value) != 4 * dimension else outcome
-        for outcome in outcomes
-    ]
 
 
 def _whole(value: object) -> int | None:

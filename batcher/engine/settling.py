@@ -6,12 +6,11 @@ the queue and the throttle. Synchronous but for the throttle's words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 
-from batcher.core.bucket import Ticket, observation_from_headers
 from batcher.core.errors import TransportError
 from batcher.core.failure import read_error, redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
@@ -32,27 +31,17 @@ from batcher.core.retry import (
     backoff_seconds,
     judge,
 )
-from batcher.core.window import ConcurrencyWindow
 from batcher.engine.blame import Blame
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
-from batcher.engine.reading import check_dimension, read_usage
+from batcher.engine.pace import Pace, Sent
+from batcher.engine.reading import read_usage
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call
+from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.vectors import Vectors
 from batcher.engine.witness import Witness
-from batcher.ports import Clock, Reply, Throttle
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One request on the wire: its call, its ticket, when it left, and what was known then."""
-
-    call: Call
-    ticket: Ticket
-    at: float
-    window_epoch: int
-    learned: Learned
+from batcher.ports import Clock, Reply
 
 
 class Settler:
@@ -63,9 +52,7 @@ class Settler:
         *,
         bound: BoundKind,
         requests: Requests,
-        throttle: Throttle,
-        quota: str,
-        window: ConcurrencyWindow,
+        pace: Pace,
         health: Health,
         ledger: Ledger,
         dispatcher: Dispatcher,
@@ -75,14 +62,16 @@ class Settler:
         had_success: bool,
         stop_at_dead: bool,
         secrets: tuple[str, ...],
+        learn: Callable[[Learned], Awaitable[None]],
         end: Callable[[Ending], None],
     ) -> None:
-        """``end`` stops the run; ``secrets`` are struck from messages."""
+        """``learn`` writes down what was learned; ``secrets`` are struck from messages.
+
+        ``end`` stops the run.
+        """
         self._bound = bound
         self._requests = requests
-        self._throttle = throttle
-        self._quota = quota
-        self._window = window
+        self._pace = pace
         self._health = health
         self._ledger = ledger
         self._dispatcher = dispatcher
@@ -93,8 +82,9 @@ class Settler:
         self._stop_at_dead = stop_at_dead
         self._secrets = secrets
         self._end = end
-        self._pauses_in_a_row = 0
-        self._told = False
+        self._vectors = Vectors(
+            requests=requests, ledger=ledger, learn=learn, ask_again=self._ask_again
+        )
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -103,14 +93,14 @@ class Settler:
         call = sent.call
         if call.shard.lost:
             self._witness.answered(call, sent.at, reply, Usage())
-            await self._observe(sent, reply, None)
+            await self._pace.observe(sent, reply, None)
             return
         if 200 <= reply.status < 300:
             await self._succeeded(sent, reply)
         else:
             self._witness.answered(call, sent.at, reply)
             call.shard.record_usage(Usage(requests=1))
-            await self._observe(sent, reply, None)
+            await self._pace.observe(sent, reply, None)
             await self._failed(sent, reply)
 
     async def lost(self, sent: Sent, error: TransportError) -> None:
@@ -122,7 +112,7 @@ class Settler:
         call.shard.record_usage(Usage(requests=1))
         if error.maybe_billed:
             self.doubt(call)
-        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+        self._pace.object_to(sent)
         self._back_off(call, Backoff(error.code, str(error)))
 
     def doubt(self, call: Call, pieces: int | None = None, *, costs: bool = True) -> None:
@@ -130,6 +120,19 @@ class Settler:
         doubt = self._requests.doubt(call, call.pieces[:pieces])
         call.shard.record_doubt(doubt if costs else replace(doubt, cost_picousd=0))
         call.after_flush = self._ledger.promise()
+
+    def take(self, shard: LeasedShard) -> None:
+        """A shard was claimed, with what earlier leases left in it."""
+        if self._bound.shape is Shape.VECTOR:
+            self._vectors.take(shard)
+
+    async def hear(self, learned: Learned) -> None:
+        """What is written down of the provider may be from another worker of the job."""
+        await self._vectors.hear(learned.dimension)
+
+    async def conclude(self) -> bool:
+        """Nothing else is left to be asked; returns whether anything had to be decided by that."""
+        return await self._vectors.conclude()
 
     @property
     def waiting(self) -> bool:
@@ -158,18 +161,18 @@ class Settler:
             answer = None
         if not isinstance(answer, dict):
             self._witness.answered(call, sent.at, reply)
-            await self._observe(sent, reply, None)
+            await self._pace.observe(sent, reply, None)
             call.shard.record_usage(Usage(requests=1))
             self.doubt(call)
             self._back_off(call, Backoff("garbled_answer", "the answer is not a JSON object"))
             return
         usage = read_usage(answer, call, self._requests)
         self._witness.answered(call, sent.at, reply, usage)
-        await self._observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
+        await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
         outcomes = self._bound.parse(answer, len(call.pieces))
         if self._bound.shape is Shape.VECTOR:
-            outcomes = check_dimension(outcomes, self._requests)
+            outcomes = await self._vectors.check(call, outcomes)
         self._settle(call, outcomes, sent.at)
 
     def _settle(self, call: Call, outcomes: list[Outcome], sent_at: float) -> None:
@@ -203,8 +206,8 @@ class Settler:
 
     def _note_success(self, sent_at: float) -> None:
         self._health.succeeded(self._clock.now(), sent_at)
-        self._window.succeeded(limits_known=self._limits_known())
-        self._pauses_in_a_row = 0
+        self._pace.succeed()
+        self._pace.resume()
         if self._blame.wants_success:
             guilty, again = self._blame.succeeded()
             for call, verdict in guilty:
@@ -237,12 +240,12 @@ class Settler:
             accepted=self._blame.had_success,
         )
         if self._blame.had_success and not isinstance(verdict, Backoff | SharedPause):
-            self._window.succeeded(limits_known=self._limits_known())
+            self._pace.succeed()
         match verdict:
             case SharedPause():
                 await self._pause(sent, verdict)
             case Backoff():
-                self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+                self._pace.object_to(sent)
                 self._back_off(call, verdict)
             case Split():
                 self._split(call, verdict)
@@ -262,22 +265,26 @@ class Settler:
                 self._end(Endings.refused(reason))
 
     async def _pause(self, sent: Sent, pause: SharedPause) -> None:
-        """A rate limit: stop everyone once, and try this one again, attempts untouched."""
-        now = self._clock.now()
+        """A rate limit: try this one again when all may go on, attempts untouched."""
         self._witness.rate_limited()
-        self._health.rate_limited(now)
-        wait = pause.wait_seconds
-        if self._throttle.is_void(self._quota, sent.ticket):
-            wait = wait or 0.0  # everyone waits already
-        elif not wait:
-            self._pauses_in_a_row += 1
-            wait = backoff_seconds(self._pauses_in_a_row, self._chance)
-        if await self._throttle.pause(
-            self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
-        ):
+        self._health.rate_limited(self._clock.now())
+        wait = await self._pace.pause(sent, pause)
+        if wait is not None:
             self._witness.paused(sent.call, wait)
-        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
         self._dispatcher.again(sent.call)
+
+    def _ask_again(self, call: Call) -> None:
+        """What came for the call was no result after all.
+
+        A call that is in no worklist could be billed in a crash without anybody knowing of it, so
+        that is said beforehand.
+        """
+        self.doubt(call, costs=False)
+        if call.position < 0:
+            self.doubt(call)
+        self._back_off(
+            call, Backoff("wrong_dimension", "the vector has not the dimensions that others have")
+        )
 
     def _back_off(self, call: Call, failure: Backoff) -> None:
         """A failure that may pass: later, in halves, or never again."""
@@ -356,22 +363,3 @@ class Settler:
             self._end(Endings.at_dead_letter())
         if call.shard.finished:
             self._ledger.request()
-
-    # --- the throttle -------------------------------------------------------------------------
-
-    async def _observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
-        observation = observation_from_headers(
-            reply.headers,
-            sent_at=sent.at,
-            admitted=reply.status != 429,
-            used_tokens=used_tokens,
-        )
-        await self._throttle.settle(self._quota, sent.ticket, observation)
-
-    def _limits_known(self) -> bool:
-        """Whether somebody told a limit; once known, always known."""
-        if not self._told:
-            limits = self._throttle.limits(self._quota)
-            known = (limits.requests_per_minute, limits.tokens_per_minute)
-            self._told = known != (None, None)
-        return self._told

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from batcher.core.kind import Invalid, Shape
 from batcher.core.model import DeadLetter, Doubt, Usage
 from batcher.core.outage import Health
-from batcher.core.progress import ShardEvent, Unit, replay, unsettled, worklist
+from batcher.core.progress import ShardEvent, Unit, replay, unproven, unsettled, worklist
 from batcher.engine.payload import ShardPlan, decode_plan, encode_results
 from batcher.ports import Checkpoint, Lease
 
@@ -146,6 +146,7 @@ class LeasedShard:
         self._unsettled = {piece for unit in units for piece in unit.pieces}
         self._row_left = Counter(plan.piece_rows[piece] for unit in units for piece in unit.pieces)
         self._dead_rows = {plan.piece_rows[piece] for piece in progress.dead}
+        self.unproven = unproven(lease.events)
         self.left_behind: list[Unit] = unsettled(
             plan.starts,
             len(plan.tokens),
@@ -158,6 +159,7 @@ class LeasedShard:
     def _reset(self) -> None:
         self._done: list[int] = []
         self._results: list[bytes] = []
+        self._reopened: list[int] = []
         self._dead: list[int] = []
         self._letters: list[DeadLetter] = []
         self._attempts: dict[int, int] = {}
@@ -170,8 +172,8 @@ class LeasedShard:
 
     @property
     def finished(self) -> bool:
-        """Whether every piece has its result or its dead letter."""
-        return not self._unsettled
+        """Whether every piece has its dead letter, or a result that nothing can take back."""
+        return not self._unsettled and not self.unproven
 
     def let_go(self) -> None:
         """The lease has ended: drop the calls, since they and the shard would keep each other."""
@@ -207,6 +209,43 @@ class LeasedShard:
         self._results.append(result)
         self.pending_bytes += len(result)
         self._close(piece)
+
+    @property
+    def pending_length(self) -> int | None:
+        """The length of the vectors for the next checkpoint, whose blob holds one length alone."""
+        if self._shape is not Shape.VECTOR or not self._results:
+            return None
+        return len(self._results[0]) // 4
+
+    def leave_unproven(self, pieces: Iterable[int], length: int) -> None:
+        """The pieces are about to get vectors of a length that nobody has confirmed."""
+        self.unproven.update(dict.fromkeys(pieces, length))
+
+    def prove(self, length: int) -> list[int]:
+        """That is the length of all vectors; returns the pieces that have one of another."""
+        wrong = [piece for piece, other in self.unproven.items() if other != length]
+        if self.unproven:
+            self.unproven = {}
+            self.dirty = True
+        return wrong
+
+    def take_back(self, pieces: Sequence[int]) -> None:
+        """The pieces' results are none after all: they are unsettled again."""
+        taken = set(pieces)
+        kept = [at for at, piece in enumerate(self._done) if piece not in taken]
+        pending = taken.intersection(self._done)
+        self._done = [self._done[at] for at in kept]
+        self._results = [self._results[at] for at in kept]
+        self.pending_bytes = sum(map(len, self._results))
+        self._reopened += sorted(taken - pending)
+        for piece in sorted(taken):
+            row = self.plan.piece_rows[piece]
+            if self._row_left[row] == 0 and row not in self._dead_rows:
+                self._rows_done -= 1
+            self._row_left[row] += 1
+            self._unsettled.add(piece)
+            self.unproven.pop(piece, None)
+        self.dirty = True
 
     def bury(self, piece: int, code: str, message: str, attempts: int) -> int | None:
         """The piece failed for good; returns its row's number in the input if it is its first."""
@@ -269,8 +308,10 @@ class LeasedShard:
                 fence=self.fence,
                 done=tuple(self._done),
                 dead=tuple(self._dead),
+                reopened=tuple(self._reopened),
                 attempts=self._attempts,
                 cuts=tuple(self._cuts),
+                unproven=self.unproven.get(self._done[0]) if self._done else None,
             ),
             results=encode_results(self._shape, self._results) if self._results else b"",
             dead=tuple(self._letters),
