@@ -30,6 +30,7 @@ from batcher.adapters.tracing import open_trace
 from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
+from batcher.core.schedule import DueTimes
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.delivery import Files
@@ -172,7 +173,21 @@ async def _open_adapters(
             doorbell=doorbell,
             version=version("batcher"),
             lease_seconds=settings.lease_seconds,
+            open_url=partial(_open_url, clock=clock),
+            due_times=_due_times,
         )
+
+
+async def _open_url(spec: JobSpec, *, clock: Clock) -> InputSource:
+    from batcher.adapters.download import open_url  # aiohttp takes a while to import
+
+    return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock)
+
+
+def _due_times(cron: str, timezone: str) -> DueTimes:
+    from batcher.adapters.cron import CronTimes
+
+    return CronTimes(cron, timezone)
 
 
 def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:

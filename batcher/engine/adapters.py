@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 
 from batcher.core.kind import Endpoint
 from batcher.core.limits import ModelFacts
 from batcher.core.retry import Chance
+from batcher.core.schedule import DueTimes
 from batcher.core.spec import JobSpec
 from batcher.engine.delivery import Files
-from batcher.ports import Clock, Doorbell, KindRegistry, Provider, Store, Throttle, Tokenizer
+from batcher.ports import (
+    Clock,
+    Doorbell,
+    InputSource,
+    KindRegistry,
+    Provider,
+    Store,
+    Throttle,
+    Tokenizer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,8 @@ class Adapters:
     """One of each.
 
     ``check_credential`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
-    what a spec names; ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
+    what a spec names; ``due_times``, of a cron expression and a time zone, where they mean nothing;
+    ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard.
     """
 
@@ -44,6 +55,8 @@ class Adapters:
     model_facts: Callable[[str, Endpoint, str], ModelFacts]
     check_credential: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
+    open_url: Callable[[JobSpec], Awaitable[InputSource]]
+    due_times: Callable[[str, str], DueTimes]
     lock: Callable[[str], AbstractContextManager[None]]
     doorbell: Doorbell
     version: str

@@ -17,6 +17,7 @@ from batcher.core.errors import IllegalTransition, StoreError, UsageError
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.adapters import Adapters
 from batcher.engine.ending import Endings
+from batcher.engine.errands import Errands
 from batcher.engine.intake import Intake, KindChanged
 from batcher.engine.jobrun import JobRun
 from batcher.engine.live import Live, begin_live
@@ -75,6 +76,10 @@ class FleetWorker:
     _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
     _tasks: asyncio.TaskGroup | None = field(default=None, repr=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _errands: Errands = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._errands = Errands(self.adapters, self.card.name, self.log)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -117,6 +122,7 @@ class FleetWorker:
             self.log(Event.WORKER_STOPPING, worker=self.card.name, jobs=len(self._services))
             for task in background:
                 task.cancel()
+            self._errands.stop()
             for service in list(self._services.values()):
                 if service.run is None:
                     service.task.cancel()
@@ -153,12 +159,13 @@ class FleetWorker:
     # --- looking ------------------------------------------------------------------------------
 
     async def look(self) -> list[str]:
-        """Serve what waits, open again what was paused until now; returns the ids that wait.
+        """Serve what waits, begin what is asked for or due; returns the ids that wait.
 
         Raises:
             StoreError: the database cannot be asked.
         """
         store = self.adapters.store
+        await self._errands.look(self._tasks)
         for job_id in await store.due_jobs():
             try:
                 await store.move(job_id, JobEvent.RESUME)

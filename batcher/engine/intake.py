@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from batcher.core.baseurl import check_base_url
 from batcher.core.errors import UsageError
+from batcher.core.inputurl import is_url
 from batcher.core.kind import TextFile
 from batcher.core.model import InputFacts, Job, JobState
 from batcher.core.spec import JobSpec
@@ -46,6 +47,16 @@ class Intake:
 
         return await asyncio.to_thread(look_up)
 
+    async def bind_texts(self, spec: JobSpec, files: Mapping[str, TextFile]) -> Bound:
+        """The same where the files have been read already.
+
+        Raises:
+            UsageError: something of the spec is wrong.
+        """
+        if not spec.simulate:
+            check_base_url(spec.base_url)
+        return await asyncio.to_thread(self._bound, spec, files)
+
     async def rebind(self, job: Job) -> Bound:
         """What the job was made of, without its files.
 
@@ -74,7 +85,14 @@ class Intake:
         )
 
     async def open(self, spec: JobSpec) -> InputSource:
-        """In a thread: a stream is copied to disk first, however long it takes to come."""
+        """In a thread: a stream is copied to disk first, however long it takes to come.
+
+        Raises:
+            UsageError: its format is not known, or it is a URL that cannot be fetched.
+            InputError: it cannot be read.
+        """
+        if is_url(spec.input):
+            return await self._adapters.open_url(spec)
         return await asyncio.to_thread(self._adapters.files.open_source, spec)
 
     async def check(self, bound: Bound, source: InputSource) -> InputFacts:

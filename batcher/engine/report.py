@@ -53,6 +53,7 @@ class Report:
     sent_nothing: bool = False
     exported: bool = False
     notes: tuple[str, ...] = ()
+    schedule: str | None = None
 
     @property
     def rows_left(self) -> int:
@@ -97,6 +98,7 @@ class Report:
             **self.manifest(),
             "input": self.spec.input,
             "created_at": _time(self.created_at),
+            "schedule": self.schedule,
             "reason": self.reason,
             "resume_at": _time(self.resume_at),
             "output": self.output,
@@ -135,6 +137,7 @@ def make_report(
         version=version,
         spec=described.spec,
         created_at=job.created_at,
+        schedule=job.schedule,
         **fields,
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,7 @@ from batcher.core.kind import Endpoint
 from batcher.core.model import DeadLetter, Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
+from batcher.engine.asking import ask
 from batcher.engine.delivery import Delivery, Output, check_apart
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings
@@ -27,6 +29,7 @@ from batcher.engine.live import Live, begin_live
 from batcher.engine.preparing import Bound
 from batcher.engine.report import Report, exit_code, make_report, notes
 from batcher.engine.results import Result, results_of
+from batcher.engine.schedules import Schedules
 from batcher.engine.submission import Submission
 from batcher.ports import InputSource, WorkerState
 
@@ -179,6 +182,30 @@ class Runner:
         )
         return await self._report(await submission.submit(spec, fresh=fresh))
 
+    async def ask(
+        self,
+        spec: JobSpec,
+        *,
+        fresh: bool = False,
+        on_waiting: Callable[[int], None] | None = None,
+    ) -> Report:
+        """Have a worker check the input, open the job and plan it; returns when it is open.
+
+        The input is a path as the workers see it, or a URL. ``on_waiting`` is told, again and
+        again, how many workers are alive.
+
+        Raises:
+            UsageError: the spec is wrong.
+            OrderFailed: the input is.
+        """
+        told = on_waiting or (lambda alive: None)
+        return await self._report(await ask(self._adapters, spec, fresh=fresh, on_waiting=told))
+
+    @property
+    def schedules(self) -> Schedules:
+        """What is to be run when."""
+        return Schedules(self._adapters)
+
     async def watch(self, job_id: str, *, on_live: Callable[[Live], None]) -> Report:
         """Follow a job that others work on until it is not open any more.
 
@@ -312,6 +339,7 @@ class Runner:
             if ended is not None and ended.timestamp() <= deadline:
                 await self._adapters.store.purge(job.id)
                 purged.append(job.id)
+        await self._adapters.store.purge_orders(datetime.fromtimestamp(deadline, UTC))
         return purged
 
     # --- reports and outputs ------------------------------------------------------------------

@@ -50,22 +50,12 @@ class Submission:
     async def _plan(self, job: Job, bound: Bound, source: InputSource) -> None:
         """Write the plan; where somebody else is writing it, wait for him, or for his end."""
         store, clock = self._adapters.store, self._adapters.clock
-        while (left := planning(bound, job, source)) is not None and job.state is JobState.OPEN:
-            writer = PlanWriter(
-                left,
-                job_id=job.id,
-                owner=self._owner,
-                store=store,
-                clock=clock,
-                lease_seconds=self._adapters.lease_seconds,
-                wrote=self._wrote,
+        while not job.planned and job.state is JobState.OPEN:
+            written = await write_plan(
+                self._adapters, job, bound, source, owner=self._owner, wrote=self._wrote
             )
-            try:
-                if await writer.write():
-                    break
-            except InputError as error:  # what was planned is not what the job was opened for
-                await store.move(job.id, JobEvent.CANCEL, reason=str(error))
-                raise
+            if written:
+                break
             await clock.sleep(_LOOK_AGAIN_SECONDS)
             job = await store.job(job.id)
             self._on_planned(job.plan_row)
@@ -73,3 +63,36 @@ class Submission:
 
     def _wrote(self, shard: NewShard) -> None:
         self._on_planned(shard.first_row + shard.rows)
+
+
+async def write_plan(
+    adapters: Adapters,
+    job: Job,
+    bound: Bound,
+    source: InputSource,
+    *,
+    owner: str,
+    wrote: Callable[[NewShard], None] = lambda shard: None,
+) -> bool:
+    """Write what is left of a job's plan; False where another owner does.
+
+    Raises:
+        InputError: the input is not what the job was opened for, which is cancelled.
+    """
+    left = planning(bound, job, source)
+    if left is None:
+        return True
+    writer = PlanWriter(
+        left,
+        job_id=job.id,
+        owner=owner,
+        store=adapters.store,
+        clock=adapters.clock,
+        lease_seconds=adapters.lease_seconds,
+        wrote=wrote,
+    )
+    try:
+        return await writer.write()
+    except InputError as error:
+        await adapters.store.move(job.id, JobEvent.CANCEL, reason=str(error))
+        raise

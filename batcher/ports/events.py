@@ -30,6 +30,12 @@ class Event(StrEnum):
     JOB_REFUSED = "job.refused"
     JOB_FAILED = "job.failed"
     JOB_RESUMED = "job.resumed"
+    ORDER_FILLED = "order.filled"
+    ORDER_FAILED = "order.failed"
+    SCHEDULE_FIRED = "schedule.fired"
+    SCHEDULE_SKIPPED = "schedule.skipped"
+    SCHEDULE_REFUSED = "schedule.refused"
+    ERRAND_FAILED = "errand.failed"
     REQUEST_FAILED = "request.failed"
     ROW_DEAD = "row.dead"
     THROTTLE_PAUSED = "throttle.paused"
@@ -48,6 +54,9 @@ LEVELS: Mapping[Event, Level] = {
     **dict.fromkeys(Event, Level.INFO),
     Event.REQUEST_FAILED: Level.DEBUG,
     Event.JOB_REFUSED: Level.WARNING,
+    Event.ORDER_FAILED: Level.WARNING,
+    Event.SCHEDULE_SKIPPED: Level.WARNING,
+    Event.SCHEDULE_REFUSED: Level.WARNING,
     Event.THROTTLE_PAUSED: Level.WARNING,
     Event.OUTAGE_BEGUN: Level.WARNING,
     Event.BUDGET_SHORT: Level.WARNING,
@@ -57,6 +66,7 @@ LEVELS: Mapping[Event, Level] = {
     Event.QUEUE_LOST: Level.WARNING,
     Event.LIBRARY_WARNED: Level.WARNING,
     Event.JOB_FAILED: Level.ERROR,
+    Event.ERRAND_FAILED: Level.ERROR,
 }
 
 

@@ -58,6 +58,25 @@ def open_source(
     )
 
 
+def open_spooled(
+    spool: Spool, path: str, *, name: str, format: str | None, delimiter: str | None
+) -> FileSource:
+    """What has been fetched as a source, which owns the spool; ``path`` says what is in it.
+
+    Raises:
+        UsageError: as :func:`open_source`.
+    """
+    kind = _format(path, format)
+    return FileSource(
+        name=name,
+        open_raw=spool.open,
+        compression=read_name(path).compression if kind in COMPRESSIBLE else None,
+        reader=_reader(kind, delimiter),
+        has_lines=kind in COMPRESSIBLE,
+        close=spool.close,
+    )
+
+
 def _format(path: str, asked: str | None) -> str:
     if asked is not None:
         if asked not in INPUT_FORMATS:
@@ -106,7 +125,8 @@ def _open(path: str) -> BinaryIO:
 def _spooled(
     stream: BinaryIO, name: str, kind: str, reader: ReaderFactory, directory: Path
 ) -> FileSource:
-    spool = Spool(stream, directory, source=name)
+    spool = Spool(directory, source=name)
+    spool.copy(stream)
     return FileSource(
         name=name,
         open_raw=spool.open,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -51,21 +53,51 @@ class _View(io.RawIOBase):
 class Spool:
     """A stream's whole content on disk."""
 
-    def __init__(self, stream: BinaryIO, directory: Path, *, source: str) -> None:
+    def __init__(self, directory: Path, *, source: str) -> None:
+        """An empty one; ``source`` is the stream's name in messages.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        self._directory = directory
+        self._source = source
+        with self._writing():
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+
+    def copy(self, stream: BinaryIO) -> None:
         """Copy the stream to its end.
 
         Raises:
             InputError: it cannot be read, or the copy cannot be written.
         """
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+        with self._writing():
             while block := stream.read(_BLOCK_BYTES):
                 self._file.write(block)
             self._file.flush()
+
+    def write(self, block: bytes) -> None:
+        """Append to the content, where it comes in blocks.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        with self._writing():
+            self._file.write(block)
+            self._file.flush()
+
+    def empty(self) -> None:
+        """Begin anew."""
+        self._file.seek(0)
+        self._file.truncate()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as exc:
             raise InputError(
-                f"cannot be copied to {directory}: {exc.strerror or exc}", source=source
+                f"cannot be copied to {self._directory}: {exc.strerror or exc}", source=self._source
             ) from exc
 
     def open(self) -> BinaryIO:

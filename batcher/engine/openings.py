@@ -1,0 +1,147 @@
+"""What a worker does so that there is a job: it checks the input of an order, opens the job, plans.
+
+Each step can be taken up by another worker: the order is under a lease until its job is open, the
+plan under one of its own until it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from batcher.core.errors import BatcherError, IllegalTransition, InputError, StoreError, UsageError
+from batcher.core.model import Job, JobEvent, JobState
+from batcher.core.spec import JobSpec
+from batcher.engine.adapters import Adapters
+from batcher.engine.intake import Intake, KindChanged
+from batcher.engine.preparing import Bound
+from batcher.engine.submission import write_plan
+from batcher.ports import Event, InputSource, Log, Order, OrderState
+
+MOST_TRIES = 10
+"""How many workers may end while they have an order before it counts as the reason."""
+
+
+class Openings:
+    """One worker's part in opening jobs."""
+
+    def __init__(self, adapters: Adapters, worker: str, log: Log) -> None:
+        """``worker`` is its name; every lease has an owner of its own."""
+        self._adapters = adapters
+        self._intake = Intake(adapters)
+        self._worker = worker
+        self._log = log
+        self._leases = count(1)
+
+    async def fill(self, order: Order) -> None:
+        """Open the job that is ordered, and plan it; or say in the order why that cannot be.
+
+        Nothing happens where somebody else does so.
+        """
+        store, owner = self._adapters.store, self._owner()
+        seconds = self._adapters.lease_seconds
+        fence = await store.claim_order(order.id, owner, seconds)
+        if fence is None:
+            return
+        try:
+            async with self._kept(lambda: store.claim_order(order.id, owner, seconds)):
+                if fence > MOST_TRIES:
+                    raise UsageError(f"given up: {MOST_TRIES} workers ended while they checked it")
+                await self._fill(order, fence, owner)
+        except (UsageError, InputError) as error:
+            self._log(Event.ORDER_FAILED, order=order.id, error=type(error).__name__)
+            await store.settle_order(order.id, fence, OrderState.FAILED, error=str(error))
+        except BaseException:
+            await store.claim_order(order.id, owner, 0.0)  # others need not wait
+            raise
+
+    async def _fill(self, order: Order, fence: int, owner: str) -> None:
+        spec = JobSpec.from_json(order.blueprint.spec)
+        bound = await self._intake.bind_texts(spec, order.blueprint.files)
+        if order.job_id is not None:  # a worker opened it, and ended before it could say so
+            job = await self._adapters.store.job(order.job_id)
+            await self._begin(order, fence, job, bound)
+            return
+        with await self._intake.open(spec) as source:
+            facts = await self._intake.check(bound, source)
+            new = self._intake.new_job(bound, facts)
+            opened = await self._adapters.store.open_ordered(order.id, fence, new)
+            if opened is not None:
+                job = await self._begin(order, fence, opened, bound)
+                await self._plan(job, bound, source, owner)
+
+    async def _begin(self, order: Order, fence: int, job: Job, bound: Bound) -> Job:
+        """Let workers go on with the job, which may have been there before; the order is done."""
+        store = self._adapters.store
+        if job.state is not JobState.COMPLETE:
+            await store.set_budget(job.id, bound.budget_picousd)
+            try:
+                job = await store.move(job.id, JobEvent.RESUME)
+            except IllegalTransition:  # it was cancelled in the meantime
+                job = await store.job(job.id)
+        await store.settle_order(order.id, fence, OrderState.DONE)
+        self._log(Event.ORDER_FILLED, order=order.id, job=job.id, schedule=order.schedule)
+        await self._adapters.doorbell.ring(job.id)
+        return job
+
+    async def go_on(self, job_id: str) -> None:
+        """Plan on where a worker has ended that was planning."""
+        store, owner = self._adapters.store, self._owner()
+        seconds = self._adapters.lease_seconds
+        if await store.lease_plan(job_id, owner, seconds) is None:
+            return
+        try:
+            async with self._kept(lambda: store.lease_plan(job_id, owner, seconds)):
+                await self._go_on(await store.job(job_id), owner)
+        except BaseException:
+            await store.lease_plan(job_id, owner, 0.0)
+            raise
+
+    async def _go_on(self, job: Job, owner: str) -> None:
+        try:
+            bound = await self._intake.rebind(job)
+            with await self._intake.open(bound.spec) as source:
+                await self._intake.check(bound, source)
+                await self._plan(job, bound, source, owner)
+        except KindChanged:
+            raise
+        except (UsageError, InputError) as error:  # it could be read before, and may be again
+            await self._move(job.id, JobEvent.PAUSE, str(error))
+            raise
+
+    async def _plan(self, job: Job, bound: Bound, source: InputSource, owner: str) -> None:
+        """Write the plan as far as nobody else does."""
+        await write_plan(self._adapters, job, bound, source, owner=owner)
+        await self._adapters.doorbell.ring(job.id)
+
+    async def _move(self, job_id: str, event: JobEvent, reason: str) -> None:
+        try:
+            await self._adapters.store.move(job_id, event, reason=reason)
+        except IllegalTransition:  # it is over
+            pass
+
+    @asynccontextmanager
+    async def _kept(self, renew: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+        """Renew a lease at a third of its time. Whether it still holds, its fence will say."""
+
+        async def keep() -> None:
+            while True:
+                await self._adapters.clock.sleep(self._adapters.lease_seconds / 3)
+                try:
+                    await renew()
+                except StoreError as error:
+                    self._log(Event.STORE_LOST, error=type(error).__name__)
+                except BatcherError:
+                    return  # what was leased is gone
+
+        keeping = asyncio.create_task(keep(), name="keeping a lease")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    def _owner(self) -> str:
+        return f"{self._worker}/opening-{next(self._leases)}"
