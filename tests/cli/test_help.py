@@ -26,7 +26,8 @@ def contexts(
     command: click.Command = root, parent: click.Context | None = None
 ) -> Iterator[click.Context]:
     name = command.name if parent else "batcher"
-    ctx = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    settings = {**command.context_settings, "terminal_width": 80}  # wherever the tests run
+    ctx = click.Context(command, info_name=name, parent=parent, **settings)
     yield ctx
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
