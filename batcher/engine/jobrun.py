@@ -19,6 +19,7 @@ from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
+from batcher.engine.funds import Funds
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
 from batcher.engine.pace import Pace, Sent
@@ -71,6 +72,7 @@ class JobRun:
         self._planned = job.planned
         self._linger_seconds = linger_seconds
         self._idle_since: float | None = None
+        self._at_once = _CLAIMED_AT_ONCE if linger_seconds is None else 1  # leave some to others
         self._requests = requests
         self._connection = connection
         self._store, self._clock = store, clock
@@ -105,11 +107,10 @@ class JobRun:
             on_flush=self._flushed,
             on_lost=lambda shard: witness.lease_lost(shard.ordinal),
         )
-        base = live.base.usage.cost_picousd + live.base.doubt.cost_picousd
-        self._base_picousd, self._committed_picousd = base, 0
+        base = live.base
         self._purse = Purse(
             budget_picousd=job.budget_picousd,
-            spent_picousd=base,
+            spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
             worst_case=requests.worst_case,
         )
         self._dispatcher = Dispatcher(
@@ -125,6 +126,17 @@ class JobRun:
             charge=requests.charge,
             start=self._start,
             hungry=self._hungry.set,
+        )
+        self._funds = Funds(
+            job,
+            base,
+            shared=linger_seconds is not None,
+            owner=owner,
+            store=store,
+            purse=self._purse,
+            ledger=self._ledger,
+            dispatcher=self._dispatcher,
+            take_over=self._take_over,
         )
         self._settler = Settler(
             bound=bound.kind,
@@ -237,19 +249,24 @@ class JobRun:
         """Keep enough calls queued; end the run when there are no more."""
         while True:
             while self._dispatcher.wanting > 0:
-                leases = await self._store.claim(
-                    self._job.id,
-                    self._owner,
-                    limit=_CLAIMED_AT_ONCE,
-                    ttl_seconds=self._lease_seconds,
-                )
+                leases = await self._claim(self._at_once)
                 self._all_claimed = not leases and self._planned
-                for lease in leases:
-                    self._take(lease)
                 if not leases:
                     await self._look_for_the_end()
                     break
             await self._hungry.wait(_LOOK_AGAIN_SECONDS)
+
+    async def _claim(self, limit: int) -> list[Lease]:
+        leases = await self._store.claim(
+            self._job.id, self._owner, limit=limit, ttl_seconds=self._lease_seconds
+        )
+        for lease in leases:
+            self._take(lease)
+        return leases
+
+    async def _take_over(self) -> bool:
+        """Claim one more shard; whether its last owner may have had something billed in it."""
+        return any(lease.sent_through for lease in await self._claim(1))
 
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
@@ -303,7 +320,8 @@ class JobRun:
             now = self._clock.now()
             self._show(now)
             await self._keep_learned()
-            await self._look_at_the_budget()
+            if await self._funds.are_gone():
+                self.end(Endings.out_of_budget("the next request might cost more than is left"))
             reason = self._health.given_up(now, self._spec.outage_timeout)
             if reason and not (self._all_claimed and self._settler.grant_last_try()):
                 until = self._live.limits.paused_until
@@ -357,38 +375,9 @@ class JobRun:
 
     def _flushed(self, committed: Sequence[Checkpoint], seconds: float) -> None:
         self._witness.committed(committed, seconds)
-        self._committed_picousd += sum(
-            checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
-            for checkpoint in committed
-        )
-        if self._linger_seconds is None:
-            self._end_if_out_of_budget()
+        self._funds.committed(committed)
         self._dispatcher.wake()
         self._hungry.set()
-
-    @property
-    def _unpaid(self) -> bool:
-        return self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing
-
-    def _end_if_out_of_budget(self) -> None:
-        if self._unpaid:
-            self.end(Endings.out_of_budget("the next request might cost more than is left"))
-
-    async def _look_at_the_budget(self) -> None:
-        """End without money; where others work on the job, hear what they spent and wait for them.
-
-        What others reserved and do not spend is asked for again.
-        """
-        job = self._job
-        if self._linger_seconds is not None and job.budget_picousd is not None:
-            tally = await self._store.tally(job.id)
-            spent = tally.usage.cost_picousd + tally.doubt.cost_picousd
-            mine = self._base_picousd + self._committed_picousd
-            self._purse.elsewhere_picousd = max(0, spent - mine)
-            if self._unpaid and await self._store.reserved(job.id, but_owner=self._owner):
-                self._ledger.ask_again()
-                return
-        self._end_if_out_of_budget()
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""

@@ -1,0 +1,78 @@
+"""Whether a run has money left for what it still has to send, alone or beside others.
+
+The store refuses what would exceed a job's budget. What it refuses now it may grant later: once
+others have settled for less than they had reserved, or once somebody owns up for a dead one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from batcher.core.model import Job, Tally
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ledger import Ledger
+from batcher.engine.purse import Purse
+from batcher.ports import Checkpoint, Store
+
+
+class Funds:
+    """The money of one run."""
+
+    def __init__(
+        self,
+        job: Job,
+        base: Tally,
+        *,
+        shared: bool,
+        owner: str,
+        store: Store,
+        purse: Purse,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        take_over: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """``base`` is what the job had spent when the run began; ``shared``: others work on it.
+
+        ``take_over`` claims a shard and tells whether a dead owner had left something in it.
+        """
+        self._job = job
+        self._base = base.usage.cost_picousd + base.doubt.cost_picousd
+        self._mine = 0
+        self._shared = shared
+        self._owner = owner
+        self._store = store
+        self._purse = purse
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._take_over = take_over
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether calls wait and there is no money for any, as far as this run knows."""
+        return self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing
+
+    def committed(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """These are written."""
+        for checkpoint in checkpoints:
+            self._mine += checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
+
+    async def are_gone(self) -> bool:
+        """Whether there is no money left and none to be had.
+
+        Hears what others have spent, owns up for the dead, and asks again while the living hold
+        reservations.
+        """
+        if self._job.budget_picousd is None:
+            return False
+        if self._shared:
+            tally = await self._store.tally(self._job.id)
+            spent = tally.usage.cost_picousd + tally.doubt.cost_picousd
+            self._purse.elsewhere_picousd = max(0, spent - self._base - self._mine)
+        if not self.exhausted:
+            return False
+        if await self._take_over() or (
+            self._shared and await self._store.reserved(self._job.id, but_owner=self._owner)
+        ):
+            self._ledger.ask_again()
+            return False
+        return True

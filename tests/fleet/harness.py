@@ -1,0 +1,139 @@
+"""A fleet of real worker processes over a real Valkey and a real database, to be ill-treated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.core.spec import JobSpec
+from batcher.engine.report import Report
+from batcher.engine.runner import Runner
+from batcher.simulator import Simulator
+from batcher.wiring import Settings, open_runner
+
+LEASE_SECONDS = 2.0
+_END_SECONDS = 20.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass
+class Fleet:
+    """Workers by number; what they log is kept in files."""
+
+    directory: Path
+    settings: Settings
+    simulator: Simulator
+    workers: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    kills: int = 0
+
+    async def start(self, *numbers: int) -> None:
+        """Start workers."""
+        environment = {
+            **os.environ,
+            "OPENAI_API_KEY": "sk-test",
+            "BATCHER_DATABASE_URL": str(self.settings.database_url),
+            "BATCHER_REDIS_URL": str(self.settings.redis_url),
+        }
+        for number in numbers:
+            with (self.directory / f"worker-{number}.log").open("ab") as log:
+                self.workers[number] = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "batcher", "worker", "--lease-seconds", "2",
+                    cwd=self.directory,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=log,
+                )  # fmt: skip
+
+    async def kill(self, number: int) -> None:
+        """SIGKILL: nothing is settled, written or given back."""
+        process = self.workers.pop(number)
+        assert process.returncode is None, self.log(number)
+        process.kill()
+        await process.wait()
+        self.kills += 1
+
+    async def stop(self, number: int) -> None:
+        """SIGTERM, and wait for an end in good order."""
+        process = self.workers.pop(number)
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.wait_for(process.wait(), _END_SECONDS)
+        assert code == 0, self.log(number)
+
+    async def end(self) -> None:
+        """End what is left, whatever state it is in."""
+        for process in self.workers.values():
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        self.workers.clear()
+
+    def log(self, number: int) -> str:
+        """What a worker has said."""
+        return (self.directory / f"worker-{number}.log").read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The events of that name that any worker has logged."""
+        lines = [
+            line
+            for path in self.directory.glob("worker-*.log")
+            for line in path.read_text().splitlines()
+        ]
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in events if event["event"] == name]
+
+    async def completed(self, runner: Runner, job: str, *, seconds: float = 90.0) -> Report:
+        """Wait until a job is not open any more."""
+        async with asyncio.timeout(seconds):
+            while (report := await runner.status(job)).status == "open":
+                await asyncio.sleep(_LOOK_SECONDS)
+        return report
+
+    async def sent(self, requests: int) -> None:
+        """Wait until the provider has had so many requests more."""
+        target = self.simulator.stats.requests + requests
+        async with asyncio.timeout(60):
+            while self.simulator.stats.requests < target:
+                await asyncio.sleep(_LOOK_SECONDS / 10)
+
+
+@asynccontextmanager
+async def fleet_of(
+    numbers: Sequence[int], directory: Path, settings: Settings, simulator: Simulator
+) -> AsyncIterator[tuple[Fleet, Runner]]:
+    """So many workers at work, and a runner on their database."""
+    fleet = Fleet(directory, settings, simulator)
+    async with open_runner(settings) as runner:
+        try:
+            await fleet.start(*numbers)
+            yield fleet, runner
+        finally:
+            await fleet.end()
+
+
+async def undisturbed(spec: JobSpec, output: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """The output of one run that nothing happens to, and its dead letters."""
+    async with open_runner(Settings(database_url="memory://")) as runner:
+        await runner.run(spec, output=str(output))
+    return output.read_bytes(), letters(output)
+
+
+async def exported(runner: Runner, job: str, output: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """The output of a job that workers have done, and its dead letters."""
+    await runner.export(job, output=str(output))
+    return output.read_bytes(), letters(output)
+
+
+def letters(output: Path) -> list[dict[str, Any]]:
+    """Dead letters without their attempts, which a crash may change."""
+    path = output.with_name(f"{output.name}.errors.jsonl")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [{k: v for k, v in json.loads(line).items() if k != "attempts"} for line in lines]
