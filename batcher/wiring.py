@@ -44,6 +44,7 @@ from batcher.ports import (
     Log,
     OutputSchema,
     OutputSink,
+    Throttle,
     Tokenizer,
     WorkerCard,
 )
@@ -154,11 +155,14 @@ async def _open_adapters(
         )
         stack.push_async_callback(store.close)
         doorbell: Doorbell = SilentDoorbell()
+        throttle: Throttle = MemoryThrottle(clock)
         if settings.redis_url is not None:
             from batcher.adapters.doorbell import ArqDoorbell  # redis takes a while to import
+            from batcher.adapters.throttle.redis import open_throttle
 
             doorbell = arq = ArqDoorbell(settings.redis_url)
             stack.push_async_callback(arq.close)
+            throttle = await stack.enter_async_context(open_throttle(settings.redis_url, clock))
         yield Adapters(
             store=store,
             clock=clock,
@@ -168,7 +172,7 @@ async def _open_adapters(
             open_tokenizer=_open_tokenizer,
             model_facts=model_facts,
             check_credential=_check_credential,
-            connect=partial(_connect, throttle=MemoryThrottle(clock)),
+            connect=partial(_connect, throttle=throttle),
             lock=_job_lock(url),
             doorbell=doorbell,
             version=version("batcher"),
@@ -243,7 +247,7 @@ def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
 
 
 @asynccontextmanager
-async def _connect(spec: JobSpec, *, throttle: MemoryThrottle) -> AsyncIterator[Connection]:
+async def _connect(spec: JobSpec, *, throttle: Throttle) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
     if not spec.simulate:
         async with _connect_http(spec, spec.base_url, throttle) as connection:
@@ -262,7 +266,7 @@ async def _connect(spec: JobSpec, *, throttle: MemoryThrottle) -> AsyncIterator[
 
 @asynccontextmanager
 async def _connect_http(
-    spec: JobSpec, base_url: str, throttle: MemoryThrottle
+    spec: JobSpec, base_url: str, throttle: Throttle
 ) -> AsyncIterator[Connection]:
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
 
@@ -273,21 +277,22 @@ async def _connect_http(
         if "/openai/" not in base_url:
             base_url = f"{base_url.rstrip('/')}/openai/deployments/{spec.model}"
     quota = quota_name(spec, model_family(spec.model), credential.digest)
-    throttle.configure(quota, rpm=spec.rpm, tpm=spec.tpm)
-    async with open_provider(
-        base_url,
-        headers={"User-Agent": f"batcher/{version('batcher')}", **credential.headers},
-        query=query,
-        timeout_seconds=spec.timeout,
-        connections=spec.concurrency,
-    ) as provider:
-        yield Connection(
-            provider=provider,
-            throttle=throttle,
-            quota=quota,
-            secrets=credential.secrets,
-            charges_prompt_too=spec.api_version is not None,
-        )
+    await throttle.check(quota)
+    with throttle.ceiling(quota, rpm=spec.rpm, tpm=spec.tpm):
+        async with open_provider(
+            base_url,
+            headers={"User-Agent": f"batcher/{version('batcher')}", **credential.headers},
+            query=query,
+            timeout_seconds=spec.timeout,
+            connections=spec.concurrency,
+        ) as provider:
+            yield Connection(
+                provider=provider,
+                throttle=throttle,
+                quota=quota,
+                secrets=credential.secrets,
+                charges_prompt_too=spec.api_version is not None,
+            )
 
 
 def _check_credential(spec: JobSpec) -> None:

@@ -40,10 +40,17 @@ class Job:
 class Crowd:
     """Jobs at one provider."""
 
-    def __init__(self, provider: ReferenceProvider, jobs: Sequence[Job], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        provider: ReferenceProvider,
+        jobs: Sequence[Job],
+        *,
+        seed: int = 0,
+        quota: QuotaState | None = None,
+    ) -> None:
         self.world = World()
         self.provider = provider
-        self.quota = QuotaState()
+        self.quota = quota or QuotaState()
         self.jobs = list(jobs)
         for number, job in enumerate(jobs):
             for worker in range(job.workers):

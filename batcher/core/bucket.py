@@ -32,6 +32,8 @@ MARGIN_SECONDS = 0.2
 """How far below the truth an upward correction stays, besides one cost, in seconds of the rate."""
 REFUND_SECONDS = 2.0
 """Over how long the speed of refunds is averaged."""
+HEED_SECONDS = 60.0
+"""How long a ceiling holds that one of many asked for last."""
 LEARNING = 0.15
 """How quickly windows of answers are forgotten, of what is learned about a provider's refunds."""
 NOISE = 0.3
@@ -144,7 +146,8 @@ class Bucket:
     only makes the provider's bucket fuller than that, so the level errs on the safe side.
 
     ``ceiling`` (the user's), ``limit`` (the provider's) and ``guess`` (what 429s measured) are
-    units a second, infinite where there is none. ``reserved`` counts all that was ever taken; the
+    units a second, infinite where there is none; the ceiling was last asked for at ``heeded_at``,
+    if there are many who may ask. ``reserved`` counts all that was ever taken; the
     order of admission is known only of tickets beyond ``barrier``. ``told`` says that answers tell
     what remains; ``held`` is the most that was seen in the bucket.
 
@@ -164,6 +167,7 @@ class Bucket:
     ceiling: float = math.inf
     limit: float = math.inf
     guess: float = math.inf
+    heeded_at: float = -math.inf
     level: float = math.inf
     burst: float = 0.0
     reserved: float = 0.0
@@ -209,6 +213,16 @@ class Bucket:
             self.burst = BURST_SECONDS * self.rate
         else:
             self.level = min(self.level, self.capacity)
+
+    def heed(self, now: float, ceiling: float) -> bool:
+        """Keep to the lowest ceiling that anybody asked for lately; returns whether it is new."""
+        if ceiling > self.ceiling and now < self.heeded_at + HEED_SECONDS:
+            return False
+        self.heeded_at = now
+        if ceiling == self.ceiling:
+            return False
+        self.set_rate(ceiling=ceiling, limit=self.limit)
+        return True
 
     def set_guess(self, guess: float) -> None:
         """Enforce another guess from now on, infinite for none; the level stays."""

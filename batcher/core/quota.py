@@ -61,9 +61,40 @@ GUESS_SECONDS = 20.0
 """Growth is faster the longer ago the last 429 is, beyond this."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
+PROBE_SECONDS = 10.0
+"""How long the one request that learns about an unknown quota is waited for."""
+PROBE_LOOK_SECONDS = 0.5
+"""How soon others look whether it was answered."""
 WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is shown of a bucket: its rate, whether somebody told it, and the use at a time."""
+
+    rate: float
+    known: bool
+    flow: float
+
+
+def show_limits(
+    now: float, at: float, paused_until: float, requests: Shown, tokens: Shown
+) -> Limits:
+    """The limits in force and the use of them; the flows are as of ``at``."""
+    fade = math.exp(-max(0.0, now - at) / FLOW_SECONDS)
+    shares = [
+        min(1.0, shown.flow * fade / (shown.rate * FLOW_SECONDS)) if shown.rate < math.inf else 0.0
+        for shown in (requests, tokens)
+    ]
+    return Limits(
+        requests_per_minute=requests.rate * MINUTE if requests.known else None,
+        tokens_per_minute=tokens.rate * MINUTE if tokens.known else None,
+        requests_share=shares[0],
+        tokens_share=shares[1],
+        paused_until=paused_until if now < paused_until else None,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +103,7 @@ class QuotaState:
 
     ``at`` is the time that the levels speak of: the last granted send, or later. ``factor`` is what
     429s left of the rates, as of ``factor_at``. ``bound`` says that a reservation has had to wait.
+    While it is not ``taught`` and there is no limit, one request is let out until ``probe_until``.
     """
 
     requests: Bucket = field(default_factory=Bucket)
@@ -88,6 +120,17 @@ class QuotaState:
     faded_at: float = -math.inf
     window_at: float = -math.inf
     window_answers: int = 0
+    taught: bool = True
+    probe_until: float = -math.inf
+
+    @classmethod
+    def unknown(cls, now: float) -> QuotaState:
+        """A quota shared by many, of which nothing is known, or nothing any more.
+
+        It is let one request out to learn, and tickets of whatever was there before are void: its
+        epoch is the time, in milliseconds, and no quota has an epoch each millisecond.
+        """
+        return cls(taught=False, epoch=math.floor(now * 1000))
 
     def configure(self, now: float, *, rpm: float | None, tpm: float | None) -> None:
         """Set the user's ceilings, per minute; None is none.
@@ -99,11 +142,21 @@ class QuotaState:
             if ceiling is not None and not is_limit(ceiling):
                 raise ValueError(f"a limit must be above 0 and finite, not {ceiling}")
         self._advance(now)
-        self.refusals.forget()
         for bucket, ceiling in ((self.requests, rpm), (self.tokens, tpm)):
-            bucket.set_rate(
-                ceiling=math.inf if ceiling is None else ceiling / MINUTE, limit=bucket.limit
-            )
+            rate = math.inf if ceiling is None else ceiling / MINUTE
+            if rate != bucket.ceiling:
+                bucket.set_rate(ceiling=rate, limit=bucket.limit)
+                self.refusals.forget()
+
+    def heed(self, now: float, *, request_ceiling: float, token_ceiling: float) -> None:
+        """Keep to the ceilings of one of many, in units a second, infinite for none.
+
+        The lowest counts that anybody had within the last minute.
+        """
+        self._advance(now)
+        new = self.requests.heed(now, request_ceiling)
+        if self.tokens.heed(now, token_ceiling) or new:
+            self.refusals.forget()
 
     def reserve(
         self, now: float, costs: Sequence[Cost], flow: Flow = ANYBODY
@@ -122,7 +175,11 @@ class QuotaState:
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
         requests, tokens, factor = self.requests, self.tokens, self.factor
+        learns = not (self.taught or requests.limited or tokens.limited)
         for cost in costs:
+            if learns and now < self.probe_until:
+                later = min(now + PROBE_LOOK_SECONDS, self.probe_until)
+                break
             base = max(self.at, now)
             if turn is not None and base > turn.reach():
                 later = turn.come_back_at(base)
@@ -138,6 +195,8 @@ class QuotaState:
             requests.take(1, bound=self.bound)
             tokens.take(amount, bound=self.bound)
             tickets.append(Ticket(send_at, self.epoch, cost, requests.reserved, tokens.reserved))
+            if learns:
+                self.probe_until = send_at + PROBE_SECONDS
         else:
             self.sharing.leave(flow, max(self.at, now) + HORIZON_SECONDS, wants=False)
             return tickets, None
@@ -170,6 +229,7 @@ class QuotaState:
         self.refusals.count(ticket.cost.tokens, ticket.send_at, admitted=seen.admitted)
         if ticket.epoch < self.epoch:
             return
+        self.taught = True
         elapsed, admitted = self.at - seen.sent_at, seen.admitted
         amount, through = ticket.cost.tokens, ticket.tokens_through
         if not admitted:
@@ -210,19 +270,11 @@ class QuotaState:
 
     def limits(self, now: float) -> Limits:
         """The limits in force and the use of them, for display; changes nothing."""
-        fade = math.exp(-max(0.0, now - self.at) / FLOW_SECONDS)
-        rates = [b.rate * self.factor for b in (self.requests, self.tokens)]
-        shares = [
-            min(1.0, b.flow * fade / (rate * FLOW_SECONDS)) if b.limited else 0.0
-            for b, rate in zip((self.requests, self.tokens), rates, strict=True)
-        ]
-        return Limits(
-            requests_per_minute=rates[0] * MINUTE if self.requests.known else None,
-            tokens_per_minute=rates[1] * MINUTE if self.tokens.known else None,
-            requests_share=shares[0],
-            tokens_share=shares[1],
-            paused_until=self.paused_until if now < self.paused_until else None,
+        requests, tokens = (
+            Shown(rate=b.rate * self.factor, known=b.known, flow=b.flow)
+            for b in (self.requests, self.tokens)
         )
+        return show_limits(now, self.at, self.paused_until, requests, tokens)
 
     def _earliest(self, now: float, amount: float) -> float:
         """The time at which both buckets hold the cost, at or after the last granted send."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,24 @@ class Throttle(Protocol):
 
     Times are on the process's monotonic clock (:meth:`Clock.now`).
     """
+
+    async def check(self, quota: str) -> None:
+        """Look whether it can be used, before a run waits for it.
+
+        Raises:
+            batcher.core.errors.UsageError: it cannot.
+        """
+        ...
+
+    def ceiling(
+        self, quota: str, *, rpm: float | None, tpm: float | None
+    ) -> AbstractContextManager[None]:
+        """Keep a quota to the user's ceilings for a while, requests and tokens a minute.
+
+        Of several at a time the lowest holds; None is no ceiling. In other processes a ceiling
+        holds for up to a minute longer.
+        """
+        ...
 
     async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
         """Reserve in one atomic step; nothing is sent without a ticket.

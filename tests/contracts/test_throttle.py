@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batcher.adapters.throttle import MemoryThrottle
+from batcher.adapters.throttle.redis import open_throttle
 from batcher.core.bucket import Cost, Observation, Ticket
 from batcher.core.sharing import WEIGHTS, Flow
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from batcher.adapters.throttle.redis import RedisThrottle
     from batcher.ports import Throttle
+    from tests.servers.valkey import ValkeyServer
 
 LIMITED = "limited"
 FREE = "free"
@@ -23,11 +29,26 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory"])
-def throttle(request: pytest.FixtureRequest, clock: FakeClock) -> Throttle:
-    """A throttle whose quota `limited` has a ceiling of 600 requests and 60,000 tokens a minute."""
-    assert request.param == "memory"
-    return MemoryThrottle(clock, {LIMITED: (600, 60_000)})
+@pytest.fixture(params=["memory", "redis"])
+async def throttle(
+    request: pytest.FixtureRequest, clock: FakeClock
+) -> AsyncIterator[MemoryThrottle | RedisThrottle]:
+    """A throttle whose quota `limited` has a ceiling of 600 requests and 60,000 tokens a minute.
+
+    Of `free` it has heard once, and nothing of limits.
+    """
+    async with AsyncExitStack() as stack:
+        throttle: MemoryThrottle | RedisThrottle = MemoryThrottle(clock)
+        if request.param == "redis":
+            server: ValkeyServer = request.getfixturevalue("valkey")
+            server.empty()
+            throttle = await stack.enter_async_context(
+                open_throttle(server.url, clock, script_time=clock.now)
+            )
+        stack.enter_context(throttle.ceiling(LIMITED, rpm=600, tpm=60_000))
+        ticket = await one(throttle, FREE)
+        await throttle.settle(FREE, ticket, Observation(sent_at=clock.now(), admitted=True))
+        yield throttle
 
 
 async def one(throttle: Throttle, quota: str, tokens: int = 1) -> Ticket:
@@ -202,6 +223,23 @@ async def test_shares_show_the_use(throttle: Throttle, clock: FakeClock) -> None
     limits = throttle.limits(LIMITED)
     assert limits.requests_share == pytest.approx(0.5, abs=0.1)
     assert limits.tokens_share < 0.01
+
+
+async def test_the_lowest_ceiling_of_a_process_holds(throttle: Throttle, clock: FakeClock) -> None:
+    with throttle.ceiling(LIMITED, rpm=60, tpm=None):
+        await one(throttle, LIMITED)
+        limits = throttle.limits(LIMITED)
+        assert limits.requests_per_minute == 60
+        assert limits.tokens_per_minute == 60_000
+    clock.set(clock.now() + 61)
+    await one(throttle, LIMITED)
+    assert throttle.limits(LIMITED).requests_per_minute == 600
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("inf"), float("nan")])
+def test_impossible_ceilings_are_refused(throttle: Throttle, bad: float) -> None:
+    with pytest.raises(ValueError, match="limit"), throttle.ceiling(FREE, rpm=bad, tpm=None):
+        pass
 
 
 def test_repr(clock: FakeClock) -> None:

@@ -5,14 +5,16 @@ It adds nothing to the arithmetic but the clock: no lock, since no verb awaits.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from batcher.adapters.throttle.ceilings import Ceilings
 from batcher.core.quota import QuotaState
 from batcher.core.sharing import ANYBODY, Flow
 from batcher.ports import Clock, Grant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batcher.core.bucket import Cost, Limits, Observation, Ticket
 
@@ -28,8 +30,10 @@ class MemoryThrottle:
         """``ceilings`` are the user's (requests, tokens) a minute by quota; None is no ceiling."""
         self._clock = clock
         self._quotas: dict[str, QuotaState] = {}
+        self._ceilings = Ceilings()
         for quota, (rpm, tpm) in (ceilings or {}).items():
-            self.configure(quota, rpm=rpm, tpm=tpm)
+            self._ceilings.add(quota, rpm, tpm)
+            self._heed(quota)
 
     def __repr__(self) -> str:
         """The limits in force, by quota."""
@@ -41,9 +45,19 @@ class MemoryThrottle:
         )
         return f"<MemoryThrottle {quotas or 'no quotas'}>"
 
-    def configure(self, quota: str, *, rpm: float | None, tpm: float | None) -> None:
-        """Set the user's ceilings of a quota, requests and tokens a minute; None is no ceiling."""
-        self._state(quota).configure(self._clock.now(), rpm=rpm, tpm=tpm)
+    @contextmanager
+    def ceiling(self, quota: str, *, rpm: float | None, tpm: float | None) -> Iterator[None]:
+        """See :meth:`batcher.ports.Throttle.ceiling`."""
+        self._ceilings.add(quota, rpm, tpm)
+        self._heed(quota)
+        try:
+            yield
+        finally:
+            self._ceilings.remove(quota, rpm, tpm)
+            self._heed(quota)
+
+    async def check(self, quota: str) -> None:
+        """See :meth:`batcher.ports.Throttle.check`: it always can."""
 
     async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
         """See :meth:`batcher.ports.Throttle.reserve`."""
@@ -71,6 +85,10 @@ class MemoryThrottle:
     def limits(self, quota: str) -> Limits:
         """See :meth:`batcher.ports.Throttle.limits`."""
         return self._state(quota).limits(self._clock.now())
+
+    def _heed(self, quota: str) -> None:
+        rpm, tpm = self._ceilings.of(quota)
+        self._state(quota).configure(self._clock.now(), rpm=rpm, tpm=tpm)
 
     def _state(self, quota: str) -> QuotaState:
         state = self._quotas.get(quota)

@@ -1,0 +1,120 @@
+"""Operations on one quota, in order, as many in one call of the script as have gathered meanwhile.
+
+One call is under way at a time. So a round trip costs each operation at most two of them and limits
+nothing: what comes in during one goes with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+
+from batcher.adapters.throttle.wire import Operation
+from batcher.ports import Clock
+
+MOST_ITEMS = 512
+"""In one call: Redis does nothing else meanwhile, for some milliseconds at the most."""
+FIRST_WAIT_SECONDS = 0.05
+LONGEST_WAIT_SECONDS = 2.0
+
+Call = Callable[[Sequence[Operation]], Awaitable[list[bytes]]]
+"""Does operations, and returns an answer for each."""
+Answer = asyncio.Future[bytes | None]
+"""The answer to an operation; None where the connection was lost."""
+
+
+class _Item(NamedTuple):
+    operation: Operation
+    answer: Answer
+    must: bool
+
+
+class Conveyor:
+    """Brings operations to Redis, and again after a lost connection, if they must get there."""
+
+    def __init__(self, call: Call, clock: Clock) -> None:
+        """``call`` raises RedisError or OSError where Redis is not reached."""
+        self._call = call
+        self._clock = clock
+        self._items: deque[_Item] = deque()
+        self._filled = asyncio.Event()
+        self._under_way: frozenset[Answer] = frozenset()
+        self.connected = True
+
+    def put(self, operation: Operation, *, must: bool) -> Answer:
+        """Do it next; nothing is done any more whose answer was cancelled.
+
+        What ``must`` get there is done again after a lost connection, perhaps twice therefore; of
+        anything else the answer is None then.
+        """
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._items.append(_Item(operation, answer, must))
+        self._filled.set()
+        return answer
+
+    def abandon(self, answer: Answer, undo: Callable[[Answer], object]) -> None:
+        """Nobody waits any more: do not do it, or undo it if it is being done."""
+        if answer in self._under_way:
+            answer.add_done_callback(undo)
+        else:
+            answer.cancel()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            await self._filled.wait()
+            batch = self._take()
+            if not batch:
+                self._filled.clear()
+                continue
+            self._under_way = frozenset(item.answer for item in batch)
+            try:
+                answers = await self._call([item.operation for item in batch])
+            except (RedisError, OSError) as error:
+                self._under_way = frozenset()
+                if _is_our_mistake(error):
+                    _fail(batch, error)
+                    continue
+                self.connected = False
+                self._put_back(batch)
+                await self._clock.sleep(wait)
+                wait = min(LONGEST_WAIT_SECONDS, 2 * wait)
+            else:
+                self._under_way = frozenset()
+                self.connected, wait = True, FIRST_WAIT_SECONDS
+                for item, answer in zip(batch, answers, strict=True):
+                    if not item.answer.done():
+                        item.answer.set_result(answer)
+
+    def _take(self) -> list[_Item]:
+        """The next items that somebody still waits for."""
+        batch: list[_Item] = []
+        while self._items and len(batch) < MOST_ITEMS:
+            item = self._items.popleft()
+            if not item.answer.done():
+                batch.append(item)
+        return batch
+
+    def _put_back(self, batch: Sequence[_Item]) -> None:
+        """Keep what must get there, in its order; the rest is dropped."""
+        for item in reversed(batch):
+            if item.must:
+                self._items.appendleft(item)
+            elif not item.answer.done():
+                item.answer.set_result(None)
+
+
+def _is_our_mistake(error: Exception) -> bool:
+    """Whether the script itself is wrong: it would be no better the next time."""
+    return isinstance(error, ResponseError) and "user_script" in str(error)
+
+
+def _fail(batch: Sequence[_Item], error: Exception) -> None:
+    for item in batch:
+        if not item.answer.done():
+            item.answer.set_exception(error)
