@@ -37,7 +37,8 @@ _INPUT_WIDTH = 32
 def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     """List the jobs, newest first.
 
-    A job that is "open" is being run, or was interrupted: its command goes on with it.
+    A job that is "open" is being run, or was interrupted: its command goes on with it. Where
+    schedules have opened jobs, their names stand in the last column.
     """
     try:
         reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit))
@@ -49,9 +50,12 @@ def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
         print_json([report.to_json() for report in reports])
     elif reports:
         now = datetime.now(UTC)
-        print_lines(
-            table(_HEADINGS, [_row(r, now) for r in reports], right="DONE FAILED LEFT COST AGE")
-        )
+        headings: tuple[str, ...] = _HEADINGS
+        rows = [_row(r, now) for r in reports]
+        if any(report.schedule for report in reports):
+            headings = (*headings, "SCHEDULE")
+            rows = [[*row, r.schedule or "-"] for row, r in zip(rows, reports, strict=True)]
+        print_lines(table(headings, rows, right="DONE FAILED LEFT COST AGE"))
     else:
         where = settings_from(ctx).place
         say(f"no jobs in {where} yet: `batcher run KIND INPUT -o OUTPUT` makes one")

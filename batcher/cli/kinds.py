@@ -59,10 +59,17 @@ class KindGroup(ExampleMixin, click.Group):
     """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``."""
 
     def __init__(
-        self, *args: Any, action: Action, json_help: str, sends: bool, **more: Any
+        self,
+        *args: Any,
+        action: Action,
+        json_help: str,
+        sends: bool,
+        own_options: Callable[[], list[Setting]] = list,
+        **more: Any,
     ) -> None:
         super().__init__(*args, options_metavar=None, **more)
         self._action = action
+        self._own_options = own_options
         self._json_help = json_help
         self._sends = sends
 
@@ -92,6 +99,7 @@ class KindGroup(ExampleMixin, click.Group):
                 *kind_options(kind),
                 *job_options(),
                 *run_options(hidden=not self._sends),
+                *self._own_options(),
                 *shared_options(self._json_help),
             ],
             callback=self._act,
@@ -140,6 +148,20 @@ class KindGroup(ExampleMixin, click.Group):
                 f"options come last: batcher {self.name} KIND INPUT {first} …", ctx
             )
         return super().parse_args(ctx, args)
+
+    def spec_of_file(self, ctx: click.Context, path: str) -> tuple[JobSpec, str | None]:
+        """The job that a job file describes, and the output that it names.
+
+        Raises:
+            UsageError: there is no such file, or it describes no job.
+        """
+        kind = self.get_command(ctx, name := self._open_job_file(ctx, path))
+        if kind is None:
+            raise UsageError(f"{path}: no kind {name!r}: there are {', '.join(self.kinds.names())}")
+        profile = ctx.params.get("profile")
+        arguments = [] if profile is None else ["--profile", profile]
+        with kind.make_context(name, arguments, parent=ctx) as within:
+            return spec_from(within), within.params["output"]
 
     def _open_job_file(self, ctx: click.Context, path: str) -> str:
         if not Path(path).is_file():

@@ -32,6 +32,7 @@ ENTRIES = {
     "worker": Entry("batcher.cli.worker:worker", "Work on submitted jobs.", FLEET),
     "watch": Entry("batcher.cli.watch:watch", "Follow a job that others work on.", FLEET),
     "workers": Entry("batcher.cli.workers:workers", "List the workers.", FLEET),
+    "schedule": Entry("batcher.cli.schedule:schedule", "Run jobs at set times, by workers.", FLEET),
     "simulate": Entry(
         "batcher.cli.simulate:simulate", "Be a provider with limits and faults, locally.", MORE
     ),

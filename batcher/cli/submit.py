@@ -8,10 +8,13 @@ import click
 
 from batcher.cli.failure import say
 from batcher.cli.figures import count
+from batcher.cli.joboptions import INPUT
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import Session, run_session, settings_from
+from batcher.cli.setting import Setting
 from batcher.core.errors import UsageError
+from batcher.core.inputurl import shown
 
 if TYPE_CHECKING:
     from batcher.core.spec import JobSpec
@@ -32,7 +35,10 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
         from batcher.wiring import open_runner  # takes a while
 
         async with open_runner(settings_from(ctx)) as runner:
-            return await runner.submit(spec, fresh=options["fresh"])
+            if not options["server_side"]:
+                return await runner.submit(spec, fresh=options["fresh"])
+            waiting = Waiting(spec, quiet=options["quiet"])
+            return await runner.ask(spec, fresh=options["fresh"], on_waiting=waiting)
 
     report = run_session(work)
     if options["as_json"]:
@@ -40,22 +46,53 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
         return
     print_lines([report.job])
     if not options["quiet"]:
-        say(_told(report))
+        say(_told(report, here=not options["server_side"]))
 
 
-def _told(report: Report) -> str:
+class Waiting:
+    """Says once what is waited for, and once that nobody is there to do it."""
+
+    def __init__(self, spec: JobSpec, *, quiet: bool) -> None:
+        self._input = shown(spec.input)
+        self._quiet = quiet
+        self._said = False
+        self._said_alone = False
+
+    def __call__(self, alive: int) -> None:
+        """``alive`` workers are there."""
+        if not self._said and not self._quiet:
+            self._said = True
+            say(
+                f"waiting for a worker to check {self._input}; asked for, whether waited for or not"
+            )
+        if not alive and not self._said_alone:
+            self._said_alone = True
+            say("no worker is alive: `batcher worker` starts one on this database")
+
+
+def _told(report: Report, *, here: bool) -> str:
     if report.status == "complete":
         return "This job was complete already: nothing is sent. --fresh runs it anew."
-    return (
-        f"{count(report.rows, 'row')} are planned; workers send them. To see how far they are:\n"
-        f"  batcher watch {report.job}"
-    )
+    rows = count(report.rows, "row")
+    done = f"{rows} are planned; workers send them" if here else f"workers plan and send {rows}"
+    return f"{done}. To see how far they are:\n  batcher watch {report.job}"
+
+
+def _server_side() -> list[Setting]:
+    return [
+        Setting(
+            "--server-side", heading=INPUT, is_flag=True,
+            help="Have a worker read the input: INPUT is a path as the workers see it, or an "
+            "http(s) URL, which is kept in the database as it is.",
+        )
+    ]  # fmt: skip
 
 
 submit = KindGroup(
     name="submit",
     action=submit_job,
     sends=False,
+    own_options=_server_side,
     json_help="Print the job's report as JSON instead of its id.",
     help="""Plan a job here, and leave the sending to workers. Prints the job's id.
 
@@ -63,12 +100,18 @@ submit = KindGroup(
     the first part while the rest is still being planned. If this command ends early, the same
     command goes on. Workers need the database, Redis and the provider's key, and not the input.
 
-    Options are those of `batcher run`.
+    With --server-side a worker does all of that: INPUT is a path as the workers see it, or an
+    http(s) URL. This command waits until one has checked it, and says what is wrong with it
+    (exit 2).
+
+    Other options are those of `batcher run`.
     """,
     short_help="Plan a job, then leave it to workers.",
     subcommand_metavar="KIND INPUT [OPTIONS] | JOB.toml [OPTIONS]",
     examples=(
         "batcher submit embed articles.csv --text body --model text-embedding-3-small",
         "batcher watch $(batcher submit nightly.toml)",
+        "batcher submit embed https://example.com/articles.csv --server-side --text body \\\n"
+        "--model text-embedding-3-small",
     ),
 )
