@@ -16,6 +16,7 @@ from benchmarks import (
     memory,
     packing,
     reading,
+    shared_throttle,
     startup,
     throughput,
 )
@@ -32,6 +33,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "startup": startup.startup,
     "limits": limits.known,
     "twice": limits.told_twice,
+    "shared-throttle": shared_throttle.reservations,
     "fleet-limits": fleet.limits,
     "fleet-worker": fleet.worker,
     "fleet-submit": fleet.submit,

@@ -6,6 +6,7 @@ survives: the server ends when this process does, however it ends.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -79,10 +80,18 @@ class ValkeyServer:
 
     def kill(self) -> None:
         """SIGKILL; what it was told before is on disk."""
-        info = self._ask(b"INFO server\r\n")
-        (pid,) = [line for line in info.split(b"\r\n") if line.startswith(b"process_id:")]
-        subprocess.run(["kill", f"-{signal.SIGKILL}", pid.removeprefix(b"process_id:")], check=True)
+        os.kill(self._pid(), signal.SIGKILL)
         self._end()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """For a while it takes connections and answers nothing."""
+        pid = self._pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def restart(self, *, keep_data: bool = True) -> None:
         """Kill it, and start it again."""
@@ -103,6 +112,11 @@ class ValkeyServer:
             return self._ask(b"PING\r\n").startswith(b"+PONG")
         except OSError:
             return False
+
+    def _pid(self) -> int:
+        info = self._ask(b"INFO server\r\n")
+        (line,) = [line for line in info.split(b"\r\n") if line.startswith(b"process_id:")]
+        return int(line.removeprefix(b"process_id:"))
 
     def _ask(self, command: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:

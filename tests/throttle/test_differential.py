@@ -78,7 +78,7 @@ class Twin(QuotaState):
 
     def settle(self, now: float, ticket: Ticket, seen: Observation) -> None:
         super().settle(now, ticket, seen)
-        self.script_does(now, wire.settle(ticket, seen))
+        self.script_does(now, wire.settle(ticket, seen, float))
 
     def pause(self, now: float, ticket: Ticket, until: float, *, slowly: bool = False) -> bool:
         expected = super().pause(now, ticket, until, slowly=slowly)

@@ -18,6 +18,8 @@ from batcher.ports import Clock
 
 MOST_ITEMS = 512
 """In one call: Redis does nothing else meanwhile, for some milliseconds at the most."""
+TELL_SECONDS = 1.0
+"""How long the answer to what need not get there is waited for."""
 FIRST_WAIT_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 2.0
 
@@ -43,15 +45,21 @@ class Conveyor:
         self._items: deque[_Item] = deque()
         self._filled = asyncio.Event()
         self._under_way: frozenset[Answer] = frozenset()
+        self._awaited: deque[tuple[float, Answer]] = deque()
         self.connected = True
 
     def put(self, operation: Operation, *, must: bool) -> Answer:
         """Do it next; nothing is done any more whose answer was cancelled.
 
         What ``must`` get there is done again after a lost connection, perhaps twice therefore; of
-        anything else the answer is None then.
+        anything else the answer is None then, or when it takes long.
         """
-        answer: Answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: Answer = loop.create_future()
+        if not must:
+            if not self._awaited:
+                loop.call_later(TELL_SECONDS, self._give_up)
+            self._awaited.append((loop.time(), answer))
         self._items.append(_Item(operation, answer, must))
         self._filled.set()
         return answer
@@ -90,6 +98,17 @@ class Conveyor:
                 for item, answer in zip(batch, answers, strict=True):
                     if not item.answer.done():
                         item.answer.set_result(answer)
+
+    def _give_up(self) -> None:
+        """Answer what nobody should wait for any longer; one timer for all, since they are many."""
+        loop = asyncio.get_running_loop()
+        awaited, until = self._awaited, loop.time() - TELL_SECONDS
+        while awaited and (awaited[0][0] <= until or awaited[0][1].done()):
+            _, answer = awaited.popleft()
+            if not answer.done():
+                answer.set_result(None)
+        if awaited:
+            loop.call_at(awaited[0][0] + TELL_SECONDS, self._give_up)
 
     def _take(self) -> list[_Item]:
         """The next items that somebody still waits for."""

@@ -12,7 +12,6 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from redis.exceptions import RedisError
 
 from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.ceilings import Ceilings
-from batcher.adapters.throttle.conveyor import Answer, Conveyor
+from batcher.adapters.throttle.conveyor import TELL_SECONDS, Answer, Conveyor
 from batcher.adapters.throttle.timing import ServerClock
 from batcher.core.bucket import Limits
 from batcher.core.errors import UsageError
@@ -42,8 +41,6 @@ KEEP_SECONDS = 6 * 3600
 """How long Redis keeps the state of a quota that nobody asks for."""
 ANSWER_SECONDS = 5.0
 """How long a call of the script is waited for."""
-TELL_SECONDS = 1.0
-"""How long one who tells something waits for Redis; an answer settled later teaches little."""
 LISTEN_SECONDS = 10.0
 """How often it is asked whether the channel is still there."""
 RETRY_SECONDS = 1.0
@@ -135,18 +132,12 @@ class RedisThrottle:
     async def give_back(self, quota: str, tickets: Sequence[Ticket]) -> None:
         """See :meth:`batcher.ports.Throttle.give_back`; in vain where Redis is not there."""
         if tickets:
-            await self._tell(quota, wire.give_back(tickets))
+            await self._open(quota)[1].put(wire.give_back(tickets), must=False)
 
     async def settle(self, quota: str, ticket: Ticket, observation: Observation) -> None:
         """See :meth:`batcher.ports.Throttle.settle`; in vain where Redis is not there."""
-        there = self._quota(quota).clock.there
-        await self._tell(
-            quota,
-            wire.settle(
-                ticket._replace(send_at=there(ticket.send_at)),
-                replace(observation, sent_at=there(observation.sent_at)),
-            ),
-        )
+        known, conveyor = self._open(quota)
+        await conveyor.put(wire.settle(ticket, observation, known.clock.there), must=False)
 
     async def pause(
         self, quota: str, ticket: Ticket, *, until: float, slowly: bool = False
@@ -214,13 +205,6 @@ class RedisThrottle:
                 await channel.ping()  # fails where nobody is there any more
             elif message["type"] == "pmessage" and message["channel"] in self._channels:
                 self._channels[message["channel"]].hear(wire.news(message["data"]))
-
-    async def _tell(self, quota: str, operation: wire.Operation) -> None:
-        """What is good to know for others; dropped where Redis does not answer soon."""
-        _, conveyor = self._open(quota)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TELL_SECONDS):
-                await conveyor.put(operation, must=False)
 
     async def _call(self, quota: _Quota, operations: Sequence[wire.Operation]) -> list[bytes]:
         """Run the script once; whatever it answers, the figures are heard."""

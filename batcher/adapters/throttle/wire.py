@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,17 +74,17 @@ def give_back(given: Sequence[Ticket]) -> Operation:
     return Operation(b"G", numbers=_pack(*numbers))
 
 
-def settle(ticket: Ticket, seen: Observation) -> Operation:
-    """Tell what an answer taught."""
+def settle(ticket: Ticket, seen: Observation, there: Callable[[float], float]) -> Operation:
+    """Tell what an answer taught; ``there`` makes the script's times of ours."""
     return Operation(
         b"S",
         numbers=_pack(
             ticket.epoch,
-            ticket.send_at,
+            there(ticket.send_at),
             ticket.cost.tokens,
             ticket.requests_through,
             ticket.tokens_through,
-            seen.sent_at,
+            there(seen.sent_at),
             seen.admitted,
             _or_absent(seen.limit_requests),
             _or_absent(seen.limit_tokens),
