@@ -44,6 +44,7 @@ from batcher.ports import (
     Log,
     OutputSchema,
     OutputSink,
+    RowIndex,
     Throttle,
     Tokenizer,
     WorkerCard,
@@ -175,6 +176,7 @@ async def _open_adapters(
             connect=partial(_connect, throttle=throttle),
             lock=_job_lock(url),
             doorbell=doorbell,
+            open_index=partial(_open_index, url),
             version=version("batcher"),
             lease_seconds=settings.lease_seconds,
             open_url=partial(_open_url, clock=clock),
@@ -210,6 +212,15 @@ def _is_database(path: str, url: str) -> bool:
     if path == "-" or url == MEMORY or is_postgres(url):
         return False
     return Path(path).resolve() == Path(sqlite_path(url)).resolve()
+
+
+def _open_index(url: str) -> RowIndex:
+    """Beside the database: who has room for a job's results there has room to compare them."""
+    from batcher.adapters.rowindex import SqliteRowIndex
+
+    if url == MEMORY or is_postgres(url):
+        return SqliteRowIndex(STATE_DIRECTORY / "spool")
+    return SqliteRowIndex(sqlite_path(url).parent)
 
 
 def _files(database_url: str) -> Files:

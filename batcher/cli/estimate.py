@@ -9,7 +9,9 @@ import click
 from batcher.cli.figures import count, duration, money
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines
-from batcher.cli.session import Session, run_session
+from batcher.cli.session import Session, run_session, settings_from
+from batcher.cli.summary import compared
+from batcher.core.errors import NoDatabase
 
 if TYPE_CHECKING:
     from batcher.core.spec import JobSpec
@@ -23,8 +25,15 @@ def estimate_job(ctx: click.Context, spec: JobSpec) -> None:
         from batcher.wiring import Settings, open_runner
 
         del session
-        async with open_runner(Settings(database_url="memory://")) as runner:
-            return await runner.estimate(spec)
+        nowhere = Settings(database_url="memory://")
+        try:
+            # Only what is compared with a former job needs the database, and changes nothing there.
+            there = settings_from(ctx, create=False) if spec.since_last else nowhere
+            async with open_runner(there) as runner:
+                return await runner.estimate(spec)
+        except NoDatabase:
+            async with open_runner(nowhere) as runner:
+                return await runner.estimate(spec)
 
     estimated = run_session(work)
     if ctx.params["as_json"]:
@@ -40,6 +49,7 @@ def _lines(estimated: Estimate) -> list[str]:
     return [
         f"{estimated.kind} with {estimated.model}",
         f"  rows      {rows}",
+        *([f"  since     {compared(compare)}"] if (compare := estimated.incremental) else []),
         f"  requests  {count(estimated.requests)}",
         f"  tokens    {_tokens(estimated)}",
         f"  cost      {_cost(estimated)}",

@@ -13,6 +13,7 @@ from batcher.core.spec import JobSpec
 
 INPUT = "Input"
 MODEL = "Model and provider"
+REPEATING = "Runs that repeat"
 LIMITS = "Limits and budget"
 TROUBLE = "When something goes wrong"
 OUTPUT = "Output"
@@ -40,6 +41,16 @@ def job_options() -> list[Setting]:
         _job(
             "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
             help="Do not keep the input's columns for CSV and Parquet output; saves space.",
+        ),
+        _job(
+            "--name", REPEATING, "NAME",
+            "What this job and its like are called, night after night; --since-last goes by it.",
+        ),
+        _job(
+            "--since-last", REPEATING, is_flag=True,
+            help="Send only rows that are new, changed or failed since the last complete run of "
+            "that --name, and carry the other results over. Rows are told apart by --id; without "
+            "it by their number, so that a row put in makes all after it changed ones.",
         ),
         _job("--model", MODEL, "NAME", "The model, as the provider knows it. Required."),
         _job(

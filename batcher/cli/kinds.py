@@ -201,7 +201,10 @@ def spec_from(ctx: click.Context) -> JobSpec:
             "--model NAME is missing; BATCHER_MODEL or a profile in batcher.toml can say it, too",
             ctx,
         )
-    return JobSpec.from_json(plain)
+    spec = JobSpec.from_json(plain)
+    if spec.since_last and ctx.params["fresh"]:
+        raise UsageError("--fresh sends all rows anew, and --since-last only some: choose one")
+    return spec
 
 
 def _plain(setting: Setting, value: Any) -> Any:

@@ -50,6 +50,11 @@ class Progress:
         """The run now; None while nothing is sent."""
         return None if self._gauge is None else self._gauge.read(self._clock())
 
+    def tell(self, sentence: str) -> None:
+        """Something to be known before anything is sent."""
+        with self._as_long_as_it_is_there():
+            self.screen.say(sentence)
+
     def announce(self, settles: bool) -> None:
         """A signal came."""
         if not settles or self.live is None:

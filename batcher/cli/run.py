@@ -44,6 +44,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
                     output_format=options["output_format"],
                     fresh=options["fresh"],
                     on_live=begin,
+                    on_told=progress.tell,
                 )
 
     report = run_session(work)

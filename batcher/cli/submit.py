@@ -36,7 +36,8 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
 
         async with open_runner(settings_from(ctx)) as runner:
             if not options["server_side"]:
-                return await runner.submit(spec, fresh=options["fresh"])
+                told = None if options["quiet"] else say
+                return await runner.submit(spec, fresh=options["fresh"], on_told=told)
             waiting = Waiting(spec, quiet=options["quiet"])
             return await runner.ask(spec, fresh=options["fresh"], on_waiting=waiting)
 
@@ -71,6 +72,8 @@ class Waiting:
 
 
 def _told(report: Report, *, here: bool) -> str:
+    if report.status == "complete" and report.incremental and not report.requests:
+        return "Nothing of this job has to be sent: it is complete."
     if report.status == "complete":
         return "This job was complete already: nothing is sent. --fresh runs it anew."
     rows = count(report.rows, "row")

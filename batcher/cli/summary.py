@@ -9,6 +9,7 @@ from batcher.cli.figures import count, duration, moment, money, rate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from batcher.core.since import Incremental
     from batcher.engine.report import Report
 
 _LABEL = 10
@@ -19,6 +20,7 @@ def facts(report: Report) -> list[str]:
     lines = [
         f"job {report.job}: {report.kind} with {report.model}, {state(report)}",
         _fact("rows", _rows(report)),
+        *([_fact("since", compared(report.incremental))] if report.incremental else []),
         _fact("requests", count(report.requests)),
         _fact(
             "tokens",
@@ -32,6 +34,21 @@ def facts(report: Report) -> list[str]:
         lines.append(_fact("go on", f"not before {moment(report.resume_at)}"))
     lines += [_fact("note", note) for note in report.notes]
     return lines
+
+
+def compared(incremental: Incremental) -> str:
+    """How the rows compare with those of the former job."""
+    if incremental.since is None:
+        return "no complete run of this name: every row is new"
+    parts = [
+        (incremental.new, "new"),
+        (incremental.changed, "changed"),
+        (incremental.failed_before, "failed before"),
+        (incremental.carried_over, "carried over"),
+        (incremental.removed, "removed"),
+    ]
+    said = ", ".join(f"{count(number)} {what}" for number, what in parts if number is not None)
+    return f"job {incremental.since}: {said}"
 
 
 def state(report: Report) -> str:

@@ -1,14 +1,18 @@
-"""Which runs are the same job: a hash over everything that shapes requests and results.
+"""Which runs are the same job, and which rows are the same work: hashes over what shapes them.
 
-Not part of it: the output, rates, budget, concurrency, timeouts and the credential.
+A job's fingerprint covers everything that shapes requests and results. Not part of it: the output,
+rates, budget, concurrency, timeouts, its name and the credential. A job's recipe is that part of it
+that is the same for every row and every input; a row's content is its texts under a recipe.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from batcher.core.model import Prompt
 
 
 def fingerprint(
@@ -39,5 +43,53 @@ def fingerprint(
         "selection": selection,
         "input": input_sha256,
     }
+    return _digest(described)
+
+
+def recipe(
+    *,
+    kind: str,
+    kind_version: int,
+    identity: Mapping[str, Any],
+    model: str,
+    base_url: str,
+    api_version: str | None,
+    parameters: Mapping[str, Any],
+    cutting: Sequence[Any] | None,
+) -> str:
+    """A hex digest of 32 characters of what makes a row's result, besides the row.
+
+    ``cutting`` is what decides how over-long texts are cut, None where they are not. Limits that
+    only say how rows are packed are no part of it: a vector does not depend on its neighbours.
+    """
+    return _digest(
+        {
+            "kind": kind,
+            "kind_version": kind_version,
+            "identity": identity,
+            "model": model,
+            "base_url": base_url,
+            "api_version": api_version,
+            "parameters": parameters,
+            "cutting": cutting,
+        }
+    )
+
+
+CONTENT_BYTES = 16
+"""The length of a row's content hash."""
+
+
+def content(recipe: bytes, prompt: Prompt) -> bytes:
+    """A digest of a row's texts under a recipe: equal where the request would be the same."""
+    digest = hashlib.blake2b(digest_size=CONTENT_BYTES, key=recipe)
+    for text in prompt:
+        raw = text.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.digest()
+
+
+def _digest(described: Mapping[str, Any]) -> str:
     text = json.dumps(described, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

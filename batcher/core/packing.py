@@ -17,7 +17,9 @@ from batcher.core.limits import RequestLimits, ShardLimits
 class ShardPacker:
     """One shard being filled, row by row.
 
-    ``starts`` holds the first piece of each request, ``tokens`` the tokens of each piece.
+    ``starts`` holds the first piece of each request, ``tokens`` the tokens of each piece. Pieces
+    that are not sent, for they have their result, lie among those of the requests, and count for
+    none of them.
     """
 
     limits: RequestLimits
@@ -26,9 +28,10 @@ class ShardPacker:
     tokens: list[int] = field(default_factory=list)
     rows: int = 0
     characters: int = 0
+    _open_inputs: int = 0
     _open_tokens: int = 0
 
-    def takes(self, piece_tokens: Sequence[int]) -> bool:
+    def takes(self, piece_tokens: Sequence[int], *, sent: bool = True) -> bool:
         """Whether a row of these pieces belongs into this shard; if not, begin another one.
 
         A full shard still takes rows that fit whole into its last request, or that send nothing.
@@ -37,25 +40,29 @@ class ShardPacker:
             return True
         if self.rows >= 4 * self.shard.max_pieces:
             return False
-        open_inputs = len(self.tokens) - self.starts[-1] if self.starts else 0
         return not piece_tokens or (
-            open_inputs > 0
-            and open_inputs + len(piece_tokens) <= self.limits.max_inputs
+            sent
+            and self._open_inputs > 0
+            and self._open_inputs + len(piece_tokens) <= self.limits.max_inputs
             and self._open_tokens + sum(piece_tokens) <= self.limits.max_request_tokens
         )
 
-    def add(self, piece_tokens: Sequence[int], characters: int = 0) -> None:
+    def add(self, piece_tokens: Sequence[int], characters: int = 0, *, sent: bool = True) -> None:
         """Append a row's pieces (none for a row that is a dead letter already)."""
         starts, tokens, limits = self.starts, self.tokens, self.limits
         for count in piece_tokens:
+            if not sent:
+                tokens.append(count)
+                continue
             if (
                 not starts
-                or len(tokens) - starts[-1] >= limits.max_inputs
+                or self._open_inputs >= limits.max_inputs
                 or self._open_tokens + count > limits.max_request_tokens
             ):
-                starts.append(len(tokens))
-                self._open_tokens = 0
+                starts.append(len(tokens) if starts else 0)
+                self._open_inputs = self._open_tokens = 0
             tokens.append(count)
+            self._open_inputs += 1
             self._open_tokens += count
         self.rows += 1
         self.characters += characters

@@ -17,6 +17,7 @@ from batcher.core.errors import UsageError
 from batcher.core.options import flag
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f]{0,98}\S)?")
 _REFERENCE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
 
 
@@ -29,6 +30,8 @@ class JobSpec:
         input: path of the input, or ``-`` for standard input.
         model: the model's name as the provider knows it.
         options: the kind's own options (``text``, ``labels``, ``prompt``, …).
+        name: what the job and its like are called, run after run.
+        since_last: send only rows that are new or changed since the last complete job of that name.
         id: the column that identifies a row; row numbers otherwise.
         format: ``csv``, ``jsonl`` or ``parquet`` where the input's name does not say it.
         delimiter: what separates CSV fields.
@@ -61,6 +64,8 @@ class JobSpec:
     input: str
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    since_last: bool = False
     id: str | None = None
     format: Literal["csv", "jsonl", "parquet"] | None = None
     delimiter: str | None = None
@@ -103,6 +108,10 @@ class JobSpec:
                 raise UsageError(f"{flag(name)} is one of {listed}, not {value!r}")
         if self.price is not None:
             Price.parse(self.price)
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"--name is up to 100 characters on one line, without blanks around: {self.name!r}"
+            )
         for header, value in self.headers.items():
             if _SECRET_HEADER.search(header) and not _REFERENCE.search(value):
                 raise UsageError(

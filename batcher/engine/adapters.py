@@ -18,6 +18,7 @@ from batcher.ports import (
     InputSource,
     KindRegistry,
     Provider,
+    RowIndex,
     Store,
     Throttle,
     Tokenizer,
@@ -59,5 +60,6 @@ class Adapters:
     due_times: Callable[[str, str], DueTimes]
     lock: Callable[[str], AbstractContextManager[None]]
     doorbell: Doorbell
+    open_index: Callable[[], RowIndex]
     version: str
     lease_seconds: float = 30.0

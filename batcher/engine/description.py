@@ -8,6 +8,7 @@ from typing import Any
 
 from batcher.core.kind import BoundKind, Field, Overlong, Shape, TextFile
 from batcher.core.model import Job
+from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 
 
@@ -16,6 +17,8 @@ class Description:
     """A job's spec, the form of its results, and what a worker needs to bind its kind again.
 
     ``files`` are those that the kind's options name; ``kind_version`` is the kind's that planned.
+    ``recipe`` is what the contents of its rows are hashed under (empty in jobs of versions that
+    hashed none); ``since`` what it is compared with, None where it is not.
     """
 
     spec: JobSpec
@@ -24,10 +27,17 @@ class Description:
     overlong: Overlong
     kind_version: int
     files: Mapping[str, TextFile] = field(default_factory=dict)
+    recipe: str = ""
+    since: Since | None = None
 
     @classmethod
     def of(
-        cls, spec: JobSpec, bound: BoundKind, kind_version: int, files: Mapping[str, TextFile]
+        cls,
+        spec: JobSpec,
+        bound: BoundKind,
+        kind_version: int,
+        files: Mapping[str, TextFile],
+        recipe: str,
     ) -> Description:
         """The description of a job that is about to be made."""
         return cls(
@@ -37,6 +47,7 @@ class Description:
             overlong=bound.overlong,
             kind_version=kind_version,
             files=files,
+            recipe=recipe,
         )
 
     @classmethod
@@ -50,6 +61,8 @@ class Description:
             overlong=Overlong(plain["overlong"]),
             kind_version=plain["kind_version"],
             files={name: TextFile(*pair) for name, pair in plain["files"].items()},
+            recipe=plain.get("recipe", ""),
+            since=Since.from_json(since) if (since := plain.get("since")) else None,
         )
 
     def to_json(self) -> Mapping[str, Any]:
@@ -61,9 +74,40 @@ class Description:
             "overlong": str(self.overlong),
             "kind_version": self.kind_version,
             "files": {name: [file.path, file.text] for name, file in self.files.items()},
+            "recipe": self.recipe,
+            "since": None if self.since is None else self.since.to_json(),
         }
 
     @property
     def chunked(self) -> bool:
         """Whether the output has one record for each chunk of a row."""
         return self.overlong is Overlong.SPLIT
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a complete job asked the same of the same model: rows may fail, not the job."""
+        return self.since is not None and self.since.job is not None and not self.since.differs
+
+    def differences(self, other: Description) -> tuple[str, ...]:
+        """What makes results of ``other`` wrong here, in words; empty where nothing does."""
+        if self.recipe == other.recipe:
+            return ()
+        mine, theirs = self._ingredients(), other._ingredients()
+        names = dict.fromkeys([*mine, *theirs])
+        found = tuple(name for name in names if mine.get(name) != theirs.get(name))
+        return found or ("the version of batcher",)
+
+    def _ingredients(self) -> dict[str, Any]:
+        """What a recipe is made of, by what users call it."""
+        spec = self.spec
+        chosen = {name: value for name, value in spec.options.items() if value is not None}
+        texts = {name: file.text for name, file in self.files.items()}
+        return {
+            "the kind": spec.kind,
+            "the kind's version": self.kind_version,
+            "the model": spec.model,
+            "the base URL": "simulate" if spec.simulate else spec.base_url,
+            "the API version": spec.api_version,
+            "the parameters": dict(spec.params),
+            **{f"the {name.replace('_', ' ')}": v for name, v in (chosen | texts).items()},
+        }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from batcher.core.cost import dollars
-from batcher.core.model import Job, Learned
-from batcher.engine.payload import decode_plan
+from batcher.core.model import Job, Learned, Tally
+from batcher.core.progress import ShardEvent
+from batcher.core.since import Incremental
+from batcher.engine.description import Description
 from batcher.engine.preparing import Bound
 from batcher.engine.report import rows_total
 from batcher.engine.shard import LeasedShard
-from batcher.ports import InputSource, Lease
+from batcher.ports import InputSource, Lease, NewShard, RowIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Estimate:
     """Rows, requests, tokens, dollars and time of a job that was not sent.
 
     ``completion_tokens_at_most`` is None where nothing bounds an answer; ``cost_usd`` is of the
-    prompts alone then. ``seconds`` is the least at the limits given, None without any.
+    prompts alone then. ``seconds`` is the least at the limits given, None without any. Rows that
+    would be carried over count among ``rows`` alone, and ``incremental`` says how many they are.
     """
 
     kind: str
@@ -33,10 +36,11 @@ class Estimate:
     cost_usd: Decimal | None
     cost_usd_at_most: Decimal | None
     seconds: float | None
+    incremental: Incremental | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {
+        plain: dict[str, Any] = {
             "kind": self.kind,
             "model": self.model,
             "rows": self.rows,
@@ -52,31 +56,40 @@ class Estimate:
             ),
             "seconds": None if self.seconds is None else round(self.seconds, 1),
         }
+        if self.incremental is not None:
+            plain["incremental"] = self.incremental.to_json()
+        return plain
 
 
-def estimate(bound: Bound, source: InputSource, job: Job) -> Estimate:
-    """Plan all rows and add them up."""
+def estimate(
+    bound: Bound, source: InputSource, job: Job, former: RowIndex | None = None
+) -> Estimate:
+    """Plan all rows and add up what would be sent; ``former`` rows may be carried over."""
     requests = bound.requests(Learned(), model_in_body=True, azure=False)
     rows = rows_total(job, bound.description)
-    planner = bound.planner(source, rows, job)
+    planner = bound.planner(source, rows, job, former)
     count = unusable = prompt = charged = 0
+    compared = Tally(rows_planned=rows)
     limit = requests.output_limit
-    while (shard := planner.next_shard()) is not None:
-        plan = decode_plan(shard.payload)
+    while (planned := planner.next_shard()) is not None:
+        shard = planned.shard
         count += shard.requests
         unusable += len(shard.dead)
-        prompt += sum(plan.tokens)
+        compared = _with(compared, shard)
+        done = () if shard.carried is None else shard.carried.pieces
         lease = Lease(
             shard_id=0, ordinal=0, fence=1, expires_at=0.0, payload=shard.payload,
-            events=(), sent_fence=0, sent_through=0,
+            events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
         )  # fmt: skip
         for call in LeasedShard(lease, bound.kind.shape).calls:
+            prompt += call.tokens
             charged += requests.charge(call).tokens
     completion = None if limit is None else limit * count
     price = bound.price
     at_most = None
     if price is not None and completion is not None:
         at_most = dollars(price.cost(prompt, 0) + price.cost(0, completion))
+    since = Description.read(job).since
     return Estimate(
         kind=bound.spec.kind,
         model=bound.spec.model,
@@ -88,6 +101,17 @@ def estimate(bound: Bound, source: InputSource, job: Job) -> Estimate:
         cost_usd=None if price is None else dollars(price.cost(prompt, 0)),
         cost_usd_at_most=at_most,
         seconds=_least_seconds(bound, count, charged),
+        incremental=None if since is None else Incremental.of(since, compared, planned=True),
+    )
+
+
+def _with(tally: Tally, shard: NewShard) -> Tally:
+    """The tally with what one more shard says of its rows and those of the former job."""
+    return replace(
+        tally,
+        rows_carried=tally.rows_carried + (shard.carried.rows if shard.carried else 0),
+        rows_changed=tally.rows_changed + shard.rows_changed,
+        rows_failed_before=tally.rows_failed_before + shard.rows_failed_before,
     )
 
 

@@ -37,7 +37,10 @@ async def follow(
     while job.state is JobState.OPEN:
         await clock.sleep(LOOK_SECONDS)
         job = await store.job(job.id)
-        _show(live, job, await store.tally(job.id))
+        tally = await store.tally(job.id)
+        live.carry(tally.rows_carried - base.rows_carried)
+        base = tally
+        _show(live, job, tally)
     return job
 
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from batcher.core.baseurl import check_base_url
 from batcher.core.errors import UsageError
 from batcher.core.inputurl import is_url
 from batcher.core.kind import TextFile
-from batcher.core.model import InputFacts, Job, JobState
+from batcher.core.model import InputFacts, Job, JobState, Learned
+from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
 from batcher.engine.planning import Planning
 from batcher.engine.preparing import Bound, bind, endpoint_of, new_job, read_files
+from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
 from batcher.ports import InputSource
+
+Told: TypeAlias = Callable[[str], None]
+"""Hears what is said of a job before it is sent, a sentence at a time."""
+
+
+def unheard(sentence: str) -> None:
+    """Nobody listens (:data:`Told`)."""
 
 
 class KindChanged(UsageError):
@@ -39,6 +49,12 @@ class Intake:
             UsageError: something of the spec is wrong.
         """
         adapters = self._adapters
+
+        if spec.since_last and spec.name is None:
+            raise UsageError(
+                "--since-last compares with the last complete run of a name: give this one a name "
+                "with --name NAME, the same each time"
+            )
 
         def look_up() -> Bound:
             if not spec.simulate:
@@ -103,15 +119,34 @@ class Intake:
         """
         return await asyncio.to_thread(bound.check, source)
 
-    def new_job(self, bound: Bound, facts: InputFacts) -> Job:
+    async def new_job(self, bound: Bound, facts: InputFacts) -> Job:
         """The job as it would be if it were new."""
+        since, learned = await self._compared(bound)
         return new_job(
             bound,
             facts,
             now=datetime.fromtimestamp(self._adapters.clock.wall(), UTC),
             noise=int.from_bytes(os.urandom(2), "big"),
             version=self._adapters.version,
+            since=since,
+            learned=learned,
         )
+
+    async def _compared(self, bound: Bound) -> tuple[Since | None, Learned]:
+        """What an incremental job is compared with, and what that one has learned.
+
+        Vectors that are carried over have a length, which those of the answers must have, too.
+        """
+        spec = bound.spec
+        if not spec.since_last or spec.name is None:
+            return None, Learned()
+        last = await self._adapters.store.last_complete(spec.name)
+        if last is None:
+            return Since(), Learned()
+        described = Description.read(last)
+        differs = bound.description.differences(described)
+        since = Since(job=last.id, rows=rows_total(last, described), differs=differs)
+        return since, Learned() if differs else last.learned
 
     async def open_job(self, bound: Bound, facts: InputFacts, *, fresh: bool) -> Job:
         """The job, found or made; none is left behind that could not even begin.
@@ -122,7 +157,7 @@ class Intake:
             UsageError: the credential that it names is not in the environment.
         """
         store = self._adapters.store
-        job, made = await store.open_job(self.new_job(bound, facts), fresh=fresh)
+        job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
         if job.state is not JobState.COMPLETE:
             try:
                 self._adapters.check_credential(bound.spec)
@@ -132,15 +167,33 @@ class Intake:
                 raise
         return job
 
+    def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:
+        """What is left to plan of a job; None where nothing is.
 
-def planning(bound: Bound, job: Job, source: InputSource) -> Planning | None:
-    """What is left to plan of a job; None where nothing is."""
-    if job.planned:
-        return None
-    rows = rows_total(job, bound.description)
-    return Planning(
-        make=lambda now: bound.planner(source, rows, now),
-        source=source,
-        rows=rows,
-        sha256=job.facts.sha256 if rows == job.facts.rows else None,
-    )
+        ``told`` hears, now and later, how much of an incremental job will be sent.
+        """
+        if job.planned:
+            return None
+        rows = rows_total(job, bound.description)
+        since = Description.read(job).since
+        if since is not None:
+            told(since.telling(job.name or "", rows))
+        return Planning(
+            make=lambda now, former: bound.planner(source, rows, now, former),
+            source=source,
+            rows=rows,
+            sha256=job.facts.sha256 if rows == job.facts.rows else None,
+            former=self.former(bound, since, told),
+        )
+
+    def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:
+        """The job whose results may be carried over; None where there is none."""
+        if since is None or since.job is None:
+            return None
+        return Former(
+            store=self._adapters.store,
+            job_id=since.job,
+            shape=bound.kind.shape,
+            open_index=self._adapters.open_index,
+            gone=lambda: told(since.telling_gone()),
+        )

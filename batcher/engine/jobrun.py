@@ -17,6 +17,7 @@ from batcher.core.outage import Health
 from batcher.core.sharing import WEIGHTS, Flow
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
+from batcher.engine.description import Description
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.funds import Funds
@@ -154,7 +155,7 @@ class JobRun:
             clock=clock,
             chance=chance,
             witness=witness,
-            had_success=live.base.pieces_done > 0,
+            had_success=live.base.pieces_done > 0 or Description.read(job).is_proven,
             stop_at_dead=spec.on_error == "stop",
             secrets=connection.secrets,
             learn=partial(store.learn, job.id),
@@ -243,6 +244,8 @@ class JobRun:
     def _wrote(self, shard: NewShard) -> None:
         self._live.rows_planned = shard.first_row + shard.rows
         self._live.dead += len(shard.dead)
+        if shard.carried is not None:
+            self._live.carry(shard.carried.rows)
         self._hungry.set()
 
     async def _lease(self) -> None:

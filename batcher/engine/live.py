@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from batcher.core.bucket import Limits
 from batcher.core.model import Job, Tally, Usage
@@ -40,6 +40,10 @@ class Live:
     def count(self, usage: Usage) -> None:
         """One more answer."""
         self.usage = self.usage + usage
+
+    def carry(self, rows: int) -> None:
+        """So many rows were found to be done before: they say nothing of this run's speed."""
+        self.base = replace(self.base, rows_done=self.base.rows_done + rows)
 
     def __repr__(self) -> str:
         """The figures that matter, on one line."""

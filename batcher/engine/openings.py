@@ -66,7 +66,7 @@ class Openings:
             return
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
-            new = self._intake.new_job(bound, facts)
+            new = await self._intake.new_job(bound, facts)
             opened = await self._adapters.store.open_ordered(order.id, fence, new)
             if opened is not None:
                 job = await self._begin(order, fence, opened, bound)

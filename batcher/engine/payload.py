@@ -6,6 +6,7 @@ read, and readable by anything in ten years.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 import zstandard
 
+from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.model import Prompt, RowId
 
@@ -27,7 +29,9 @@ class ShardPlan:
     ``ids`` has one entry a row, or is None where the row numbers are the ids. ``starts`` is the
     first piece of each request; ``chunks`` holds ``(chunk, start, end)`` in characters for each
     piece, or is None where every row is one piece. Rows without pieces are dead letters of the
-    planning.
+    planning. ``contents`` are the rows' content hashes (:func:`batcher.core.fingerprint.content`),
+    one after the other, zeros for a row that could not be rendered; None in plans of versions that
+    kept none.
     """
 
     first_row: int
@@ -38,6 +42,7 @@ class ShardPlan:
     tokens: Sequence[int]
     starts: Sequence[int]
     chunks: Sequence[tuple[int, int, int]] | None
+    contents: bytes | None = field(default=None, repr=False)
 
     def id_of(self, row: int) -> RowId | None:
         """The id of the row with this number within the shard; None where it could not be read."""
@@ -46,6 +51,13 @@ class ShardPlan:
     def chunk_of(self, piece: int) -> int:
         """The number of the piece within its row."""
         return 0 if self.chunks is None else self.chunks[piece][0]
+
+    def content_of(self, row: int) -> bytes | None:
+        """The content hash of the row; None where it has none."""
+        if self.contents is None:
+            return None
+        hashed = self.contents[row * CONTENT_BYTES : (row + 1) * CONTENT_BYTES]
+        return hashed if any(hashed) else None
 
 
 def encode_plan(plan: ShardPlan) -> bytes:
@@ -60,6 +72,7 @@ def encode_plan(plan: ShardPlan) -> bytes:
             "tokens": plan.tokens,
             "starts": plan.starts,
             "chunks": plan.chunks,
+            "contents": None if plan.contents is None else b64encode(plan.contents).decode(),
         }
     )
 
@@ -70,6 +83,8 @@ def decode_plan(payload: bytes) -> ShardPlan:
     plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
     if plain["chunks"] is not None:
         plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
+    if (contents := plain.get("contents")) is not None:
+        plain["contents"] = b64decode(contents)
     return ShardPlan(**plain)
 
 
@@ -94,8 +109,19 @@ def encode_results(shape: Shape, values: Sequence[bytes]) -> bytes:
 
 def decode_json_results(blob: bytes) -> list[dict[str, Any]]:
     """The objects of a blob of JSON results, in order."""
-    lines = zstandard.decompress(blob) if blob.startswith(_ZSTD_MAGIC) else blob
-    return [orjson.loads(line) for line in lines.split(b"\n")]
+    return [orjson.loads(line) for line in _lines(blob)]
+
+
+def split_results(shape: Shape, pieces: int, blob: bytes) -> list[bytes]:
+    """The reverse of :func:`encode_results`, for a blob of so many pieces' results."""
+    if shape is not Shape.VECTOR:
+        return _lines(blob)
+    size = len(blob) // pieces
+    return [blob[start : start + size] for start in range(0, len(blob), size)]
+
+
+def _lines(blob: bytes) -> list[bytes]:
+    return (zstandard.decompress(blob) if blob.startswith(_ZSTD_MAGIC) else blob).split(b"\n")
 
 
 def _compress(plain: object) -> bytes:

@@ -6,16 +6,21 @@ that the first request leaves while most of the input is still unread.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from batcher.core.errors import InputError, RowError
+from batcher.core.fingerprint import CONTENT_BYTES, content
 from batcher.core.kind import BoundKind, Endpoint, Overlong
 from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
+from batcher.core.rowid import id_texts
 from batcher.engine.payload import ShardPlan, encode_plan, encode_records
-from batcher.ports import InputSource, NewShard, Tokenizer
+from batcher.ports import Carried, FormerRow, InputSource, NewShard, RowIndex, Tokenizer
 
 # OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and its role, and 3
 # that prime the reply.
@@ -46,6 +51,17 @@ class TokenCount:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedShard:
+    """A shard, and where the results are that it carries over, once for each of those rows.
+
+    ``shard`` names their pieces, and still lacks the results themselves.
+    """
+
+    shard: NewShard
+    places: Sequence[tuple[int, int]] = ()
+
+
 class Planner:
     """The plan of one job, from a row on: an iterator of shards."""
 
@@ -61,8 +77,16 @@ class Planner:
         next_shard: int,
         row_ids: bool,
         keep_records: bool,
+        recipe: str,
+        former: RowIndex | None = None,
     ) -> None:
-        """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids."""
+        """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids.
+
+        ``recipe`` is what contents are hashed under; ``former`` are the rows whose results may be
+        carried over.
+        """
+        self._recipe = bytes.fromhex(recipe)
+        self._former = former
         self._bound = bound
         self._tokenizer = tokenizer
         self._count = TokenCount(bound, tokenizer)
@@ -75,12 +99,13 @@ class Planner:
         self._prepared = self._prepare(source)
         self._ahead: _PlannedRow | None = None
 
-    def next_shard(self) -> NewShard | None:
+    def next_shard(self) -> PlannedShard | None:
         """Plan one more shard; None when all rows are planned."""
         shard = _ShardInMaking(self._next_row, self._limits)
         while (row := self._ahead or next(self._prepared, None)) is not None:
             self._ahead = None
-            if shard.packer.rows and not shard.packer.takes(row.tokens):
+            sent = row.place is None
+            if shard.packer.rows and not shard.packer.takes(row.tokens, sent=sent):
                 self._ahead = row
                 break
             shard.add(row)
@@ -107,29 +132,50 @@ class Planner:
             left -= len(batch)
 
     def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[_PlannedRow]:
-        planned: list[_PlannedRow] = []
-        live: list[_PlannedRow] = []
-        for row in batch:
-            if isinstance(row, BadRow):
-                planned.append(_PlannedRow(row.number, row.id, None).fail(row.code, row.message))
-                continue
-            entry = _PlannedRow(row.number, row.id, row.record)
-            planned.append(entry)
-            try:
-                entry.prompts = [self._bound.render(row.record)]
-            except RowError as error:
-                entry.fail(error.code, str(error))
-                continue
-            if any(text.strip() for text in entry.prompts[0]):
-                live.append(entry)
-            else:
-                entry.fail("empty_input", "the row's text is empty")
+        planned = [self._render(row) for row in batch]
+        if self._former is not None:
+            self._compare(planned, self._former)
+        live = [entry for entry in planned if entry.prompts and entry.place is None]
         counts = self._count.of([entry.prompts[0] for entry in live])
         for entry, count in zip(live, counts, strict=True):
             entry.tokens = [count]
             if count > self._limits.max_input_tokens:
                 self._shorten(entry, count)
         return iter(planned)
+
+    def _render(self, row: InputRow | BadRow) -> _PlannedRow:
+        """The row with its texts, or with the reason why it has none."""
+        if isinstance(row, BadRow):
+            entry = _PlannedRow(row.number, row.id, None)
+            entry.bad = True
+            return entry.fail(row.code, row.message)
+        entry = _PlannedRow(row.number, row.id, row.record)
+        try:
+            prompt = self._bound.render(row.record)
+        except RowError as error:
+            return entry.fail(error.code, str(error))
+        entry.content = content(self._recipe, prompt)
+        if not any(text.strip() for text in prompt):
+            return entry.fail("empty_input", "the row's text is empty")
+        entry.prompts = [prompt]
+        return entry
+
+    def _compare(self, planned: Sequence[_PlannedRow], former: RowIndex) -> None:
+        """Say of each row what it was before, and where its result is if that is still right."""
+        entries = [entry for entry in planned if not entry.bad]
+        ids = [entry.number if self._row_ids else entry.id for entry in entries]
+        texts = id_texts([id_ for id_ in ids if id_ is not None])
+        for entry, row in zip(entries, former.find(texts), strict=True):
+            if row is None:
+                continue
+            if row.content != entry.content:
+                entry.standing = Standing.CHANGED
+            elif row.place is None or not entry.prompts:
+                entry.standing = Standing.FAILED_BEFORE
+            elif max(row.tokens) > self._limits.max_input_tokens:
+                entry.standing = Standing.CHANGED  # too long by now, and cut or refused like others
+            else:
+                entry.carry(row)
 
     def _shorten(self, entry: _PlannedRow, count: int) -> None:
         """Do with an over-long row what its kind says."""
@@ -147,10 +193,30 @@ class Planner:
         entry.spans = [(start, end) for start, end, _ in kept]
 
 
-class _PlannedRow:
-    """One row on its way into a shard."""
+class Standing(Enum):
+    """What a row was in the former job, where its result is not carried over."""
 
-    __slots__ = ("dead", "id", "number", "prompts", "record", "spans", "tokens")
+    NEW = auto()
+    CHANGED = auto()
+    FAILED_BEFORE = auto()
+
+
+class _PlannedRow:
+    """One row on its way into a shard; ``bad`` ones could not be read, and are always new."""
+
+    __slots__ = (
+        "bad",
+        "content",
+        "dead",
+        "id",
+        "number",
+        "place",
+        "prompts",
+        "record",
+        "spans",
+        "standing",
+        "tokens",
+    )
 
     def __init__(self, number: int, row_id: RowId | None, record: Mapping[str, Any] | None) -> None:
         self.number = number
@@ -160,6 +226,19 @@ class _PlannedRow:
         self.tokens: list[int] = []
         self.spans: list[tuple[int, int]] | None = None
         self.dead: DeadLetter | None = None
+        self.bad = False
+        self.content: bytes | None = None
+        self.place: tuple[int, int] | None = None
+        self.standing = Standing.NEW
+
+    def carry(self, row: FormerRow) -> None:
+        """Take the former row's result, cut as that row was: the text is the same."""
+        self.place = row.place
+        self.tokens = list(row.tokens)
+        (*_, text) = self.prompts[0]
+        if row.spans is not None and row.spans != ((0, len(text)),):
+            self.spans = list(row.spans)
+            self.prompts = [(text[start:end],) for start, end in row.spans]
 
     def fail(self, code: str, message: str) -> _PlannedRow:
         """Make the row a dead letter: it sends nothing, now or at any retry."""
@@ -184,6 +263,10 @@ class _ShardInMaking:
         self._chunks: list[tuple[int, int, int]] = []
         self._chunked = False
         self._dead: list[DeadLetter] = []
+        self._contents = bytearray()
+        self._carried: list[int] = []
+        self._places: list[tuple[int, int]] = []
+        self._standings: Counter[Standing] = Counter()
 
     def add(self, row: _PlannedRow) -> None:
         """Take a row in, dead or alive."""
@@ -200,9 +283,16 @@ class _ShardInMaking:
         self._records.append(row.record)
         if row.dead is not None:
             self._dead.append(row.dead)
-        self.packer.add(row.tokens, characters)
+        self._contents += row.content or bytes(CONTENT_BYTES)
+        if row.place is None:
+            self._standings[row.standing] += 1
+        else:
+            first = len(self.packer.tokens)
+            self._carried += range(first, first + len(row.tokens))
+            self._places.append(row.place)
+        self.packer.add(row.tokens, characters, sent=row.place is None)
 
-    def finish(self, ordinal: int, *, row_ids: bool, keep_records: bool) -> NewShard:
+    def finish(self, ordinal: int, *, row_ids: bool, keep_records: bool) -> PlannedShard:
         """The shard as the store takes it."""
         packer = self.packer
         plan = ShardPlan(
@@ -214,8 +304,13 @@ class _ShardInMaking:
             tokens=packer.tokens,
             starts=packer.starts,
             chunks=self._chunks if self._chunked else None,
+            contents=bytes(self._contents),
         )
-        return NewShard(
+        carried = None
+        if self._places:
+            pieces, rows = tuple(self._carried), len(self._places)
+            carried = Carried(pieces=pieces, rows=rows, results=b"")
+        shard = NewShard(
             ordinal=ordinal,
             first_row=self._first_row,
             rows=packer.rows,
@@ -224,7 +319,11 @@ class _ShardInMaking:
             payload=encode_plan(plan),
             columns=encode_records(self._records) if keep_records else None,
             dead=tuple(self._dead),
+            carried=carried,
+            rows_changed=self._standings[Standing.CHANGED],
+            rows_failed_before=self._standings[Standing.FAILED_BEFORE],
         )
+        return PlannedShard(shard=shard, places=self._places)
 
 
 def check_unchanged(source: InputSource, sha256: str | None, *, all_rows: bool) -> None:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from batcher.core.model import Job
-from batcher.engine.planner import Planner, check_unchanged
-from batcher.ports import Clock, InputSource, NewShard, Store
+from batcher.engine.planner import PlannedShard, Planner, check_unchanged
+from batcher.engine.previous import Former, Previous
+from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +17,14 @@ class Planning:
     """What is left to plan: how to make the planner at the cursor, and what it reads.
 
     ``rows`` is where the plan ends; ``sha256`` what the input must hash to, None where the plan
-    ends before the input does.
+    ends before the input does. ``former`` is the job whose results may be carried over.
     """
 
-    make: Callable[[Job], Planner]
+    make: Callable[[Job, RowIndex | None], Planner]
     source: InputSource
     rows: int
     sha256: str | None
+    former: Former | None = None
 
 
 class PlanWriter:
@@ -56,14 +58,22 @@ class PlanWriter:
             batcher.core.errors.InputError: the input changed while it was being read.
             batcher.core.errors.BatcherError: the store or the input cannot be used.
         """
-        store, planning = self._store, self._planning
         fence = await self._lease()
         if fence is None:
             return False
-        planner = planning.make(await store.job(self._job_id))
-        async for shard in _ahead(planner):
-            if self._clock.now() >= self._renew_at:
-                await self._lease()
+        if self._planning.former is None:
+            return await self._write(fence, None)
+        async with self._planning.former.opened(self._keep) as previous:
+            return await self._write(fence, previous)
+
+    async def _write(self, fence: int, previous: Previous | None) -> bool:
+        """Write what is left, under this fence, with the results that there are already."""
+        planning = self._planning
+        job = await self._store.job(self._job_id)
+        planner = planning.make(job, None if previous is None else previous.index)
+        async for planned in _ahead(planner):
+            shard = planned.shard if previous is None else await previous.fill(planned)
+            await self._keep()
             if not await self._add(fence, shard, shard.first_row + shard.rows):
                 return False
             self._wrote(shard)
@@ -77,13 +87,18 @@ class PlanWriter:
             self._job_id, fence, shard, next_row=next_row, planned=shard is None
         )
 
+    async def _keep(self) -> None:
+        """Renew the right to plan, where it is time to."""
+        if self._clock.now() >= self._renew_at:
+            await self._lease()
+
     async def _lease(self) -> int | None:
         """Obtain the right to plan, or more time for it."""
         self._renew_at = self._clock.now() + self._lease_seconds / 3
         return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
 
 
-async def _ahead(planner: Planner) -> AsyncIterator[NewShard]:
+async def _ahead(planner: Planner) -> AsyncIterator[PlannedShard]:
     """The rest of a plan; each shard is planned while the one before it is being written."""
     loop = asyncio.get_running_loop()
     following = loop.run_in_executor(None, planner.next_shard)

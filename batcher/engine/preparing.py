@@ -9,18 +9,20 @@ from urllib.parse import urlsplit
 
 from batcher.core.cost import Price, picodollars
 from batcher.core.errors import MissingColumn, UsageError
-from batcher.core.fingerprint import fingerprint
-from batcher.core.kind import BoundKind, Endpoint, NamesColumns, TextFile
+from batcher.core.fingerprint import fingerprint, recipe
+from batcher.core.kind import BoundKind, Endpoint, NamesColumns, Overlong, TextFile
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.options import flag
+from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.planner import Planner
 from batcher.engine.requests import Requests
-from batcher.ports import InputSource, KindRegistry, Tokenizer
+from batcher.ports import InputSource, KindRegistry, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
+_NOTHING_LEARNED = Learned()
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 
@@ -42,7 +44,22 @@ class Bound:
     @property
     def description(self) -> Description:
         """What the store keeps of it."""
-        return Description.of(self.spec, self.kind, self.kind_version, self.files)
+        return Description.of(self.spec, self.kind, self.kind_version, self.files, self.recipe)
+
+    @property
+    def recipe(self) -> str:
+        """What makes a row's result besides the row."""
+        spec, cut = self.spec, self.kind.overlong is not Overlong.ERROR
+        return recipe(
+            kind=spec.kind,
+            kind_version=self.kind_version,
+            identity=self.kind.identity,
+            model=spec.model,
+            base_url="simulate" if spec.simulate else spec.base_url,
+            api_version=spec.api_version,
+            parameters=spec.params,
+            cutting=[self.tokenizer.name, self.limits.max_input_tokens] if cut else None,
+        )
 
     @property
     def budget_picousd(self) -> int | None:
@@ -84,8 +101,10 @@ class Bound:
             charges_prompt_too=azure,
         )
 
-    def planner(self, source: InputSource, rows: int, job: Job) -> Planner:
-        """The rest of the job's plan, from its cursor on."""
+    def planner(
+        self, source: InputSource, rows: int, job: Job, former: RowIndex | None = None
+    ) -> Planner:
+        """The rest of the job's plan, from its cursor on; ``former`` rows may be carried over."""
         return Planner(
             source=source,
             bound=self.kind,
@@ -96,6 +115,8 @@ class Bound:
             next_shard=job.plan_shard,
             row_ids=self.spec.id is None,
             keep_records=self.spec.keep_input,
+            recipe=Description.read(job).recipe,
+            former=former,
         )
 
     def fingerprint(self, facts: InputFacts) -> str:
@@ -189,16 +210,30 @@ def endpoint_of(spec: JobSpec, kinds: KindRegistry, files: Mapping[str, TextFile
     return kinds.get(spec.kind).bind({**spec.options, **files}).endpoint
 
 
-def new_job(bound: Bound, facts: InputFacts, *, now: datetime, noise: int, version: str) -> Job:
-    """The job that the store opens, or finds to be there already."""
+def new_job(
+    bound: Bound,
+    facts: InputFacts,
+    *,
+    now: datetime,
+    noise: int,
+    version: str,
+    since: Since | None = None,
+    learned: Learned = _NOTHING_LEARNED,
+) -> Job:
+    """The job that the store opens, or finds to be there already.
+
+    ``since`` is what it is compared with; ``learned`` what is known of its provider already.
+    """
     return Job(
         id=job_id(int(now.timestamp()), noise),
         fingerprint=bound.fingerprint(facts),
         generation=1,
-        spec=bound.description.to_json(),
+        spec=replace(bound.description, since=since).to_json(),
         facts=facts,
         state=JobState.OPEN,
+        name=bound.spec.name,
         budget_picousd=bound.budget_picousd,
+        learned=learned,
         created_at=now,
         version=version,
     )

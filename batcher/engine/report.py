@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.model import Job, Tally
+from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending
@@ -23,6 +24,7 @@ class Report:
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
     an answer that could not be used. ``exit_code`` is what the command line returns;
     ``sent_nothing`` says that the job was complete before, ``exported`` that output was written.
+    ``incremental`` is what came of the comparison with a former job, None where there is none.
     """
 
     job: str
@@ -50,6 +52,8 @@ class Report:
     resume_at: datetime | None = None
     output: str | None = None
     errors: str | None = None
+    name: str | None = None
+    incremental: Incremental | None = None
     sent_nothing: bool = False
     exported: bool = False
     notes: tuple[str, ...] = ()
@@ -88,6 +92,10 @@ class Report:
             "finished_at": _time(self.finished_at),
             "version": self.version,
         }
+        if self.name is not None:
+            manifest["name"] = self.name
+        if self.incremental is not None:
+            manifest["incremental"] = self.incremental.to_json()
         if self.notes:
             manifest["notes"] = list(self.notes)
         return manifest
@@ -111,6 +119,7 @@ def make_report(
 ) -> Report:
     """The report of a job in its present state; ``more`` are fields of :class:`Report`."""
     usage, doubt = tally.usage, tally.doubt
+    since = described.since
     fields: Mapping[str, Any] = {
         "status": str(job.state),
         "reason": job.reason,
@@ -138,6 +147,8 @@ def make_report(
         spec=described.spec,
         created_at=job.created_at,
         schedule=job.schedule,
+        name=job.name,
+        incremental=(None if since is None else Incremental.of(since, tally, planned=job.planned)),
         **fields,
     )
 
@@ -160,6 +171,10 @@ def notes(described: Description) -> tuple[str, ...]:
     said = []
     if described.spec.simulate:
         said.append("simulated: no provider was asked, and a cost is what would have been paid")
+    since = described.since
+    if since is not None and since.differs:
+        changed = ", ".join(since.differs)
+        said.append(f"nothing was carried over from job {since.job}: {changed} changed")
     if not described.spec.keep_input:
         said.append("the input's columns were not kept: CSV and Parquet have id and row instead")
     return tuple(said)

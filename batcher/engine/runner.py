@@ -23,7 +23,7 @@ from batcher.engine.ending import Ending, Endings
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
 from batcher.engine.following import follow
-from batcher.engine.intake import Intake, planning
+from batcher.engine.intake import Intake, Told, unheard
 from batcher.engine.jobrun import JobRun
 from batcher.engine.live import Live, begin_live
 from batcher.engine.preparing import Bound
@@ -60,6 +60,7 @@ class Runner:
         output_format: str | None = None,
         fresh: bool = False,
         on_live: Callable[[Live], None] | None = None,
+        on_told: Told | None = None,
     ) -> Report:
         """Check, plan, send and export; again after any end, to go on where it stopped.
 
@@ -69,6 +70,7 @@ class Runner:
             output_format: the output's format, where its name does not say it.
             fresh: begin anew even if the same job was run before.
             on_live: is given the run's live figures once, before anything is sent.
+            on_told: is told, before that, how much of a job with ``since_last`` will be sent.
 
         Returns:
             The report. Look at its ``status``; dead letters, a budget or a pausing provider are
@@ -88,7 +90,7 @@ class Runner:
             facts = await self._intake.check(bound, source)
             job = await self._intake.open_job(bound, facts, fresh=fresh)
             with self._adapters.lock(job.id):
-                return await self._run_locked(job, bound, source, target, on_live)
+                return await self._run_locked(job, bound, source, target, on_live, on_told)
 
     async def _run_locked(
         self,
@@ -97,6 +99,7 @@ class Runner:
         source: InputSource,
         target: Output | None,
         on_live: Callable[[Live], None] | None,
+        on_told: Told | None,
     ) -> Report:
         store = self._adapters.store
         job = await store.job(job.id)
@@ -105,7 +108,8 @@ class Runner:
         if sent:
             owner = f"{self._owner}:{next(self._runs)}"
             await store.reclaim(job.id, but_owner=owner)
-            ending = await self._go_on(job, bound, source, owner, on_live)
+            told = on_told or unheard
+            ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
         report = await self._report(job, ending, sent=sent)
         if job.state is JobState.COMPLETE and target is not None:
@@ -119,6 +123,7 @@ class Runner:
         source: InputSource,
         owner: str,
         on_live: Callable[[Live], None] | None,
+        told: Told,
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
         store, spec = self._adapters.store, bound.spec
@@ -140,7 +145,7 @@ class Runner:
                 connection=connection,
                 owner=owner,
                 live=live,
-                planning=planning(bound, job, source),
+                planning=self._intake.planning(bound, job, source, told),
             )
             if on_live is not None:
                 on_live(live)
@@ -166,10 +171,12 @@ class Runner:
         *,
         fresh: bool = False,
         on_planned: Callable[[int], None] | None = None,
+        on_told: Told | None = None,
     ) -> Report:
         """Check and plan here, and leave the sending to workers, who begin at the first shard.
 
-        Again, after any end, to go on planning. ``on_planned`` is told the rows planned by now.
+        Again, after any end, to go on planning. ``on_planned`` is told the rows planned by now,
+        ``on_told`` how much of a job with ``since_last`` will be sent.
 
         Raises:
             UsageError: the spec is wrong.
@@ -179,6 +186,7 @@ class Runner:
             self._adapters,
             owner=f"{self._owner}:{next(self._runs)}",
             on_planned=on_planned or (lambda rows: None),
+            told=on_told or unheard,
         )
         return await self._report(await submission.submit(spec, fresh=fresh))
 
@@ -233,8 +241,13 @@ class Runner:
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
-            job = self._intake.new_job(bound, facts)
-            return await asyncio.to_thread(estimate, bound, source, job)
+            job = await self._intake.new_job(bound, facts)
+            former = self._intake.former(bound, Description.read(job).since, unheard)
+            if former is None:
+                return await asyncio.to_thread(estimate, bound, source, job)
+            async with former.opened() as previous:
+                index = None if previous is None else previous.index
+                return await asyncio.to_thread(estimate, bound, source, job, index)
 
     # --- looking after ------------------------------------------------------------------------
 
@@ -331,12 +344,18 @@ class Runner:
         return await self._report(await store.move(job.id, JobEvent.CANCEL))
 
     async def purge(self, older_than_seconds: float) -> list[str]:
-        """Delete complete and cancelled jobs that ended so long ago; returns their ids."""
+        """Delete complete and cancelled jobs that ended so long ago; returns their ids.
+
+        One whose results another job is still carrying over stays.
+        """
         deadline = self._adapters.clock.wall() - older_than_seconds
+        jobs = await self._adapters.store.jobs(limit=1_000_000)
+        unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
+        needed = {since.job for job in unplanned if (since := Description.read(job).since)}
         purged = []
-        for job in await self._adapters.store.jobs(limit=1_000_000):
+        for job in jobs:
             ended = job.finished_at
-            if ended is not None and ended.timestamp() <= deadline:
+            if ended is not None and ended.timestamp() <= deadline and job.id not in needed:
                 await self._adapters.store.purge(job.id)
                 purged.append(job.id)
         await self._adapters.store.purge_orders(datetime.fromtimestamp(deadline, UTC))

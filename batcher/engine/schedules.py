@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +91,8 @@ class Schedules:
     ) -> ScheduleReport:
         """Run a job whenever the cron expression is due in a time zone.
 
+        The jobs are called as the schedule is, unless the spec has a name.
+
         Raises:
             UsageError: something of it is wrong, or there is another schedule of that name.
         """
@@ -107,7 +109,7 @@ class Schedules:
             name=name,
             cron=" ".join(cron.split()),
             timezone=timezone,
-            blueprint=await blueprint_of(self._adapters, spec),
+            blueprint=await blueprint_of(self._adapters, replace(spec, name=spec.name or name)),
             missed=missed,
             overlap=overlap,
             next_due=next_due,

@@ -8,7 +8,7 @@ from batcher.core.errors import InputError
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
-from batcher.engine.intake import Intake, planning
+from batcher.engine.intake import Intake, Told, unheard
 from batcher.engine.planning import PlanWriter
 from batcher.engine.preparing import Bound
 from batcher.ports import InputSource, NewShard
@@ -20,9 +20,13 @@ class Submission:
     """One job on its way to the workers."""
 
     def __init__(
-        self, adapters: Adapters, *, owner: str, on_planned: Callable[[int], None]
+        self, adapters: Adapters, *, owner: str, on_planned: Callable[[int], None], told: Told
     ) -> None:
-        """``on_planned`` is told the number of rows in the plan whenever that grows."""
+        """``on_planned`` is told the number of rows in the plan whenever that grows.
+
+        ``told`` hears how much of an incremental job will be sent.
+        """
+        self._told = told
         self._adapters = adapters
         self._intake = Intake(adapters)
         self._owner = owner
@@ -39,7 +43,7 @@ class Submission:
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
             store = self._adapters.store
-            job, _ = await store.open_job(self._intake.new_job(bound, facts), fresh=fresh)
+            job, _ = await store.open_job(await self._intake.new_job(bound, facts), fresh=fresh)
             if job.state is not JobState.COMPLETE:
                 await store.set_budget(job.id, bound.budget_picousd)
                 job = await store.move(job.id, JobEvent.RESUME)
@@ -50,16 +54,19 @@ class Submission:
     async def _plan(self, job: Job, bound: Bound, source: InputSource) -> None:
         """Write the plan; where somebody else is writing it, wait for him, or for his end."""
         store, clock = self._adapters.store, self._adapters.clock
+        told = self._told
         while not job.planned and job.state is JobState.OPEN:
             written = await write_plan(
-                self._adapters, job, bound, source, owner=self._owner, wrote=self._wrote
+                self._adapters, job, bound, source, owner=self._owner, wrote=self._wrote, told=told
             )
             if written:
                 break
+            told = unheard  # it was said once
             await clock.sleep(_LOOK_AGAIN_SECONDS)
             job = await store.job(job.id)
             self._on_planned(job.plan_row)
-        await self._adapters.doorbell.ring(job.id)
+        if not await store.complete(job.id):  # as it is where every row is carried over
+            await self._adapters.doorbell.ring(job.id)
 
     def _wrote(self, shard: NewShard) -> None:
         self._on_planned(shard.first_row + shard.rows)
@@ -73,13 +80,14 @@ async def write_plan(
     *,
     owner: str,
     wrote: Callable[[NewShard], None] = lambda shard: None,
+    told: Told = unheard,
 ) -> bool:
     """Write what is left of a job's plan; False where another owner does.
 
     Raises:
         InputError: the input is not what the job was opened for, which is cancelled.
     """
-    left = planning(bound, job, source)
+    left = Intake(adapters).planning(bound, job, source, told)
     if left is None:
         return True
     writer = PlanWriter(

@@ -10,6 +10,7 @@ from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
 from batcher.ports.provider import Provider, Reply
+from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store import (
     BudgetShort,
@@ -41,6 +42,7 @@ __all__ = [
     "Fate",
     "Firing",
     "FleetStore",
+    "FormerRow",
     "Grant",
     "InputSource",
     "JobStore",
@@ -59,6 +61,7 @@ __all__ = [
     "Provider",
     "Reply",
     "RequestFact",
+    "RowIndex",
     "Sample",
     "Schedule",
     "ScheduleStore",

@@ -15,20 +15,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from batcher.core.model import RowId
-
 Hashes: TypeAlias = npt.NDArray[np.int64]
 
 CANDIDATES_A_PASS: Final = 250_000
 _BLOCK: Final = 1 << 20
-
-
-def id_texts(ids: Sequence[RowId]) -> Sequence[str]:
-    """Ids as they are compared: ``"1"`` and ``1`` are the same, and so are ``"true"`` and true."""
-    kinds = set(map(type, ids))
-    if bool in kinds:
-        return [str(i).lower() if isinstance(i, bool) else str(i) for i in ids]
-    return list(map(str, ids))
 
 
 class IdHashes:

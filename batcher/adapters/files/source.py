@@ -18,13 +18,13 @@ from batcher.adapters.files.duplicates import (
     IdHashes,
     IdRows,
     find_duplicates,
-    id_texts,
 )
 from batcher.adapters.files.faults import Fault
 from batcher.adapters.files.formats import Compression
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
 from batcher.core.model import BadRow, InputFacts, InputRow, RowId
+from batcher.core.rowid import id_texts
 
 _ID_TYPES: Final = frozenset({str, int, float, bool})
 
