@@ -71,9 +71,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """What the environment says: ``BATCHER_DATABASE_URL`` and ``BATCHER_REDIS_URL``."""
+        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``."""
+        timeout = os.environ.get("BATCHER_DATABASE_TIMEOUT")
         return cls(
             database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
+            database_timeout_seconds=float(timeout) if timeout else PATIENCE_SECONDS,
             redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
         )
 

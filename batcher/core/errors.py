@@ -61,7 +61,7 @@ class ProviderRefused(BatcherError):
 
 
 class JobInUse(BatcherError):
-    """Another process on this machine is running the job."""
+    """Another process is running the job."""
 
     exit_code = 2
 

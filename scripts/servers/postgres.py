@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
@@ -64,8 +65,11 @@ class NoBinary(Exception):
 class PostgresServer:
     """One cluster; it keeps its port and its data from one start to the next."""
 
-    def __init__(self, directory: Path, programs: Path, user: str | None) -> None:
+    def __init__(
+        self, directory: Path, programs: Path, user: str | None, settings: Mapping[str, str]
+    ) -> None:
         """``directory`` is new, empty and the server's own; ``user`` None is oneself."""
+        self._settings = {**_SETTINGS, **settings}
         self.port = free_port()
         self._data = directory / "data"
         self._sockets = directory
@@ -91,7 +95,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and return when it takes connections."""
-        settings = _SETTINGS | {
+        settings = self._settings | {
             "port": str(self.port),
             "unix_socket_directories": str(self._sockets),
         }
@@ -193,8 +197,8 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server, and nothing of it afterwards."""
+def postgres_server(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
+    """A running server, and nothing of it afterwards; ``settings`` are besides those of tests."""
     user = "nobody" if os.geteuid() == 0 else None
     directory = Path(tempfile.mkdtemp(prefix="batcher-pg-"))  # short: a socket's path has a limit
     try:
@@ -204,7 +208,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         if user is not None:
             directory.chmod(0o711)
             os.chown(own, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-        server = PostgresServer(own, programs, user)
+        server = PostgresServer(own, programs, user, settings)
         server.start()
         try:
             yield server

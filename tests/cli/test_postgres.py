@@ -155,10 +155,10 @@ def test_an_interrupted_run_says_how_to_go_on_without_the_password(cli: Cli, url
 def test_a_killed_run_is_resumed_at_once_and_a_second_one_refuses(cli: Cli, url: str) -> None:
     migrate.upgrade(url)
     write_rows(cli.directory)
-    with provider(SimulatorConfig(latency_ms=400)) as simulator:
+    with provider(SimulatorConfig(latency_ms=2_000)) as simulator:
         arguments = run_arguments(simulator, "--concurrency", "8", "--db", url)
         first = start(cli.directory, *arguments)
-        wait_until(lambda: simulator.stats.inputs_served > 10, "some answers")
+        wait_until(lambda: simulator.stats.inputs_served > 4, "some answers")
         second = start(cli.directory, *arguments)
         _, stderr = second.communicate(timeout=30)
         assert second.returncode == 2
@@ -196,6 +196,31 @@ def test_a_run_goes_on_when_the_server_is_restarted(
         _, stderr = running.communicate(timeout=60)
         assert running.returncode == 0, stderr.decode()
         assert simulator.stats.inputs_served_twice == 0
+    assert len((cli.directory / "out.jsonl").read_text().splitlines()) == ROWS
+
+
+def test_a_run_whose_server_stays_away_ends_and_the_next_one_goes_on(
+    cli: Cli, url: str, postgres: PostgresServer
+) -> None:
+    migrate.upgrade(url)
+    write_rows(cli.directory)
+    with provider(SimulatorConfig(latency_ms=150)) as simulator:
+        arguments = run_arguments(simulator, "--concurrency", "4", "--db", url)
+        running = start(cli.directory, *arguments, "--db-timeout", "0.2")
+        wait_until(lambda: simulator.stats.inputs_served > 8, "some answers")
+        postgres.stop()
+        try:
+            _, stderr = running.communicate(timeout=60)
+        finally:
+            postgres.start()
+        assert running.returncode == 1
+        said = stderr.decode()
+        assert "error: database postgresql://batcher@127.0.0.1" in said
+        assert "the server is away" in said
+        assert PASSWORD not in said
+        again = start(cli.directory, *arguments)
+        _, stderr = again.communicate(timeout=60)
+        assert again.returncode == 0, stderr.decode()
     assert len((cli.directory / "out.jsonl").read_text().splitlines()) == ROWS
 
 

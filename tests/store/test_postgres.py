@@ -233,12 +233,43 @@ def postgres_session() -> str:
     return postgres._SESSION
 
 
-async def test_a_client_that_stops_in_a_transaction_holds_no_lock_for_long(
-    store: Store, database: str, postgres: PostgresServer
+async def test_a_session_does_not_depend_on_the_defaults_of_the_server(
+    database: str, postgres: PostgresServer
 ) -> None:
-    asked = "SELECT current_setting('idle_in_transaction_session_timeout')"
-    reader = store._database  # type: ignore[attr-defined]
-    assert await reader.read(lambda c: c.exec_driver_sql(asked).scalar()) == "1min"
+    for setting in (
+        "synchronous_commit = off",
+        "default_transaction_isolation = 'serializable'",
+        "idle_in_transaction_session_timeout = 0",
+        "client_encoding = LATIN1",
+    ):
+        name = sql.Identifier(database)
+        postgres.execute(sql.SQL("ALTER DATABASE {} SET " + setting).format(name))
+    store = await open_store(postgres.url(database), SystemClock())
+    write = store._database.write  # type: ignore[attr-defined]
+    asked = "SELECT current_setting('{}')"
+    found = [
+        await write(lambda c, name=name: c.exec_driver_sql(asked.format(name)).scalar())
+        for name in (
+            "synchronous_commit",
+            "transaction_isolation",
+            "idle_in_transaction_session_timeout",
+            "client_encoding",
+        )
+    ]
+    assert found == ["on", "read committed", "1min", "UTF8"]
+    await store.close()
+
+
+async def test_a_stronger_promise_of_the_server_is_kept(
+    database: str, postgres: PostgresServer
+) -> None:
+    stronger = "ALTER DATABASE {} SET synchronous_commit = remote_apply"
+    postgres.execute(sql.SQL(stronger).format(sql.Identifier(database)))
+    store = await open_store(postgres.url(database), SystemClock())
+    asked = "SELECT current_setting('synchronous_commit')"
+    write = store._database.write  # type: ignore[attr-defined]
+    assert await write(lambda c: c.exec_driver_sql(asked).scalar()) == "remote_apply"
+    await store.close()
 
 
 async def test_a_deadlock_is_tried_again(
@@ -256,11 +287,6 @@ async def test_a_deadlock_is_tried_again(
             locked = "UPDATE shard SET rows_done = rows_done WHERE id = %s"
             await asyncio.to_thread(other.execute, locked, [one.shard_id])
         assert await waiting == set()
-        deadlocks = other.execute(
-            "SELECT pg_stat_force_next_flush(), deadlocks FROM pg_stat_database"
-            " WHERE datname = current_database()"
-        ).fetchone()
-    assert deadlocks is not None
     assert (await store.tally("j1")).pieces_done == 2
 
 

@@ -1,4 +1,4 @@
-"""Where jobs, shards and results are kept: SQLite through SQLAlchemy, or memory."""
+"""Where jobs, shards and results are kept: SQLite or Postgres through SQLAlchemy, or memory."""
 
 from batcher.adapters.store.open import open_store
 

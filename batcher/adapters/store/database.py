@@ -1,8 +1,8 @@
 """The seam below the SQL: who runs a transaction, where, and what its errors mean.
 
 The verbs are written as functions of a SQLAlchemy connection, and handed whole to one of these.
-For SQLite it runs them in threads (:mod:`batcher.adapters.store.sqlite`); a server's driver would
-run the same functions by ``AsyncConnection.run_sync``.
+Both run them in threads: :mod:`batcher.adapters.store.sqlite` in one that writes,
+:mod:`batcher.adapters.store.postgres` in a few.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class Database(Protocol):
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction: committed whole when it returns, nothing when it raises.
 
-        A caller that is cancelled cannot know which. Locks rows or the whole database, so that
-        what was read is still true when it is written.
+        It may be run again, on a server even after a commit whose reply was lost: done twice, it
+        must count once. A caller that is cancelled cannot know which. Locks rows or the whole
+        database, so that what was read is still true when it is written.
 
         Raises:
             Conflict: a unique key is taken.

@@ -1,4 +1,4 @@
-"""The store in SQL: SQLite today, its statements fit for Postgres."""
+"""The store in SQL, the same over SQLite and Postgres."""
 
 from __future__ import annotations
 
