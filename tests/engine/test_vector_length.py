@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engine.test_fleet import completed, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Ran, Work, audit, open_work, read_lines, words
 
@@ -250,3 +252,22 @@ async def test_what_is_taken_back_counts_against_the_budget(here: Path) -> None:
         assert cost == Decimal(work.stats.prompt_tokens) / 1000
         higher = work.embed(source, max_cost=Decimal(1), **settings)
         assert whole(work, await work.run(higher), 41)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("rows", [1, 31, 600])
+@in_virtual_time
+async def test_workers_agree_on_one_length(here: Path, workers: int, rows: int) -> None:
+    """Also where the worker that got the wrong answer has nothing else to ask."""
+    database = f"sqlite:///{here}/fleet.db"
+    async with (
+        open_work(here, database=database, latency_ms=500) as work,
+        AsyncExitStack() as stack,
+    ):
+        texts = list(words(rows))
+        if rows > 1:
+            texts[0] += WRONG
+        report = await work.runner.submit(work.embed(texts, max_inputs=1, concurrency=4))
+        for _ in range(workers):
+            await stack.enter_async_context(worker(database))
+        assert whole(work, await completed(work, report.job), rows)
