@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from batcher.cli.worker import worker
 from batcher.core.bucket import Limits
 from batcher.core.model import Tally
 from batcher.engine.live import Live
 from batcher.engine.metering import Meters, Served
 from batcher.ports import LEVELS, Event
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs/observability.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = (DOCS / "observability.md").read_text(encoding="utf-8")
+DEPLOYING = (DOCS / "deploy.md").read_text(encoding="utf-8")
 
 
 def metrics() -> set[str]:
@@ -44,3 +48,17 @@ def test_no_event_is_documented_that_there_is_not() -> None:
     first = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     named = {name for cell in first for name in re.findall(r"`([a-z]+\.[a-z]+)`", cell)}
     assert named == set(Event)
+
+
+def test_every_setting_of_a_worker_stands_in_the_page_on_running_it_with_its_variable() -> None:
+    rows = [line for line in DEPLOYING.splitlines() if line.startswith("| `--")]
+    for option in worker.params:
+        assert isinstance(option, click.Option)
+        variable = option.envvar if isinstance(option.envvar, str) else (option.envvar or [""])[0]
+        assert [row for row in rows if f"`{option.opts[-1]}`" in row and f"`{variable}`" in row]
+
+
+def test_no_setting_is_named_that_a_worker_does_not_have() -> None:
+    named = set(re.findall(r"batcher worker (--[a-z-]+)", DEPLOYING + PAGE))
+    assert named
+    assert named <= {name for option in worker.params for name in option.opts}
