@@ -75,7 +75,8 @@ def _told(report: Report, *, here: bool) -> str:
     if report.status == "complete" and report.incremental and not report.requests:
         return "Nothing of this job has to be sent: it is complete."
     if report.status == "complete":
-        return "This job was complete already: nothing is sent. --fresh runs it anew."
+        already = "was complete already: nothing is sent" if here else "is complete"
+        return f"This job {already}. --fresh runs it anew."
     rows = count(report.rows, "row")
     done = f"{rows} are planned; workers send them" if here else f"workers plan and send {rows}"
     return f"{done}. To see how far they are:\n  batcher watch {report.job}"

@@ -189,7 +189,8 @@ def test_a_worker_checks_opens_and_plans_what_is_submitted_to_it(cli: Cli, job: 
     assert submitted.code == 0
     assert submitted.stdout.strip() == cli.job()
     assert "no worker is alive" not in submitted.stderr
-    assert "workers plan and send 3 rows" in submitted.stderr
+    done = {"workers plan and send 3 rows", "This job is complete"}  # workers may be quicker
+    assert any(said in submitted.stderr for said in done)
     assert (again.json["job"], again.json["status"]) == (cli.job(), "complete")
 
 
