@@ -147,13 +147,13 @@ class Meters:
         yield counter(
             "requests",
             "Requests that ended, by how.",
-            lambda meter: [({"outcome": str(fate)}, meter.fates[fate]) for fate in Fate],
+            _fates,
         )
         yield counter("tokens", "Tokens used, by type.", _tokens)
         yield counter(
             "cost_dollars",
             "Money spent, where a price is known.",
-            lambda meter: [({}, meter.usage.cost_picousd * _PICODOLLARS)],
+            lambda meter: [({}, meter.cost_picousd * _PICODOLLARS)],
         )
         for name, help, read in _PLAIN:
             yield counter(name, help, lambda meter, read=read: [({}, read(meter))])  # type: ignore[misc]
@@ -203,11 +203,15 @@ def _rows(meter: Meter) -> list[tuple[_Labels, float]]:
     return [({"result": "done"}, meter.rows_done), ({"result": "dead"}, meter.rows_dead)]
 
 
+def _fates(meter: Meter) -> list[tuple[_Labels, float]]:
+    ended = {**meter.requests_failed, Fate.OK: meter.requests_ok}
+    return [({"outcome": str(fate)}, ended.get(fate, 0)) for fate in Fate]
+
+
 def _tokens(meter: Meter) -> list[tuple[_Labels, float]]:
-    usage = meter.usage
     return [
-        ({"type": "prompt"}, usage.prompt_tokens),
-        ({"type": "completion"}, usage.completion_tokens),
+        ({"type": "prompt"}, meter.prompt_tokens),
+        ({"type": "completion"}, meter.completion_tokens),
     ]
 
 

@@ -91,39 +91,44 @@ class Witness:
         self, call: Call, sent_at: float, reply: Reply, usage: Usage | None = None
     ) -> None:
         """A whole answer came; ``usage`` is what a good one says it cost."""
-        fate = Fate.of(reply.status)
-        if fate is Fate.OK and usage is None:
-            fate = Fate.GARBLED
-        if usage is not None:
+        if usage is not None and 200 <= reply.status < 300:
             self._live.count(usage)
-            self._meter.usage = self._meter.usage + usage
-        if fate is not Fate.OK:
-            answer_id = reply.headers.get("x-request-id", "")
-            call.answer_id = answer_id if self._is_clean(_ANSWER_ID, answer_id) else ""
-        self._ended(call, sent_at, fate, reply.status, usage)
+            meter = self._meter
+            meter.requests_ok += 1
+            meter.prompt_tokens += usage.prompt_tokens
+            meter.completion_tokens += usage.completion_tokens
+            meter.cost_picousd += usage.cost_picousd
+            self._ended(call, sent_at, Fate.OK, reply.status, usage)
+            return
+        fate = Fate.of(reply.status)
+        answer_id = reply.headers.get("x-request-id", "")
+        call.answer_id = answer_id if self._is_clean(_ANSWER_ID, answer_id) else ""
+        self._failed(call, sent_at, Fate.GARBLED if fate is Fate.OK else fate, reply.status)
 
     def lost(self, call: Call, sent_at: float, code: str) -> None:
         """No whole answer came: ``connect``, ``timeout`` or ``disconnect``."""
-        self._ended(call, sent_at, Fate(code), None, None)
+        self._failed(call, sent_at, Fate(code), None)
+
+    def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
+        self._meter.requests_failed[fate] += 1
+        self._log(
+            Event.REQUEST_FAILED,
+            job=self._job,
+            request=call.request_id,
+            answer=call.answer_id or None,
+            outcome=str(fate),
+            status=status,
+            rows=len(call.pieces),
+            seconds=round(self._clock.now() - sent_at, 3),
+        )
+        self._ended(call, sent_at, fate, status, None)
 
     def _ended(
         self, call: Call, sent_at: float, fate: Fate, status: int | None, usage: Usage | None
     ) -> None:
-        meter, seconds = self._meter, self._clock.now() - sent_at
+        seconds = self._clock.now() - sent_at
         self._live.requests += 1
-        meter.fates[fate] += 1
-        meter.request_seconds.add(seconds)
-        if fate is not Fate.OK:
-            self._log(
-                Event.REQUEST_FAILED,
-                job=self._job,
-                request=call.request_id,
-                answer=call.answer_id or None,
-                outcome=str(fate),
-                status=status,
-                rows=len(call.pieces),
-                seconds=round(seconds, 3),
-            )
+        self._meter.request_seconds.add(seconds)
         if self._trace is not None:
             self._trace.request(
                 RequestFact(

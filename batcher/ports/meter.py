@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from batcher.core.model import Usage
-
 REQUEST_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 CHECKPOINT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -63,10 +61,16 @@ class Histogram:
 
 @dataclass(slots=True)
 class Meter:
-    """What was counted for the jobs of one kind and model since the process began."""
+    """What was counted for the jobs of one kind and model since the process began.
 
-    usage: Usage = field(default_factory=Usage)
-    fates: Counter[Fate] = field(default_factory=Counter)
+    ``requests_ok`` stands apart from the other fates: it is the one that is counted often.
+    """
+
+    requests_ok: int = 0
+    requests_failed: Counter[Fate] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_picousd: int = 0
     request_seconds: Histogram = field(default_factory=lambda: Histogram(REQUEST_SECONDS))
     checkpoint_seconds: Histogram = field(default_factory=lambda: Histogram(CHECKPOINT_SECONDS))
     rows_done: int = 0
