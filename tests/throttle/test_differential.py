@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 from random import Random
 from typing import Any
 
@@ -26,6 +27,7 @@ from batcher.core.sharing import ANYBODY, WEIGHTS, Flow
 from tests.core.workloads import alike, mixed
 from tests.crowd import Crowd, Job
 from tests.servers.valkey import ValkeyServer
+from tests.throttle import kept
 from tests.virtual import ReferenceProvider, Request, simulate
 
 START = 1000.0
@@ -44,6 +46,7 @@ class Twin(QuotaState):
 
     def __init__(self, client: redis.Redis, now: float = START) -> None:
         super().__init__()
+        self.client = client
         self.key = f"quota:{next(KEYS)}"
         self.script = client.register_script(read_script())
         self.ceilings: tuple[float | None, float | None] = (None, None)
@@ -51,7 +54,7 @@ class Twin(QuotaState):
         self.script_does(now, wire.LOOK)
 
     def script_does(self, now: float, operation: wire.Operation, worker: str = "") -> bytes:
-        """The script's answer; the figures with it are the core's."""
+        """The script's answer; the figures with it are the core's, and all that it keeps."""
         arguments: list[str | bytes | int] = ["news", repr(now), 60_000, worker, *operation]
         first, answer = self.script(keys=[self.key], args=arguments)
         figures = wire.figures(first)
@@ -60,7 +63,27 @@ class Twin(QuotaState):
         for bucket, shown in ((self.requests, figures.requests), (self.tokens, figures.tokens)):
             rate = bucket.rate * self.factor
             assert shown == Shown(rate=rate, known=bucket.known, flow=bucket.flow)
+        packed = self.client.get(self.key)
+        assert isinstance(packed, bytes)
+        self.compare(kept.read(packed))
         return bytes(answer)
+
+    def compare(self, state: kept.Kept) -> None:
+        for record, values in (
+            (self.requests, state.requests),
+            (self.tokens, state.tokens),
+            (self.refusals, state.refusals),
+        ):
+            assert {name: getattr(record, name) for name in values} == values
+            assert len(values) == len(fields(record))
+        own = {name: value for name, value in state.quota.items() if name not in ("clock", "ahead")}
+        assert {name: getattr(self, name) for name in own} == own
+        sharing = self.sharing
+        assert (state.shared, state.shared_at) == (sharing.shared, sharing.shared_at)
+        assert state.members == [
+            [flow.job, flow.weight, flow.worker, member.tag, member.until, member.wants]
+            for flow, member in sharing.members.items()
+        ]
 
     def configure(self, now: float, *, rpm: float | None, tpm: float | None) -> None:
         del now
