@@ -19,12 +19,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batcher.ports import Event
+from tests.servers.ports import free_port
 from tests.servers.valkey import ValkeyServer, valkey
 
 __all__ = ["valkey"]
 pytestmark = pytest.mark.process
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class RunningWorker:
@@ -128,11 +129,25 @@ def test_a_taken_port_is_a_clear_error(tmp_path: Path, valkey: ValkeyServer) -> 
 
 
 def test_the_log_says_no_more_than_it_is_asked_for(tmp_path: Path, valkey: ValkeyServer) -> None:
+    port = str(free_port())
     command = [sys.executable, "-m", "batcher", "worker", "--log-level", "warning"]
     with subprocess.Popen(
-        [*command, "--redis", valkey.url], cwd=tmp_path, stderr=subprocess.PIPE
+        [*command, "--redis", valkey.url, "--health-port", port],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
     ) as quiet:
-        time.sleep(2)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not is_live(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         quiet.send_signal(signal.SIGTERM)
         _, stderr = quiet.communicate(timeout=WAIT_SECONDS)
     assert (quiet.returncode, stderr) == (0, b"")
+
+
+def is_live(port: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
