@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batcher.core.fingerprint import fingerprint
+from batcher.core.fingerprint import CONTENT_BYTES, content, fingerprint, recipe
 
 BASE: dict[str, Any] = {
     "kind": "embed",
@@ -56,3 +56,49 @@ def test_whatever_shapes_requests_or_results_makes_another_job(name: str, value:
 
 def test_any_text_can_be_hashed() -> None:
     assert fingerprint(**{**BASE, "identity": {"text": "\ud800 🙂 \0"}}) != fingerprint(**BASE)
+
+
+# --- recipes and contents ---------------------------------------------------------------------
+
+RECIPE: dict[str, Any] = {
+    "kind": "embed",
+    "kind_version": 1,
+    "identity": {"text": "body"},
+    "model": "m",
+    "base_url": "https://api.openai.com/v1",
+    "api_version": None,
+    "parameters": {"seed": 1},
+    "cutting": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", "chat"),
+        ("kind_version", 2),
+        ("identity", {"text": "title"}),
+        ("model", "n"),
+        ("base_url", "http://localhost/v1"),
+        ("api_version", "2024-10-21"),
+        ("parameters", {}),
+        ("cutting", ["o200k_base", 12]),
+    ],
+)
+def test_whatever_shapes_a_request_makes_another_recipe_and_other_contents(
+    name: str, value: Any
+) -> None:
+    one, other = recipe(**RECIPE), recipe(**{**RECIPE, name: value})
+    assert one != other
+    assert len(one) == 32
+    contents = [content(bytes.fromhex(each), ("text",)) for each in (one, other)]
+    assert contents[0] != contents[1]
+
+
+def test_contents_are_equal_where_all_texts_are() -> None:
+    key = bytes.fromhex(recipe(**RECIPE))
+    prompts = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("\ud800",), ("",), ()]
+    contents = [content(key, prompt) for prompt in prompts]
+    assert len(set(contents)) == len(prompts)
+    assert [content(key, prompt) for prompt in prompts] == contents
+    assert {len(each) for each in contents} == {CONTENT_BYTES}

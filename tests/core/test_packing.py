@@ -105,3 +105,42 @@ def test_rows_that_send_nothing_take_no_request() -> None:
 def test_rows_that_send_nothing_do_not_grow_a_shard_without_end() -> None:
     packed = pack([[1], *([[]] * 1000)], LIMITS, SHARD)
     assert len(packed.shards) > 5
+
+
+MIXED_ROWS = st.lists(
+    st.tuples(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.booleans()), max_size=80
+)
+
+
+@given(MIXED_ROWS)
+def test_pieces_that_are_not_sent_count_for_no_request(
+    rows: list[tuple[list[int], bool]],
+) -> None:
+    """The requests of a shard are those of its other rows alone, and cover every piece."""
+    packer = ShardPacker(limits=LIMITS)
+    alone = ShardPacker(limits=LIMITS)
+    sent: list[bool] = []
+    for tokens, is_sent in rows:
+        packer.add(tokens, sent=is_sent)
+        sent += [is_sent] * len(tokens)
+        if is_sent:
+            alone.add(tokens)
+    assert packer.tokens == [count for tokens, _ in rows for count in tokens]
+    assert packer.rows == len(rows)
+    assert packer.starts[:1] in ([], [0])
+    ends = [*packer.starts[1:], len(sent)][: len(packer.starts)]
+    requests = [
+        [packer.tokens[piece] for piece in range(start, end) if sent[piece]]
+        for start, end in zip(packer.starts, ends, strict=True)
+    ]
+    bounds = [*alone.starts, len(alone.tokens)]
+    assert requests == [alone.tokens[start:end] for start, end in pairwise(bounds)]
+
+
+def test_a_full_shard_takes_no_more_that_is_not_sent() -> None:
+    packer = ShardPacker(limits=LIMITS, shard=SHARD)
+    while packer.takes([1], sent=False):
+        packer.add([1], sent=False)
+    assert len(packer.tokens) == SHARD.max_pieces
+    assert packer.starts == []
+    assert packer.takes([])

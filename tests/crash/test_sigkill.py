@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +150,51 @@ async def test_killed_at_random_it_ends_as_if_undisturbed(kind: str, tmp_path: P
     most = sum(kill.in_flight + interval for kill in sending)
     assert admitted["requests"] <= most + undisturbed["billed_twice_at_most"]["requests"] + 2
     assert admitted["inputs"] <= per_request * most + faulty + 2 * per_request
+
+
+async def test_killed_while_results_are_carried_over_it_ends_as_if_undisturbed(
+    tmp_path: Path,
+) -> None:
+    """Of thousands of rows a few are new; it is killed when some shards of them are planned."""
+    source, output, database = (tmp_path / name for name in ("in.csv", "out.jsonl", "b.db"))
+    arguments = [
+        "run", *KINDS["embed"], str(source), "-o", str(output), "--id", "id", "--quiet",
+        "--db", str(database), "--name", "nightly", "--since-last",
+    ]  # fmt: skip
+    rows = [(f"T{row}", f"ticket {row} {'of some length ' * 30}") for row in range(20_000)]
+    async with serve(SimulatorConfig(dimensions=64)) as simulator:
+        write_rows(source, rows)
+        command = Command(tmp_path, arguments, simulator)
+        assert (await command.run()).code == 0
+        before, first = simulator.stats.inputs_served, shards_of(database)
+        changed = [(id_, f"{body} changed") for id_, body in rows[::2_000]]
+        write_rows(source, [*changed, *(row for row in reversed(rows) if row not in rows[::2_000])])
+        for more in (1, 3, 5):
+            await command.run(kill_when=planned(database, first + more))
+        assert [kill.phase for kill in command.kills].count("planning") >= 2
+        assert (await command.run()).code == 0
+
+        manifest = json.loads(Path(f"{output}.manifest.json").read_bytes())
+        assert manifest["incremental"]["carried_over"] == 19_990
+        assert manifest["incremental"]["changed"] == 10
+        doubt = manifest["billed_twice_at_most"]["inputs"]
+        assert 10 <= simulator.stats.inputs_served - before <= 10 + doubt
+        full = tmp_path / "full.jsonl"
+        arguments[arguments.index(str(output))] = str(full)
+        again = [*arguments[: arguments.index("--name")], "--fresh"]
+        assert (await Command(tmp_path, again, simulator).run()).code == 0
+        assert full.read_bytes() == output.read_bytes()
+
+
+def write_rows(path: Path, rows: Sequence[tuple[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "body"), *rows])
+
+
+def shards_of(database: Path) -> int:
+    return plan_of(database)[0]
+
+
+def planned(database: Path, shards: int) -> Callable[[int], str | None]:
+    """Kill when there are so many shards."""
+    return lambda pid: "planning" if shards_of(database) >= shards else None
