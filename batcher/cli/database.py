@@ -63,7 +63,8 @@ def upgrade(ctx: click.Context, *, as_json: bool) -> None:
 def purge(ctx: click.Context, *, older_than: str, as_json: bool) -> None:
     """Delete jobs that are complete or cancelled, and ended so long ago, with their results.
 
-    Output files stay. The command of a purged job would send everything again.
+    Output files stay. The command of a purged job would send everything again, and so would a run
+    with --since-last, if it was the last one of its name.
     """
     seconds = parse_span(older_than)
     gone = with_runner(ctx, lambda runner: runner.purge(seconds))
