@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 240
 
 
-def start(directory: Path) -> subprocess.Popen[str]:
-    """The tour; all that it starts has the directory in its environment."""
+@contextmanager
+def start(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """The tour; all that it starts has the directory in its environment, and ends with the test."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BATCHER_")}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [str(ROOT / "scripts/fleet")],
         env=environment | {"FLEET_DIRECTORY": str(directory)},
         stdin=subprocess.DEVNULL,
@@ -31,7 +34,13 @@ def start(directory: Path) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
+    ) as tour:
+        try:
+            yield tour
+        finally:
+            if tour.poll() is None:
+                tour.terminate()
+                tour.communicate(timeout=SECONDS)
 
 
 def started_by(directory: Path) -> set[str]:
@@ -57,8 +66,8 @@ def wait_until_none_lives(directory: Path) -> None:
 
 
 def test_the_tour_labels_every_ticket(tmp_path: Path) -> None:
-    tour = start(tmp_path)
-    said, _ = tour.communicate(timeout=SECONDS)
+    with start(tmp_path) as tour:
+        said, _ = tour.communicate(timeout=SECONDS)
 
     assert tour.returncode == 0, said
     records = [json.loads(line) for line in (tmp_path / "tickets.jsonl").read_text().splitlines()]
@@ -76,19 +85,32 @@ def test_the_tour_labels_every_ticket(tmp_path: Path) -> None:
 def test_a_tour_that_is_ended_early_ends_all_that_it_started(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    tour = start(tmp_path)
-    deadline = time.monotonic() + SECONDS
-    while "job.served" not in read(tmp_path / "processes.log"):
-        assert tour.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert {"postgres", "honcho", "batcher", "sh"} <= started_by(tmp_path)
-    tour.send_signal(number)
-    said, _ = tour.communicate(timeout=SECONDS)
+    with start(tmp_path) as tour:
+        wait_until_served(tour, tmp_path)
+        assert {"postgres", "honcho", "batcher", "sh"} <= started_by(tmp_path)
+        tour.send_signal(number)
+        said, _ = tour.communicate(timeout=SECONDS)
 
     assert tour.returncode == 128 + number, said
     assert not (tmp_path / "tickets.jsonl").exists()
     wait_until_none_lives(tmp_path)
+
+
+def test_a_tour_whose_reader_goes_away_ends_as_well(tmp_path: Path) -> None:
+    with start(tmp_path) as tour:
+        wait_until_served(tour, tmp_path)
+        assert tour.stdout is not None
+        tour.stdout.close()
+        assert tour.wait(SECONDS) != 0
+    wait_until_none_lives(tmp_path)
+
+
+def wait_until_served(tour: subprocess.Popen[str], directory: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while "job.served" not in read(directory / "processes.log"):
+        assert tour.poll() is None
+        assert time.monotonic() < deadline, read(directory / "processes.log")
+        time.sleep(0.05)
 
 
 def read(path: Path) -> str:
