@@ -218,7 +218,7 @@ async def test_a_lock_that_is_held_for_too_long_is_said(
 ) -> None:
     short = postgres_session().replace("'30s'", "'50ms'")
     monkeypatch.setattr("batcher.adapters.store.postgres._SESSION", short)
-    store = await open_store(postgres.url(database), SystemClock())
+    store = await open_store(postgres.url(database), SystemClock(), patience_seconds=0.2)
     await open_planned(store)
     lease = await claim_one(store)
     with closing(postgres.connect(database)) as other, other.transaction():

@@ -141,6 +141,7 @@ async def test_a_budget_is_never_overdrawn_by_workers_that_ask_at_once(
         nonlocal spent
         store = stores[worker]
         leases = await store.claim("j1", f"w{worker}", limit=2, ttl_seconds=TTL)
+        assert leases
         for round_ in range(30):
             reserve = [make_checkpoint(each, 2 * round_, reserved=price, sent=1) for each in leases]
             try:
@@ -149,7 +150,7 @@ async def test_a_budget_is_never_overdrawn_by_workers_that_ask_at_once(
                 return
             settle = [make_checkpoint(each, 2 * round_ + 1, cost=price - 3) for each in leases]
             assert await store.checkpoint("j1", settle) == set()
-            spent += 2 * (price - 3)
+            spent += len(leases) * (price - 3)
             assert await store.renew(f"w{worker}", [each.shard_id for each in leases], TTL)
 
     async def look() -> None:
@@ -174,10 +175,11 @@ async def test_a_budget_that_is_set_while_work_goes_on_counts_all_of_it(
 ) -> None:
     await open_planned(stores[0], shards=3)
 
+    leases = await stores[0].claim("j1", "a", limit=3, ttl_seconds=TTL)
+
     async def work(worker: int) -> None:
-        (lease,) = await stores[worker].claim("j1", f"w{worker}", limit=1, ttl_seconds=TTL)
         for seq in range(60):
-            checkpoint = make_checkpoint(lease, seq, cost=1)
+            checkpoint = make_checkpoint(leases[worker], seq, cost=1)
             assert await stores[worker].checkpoint("j1", [checkpoint]) == set()
 
     async def set_again() -> None:
@@ -191,6 +193,27 @@ async def test_a_budget_that_is_set_while_work_goes_on_counts_all_of_it(
     with pytest.raises(BudgetShort) as short:
         await stores[0].checkpoint("j1", [make_checkpoint(lease, 0, reserved=99_999)])
     assert short.value.available_picousd == 10_000 - 180
+
+
+async def test_a_claim_waits_for_a_lock_where_there_is_nothing_else(
+    postgres: PostgresServer, url: str, stores: list[Store]
+) -> None:
+    """Whoever sums up all shards, say, locks them, and gives them back as they were."""
+    await open_planned(stores[0], shards=2)
+    database = url.rpartition("/")[2]
+    with closing(postgres.connect(database)) as other:
+        with other.transaction():
+            other.execute("SELECT 1 FROM shard WHERE ordinal = 0 FOR NO KEY UPDATE")
+            (free,) = await stores[0].claim("j1", "a", limit=2, ttl_seconds=TTL)
+            waiting = [
+                asyncio.create_task(stores[n].claim("j1", f"w{n}", limit=2, ttl_seconds=TTL))
+                for n in (1, 2)
+            ]
+            done, _ = await asyncio.wait(waiting, timeout=0.3)
+            assert not done
+        ordinals = [[lease.ordinal for lease in await each] for each in waiting]
+    assert free.ordinal == 1
+    assert sorted(ordinals) == [[], [0]]
 
 
 async def test_workers_of_one_job_do_not_wait_for_each_others_results(

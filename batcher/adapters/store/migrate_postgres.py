@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batcher.adapters.store.models import Base
 from batcher.adapters.store.postgres import postgres_engine
-from batcher.adapters.store.postgres_faults import Cure, first_line, judge
+from batcher.adapters.store.postgres_faults import first_line, is_away, judge
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _error(error: SQLAlchemyError, name: str) -> StoreError:
     """What it means when a database is looked at for the first time."""
     fault = judge(error, name)
     cause = getattr(error, "orig", None)
-    if fault.cure is Cure.WHEN_BACK:
+    if is_away(cause):
         what = first_line(cause)
     elif getattr(cause, "sqlstate", None) is None:  # libpq itself, or the driver
         what = "an option of its URL is wrong"

@@ -2,13 +2,15 @@
 
 A transaction begins with locks on shards, in the order of their ids; the row of the job comes
 last. Whoever keeps to this order never waits in a circle, and holds the job's row, which all
-workers of a job share, for one statement and the commit. Claims skip what is locked and wait for
-nobody. Writing transactions see each statement's own moment (READ COMMITTED) and lock what they
-rely on; reading ones see one moment (REPEATABLE READ); whatever the server's defaults are.
+workers of a job share, for one statement and the commit. Claims skip what is locked, and wait only
+where there is nothing else. Writing transactions see each statement's own moment (READ COMMITTED)
+and lock what they rely on; reading ones see one moment (REPEATABLE READ); whatever the server's
+defaults are.
 
-A transaction that lost a race is tried again at once. Where the server is away, the verb waits for
-it, with backoff, up to ``patience_seconds``. Either way the transaction may have been committed
-already, its reply lost: so every verb's work, done again, counts once.
+A transaction that lost a race is tried again at once. Where the server is away, or a lock is not to
+be had (while the schema is changed, say), the verb waits, with backoff, up to ``patience_seconds``.
+Either way the transaction may have been committed already, its reply lost: so every verb's work,
+done again, counts once.
 
 Measured on two shared cores, server included, against a Postgres 18 on loopback without fsync;
 CPU of the client for a checkpoint of 1 MB, for one of four shards of short texts, and for reading
@@ -157,7 +159,7 @@ class _Waits:
         if cure is Cure.AT_ONCE and self._races < _RACES:
             self._races += 1
             return random.uniform(0, _RACE_SECONDS * self._races)
-        if cure is not Cure.WHEN_BACK:
+        if cure is not Cure.LATER:
             return None
         if self._deadline is None:
             self._deadline = now + self._patience_seconds

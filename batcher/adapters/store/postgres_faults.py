@@ -20,7 +20,7 @@ class Cure(Enum):
 
     NONE = "none"
     AT_ONCE = "another transaction won: the same one once more"
-    WHEN_BACK = "the server is away: wait for it"
+    LATER = "the server is away, or somebody holds a lock: wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Fault:
 _LOST_RACES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 _AWAY = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "53300", "25006")
 _UNIQUE = "23505"
+_LOCKED = "55P03"  # lock_not_available, within lock_timeout
 _REMEDIES = {
     "53100": "the server's disk is full: free some space and run again, nothing is lost",
     "53200": "the server is out of memory: run again later, nothing is lost",
@@ -55,10 +56,13 @@ def judge(error: SQLAlchemyError, name: str) -> Fault:
     if state in _LOST_RACES:
         message = f"database {name}: others keep changing the same rows; run again ({state})"
         return Fault(cure=Cure.AT_ONCE, error=StoreError(message))
+    if state == _LOCKED:
+        message = f"database {name}: {_REMEDIES[state]} ({state})"
+        return Fault(cure=Cure.LATER, error=StoreError(message))
     if is_away(cause):
         what = first_line(cause) if not state else f"SQLSTATE {state}"
         message = f"database {name}: the server is away: {what}; run again when it is back"
-        return Fault(cure=Cure.WHEN_BACK, error=StoreError(message))
+        return Fault(cure=Cure.LATER, error=StoreError(message))
     if state == _UNIQUE:
         return Fault(cure=Cure.NONE, error=Conflict(f"database {name}: a unique key is taken"))
     kind = UnusableStore if state in _UNUSABLE else StoreError

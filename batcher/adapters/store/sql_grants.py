@@ -26,23 +26,31 @@ def grant(
     Rows of id, ordinal, fence (the new one), sent_fence, sent_through and payload, by ordinal.
     """
     lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
-    picked = _claimable(job_id, now=now, limit=limit)
+    picked = _claimable(job_id, now=now)
     if connection.dialect.name == "postgresql":
-        # MATERIALIZED: picked once, whatever the planner makes of the join.
-        locked = picked.with_for_update(key_share=True, skip_locked=True)
-        cte = locked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
-        grants = update(SHARD).where(SHARD.c.id == cte.c.id).values(lease).returning(*_LEASED)
-        granted = grants.cte("granted")
-        with_payload = select(granted, PAYLOAD.c.payload).join(
-            PAYLOAD, PAYLOAD.c.shard_id == granted.c.id
-        )
-        return connection.execute(with_payload.order_by(granted.c.ordinal)).all()
+        free = picked.limit(limit).with_for_update(key_share=True, skip_locked=True)
+        # What is locked may be claimable all the same: who locks all shards, to sum them up say,
+        # gives them back as they were. That is waited for where there is nothing else.
+        any_one = picked.limit(1).with_for_update(key_share=True)
+        return _grant_picked(connection, free, lease) or _grant_picked(connection, any_one, lease)
+    picked = picked.limit(limit)
     ids = connection.scalars(picked).all()
     if ids:
         connection.execute(update(SHARD).where(SHARD.c.id.in_(ids)).values(lease))
     leased = select(*_LEASED).add_columns(PAYLOAD.c.payload).where(SHARD.c.id.in_(ids))
     by_ordinal = leased.join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id).order_by(SHARD.c.ordinal)
     return connection.execute(by_ordinal).all()
+
+
+def _grant_picked(
+    connection: Connection, picked: Select[int], lease: dict[str, Any]
+) -> Sequence[Row[Any]]:
+    """Pick, grant and fetch in one statement. MATERIALIZED: picked once, however it is planned."""
+    cte = picked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
+    grants = update(SHARD).where(SHARD.c.id == cte.c.id).values(lease).returning(*_LEASED)
+    granted = grants.cte("granted")
+    leased = select(granted, PAYLOAD.c.payload).join(PAYLOAD, PAYLOAD.c.shard_id == granted.c.id)
+    return connection.execute(leased.order_by(granted.c.ordinal)).all()
 
 
 def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, int]]) -> None:
@@ -53,11 +61,10 @@ def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, i
     connection.execute(unheard.values(owner=None, expires_at=None))
 
 
-def _claimable(job_id: str, *, now: float, limit: int) -> Select[int]:
+def _claimable(job_id: str, *, now: float) -> Select[int]:
     return (
         select(SHARD.c.id)
         .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
         .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
         .order_by(SHARD.c.ordinal)
-        .limit(limit)
     )
