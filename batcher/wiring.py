@@ -71,11 +71,18 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``."""
-        timeout = os.environ.get("BATCHER_DATABASE_TIMEOUT")
+        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``.
+
+        Raises:
+            UsageError: the latter is no number.
+        """
+        try:
+            timeout = float(os.environ.get("BATCHER_DATABASE_TIMEOUT") or PATIENCE_SECONDS)
+        except ValueError as exc:
+            raise UsageError("BATCHER_DATABASE_TIMEOUT is a number of seconds") from exc
         return cls(
             database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
-            database_timeout_seconds=float(timeout) if timeout else PATIENCE_SECONDS,
+            database_timeout_seconds=timeout,
             redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
         )
 

@@ -144,3 +144,16 @@ async def test_a_retry_that_finds_nothing_changes_nothing(workplace: Path) -> No
         done = await runner.run(spec(simulate=True))
         retried, reopened = await runner.retry(done.job)
     assert (reopened, retried.finished_at, retried.rows_failed) == (0, done.finished_at, 1)
+
+
+def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCHER_DATABASE_URL", "postgresql://me:secret@h/jobs")
+    monkeypatch.setenv("BATCHER_REDIS_URL", "redis://:secret@h")
+    monkeypatch.setenv("BATCHER_DATABASE_TIMEOUT", "1.5")
+    settings = Settings.from_environment()
+    assert settings.database_timeout_seconds == 1.5
+    assert settings.place == "postgresql://me@h/jobs"
+    assert "secret" not in repr(settings)
+    monkeypatch.setenv("BATCHER_DATABASE_TIMEOUT", "soon")
+    with pytest.raises(UsageError, match="number of seconds"):
+        Settings.from_environment()
