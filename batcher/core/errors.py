@@ -88,6 +88,28 @@ class IllegalTransition(BatcherError):
     exit_code = 2
 
 
+class KindFailed(BatcherError):
+    """The package of a job kind raised what it must not, or returned nonsense.
+
+    What is done stays; the job goes on once the package is mended. Only the type of what was raised
+    is said: its text might quote a row.
+    """
+
+    exit_code = 1
+
+    def __init__(self, kind: str, what: str) -> None:
+        """``what`` the kind did, as a clause."""
+        super().__init__(
+            f"the kind {kind!r} {what}: that is a fault of its package; once it is mended, the "
+            "same command goes on"
+        )
+
+    @classmethod
+    def raised(cls, kind: str, verb: str, error: Exception) -> KindFailed:
+        """One of its verbs raised an exception that nobody may expect."""
+        return cls(kind, f"cannot go on, its {verb} raised {type(error).__name__}")
+
+
 class TransportError(BatcherError):
     """A request got no whole answer.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from batcher.core.errors import BatcherError, InputError, KindFailed
 from batcher.core.model import Job, JobEvent, JobState
 
 
@@ -75,9 +76,23 @@ class Endings:
         return Ending(status="stopped", exit_code=2, event=JobEvent.CANCEL, reason=reason)
 
     @staticmethod
+    def of_planning(error: BatcherError) -> Ending:
+        """Planning raised this."""
+        if isinstance(error, InputError):
+            return Endings.input_changed(str(error))
+        if isinstance(error, KindFailed):
+            return Endings.kind_failed(str(error))
+        return Endings.interrupted()
+
+    @staticmethod
     def out_of_budget(reason: str) -> Ending:
         """The next request might cost more than is left."""
         return Ending(status="over_budget", exit_code=4, event=JobEvent.PAUSE, reason=reason)
+
+    @staticmethod
+    def kind_failed(reason: str) -> Ending:
+        """The kind's package is at fault."""
+        return Ending(status="failed", exit_code=1, event=JobEvent.PAUSE, reason=reason)
 
     @staticmethod
     def at_dead_letter() -> Ending:

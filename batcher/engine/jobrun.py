@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from batcher.core.bucket import Ticket
-from batcher.core.errors import BatcherError, IllegalTransition, InputError, TransportError
+from batcher.core.errors import BatcherError, IllegalTransition, KindFailed, TransportError
 from batcher.core.model import Job, JobState
 from batcher.core.outage import Health
 from batcher.core.sharing import WEIGHTS, Flow
@@ -233,9 +233,8 @@ class JobRun:
         try:
             written = await writer.write()
         except BatcherError as error:
-            self._error = error
-            changed = isinstance(error, InputError)
-            self.end(Endings.input_changed(str(error)) if changed else Endings.interrupted())
+            self._error = None if isinstance(error, KindFailed) else error
+            self.end(Endings.of_planning(error))
             return
         if written:
             self._planned = True
@@ -246,6 +245,8 @@ class JobRun:
         self._live.dead += len(shard.dead)
         if shard.carried is not None:
             self._live.carry(shard.carried.rows)
+        if shard.dead and self._spec.on_error == "stop":
+            self.end(Endings.at_dead_letter())
         self._hungry.set()
 
     async def _lease(self) -> None:
@@ -368,6 +369,8 @@ class JobRun:
             await self._settler.answered(sent, reply)
         except TransportError as error:
             await self._settler.lost(sent, error)
+        except KindFailed as error:
+            self.end(Endings.kind_failed(str(error)))
         except asyncio.CancelledError:
             self._settler.doubt(sent.call)
             raise

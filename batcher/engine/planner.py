@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from batcher.core.errors import InputError, RowError
+from batcher.core.errors import InputError, KindFailed, RowError
 from batcher.core.fingerprint import CONTENT_BYTES, content
 from batcher.core.kind import BoundKind, Endpoint, Overlong
 from batcher.core.limits import RequestLimits
@@ -70,6 +70,7 @@ class Planner:
         *,
         source: InputSource,
         bound: BoundKind,
+        kind: str,
         tokenizer: Tokenizer,
         limits: RequestLimits,
         rows: int,
@@ -82,12 +83,13 @@ class Planner:
     ) -> None:
         """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids.
 
-        ``recipe`` is what contents are hashed under; ``former`` are the rows whose results may be
-        carried over.
+        ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``former`` are
+        the rows whose results may be carried over.
         """
         self._recipe = bytes.fromhex(recipe)
         self._former = former
         self._bound = bound
+        self._kind = kind
         self._tokenizer = tokenizer
         self._count = TokenCount(bound, tokenizer)
         self._limits = limits
@@ -152,10 +154,13 @@ class Planner:
         entry = _PlannedRow(row.number, row.id, row.record)
         try:
             prompt = self._bound.render(row.record)
+            blank = not any(text.strip() for text in prompt)
+            entry.content = content(self._recipe, prompt)
         except RowError as error:
             return entry.fail(error.code, str(error))
-        entry.content = content(self._recipe, prompt)
-        if not any(text.strip() for text in prompt):
+        except Exception as error:
+            raise KindFailed.raised(self._kind, "render", error) from error
+        if blank:
             return entry.fail("empty_input", "the row's text is empty")
         entry.prompts = [prompt]
         return entry

@@ -8,9 +8,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from batcher.core.cost import Price, picodollars
-from batcher.core.errors import MissingColumn, UsageError
+from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
 from batcher.core.fingerprint import fingerprint, recipe
-from batcher.core.kind import BoundKind, Endpoint, NamesColumns, Overlong, TextFile
+from batcher.core.kind import BoundKind, Endpoint, Kind, NamesColumns, Overlong, TextFile
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.options import flag
@@ -94,6 +94,7 @@ class Bound:
         """How the job's calls become requests."""
         return Requests(
             bound=self.kind,
+            kind=self.spec.kind,
             model=self.spec.model if model_in_body else None,
             params=self.spec.params,
             price=self.price,
@@ -108,6 +109,7 @@ class Bound:
         return Planner(
             source=source,
             bound=self.kind,
+            kind=self.spec.kind,
             tokenizer=self.tokenizer,
             limits=self.limits,
             rows=rows,
@@ -160,7 +162,7 @@ def bind(
         UsageError: an option is wrong, or the budget cannot be kept.
     """
     kind = kinds.get(spec.kind)
-    bound = kind.bind({**spec.options, **files})
+    bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
     price = model_facts.price if spec.price is None else Price.parse(spec.price)
@@ -207,7 +209,17 @@ def read_files(
 
 def endpoint_of(spec: JobSpec, kinds: KindRegistry, files: Mapping[str, TextFile]) -> Endpoint:
     """Where a spec's requests will go."""
-    return kinds.get(spec.kind).bind({**spec.options, **files}).endpoint
+    return _bind(kinds.get(spec.kind), spec, files).endpoint
+
+
+def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:
+    """The kind with its options; whatever it raises but a complaint of them is its own fault."""
+    try:
+        return kind.bind({**spec.options, **files})
+    except BatcherError:
+        raise
+    except Exception as error:
+        raise KindFailed.raised(spec.kind, "bind", error) from error
 
 
 def new_job(

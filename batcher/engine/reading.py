@@ -1,10 +1,12 @@
-"""What every good answer holds besides its results: what it cost."""
+"""What a good answer holds: what it cost, and what the kind makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from batcher.core.errors import KindFailed
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
 from batcher.core.model import Usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
@@ -33,6 +35,47 @@ def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usa
         completion_tokens=completion,
         cost_picousd=requests.cost(prompt, completion, cached or 0),
     )
+
+
+def read_outcomes(
+    bound: BoundKind, answer: Mapping[str, Any], call: Call, *, kind: str
+) -> list[Outcome]:
+    """One outcome for each of the call's pieces, as the kind named ``kind`` reads the answer.
+
+    Raises:
+        KindFailed: it raised something, or returned what cannot be kept.
+    """
+    try:
+        outcomes = bound.parse(answer, len(call.pieces))
+        wrong = _what_is_wrong(outcomes, len(call.pieces), bound.shape)
+    except Exception as error:
+        raise KindFailed.raised(kind, "parse", error) from error
+    if wrong:
+        raise KindFailed(kind, f"cannot go on, its parse returned {wrong}")
+    return outcomes
+
+
+def _what_is_wrong(outcomes: Sequence[object], count: int, shape: Shape) -> str:
+    """Why outcomes cannot be kept; empty where they can be."""
+    if len(outcomes) != count:
+        return f"{len(outcomes)} outcomes for {count} pieces"
+    for outcome in outcomes:
+        if isinstance(outcome, Done):
+            if wrong := _what_is_wrong_with(outcome.value, shape):
+                return wrong
+        elif not isinstance(outcome, Broken | Refused | Invalid):
+            return f"an outcome that is a {type(outcome).__name__}"
+    return ""
+
+
+def _what_is_wrong_with(value: object, shape: Shape) -> str:
+    if not isinstance(value, bytes):
+        return f"a result that is a {type(value).__name__}, not bytes"
+    if shape is Shape.VECTOR and (not value or len(value) % 4):
+        return f"a vector of {len(value)} bytes"
+    if shape is Shape.JSON and (not value or b"\n" in value):
+        return "a result that is not one line"
+    return ""
 
 
 def _whole(value: object) -> int | None:

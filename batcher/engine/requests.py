@@ -11,6 +11,7 @@ import orjson
 from batcher.core.allowance import OutputAllowance
 from batcher.core.bucket import Cost
 from batcher.core.cost import Price
+from batcher.core.errors import KindFailed
 from batcher.core.kind import BoundKind
 from batcher.core.model import Doubt, Learned
 from batcher.engine.shard import Call
@@ -27,14 +28,19 @@ class Requests:
         self,
         *,
         bound: BoundKind,
+        kind: str,
         model: str | None,
         params: Mapping[str, Any],
         price: Price | None,
         learned: Learned,
         charges_prompt_too: bool,
     ) -> None:
-        """``model`` is None where the URL names it; ``charges_prompt_too`` is Azure's rule."""
+        """``kind`` is the kind's name; ``model`` is None where the URL names it.
+
+        ``charges_prompt_too`` is Azure's rule.
+        """
         self._bound = bound
+        self.kind = kind
         self._model = model
         self._params = params
         self._price = price
@@ -57,9 +63,20 @@ class Requests:
         return self._bound.max_output_tokens
 
     def body(self, call: Call) -> bytes:
-        """The request's JSON, as the model is known to want it."""
+        """The request's JSON, as the model is known to want it.
+
+        Raises:
+            KindFailed: the kind makes none.
+        """
         prompts = call.shard.plan.prompts
-        body = self._bound.body([prompts[piece] for piece in call.pieces], repair=call.repair)
+        try:
+            body = self._bound.body([prompts[piece] for piece in call.pieces], repair=call.repair)
+            return orjson.dumps(self._as_wanted(body))
+        except Exception as error:
+            raise KindFailed.raised(self.kind, "body", error) from error
+
+    def _as_wanted(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body with the model, the user's parameters and what the provider taught."""
         if self._model is not None:
             body["model"] = self._model
         body.update(self._params)
@@ -68,7 +85,7 @@ class Requests:
                 body[new] = body.pop(old)
         for name in self.learned.dropped:
             body.pop(name, None)
-        return orjson.dumps(body)
+        return body
 
     def charge(self, call: Call) -> Cost:
         """What the provider takes from the token limit when it admits the call.

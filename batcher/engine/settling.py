@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import orjson
 
-from batcher.core.errors import TransportError
+from batcher.core.errors import KindFailed, TransportError
 from batcher.core.failure import read_error, redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
 from batcher.core.model import Learned, Usage
@@ -36,7 +36,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
-from batcher.engine.reading import read_usage
+from batcher.engine.reading import read_outcomes, read_usage
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.vectors import Vectors
@@ -89,7 +89,11 @@ class Settler:
     # --- answers ------------------------------------------------------------------------------
 
     async def answered(self, sent: Sent, reply: Reply) -> None:
-        """Act on a whole answer."""
+        """Act on a whole answer.
+
+        Raises:
+            KindFailed: the kind cannot read it.
+        """
         call = sent.call
         if call.shard.lost:
             self._witness.answered(call, sent.at, reply, Usage())
@@ -170,7 +174,11 @@ class Settler:
         self._witness.answered(call, sent.at, reply, usage)
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
-        outcomes = self._bound.parse(answer, len(call.pieces))
+        try:
+            outcomes = read_outcomes(self._bound, answer, call, kind=self._requests.kind)
+        except KindFailed:
+            self.doubt(call, costs=False)
+            raise
         if self._bound.shape is Shape.VECTOR:
             outcomes = await self._vectors.check(call, outcomes)
         self._settle(call, outcomes, sent.at)

@@ -99,6 +99,29 @@ async def test_on_error_stop_ends_at_the_first_dead_letter(here: Path) -> None:
         assert sorted(last.failed) == [5, 66]
 
 
+@pytest.mark.parametrize("kind", ["embed", "chat"])
+@in_virtual_time
+async def test_on_error_stop_ends_at_a_row_that_cannot_be_sent_too(here: Path, kind: str) -> None:
+    """An empty or a malformed row, found in planning: one stop for each part of the plan."""
+    async with open_work(here, latency_ms=100) as work:
+        texts = [*words(2), "", *words(2_500, marker="more"), "", ""]
+        make = work.chat if kind == "chat" else work.embed
+        spec = make(work.write(texts), on_error="stop", concurrency=50)
+        ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (3, "stopped")
+        assert ran.report.rows_failed == 1
+        assert ran.report.rows_done < 2_000
+        again = await work.run(spec)
+        assert (again.report.exit_code, again.report.status) == (3, "stopped")
+        assert again.report.rows_failed == 3
+        last = await work.run(spec)
+        assert (last.report.exit_code, last.report.status) == (3, "complete")
+        assert sorted(last.failed) == [2, 2503, 2504]
+        assert len(last.done) == 2502
+        assert work.stats.inputs_served_twice == 0
+
+
 @in_virtual_time
 async def test_bad_rows_are_skipped_where_that_is_asked_for(here: Path) -> None:
     async with open_work(here) as work:

@@ -80,7 +80,7 @@ class Work:
         for name in ("overlong", "dimensions"):
             if name in settings:
                 options[name] = settings.pop(name)
-        return self._spec("embed", texts, options, {"model": EMBEDDER, **settings})
+        return self.kind("embed", texts, options, **{"model": EMBEDDER, **settings})
 
     def chat(self, texts: Sequence[str] | str, **settings: Any) -> JobSpec:
         """Answer texts, or a file."""
@@ -89,23 +89,20 @@ class Work:
         options: dict[str, Any] = {"prompt": str(prompt)}
         if "max_tokens" in settings:
             options["max_tokens"] = settings.pop("max_tokens")
-        return self._spec("chat", texts, options, {"model": CHATTER, **settings})
+        return self.kind("chat", texts, options, **settings)
 
     def classify(self, texts: Sequence[str] | str, **settings: Any) -> JobSpec:
         """Label texts, or a file."""
         options: dict[str, Any] = {"text": "text", "labels": LABELS}
         if "max_tokens" in settings:
             options["max_tokens"] = settings.pop("max_tokens")
-        return self._spec("classify", texts, options, {"model": CHATTER, **settings})
+        return self.kind("classify", texts, options, **settings)
 
-    def _spec(
-        self,
-        kind: str,
-        texts: Sequence[str] | str,
-        options: Mapping[str, Any],
-        settings: Mapping[str, Any],
+    def kind(
+        self, kind: str, texts: Sequence[str] | str, options: Mapping[str, Any], **settings: Any
     ) -> JobSpec:
-        given = {"id": "id", "base_url": self.simulator.base_url, **settings}
+        """Do something else to texts, or to a file."""
+        given = {"id": "id", "base_url": self.simulator.base_url, "model": CHATTER, **settings}
         source = texts if isinstance(texts, str) else self.write(texts)
         return JobSpec(kind=kind, input=source, options=options, **given)
 
