@@ -21,6 +21,7 @@ from batcher.engine.description import Description
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.funds import Funds
+from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
 from batcher.engine.pace import Pace, Sent
@@ -28,10 +29,10 @@ from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
 from batcher.engine.purse import Purse
 from batcher.engine.settling import Settler
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import Call
 from batcher.engine.wakeup import Wakeup
 from batcher.engine.witness import Telling, Witness
-from batcher.ports import Checkpoint, Lease, NewShard
+from batcher.ports import Checkpoint, NewShard
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
@@ -68,7 +69,6 @@ class JobRun:
         )
         self._job = job
         self._spec = spec
-        self._bound = bound.kind
         self._planning = planning
         self._planned = job.planned
         self._linger_seconds = linger_seconds
@@ -109,7 +109,7 @@ class JobRun:
             on_lost=lambda shard: witness.lease_lost(shard.ordinal),
         )
         base = live.base
-        self._purse = Purse(
+        purse = Purse(
             budget_picousd=job.budget_picousd,
             spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
             worst_case=requests.worst_case,
@@ -121,23 +121,12 @@ class JobRun:
             window=self._window,
             health=self._health,
             ledger=self._ledger,
-            purse=self._purse,
+            purse=purse,
             clock=clock,
             chance=chance,
             charge=requests.charge,
             start=self._start,
             hungry=self._hungry.set,
-        )
-        self._funds = Funds(
-            job,
-            base,
-            shared=linger_seconds is not None,
-            owner=owner,
-            store=store,
-            purse=self._purse,
-            ledger=self._ledger,
-            dispatcher=self._dispatcher,
-            take_over=self._take_over,
         )
         self._settler = Settler(
             bound=bound.kind,
@@ -160,6 +149,30 @@ class JobRun:
             secrets=connection.secrets,
             learn=partial(store.learn, job.id),
             end=self.end,
+        )
+        self._leases = Leases(
+            job.id,
+            owner,
+            seconds=adapters.lease_seconds,
+            shape=bound.kind.shape,
+            store=store,
+            clock=clock,
+            requests=requests,
+            purse=purse,
+            ledger=self._ledger,
+            dispatcher=self._dispatcher,
+            settler=self._settler,
+        )
+        self._funds = Funds(
+            job,
+            base,
+            shared=linger_seconds is not None,
+            owner=owner,
+            store=store,
+            purse=purse,
+            ledger=self._ledger,
+            dispatcher=self._dispatcher,
+            take_over=self._leases.take_over,
         )
         self._kept = requests.learned
 
@@ -187,7 +200,7 @@ class JobRun:
                         ("pump", self._dispatcher.pump()),
                         ("planning", self._plan()),
                         ("leasing", self._lease()),
-                        ("renewing", self._renew()),
+                        ("renewing", self._leases.renew()),
                         ("watching", self._watch()),
                     )
                 ]
@@ -253,34 +266,12 @@ class JobRun:
         """Keep enough calls queued; end the run when there are no more."""
         while True:
             while self._dispatcher.wanting > 0:
-                leases = await self._claim(self._at_once)
+                leases = await self._leases.claim(self._at_once)
                 self._all_claimed = not leases and self._planned
                 if not leases:
                     await self._look_for_the_end()
                     break
             await self._hungry.wait(_LOOK_AGAIN_SECONDS)
-
-    async def _claim(self, limit: int) -> list[Lease]:
-        leases = await self._store.claim(
-            self._job.id, self._owner, limit=limit, ttl_seconds=self._lease_seconds
-        )
-        for lease in leases:
-            self._take(lease)
-        return leases
-
-    async def _take_over(self) -> bool:
-        """Claim one more shard; whether its last owner may have had something billed in it."""
-        return any(lease.sent_through for lease in await self._claim(1))
-
-    def _take(self, lease: Lease) -> None:
-        """Begin with a shard: first of all say what its last owner may have had billed."""
-        shard = LeasedShard(lease, self._bound.shape, self._purse.pay)
-        for unit in shard.left_behind:
-            left = Call(shard, unit.pieces, -1)
-            shard.record_doubt(self._requests.doubt(left, left.pieces))
-        self._ledger.add(shard)
-        self._dispatcher.add(shard)
-        self._settler.take(shard)
 
     async def _look_for_the_end(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
@@ -305,17 +296,6 @@ class JobRun:
             return True
         tally = await self._store.tally(self._job.id)
         return tally.rows_done + tally.rows_failed >= self._live.rows
-
-    async def _renew(self) -> None:
-        """Extend the leases at a third of their time."""
-        while True:
-            await self._clock.sleep(self._lease_seconds / 3)
-            ids = [shard.id for shard in self._ledger.shards]
-            held = await self._store.renew(self._owner, ids, self._lease_seconds) if ids else set()
-            for shard in self._ledger.shards:
-                if shard.id in set(ids) - held:
-                    self._ledger.lose(shard)
-            self._dispatcher.wake()
 
     async def _watch(self) -> None:
         """Once a second: the job's state, the provider's health, and the figures."""

@@ -1,0 +1,78 @@
+"""The shards that a run holds: claimed, owned up for, renewed, lost."""
+
+from __future__ import annotations
+
+from batcher.core.kind import Shape
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ledger import Ledger
+from batcher.engine.purse import Purse
+from batcher.engine.requests import Requests
+from batcher.engine.settling import Settler
+from batcher.engine.shard import Call, LeasedShard
+from batcher.ports import Clock, Lease, Store
+
+
+class Leases:
+    """One owner's leases on one job's shards."""
+
+    def __init__(
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        seconds: float,
+        shape: Shape,
+        store: Store,
+        clock: Clock,
+        requests: Requests,
+        purse: Purse,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        settler: Settler,
+    ) -> None:
+        """``seconds`` is how long a lease holds unless it is renewed."""
+        self._job_id = job_id
+        self._owner = owner
+        self._seconds = seconds
+        self._shape = shape
+        self._store = store
+        self._clock = clock
+        self._requests = requests
+        self._purse = purse
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._settler = settler
+
+    async def claim(self, limit: int) -> list[Lease]:
+        """Lease up to so many shards, and queue their calls."""
+        leases = await self._store.claim(
+            self._job_id, self._owner, limit=limit, ttl_seconds=self._seconds
+        )
+        for lease in leases:
+            self._take(lease)
+        return leases
+
+    async def take_over(self) -> bool:
+        """Claim one more shard; whether its last owner may have had something billed in it."""
+        return any(lease.sent_through for lease in await self.claim(1))
+
+    async def renew(self) -> None:
+        """Extend them at a third of their time, for ever; let go of what others have claimed."""
+        while True:
+            await self._clock.sleep(self._seconds / 3)
+            ids = [shard.id for shard in self._ledger.shards]
+            held = await self._store.renew(self._owner, ids, self._seconds) if ids else set()
+            for shard in self._ledger.shards:
+                if shard.id in set(ids) - held:
+                    self._ledger.lose(shard)
+            self._dispatcher.wake()
+
+    def _take(self, lease: Lease) -> None:
+        """Begin with a shard: first of all say what its last owner may have had billed."""
+        shard = LeasedShard(lease, self._shape, self._purse.pay)
+        for unit in shard.left_behind:
+            left = Call(shard, unit.pieces, -1)
+            shard.record_doubt(self._requests.doubt(left, left.pieces))
+        self._ledger.add(shard)
+        self._dispatcher.add(shard)
+        self._settler.take(shard)
