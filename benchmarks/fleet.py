@@ -19,8 +19,8 @@ from benchmarks.inputs import write_csv
 from benchmarks.limits import Scenario
 from benchmarks.processes import Server, run, serving, start
 from benchmarks.results import Result, middle
-from tests.servers.postgres import postgres_server
-from tests.servers.valkey import valkey_server
+from scripts.servers.postgres import postgres_server
+from scripts.servers.valkey import valkey_server
 
 _WORKERS = 4
 _CHAT_ROWS = 20_000
@@ -66,7 +66,11 @@ class Services:
 @contextmanager
 def services() -> Iterator[Services]:
     """A Valkey and a Postgres with the tables."""
-    with TemporaryDirectory() as name, postgres_server() as postgres, valkey_server() as valkey:
+    with (
+        TemporaryDirectory() as name,
+        postgres_server({"fsync": "on"}) as postgres,
+        valkey_server() as valkey,
+    ):
         url = postgres.url(postgres.database())
         told = {"BATCHER_DATABASE_URL": url, "BATCHER_REDIS_URL": valkey.url}
         before = {key: os.environ.get(key) for key in told}
