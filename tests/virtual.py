@@ -313,7 +313,8 @@ class Client:
             self._settle(ticket, observation_from_headers(headers, sent_at=now, admitted=False))
             wait = math.ceil(wait * 1000) / 1000 if self.provider.retry_after else 1.0
             self.quota.pause(self.world.now, ticket, self.world.now + wait)
-            self.window.objected(epoch, limits_known=self.limits_known)
+            if not self.quota.limits(self.world.now).by_chance:
+                self.window.objected(epoch, limits_known=self.limits_known)
             self.work.appendleft(request)
             self.come_back_at = self.world.now
             self.step()

@@ -84,10 +84,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits in force, for display.
+    """The limits in force.
 
     Rates are None where there is no limit; shares are of the limit in use, 0 to 1.
-    ``paused_until`` is on the monotonic clock, None where there is no pause.
+    ``paused_until`` is on the monotonic clock, None where there is no pause; ``by_chance`` says
+    that 429s come whatever is sent.
     """
 
     requests_per_minute: float | None = None
@@ -95,6 +96,7 @@ class Limits:
     requests_share: float = 0.0
     tokens_share: float = 0.0
     paused_until: float | None = None
+    by_chance: bool = False
 
 
 def observation_from_headers(

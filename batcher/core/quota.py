@@ -54,7 +54,9 @@ GUESS_RETURN_REQUEST = 0.0125
 GUESS_GROWTH = 0.01
 """How much it grows each second from there on, until the next 429 measures again."""
 CHANCE_RECOVERY = 0.05
-"""How much rates grow each second after 429s that were chance."""
+"""The share of known rates that comes back each second after 429s that were chance."""
+CHANCE_GROWTH = 0.25
+"""How much a guess grows each second after 429s that were chance."""
 GUESS_MOST = 1e5
 """A guess above this is forgotten, in units a second."""
 GUESS_SECONDS = 20.0
@@ -80,7 +82,13 @@ class Shown:
 
 
 def show_limits(
-    now: float, at: float, paused_until: float, requests: Shown, tokens: Shown
+    now: float,
+    at: float,
+    paused_until: float,
+    requests: Shown,
+    tokens: Shown,
+    *,
+    by_chance: bool,
 ) -> Limits:
     """The limits in force and the use of them; the flows are as of ``at``."""
     fade = math.exp(-max(0.0, now - at) / FLOW_SECONDS)
@@ -94,6 +102,7 @@ def show_limits(
         requests_share=shares[0],
         tokens_share=shares[1],
         paused_until=paused_until if now < paused_until else None,
+        by_chance=by_chance,
     )
 
 
@@ -269,12 +278,13 @@ class QuotaState:
         return opens
 
     def limits(self, now: float) -> Limits:
-        """The limits in force and the use of them, for display; changes nothing."""
+        """The limits in force and the use of them; changes nothing."""
         requests, tokens = (
             Shown(rate=b.rate * self.factor, known=b.known, flow=b.flow)
             for b in (self.requests, self.tokens)
         )
-        return show_limits(now, self.at, self.paused_until, requests, tokens)
+        chance = self.refusals.by_chance
+        return show_limits(now, self.at, self.paused_until, requests, tokens, by_chance=chance)
 
     def _earliest(self, now: float, amount: float) -> float:
         """The time at which both buckets hold the cost, at or after the last granted send."""
@@ -323,7 +333,7 @@ class QuotaState:
         """Try a little more than the guess."""
         guess = self.requests.guess
         if self.refusals.by_chance:
-            growth = CHANCE_RECOVERY
+            growth = CHANCE_GROWTH
         elif guess < GUESS_CLOSE * self.refusals.measured:
             growth = min(GUESS_RETURN, GUESS_RETURN_REQUEST * guess)
         else:
@@ -348,12 +358,13 @@ class QuotaState:
         if refusals.served > 0 and (first or now - refusals.at >= MEASURE_SECONDS):
             rates = (requests.rate, tokens.rate) if known else (1.0, math.inf)
             served = refusals.measure(now, *rates)
-        if not refusals.by_chance:
-            if served is not None and not known:
-                requests.set_guess(GUESS * served)
-                self.factor = 1.0
-            elif requests.limited or tokens.limited:
-                self.factor = max(FLOOR, self.factor * DECREASE)
+        if refusals.by_chance:
+            return
+        if served is not None and not known:
+            requests.set_guess(GUESS * served)
+            self.factor = 1.0
+        elif requests.limited or tokens.limited:
+            self.factor = max(FLOOR, self.factor * DECREASE)
         self.factor_at = self.paused_until
 
     def _count_answer(self, now: float) -> None:

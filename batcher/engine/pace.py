@@ -66,7 +66,8 @@ class Pace:
         stopped = await self._throttle.pause(
             self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
         )
-        self.object_to(sent)
+        if not self._throttle.limits(self._quota).by_chance:
+            self.object_to(sent)
         return wait if stopped else None
 
     def object_to(self, sent: Sent) -> None:

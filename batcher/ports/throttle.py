@@ -86,5 +86,5 @@ class Throttle(Protocol):
         ...
 
     def limits(self, quota: str) -> Limits:
-        """The limits in force now and the share of them in use, for display. Memory only."""
+        """The limits in force now and the share of them in use. Memory only."""
         ...

@@ -52,7 +52,7 @@ def test_told_nothing_it_serves_what_concurrency_allows(wait: float, latency: fl
             provider = ReferenceProvider(headers=False, chance=CHANCE, chance_wait=wait, seed=seed)
             quota = QuotaState()
             quota.refusals.in_vain = PATIENCE if wise else 0.0
-            simulate(provider, alike(4000), seed=seed, network=Network(median=latency), quota=quota)
+            simulate(provider, alike(8000), seed=seed, network=Network(median=latency), quota=quota)
             served.append(provider.served_late())
         best, reached = served
         assert reached >= 0.85 * best

@@ -63,6 +63,7 @@ class Twin(QuotaState):
         for bucket, shown in ((self.requests, figures.requests), (self.tokens, figures.tokens)):
             rate = bucket.rate * self.factor
             assert shown == Shown(rate=rate, known=bucket.known, flow=bucket.flow)
+        assert figures.by_chance == self.refusals.by_chance
         packed = self.client.get(self.key)
         assert isinstance(packed, bytes)
         self.compare(kept.read(packed))

@@ -92,6 +92,9 @@ class Conveyor:
                 self._put_back(batch)
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_WAIT_SECONDS, 2 * wait)
+            except Exception as error:  # noqa: BLE001 - whoever waits for it is to hear of it
+                self._under_way = frozenset()
+                _fail(batch, error)
             else:
                 self._under_way = frozenset()
                 self.connected, wait = True, FIRST_WAIT_SECONDS

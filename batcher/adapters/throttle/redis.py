@@ -173,6 +173,7 @@ class RedisThrottle:
             here(known.paused_until),
             figures.requests,
             figures.tokens,
+            by_chance=figures.by_chance,
         )
 
     async def check(self, quota: str) -> None:

@@ -36,6 +36,7 @@ class Figures:
     at: float
     requests: Shown
     tokens: Shown
+    by_chance: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def figures(answer: bytes) -> Figures:
         at=at,
         requests=Shown(rate=shown[0], known=shown[1] == 1, flow=shown[2]),
         tokens=Shown(rate=shown[3], known=shown[4] == 1, flow=shown[5]),
+        by_chance=shown[6] == 1,
     )
 
 

@@ -3,6 +3,7 @@
 local DECREASE, FLOOR, RECOVERY, SLOW_RECOVERY = 0.75, 0.05, 0.005, 0.5 / 900
 local GUESS, GUESS_CLOSE, GUESS_RETURN, GUESS_RETURN_REQUEST = 0.75, 0.95, 0.05, 0.0125
 local GUESS_GROWTH, GUESS_MOST, GUESS_SECONDS, CHANCE_RECOVERY = 0.01, 1e5, 20.0, 0.05
+local CHANCE_GROWTH = 0.25
 local SILENCE_SECONDS, PROBE_SECONDS, PROBE_LOOK_SECONDS = 5.0, 10.0, 0.5
 local WINDOW_SECONDS, WINDOW_ANSWERS = 0.5, 5
 
@@ -50,7 +51,7 @@ end
 local function grow(q, now, seconds)
   local guess, growth = q.requests.guess, nil
   if by_chance(q.refusals) then
-    growth = CHANCE_RECOVERY
+    growth = CHANCE_GROWTH
   elseif guess < GUESS_CLOSE * q.refusals.measured then
     growth = math.min(GUESS_RETURN, GUESS_RETURN_REQUEST * guess)
   else
@@ -99,13 +100,14 @@ local function lower(q, now)
       served = measure(refusals, now, 1.0, INF)
     end
   end
-  if not by_chance(refusals) then
-    if served and not known then
-      set_guess(requests, GUESS * served)
-      q.factor = 1.0
-    elseif requests.rate < INF or tokens.rate < INF then
-      q.factor = math.max(FLOOR, q.factor * DECREASE)
-    end
+  if by_chance(refusals) then
+    return
+  end
+  if served and not known then
+    set_guess(requests, GUESS * served)
+    q.factor = 1.0
+  elseif requests.rate < INF or tokens.rate < INF then
+    q.factor = math.max(FLOOR, q.factor * DECREASE)
   end
   q.factor_at = q.paused_until
 end

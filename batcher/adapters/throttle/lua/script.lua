@@ -79,6 +79,7 @@ local function figures(q, now)
     now, q.epoch, q.paused_until, q.at,
     requests.rate * q.factor, is_known(requests) and 1 or 0, requests.flow,
     tokens.rate * q.factor, is_known(tokens) and 1 or 0, tokens.flow,
+    by_chance(q.refusals) and 1 or 0,
   }
 end
 
