@@ -13,6 +13,8 @@ from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.setting import Setting
+from batcher.cli.summary import next_steps, state
+from batcher.cli.typed import typed
 from batcher.core.errors import UsageError
 from batcher.core.inputurl import shown
 
@@ -44,10 +46,13 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
     report = run_session(work)
     if options["as_json"]:
         print_json(report.to_json())
-        return
-    print_lines([report.job])
-    if not options["quiet"]:
+    else:
+        print_lines([report.job])
+    if report.exit_code:
+        say("\n".join([state(report), *next_steps(report, command=typed(ctx))]))
+    elif not options["quiet"] and not options["as_json"]:
         say(_told(report, here=not options["server_side"]))
+    ctx.exit(report.exit_code)
 
 
 class Waiting:

@@ -54,11 +54,12 @@ def compared(incremental: Incremental) -> str:
 def state(report: Report) -> str:
     """The job's state in words; why it is paused is part of it."""
     words = {
-        "over_budget": "stopped by its budget",
         "open": "not complete",
         "interrupted": "interrupted",
     }.get(report.status, report.status)
-    if report.status in ("paused", "stopped", "over_budget") and report.reason:
+    if report.over_budget or report.at_dead_letter:
+        return report.reason or words
+    if report.status in ("paused", "stopped", "failed", "over_budget") and report.reason:
         if report.reason.startswith(words):
             return report.reason
         return f"{words}: {report.reason}"
@@ -92,14 +93,17 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
     elif report.status == "open":
         yield "It is being run, or was interrupted. Its command goes on with it:"
         yield f"  {command}"
-    elif report.status == "over_budget":
+    elif report.over_budget:
         yield "What is done is kept. To go on, run the same command with a higher --max-cost."
+        if report.status == "paused":  # asked for later: it is not on the screen any more
+            yield "It was:"
+            yield f"  {command}"
+    elif report.at_dead_letter:
+        yield "What is done is kept. The same command goes on with the other rows."
     elif report.status == "paused":
         yield "What is done is kept; no row failed for it. To go on, run the same command again:"
         yield f"  {command}"
-    elif report.status == "stopped" and report.exit_code == 3:
-        yield "What is done is kept. The same command goes on with the other rows."
-    elif report.status == "stopped":
+    elif report.status in ("stopped", "failed"):
         yield "What is done is kept. Once that is mended, the same command goes on."
     if report.rows_failed:
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why, and to try again:"

@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from batcher.core.errors import BatcherError, InputError, KindFailed
 from batcher.core.model import Job, JobEvent, JobState
 
+OVER_BUDGET = "stopped by its budget"
+"""How the reason of a job begins that a budget has paused: all that the store keeps of it."""
+AT_DEAD_LETTER = "stopped at a dead letter"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -33,7 +37,14 @@ class Endings:
         if job.state is JobState.COMPLETE:
             return Endings.complete()
         if job.state is JobState.PAUSED:
-            return Ending(status="paused", exit_code=5, reason=job.reason, resume_at=job.resume_at)
+            status, exit_code = "paused", 5
+            if is_over_budget(job.reason):
+                status, exit_code = "over_budget", 4
+            elif job.reason == AT_DEAD_LETTER:
+                status, exit_code = "stopped", 3
+            return Ending(
+                status=status, exit_code=exit_code, reason=job.reason, resume_at=job.resume_at
+            )
         return Ending(status=str(job.state), exit_code=130, reason=job.reason)
 
     @staticmethod
@@ -87,7 +98,12 @@ class Endings:
     @staticmethod
     def out_of_budget(reason: str) -> Ending:
         """The next request might cost more than is left."""
-        return Ending(status="over_budget", exit_code=4, event=JobEvent.PAUSE, reason=reason)
+        return Ending(
+            status="over_budget",
+            exit_code=4,
+            event=JobEvent.PAUSE,
+            reason=f"{OVER_BUDGET}: {reason}",
+        )
 
     @staticmethod
     def kind_failed(reason: str) -> Ending:
@@ -97,11 +113,14 @@ class Endings:
     @staticmethod
     def at_dead_letter() -> Ending:
         """The first dead letter came, and the job was to stop there."""
-        return Ending(
-            status="stopped", exit_code=3, event=JobEvent.PAUSE, reason="stopped at a dead letter"
-        )
+        return Ending(status="stopped", exit_code=3, event=JobEvent.PAUSE, reason=AT_DEAD_LETTER)
 
     @staticmethod
     def moved(status: str) -> Ending:
         """Somebody else paused or cancelled the job."""
         return Ending(status=status, exit_code=130, reason=f"the job was {status} from outside")
+
+
+def is_over_budget(reason: str | None) -> bool:
+    """Whether this is why a job is paused."""
+    return reason is not None and reason.startswith(OVER_BUDGET)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from batcher.core.model import Job
+from batcher.core.model import Job, JobEvent
+from batcher.engine.ending import AT_DEAD_LETTER
 from batcher.engine.planner import PlannedShard, Planner, check_unchanged
 from batcher.engine.previous import Former, Previous
 from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
@@ -40,8 +41,12 @@ class PlanWriter:
         clock: Clock,
         lease_seconds: float,
         wrote: Callable[[NewShard], None],
+        stop_at_dead: bool = False,
     ) -> None:
-        """``wrote`` is called for each shard that is in the store."""
+        """``wrote`` is called for each shard that is in the store.
+
+        ``stop_at_dead`` pauses the job at a shard with rows that cannot be sent.
+        """
         self._planning = planning
         self._job_id = job_id
         self._owner = owner
@@ -49,10 +54,11 @@ class PlanWriter:
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._wrote = wrote
+        self._stop_at_dead = stop_at_dead
         self._renew_at = 0.0
 
     async def write(self) -> bool:
-        """Write the plan to its end; False where another owner plans, or has taken over.
+        """Write the plan to its end; False where another owner plans, or the job is paused.
 
         Raises:
             batcher.core.errors.InputError: the input changed while it was being read.
@@ -77,6 +83,9 @@ class PlanWriter:
             if not await self._add(fence, shard, shard.first_row + shard.rows):
                 return False
             self._wrote(shard)
+            if self._stop_at_dead and shard.dead:
+                await self._store.move(self._job_id, JobEvent.PAUSE, reason=AT_DEAD_LETTER)
+                return False
         all_rows = planner.next_row >= planning.rows
         check_unchanged(planning.source, planning.sha256, all_rows=all_rows)
         return await self._add(fence, None, planner.next_row)

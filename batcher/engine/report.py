@@ -13,7 +13,7 @@ from batcher.core.model import Job, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
-from batcher.engine.ending import Ending
+from batcher.engine.ending import AT_DEAD_LETTER, Ending, is_over_budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,18 @@ class Report:
     exported: bool = False
     notes: tuple[str, ...] = ()
     schedule: str | None = None
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether its budget is why the job does not go on."""
+        return self.status == "over_budget" or (
+            self.status == "paused" and is_over_budget(self.reason)
+        )
+
+    @property
+    def at_dead_letter(self) -> bool:
+        """Whether a row that failed for good is why it does not."""
+        return self.status in ("paused", "stopped") and self.reason == AT_DEAD_LETTER
 
     @property
     def rows_left(self) -> int:

@@ -188,7 +188,8 @@ class Runner:
             on_planned=on_planned or (lambda rows: None),
             told=on_told or unheard,
         )
-        return await self._report(await submission.submit(spec, fresh=fresh))
+        job = await submission.submit(spec, fresh=fresh)
+        return await self._report(job, Endings.of(job) if job.state is JobState.PAUSED else None)
 
     async def ask(
         self,

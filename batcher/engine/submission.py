@@ -82,7 +82,7 @@ async def write_plan(
     wrote: Callable[[NewShard], None] = lambda shard: None,
     told: Told = unheard,
 ) -> bool:
-    """Write what is left of a job's plan; False where another owner does.
+    """Write what is left of a job's plan; False where another owner does, or the job is paused.
 
     Raises:
         InputError: the input is not what the job was opened for, which is cancelled.
@@ -98,6 +98,7 @@ async def write_plan(
         clock=adapters.clock,
         lease_seconds=adapters.lease_seconds,
         wrote=wrote,
+        stop_at_dead=bound.spec.on_error == "stop",
     )
     try:
         return await writer.write()

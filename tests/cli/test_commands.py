@@ -73,12 +73,27 @@ def test_status_takes_the_beginning_of_an_id(cli: Cli) -> None:
 
 
 def test_status_of_a_paused_job_says_why_and_how_to_go_on(cli: Cli) -> None:
+    cli.write("tickets.csv", "id,body\na1,[[fault=402]]\n")
+    cli(*CLASSIFY, "--simulate")
+
+    shown = cli("status", cli.job()).stdout
+
+    assert ", paused: the provider says " in shown.splitlines()[0]
+    assert "run the same command again:\n  batcher run classify tickets.csv -o OUTPUT" in shown
+
+
+def test_status_of_a_job_that_its_budget_stopped_asks_for_a_higher_one(cli: Cli) -> None:
     cli(*CLASSIFY, "--simulate", "--max-tokens", "20", "--max-cost", "0.000001")
 
     shown = cli("status", cli.job()).stdout
 
-    assert ", paused: " in shown.splitlines()[0]
-    assert "run the same command again:\n  batcher run classify tickets.csv -o OUTPUT" in shown
+    assert ", stopped by its budget: the next request" in shown.splitlines()[0]
+    assert (
+        "To go on, run the same command with a higher --max-cost.\nIt was:\n"
+        "  batcher run classify tickets.csv -o OUTPUT"
+    ) in shown
+    assert "run the same command again" not in shown
+    assert cli("status", cli.job(), "--json").json["status"] == "paused"
 
 
 @pytest.mark.parametrize("command", ["status", "errors", "retry", "cancel"])
@@ -237,3 +252,19 @@ def test_simulate_lists_its_faults(cli: Cli) -> None:
     lines = dict(line.split("  ", 1) for line in shown.stdout.splitlines())
     assert {name: text.strip() for name, text in lines.items()} == as_json.json
     assert as_json.json["429_slow_down"] == "429 slow_down"
+
+
+def test_submit_stops_at_a_row_that_cannot_be_sent_where_that_was_asked_for(cli: Cli) -> None:
+    cli.write("tickets.csv", "id,body\na1,text\na2,\n")
+    submit = ["submit", *CLASSIFY[1:], "--on-error", "stop"]
+    stopped = cli(*submit)
+    again = cli(*submit)
+
+    assert stopped.code == 3
+    assert stopped.stdout == f"{cli.job()}\n"
+    assert stopped.stderr.startswith(
+        "stopped at a dead letter\n"
+        "What is done is kept. The same command goes on with the other rows.\n"
+    )
+    assert again.code == 0
+    assert again.stdout == stopped.stdout

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
+from batcher.adapters.kinds import InstalledKinds
+from batcher.cli.kinds import KindGroup
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
+from tests.engine.awkward_kind import KIND
 
 EMBED = ["run", "embed", "tickets.csv", "--text", "body", "--model", "text-embedding-3-small"]
 CLASSIFY = [
@@ -157,7 +161,27 @@ def test_a_row_that_fails_for_good_may_stop_the_run(cli: Cli) -> None:
     assert ran.code == 3
     assert "classify with gpt-4.1-mini, stopped at a dead letter\n" in ran.stderr
     assert "The same command goes on with the other rows." in ran.stderr
+    assert "The same command goes on with the other rows." in cli("status", cli.job()).stdout
     assert not (cli.directory / "o.jsonl").exists()
+
+
+def test_a_kind_at_fault_exits_1_and_says_whose_fault_it_is(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = EntryPoint("awkward", "tests.engine.awkward_kind:KIND", "batcher.kinds")
+    monkeypatch.setattr(
+        "batcher.adapters.kinds.entry_points", lambda group: [*entry_points(group=group), entry]
+    )
+    monkeypatch.setattr(KindGroup, "kinds", property(lambda _: InstalledKinds()))
+    monkeypatch.setattr(KIND, "fault", "parse")
+    command = ["run", "awkward", "tickets.csv", "-o", "o.jsonl", "--model", "gpt-4.1-mini"]
+    ran = cli(*command, "--text", "body", "--simulate")
+
+    assert ran.code == 1
+    assert "failed: the kind 'awkward' cannot go on, its parse raised RuntimeError" in ran.stderr
+    assert "What is done is kept. Once that is mended, the same command goes on." in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert cli("status", cli.job(), "--json").json["status"] == "paused"
 
 
 def test_a_spent_budget_exits_4_and_says_what_to_do(cli: Cli) -> None:

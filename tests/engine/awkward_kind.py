@@ -36,12 +36,11 @@ class Awkward:
     def bind(self, options: Mapping[str, Any]) -> BoundAwkward:
         if self.fault == "bind":
             raise LookupError(f"not found: {options}")
-        return BoundAwkward(self, self.shape)
+        return BoundAwkward(self, self.shape, str(options["text"]))
 
 
 class BoundAwkward:
     endpoint = Endpoint.CHAT
-    columns = ("text",)
     packs = False
     overlong = Overlong.ERROR
     max_output_tokens: int | None = None
@@ -49,14 +48,15 @@ class BoundAwkward:
     optional_parameters: frozenset[str] = frozenset()
     identity: Mapping[str, Any] = {}
 
-    def __init__(self, kind: Awkward, shape: Shape) -> None:
+    def __init__(self, kind: Awkward, shape: Shape, column: str) -> None:
         self._kind = kind
         self.shape = shape
+        self.columns = (column,)
         vector = shape is Shape.VECTOR
         self.fields = (Field(name="value", type="vector" if vector else "text"),)
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
-        text = str(record["text"])
+        text = str(record[self.columns[0]])
         if self._kind.fault == "render" and "late" in text:
             raise KeyError(text)
         if self._kind.fault == "render_none":

@@ -148,3 +148,17 @@ async def test_a_short_budget_ends_a_run_with_a_limit_and_errors(here: Path, row
 
         assert stopped_at_budget(ran)
         assert billed(work) <= Decimal(3)
+
+
+@in_virtual_time
+async def test_a_job_that_its_budget_stopped_says_so_to_whoever_asks(here: Path) -> None:
+    async with open_work(here) as work:
+        ran = await work.run(budgeted(work, "chat", list(words(40)), max_cost=Decimal(1)))
+        asked = await work.runner.status(ran.report.job)
+        watched = await work.runner.watch(ran.report.job, on_live=lambda live: None)
+
+        assert (asked.status, asked.reason) == ("paused", ran.report.reason)
+        assert asked.over_budget
+        assert ran.report.over_budget
+        assert (watched.status, watched.exit_code) == ("over_budget", 4)
+        assert (asked.reason or "").startswith("stopped by its budget: ")

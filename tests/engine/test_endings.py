@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,25 @@ async def test_on_error_stop_ends_at_a_row_that_cannot_be_sent_too(here: Path, k
         assert sorted(last.failed) == [2, 2503, 2504]
         assert len(last.done) == 2502
         assert work.stats.inputs_served_twice == 0
+
+
+@in_virtual_time
+async def test_on_error_stop_pauses_a_submitted_job_at_a_row_that_cannot_be_sent(
+    here: Path,
+) -> None:
+    async with open_work(here, database="b.db") as work:
+        spec = work.chat(work.write([*words(2), "", *words(2_500, marker="more"), ""]))
+        spec = dataclasses.replace(spec, on_error="stop")
+        for failed in (1, 2):
+            report = await work.runner.submit(spec)
+            assert (report.exit_code, report.status) == (3, "stopped")
+            assert report.reason == "stopped at a dead letter"
+            assert report.rows_failed == failed
+            (job,) = await work.runner.jobs()
+            assert (job.status, job.at_dead_letter) == ("paused", True)
+        last = await work.runner.submit(spec)
+        assert (last.exit_code, last.status) == (0, "open")
+        assert work.stats.requests == 0
 
 
 @in_virtual_time
