@@ -42,7 +42,11 @@ class Openings:
         """
         store, owner = self._adapters.store, self._owner()
         seconds = self._adapters.lease_seconds
-        fence = await store.claim_order(order.id, owner, seconds)
+        try:
+            fence = await store.claim_order(order.id, owner, seconds)
+        except asyncio.CancelledError:
+            await store.claim_order(order.id, owner, 0.0)  # it may have been claimed all the same
+            raise
         if fence is None:
             return
         try:
