@@ -2,7 +2,8 @@
 
 A kind is a plugin: one object, found through the entry point group ``batcher.kinds``. It meets the
 engine only through the types here; it does no I/O (the files that its options name are read for
-it), and it knows nothing of limits, retries or checkpoints.
+it), and it knows nothing of limits, retries or checkpoints. Whatever it raises beyond what is said
+here stops its job in good order, as a fault of its package.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from batcher.core.errors import StoreError
 from batcher.core.kind import Overlong, Shape
-from batcher.core.model import Job, RowId
+from batcher.core.model import Job, JobState, RowId
 from batcher.engine.description import Description
 from batcher.engine.payload import ShardPlan, decode_json_results, decode_plan, decode_records
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
@@ -36,6 +37,9 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
     """Write all results of a job to a sink, in input order; returns the number of records.
 
     A batch is read while the one before it is being written.
+
+    Raises:
+        StoreError: rows of a complete job lack their results; the sink is not committed.
     """
     records = 0
     loop = asyncio.get_running_loop()
@@ -48,8 +52,20 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
             records += len(batch.rows)
     finally:
         await written
+    if job.state is JobState.COMPLETE and not described.chunked:
+        await _check_complete(store, job, records)
     await asyncio.to_thread(sink.commit)
     return records
+
+
+async def _check_complete(store: Store, job: Job, records: int) -> None:
+    """An output is complete or absent, whatever is wrong with the database."""
+    done = (await store.tally(job.id)).rows_done
+    if records != done:
+        raise StoreError(
+            f"job {job.id}: {done} rows are done and {records} have a result that can be used: the "
+            "database is damaged; nothing was written"
+        )
 
 
 async def batches(store: Store, job: Job, described: Description) -> AsyncIterator[OutputBatch]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from batcher.core.errors import StoreError
+from batcher.core.model import Learned
 from tests.engine.test_fleet import completed, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Ran, Work, audit, open_work, read_lines, words
@@ -234,6 +236,19 @@ async def test_results_before_two_agree_can_be_exported(here: Path) -> None:
         assert report.rows_done == 2
         await work.runner.export(report.job, output=str(here / "part.jsonl"), partial=True)
         assert [len(record["embedding"]) for record in read_lines(here / "part.jsonl")] == [4]
+
+
+@in_virtual_time
+async def test_nothing_is_written_where_results_of_a_complete_job_cannot_be_used(
+    here: Path,
+) -> None:
+    async with open_work(here, database="b.db") as work:
+        ran = await work.run(work.embed(list(words(5))))
+        (here / "out.jsonl").unlink()
+        await work.runner._adapters.store.learn(ran.report.job, Learned(dimension=4))
+        with pytest.raises(StoreError, match="5 rows are done and 0 have a result"):
+            await work.runner.export(ran.report.job, output=str(here / "out.jsonl"))
+        assert not (here / "out.jsonl").exists()
 
 
 @in_virtual_time
