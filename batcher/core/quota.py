@@ -235,7 +235,10 @@ class QuotaState:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
                 requests.set_guess(math.inf)
                 self.refusals.forget()
-        self.refusals.count(ticket.cost.tokens, ticket.send_at, admitted=seen.admitted)
+        taken = ticket.cost.tokens  # in the end: what an answer leaves unused is put back
+        if seen.used_tokens is not None and not tokens.told:
+            taken = seen.used_tokens
+        self.refusals.count(taken, ticket.send_at, admitted=seen.admitted)
         if ticket.epoch < self.epoch:
             return
         self.taught = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import BatcherError, IllegalTransition, KindFailed, TransportError
@@ -36,6 +37,7 @@ from batcher.ports import Checkpoint, NewShard
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
+_LOOKS_FOR_THE_DEAD = 3
 _FIRST_WINDOW = 8
 
 
@@ -299,10 +301,12 @@ class JobRun:
 
     async def _watch(self) -> None:
         """Once a second: the job's state, the provider's health, and the figures."""
-        while True:
+        for look in count(1):
             await self._clock.sleep(_LOOK_AGAIN_SECONDS)
             now = self._clock.now()
             self._show(now)
+            if self._linger_seconds is not None and look % _LOOKS_FOR_THE_DEAD == 0:
+                await self._leases.take_over()
             await self._keep_learned()
             if await self._funds.are_gone():
                 self.end(Endings.out_of_budget("the next request might cost more than is left"))

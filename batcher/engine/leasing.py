@@ -43,18 +43,18 @@ class Leases:
         self._dispatcher = dispatcher
         self._settler = settler
 
-    async def claim(self, limit: int) -> list[Lease]:
-        """Lease up to so many shards, and queue their calls."""
+    async def claim(self, limit: int, *, lapsed: bool = False) -> list[Lease]:
+        """Lease up to so many shards, or such as a dead owner held, and queue their calls."""
         leases = await self._store.claim(
-            self._job_id, self._owner, limit=limit, ttl_seconds=self._seconds
+            self._job_id, self._owner, limit=limit, ttl_seconds=self._seconds, lapsed=lapsed
         )
         for lease in leases:
             self._take(lease)
         return leases
 
     async def take_over(self) -> bool:
-        """Claim one more shard; whether its last owner may have had something billed in it."""
-        return any(lease.sent_through for lease in await self.claim(1))
+        """Claim a shard that a dead owner held; whether there was one."""
+        return bool(await self.claim(1, lapsed=True))
 
     async def renew(self) -> None:
         """Extend them at a third of their time, for ever; let go of what others have claimed."""

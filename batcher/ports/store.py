@@ -241,11 +241,12 @@ class ShardStore(Protocol):
         ...
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
+        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
     ) -> list[Lease]:
         """Lease up to ``limit`` claimable open shards, lowest ordinal first.
 
-        Claimable: never leased, given back, or at or past its expiry. Fence + 1 at every grant.
+        Claimable: never leased, given back, or at or past its expiry; with ``lapsed`` the last of
+        these alone, whose owner has died. Fence + 1 at every grant.
         None where the job is not open. The first lease of a job sets its ``started_at``.
         """
         ...

@@ -327,3 +327,15 @@ async def fenced_plan(store: Store, owner: str = "planner") -> int:
     fence = await store.lease_plan("j1", owner, TTL)
     assert fence is not None
     return fence
+
+
+async def test_what_the_dead_held_may_be_claimed_alone(store: Store, fake_clock: FakeClock) -> None:
+    await open_planned(store, shards=3)
+    first = await claim_one(store, owner="a")
+    second = await claim_one(store, owner="b")
+    await store.checkpoint("j1", [make_checkpoint(second, released=True)])
+    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True) == []
+    fake_clock.set(START + TTL)
+    (lease,) = await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True)
+    assert (lease.shard_id, lease.fence) == (first.shard_id, first.fence + 1)
+    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True) == []

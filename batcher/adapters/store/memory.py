@@ -241,7 +241,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
     # --- leasing ------------------------------------------------------------------------------
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
+        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         entry = self._entry(job_id)
@@ -251,7 +251,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         claimable = [
             shard
             for shard in entry.shards.values()
-            if shard.open and (shard.expires_at is None or shard.expires_at <= now)
+            if shard.open and (not lapsed if shard.expires_at is None else shard.expires_at <= now)
         ]
         claimable.sort(key=lambda shard: shard.plan.ordinal)
         leases = [shard.grant(owner, now + ttl_seconds) for shard in claimable[:limit]]

@@ -19,14 +19,21 @@ _LEASED = (SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence, SHARD.c.sent_fence, SHARD
 
 
 def grant(
-    connection: Connection, job_id: str, owner: str, *, limit: int, now: float, expires_at: float
+    connection: Connection,
+    job_id: str,
+    owner: str,
+    *,
+    limit: int,
+    now: float,
+    expires_at: float,
+    lapsed: bool,
 ) -> Sequence[Row[Any]]:
-    """Lease the lowest claimable shards.
+    """Lease the lowest claimable shards, or the lowest of them whose owner has died.
 
     Rows of id, ordinal, fence (the new one), sent_fence, sent_through and payload, by ordinal.
     """
     lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
-    picked = _claimable(job_id, now=now)
+    picked = _claimable(job_id, now=now, lapsed=lapsed)
     if connection.dialect.name == "postgresql":
         free = picked.limit(limit).with_for_update(key_share=True, skip_locked=True)
         # What is locked may be claimable all the same: who locks all shards, to sum them up say,
@@ -61,10 +68,11 @@ def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, i
     connection.execute(unheard.values(owner=None, expires_at=None))
 
 
-def _claimable(job_id: str, *, now: float) -> Select[int]:
+def _claimable(job_id: str, *, now: float, lapsed: bool) -> Select[int]:
+    over = SHARD.c.expires_at <= now
     return (
         select(SHARD.c.id)
         .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
-        .where(or_(SHARD.c.expires_at.is_(None), SHARD.c.expires_at <= now))
+        .where(over if lapsed else or_(SHARD.c.expires_at.is_(None), over))
         .order_by(SHARD.c.ordinal)
     )

@@ -101,7 +101,7 @@ class SqlLeases:
         return await self._database.write(work)
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float
+        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         granted: list[tuple[int, int]] = []
@@ -113,7 +113,15 @@ class SqlLeases:
             if not _may_work(connection, job_id):
                 return []
             expires_at = now + ttl_seconds
-            shards = grant(connection, job_id, owner, limit=limit, now=now, expires_at=expires_at)
+            shards = grant(
+                connection,
+                job_id,
+                owner,
+                limit=limit,
+                now=now,
+                expires_at=expires_at,
+                lapsed=lapsed,
+            )
             granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:
                 return []

@@ -111,7 +111,11 @@ function operations.S(q, now, _, numbers)
       forget(q.refusals)
     end
   end
-  count(q.refusals, amount, send_at, admitted)
+  local taken = amount
+  if given(used) and not tokens.told then
+    taken = used
+  end
+  count(q.refusals, taken, send_at, admitted)
   if epoch < q.epoch then
     return {}
   end
