@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.workloads import LATENCIES, SEEDS, alike, mixed
-from tests.virtual import Network, ReferenceProvider, Report, simulate
+from tests.virtual import Network, ReferenceProvider, Report, Request, simulate
 
 
 def assert_good(report: Report, *, ratio: float, refused: float) -> None:
@@ -111,6 +111,16 @@ def test_told_twice_the_limit_headers_tell_the_truth(kind: str, latency: float) 
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_told_twice_the_limit_without_headers(kind: str, latency: float) -> None:
     for report in twice(kind, latency, headers=False):
+        assert_good(report, ratio=1.15, refused=0.05)
+
+
+@pytest.mark.parametrize("used", [40, 60])
+def test_what_is_put_back_makes_no_limit_look_like_chance(used: int) -> None:
+    """Charged at admission, half of it used, and nobody says so: the limit is a fifth of ours."""
+    for seed in SEEDS:
+        provider = ReferenceProvider(tpm=60_000, bucket_seconds=6, headers=False)
+        work = [Request(cost=100, used=used) for _ in range(660)]
+        report = simulate(provider, work, seed=seed, tpm=120_000, network=Network(median=0.2))
         assert_good(report, ratio=1.15, refused=0.05)
 
 
