@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 _BLOCK_BYTES: Final = 1 << 20
-_BLOCKS_WAITING: Final = 16
+_BLOCKS_WAITING: Final = 4
 _SYNC_BYTES: Final = 32 << 20
 
 
