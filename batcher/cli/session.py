@@ -106,7 +106,7 @@ def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
     return Settings(
         database_url=ctx.params["db"],
         database_timeout_seconds=ctx.params["db_timeout"],
-        redis_url=ctx.params.get("redis"),
+        redis_url=ctx.params.get("redis") or None,
         create=create,
     )
 
