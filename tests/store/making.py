@@ -123,3 +123,28 @@ async def open_planned(
 async def claim_one(store: Store, owner: str = "a", job_id: str = "j1") -> Lease:
     (lease,) = await store.claim(job_id, owner, limit=1, ttl_seconds=TTL)
     return lease
+
+
+WORKER = """
+import asyncio, sys
+from batcher.adapters.clock import SystemClock
+from batcher.adapters.store import open_store
+from tests.store.making import make_checkpoint, make_job
+
+async def main(url, owner):
+    store = await open_store(url, SystemClock())
+    job, made = await store.open_job(make_job(owner), fresh=False)
+    print("made" if made else "found", job.id)
+    sys.stdout.flush()
+    sys.stdin.readline()
+    while leases := await store.claim(job.id, owner, limit=2, ttl_seconds=60):
+        for lease in leases:
+            for piece in range(4):
+                last = piece == 3
+                checkpoint = make_checkpoint(lease, piece, done=[piece], cost=1, finished=last)
+                assert not await store.checkpoint(job.id, [checkpoint])
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""A process that claims and finishes what it can; its arguments: the database and its name."""

@@ -389,18 +389,3 @@ async def test_a_url_may_be_written_in_each_usual_way(
     store = await open_store(postgres.url(database, scheme=scheme), SystemClock())
     assert await store.jobs() == []
     await store.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("postgresql://", "postgresql:///"),
-        ("postgresql:///jobs", "postgresql:///jobs"),
-        ("postgres://me:pw@h/jobs?sslmode=require", "postgresql://me@h/jobs"),
-        ("postgresql://me:p%40w@a:1,b:2/jobs", "postgresql://me@a:1,b:2/jobs"),
-        ("postgresql:///jobs?host=/run/pg&password=pw", "postgresql:///run/pg/jobs"),
-        ("postgresql://h:5432/jobs?user=me", "postgresql://me@h:5432/jobs"),
-    ],
-)
-def test_a_name_holds_where_it_is_and_no_secret(url: str, name: str) -> None:
-    assert PostgresAddress.parse(url).name == name

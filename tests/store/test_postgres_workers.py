@@ -18,7 +18,7 @@ from batcher.adapters.store.postgres_lock import postgres_job_lock
 from batcher.core.errors import JobInUse
 from batcher.core.progress import replay
 from batcher.ports import BudgetShort, Store
-from tests.store.making import TTL, make_checkpoint, make_job, make_shard, open_planned
+from tests.store.making import TTL, WORKER, make_checkpoint, make_job, make_shard, open_planned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -230,30 +230,6 @@ async def test_workers_of_one_job_do_not_wait_for_each_others_results(
             await asyncio.wait_for(stores[2].claim("j1", "b", limit=2, ttl_seconds=TTL), 20) == []
         )
         assert not await asyncio.wait_for(stores[3].complete("j1"), 20)
-
-
-WORKER = """
-import asyncio, sys
-from batcher.adapters.clock import SystemClock
-from batcher.adapters.store import open_store
-from tests.store.making import make_checkpoint, make_job
-
-async def main(url, owner):
-    store = await open_store(url, SystemClock())
-    job, made = await store.open_job(make_job(owner), fresh=False)
-    print("made" if made else "found", job.id)
-    sys.stdout.flush()
-    sys.stdin.readline()
-    while leases := await store.claim(job.id, owner, limit=2, ttl_seconds=60):
-        for lease in leases:
-            for piece in range(4):
-                last = piece == 3
-                checkpoint = make_checkpoint(lease, piece, done=[piece], cost=1, finished=last)
-                assert not await store.checkpoint(job.id, [checkpoint])
-    await store.close()
-
-asyncio.run(main(*sys.argv[1:]))
-"""
 
 
 async def test_processes_share_a_server(url: str, stores: list[Store]) -> None:

@@ -20,6 +20,7 @@ from batcher.core.model import Learned
 from tests.fakes import FakeClock
 from tests.store.making import (
     TTL,
+    WORKER,
     claim_one,
     make_checkpoint,
     make_dead,
@@ -47,29 +48,6 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 
 # --- concurrency ------------------------------------------------------------------------------
-
-WORKER = """
-import asyncio, sys
-from batcher.adapters.clock import SystemClock
-from batcher.adapters.store import open_store
-from tests.store.making import make_checkpoint, make_job
-
-async def main(path, owner):
-    store = await open_store(path, SystemClock())
-    job, made = await store.open_job(make_job(owner), fresh=False)
-    print("made" if made else "found", job.id)
-    sys.stdout.flush()
-    sys.stdin.readline()
-    while leases := await store.claim(job.id, owner, limit=2, ttl_seconds=60):
-        for lease in leases:
-            for piece in range(4):
-                last = piece == 3
-                checkpoint = make_checkpoint(lease, piece, done=[piece], cost=1, finished=last)
-                assert not await store.checkpoint(job.id, [checkpoint])
-    await store.close()
-
-asyncio.run(main(*sys.argv[1:]))
-"""
 
 
 @pytest.mark.process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class _Placed:
     fence: int = 0
 
 
-class MemoryOrders:
+class MemoryOrders(ABC):
     """Orders and schedules, in the order in which they came."""
 
     _clock: Clock
@@ -40,8 +41,9 @@ class MemoryOrders:
         self._orders: dict[str, _Placed] = {}
         self._schedules: dict[str, Schedule] = {}
 
+    @abstractmethod
     def _insert(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
-        raise NotImplementedError
+        """Find the job or make it, as the whole store does."""
 
     # --- orders -------------------------------------------------------------------------------
 
