@@ -297,7 +297,6 @@ async def _connect_http(
         if "/openai/" not in base_url:
             base_url = f"{base_url.rstrip('/')}/openai/deployments/{spec.model}"
     quota = quota_name(spec, model_family(spec.model), credential.digest)
-    await throttle.check(quota)
     with throttle.ceiling(quota, rpm=spec.rpm, tpm=spec.tpm):
         async with open_provider(
             base_url,

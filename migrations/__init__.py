@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0004"
+HEAD = "0005"

@@ -30,6 +30,18 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class StopCause(StrEnum):
+    """What keeps a job from going on: the kinds of reasons there are."""
+
+    BY_HAND = "by hand"
+    PROVIDER = "provider"
+    REFUSED = "refused"
+    BUDGET = "budget"
+    DEAD_LETTER = "dead letter"
+    INPUT = "input"
+    KIND = "kind"
+
+
 class JobEvent(StrEnum):
     """What can happen to a job."""
 
@@ -204,10 +216,10 @@ class Job:
     """One job as the store keeps it: identity, description and state, not its work.
 
     ``name`` is what the user calls it and its like, night after night. ``spec`` is the JSON form of
-    :class:`batcher.core.spec.JobSpec`. ``reason`` says why a paused job is paused; ``resume_at``
-    when a provider said that it may go on. ``plan_row`` and ``plan_shard`` are the plan's cursor:
-    the next row to plan and the next shard's ordinal. ``schedule`` is the name of the schedule that
-    opened it, if one did.
+    :class:`batcher.core.spec.JobSpec`. ``cause`` says what has stopped a job, ``reason`` the same
+    in words; ``resume_at`` when a provider said that it may go on. ``plan_row`` and ``plan_shard``
+    are the plan's cursor: the next row to plan and the next shard's ordinal. ``schedule`` is the
+    name of the schedule that opened it, if one did.
     """
 
     id: str
@@ -217,6 +229,7 @@ class Job:
     facts: InputFacts
     state: JobState
     name: str | None = None
+    cause: StopCause | None = None
     reason: str | None = None
     resume_at: datetime | None = None
     planned: bool = False

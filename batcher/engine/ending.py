@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from batcher.core.errors import BatcherError, InputError, KindFailed
-from batcher.core.model import Job, JobEvent, JobState
-
-OVER_BUDGET = "stopped by its budget"
-"""How the reason of a job begins that a budget has paused: all that the store keeps of it."""
-AT_DEAD_LETTER = "stopped at a dead letter"
+from batcher.core.model import Job, JobEvent, JobState, StopCause
+from batcher.ports import JobStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """One way a run can end.
 
-    ``event`` moves the job (None: its state stays, and the next run goes on); ``reason`` is said
-    to the user.
+    ``event`` moves the job (None: its state stays, and the next run goes on) for ``cause``;
+    ``reason`` is said to the user.
     """
 
     status: str
     exit_code: int
     event: JobEvent | None = None
+    cause: StopCause | None = None
     reason: str | None = None
     resume_at: datetime | None = None
+
+
+_STATUS_AND_EXIT_CODE: Final[Mapping[StopCause, tuple[str, int]]] = {
+    StopCause.BY_HAND: ("paused", 5),
+    StopCause.PROVIDER: ("paused", 5),
+    StopCause.REFUSED: ("stopped", 2),
+    StopCause.BUDGET: ("over_budget", 4),
+    StopCause.DEAD_LETTER: ("stopped", 3),
+    StopCause.INPUT: ("stopped", 2),
+    StopCause.KIND: ("failed", 1),
+}
+
+
+async def put_down(store: JobStore, job_id: str, ending: Ending) -> Job:
+    """Move a job as an ending says, which has an event.
+
+    Raises:
+        IllegalTransition: its state does not allow it.
+    """
+    assert ending.event is not None
+    return await store.move(
+        job_id,
+        ending.event,
+        cause=ending.cause,
+        reason=ending.reason,
+        resume_at=ending.resume_at,
+    )
 
 
 class Endings:
@@ -36,16 +63,10 @@ class Endings:
         """How somebody else's work on a job has ended, as its state tells."""
         if job.state is JobState.COMPLETE:
             return Endings.complete()
-        if job.state is JobState.PAUSED:
-            status, exit_code = "paused", 5
-            if is_over_budget(job.reason):
-                status, exit_code = "over_budget", 4
-            elif job.reason == AT_DEAD_LETTER:
-                status, exit_code = "stopped", 3
-            return Ending(
-                status=status, exit_code=exit_code, reason=job.reason, resume_at=job.resume_at
-            )
-        return Ending(status=str(job.state), exit_code=130, reason=job.reason)
+        if job.cause is None:
+            exit_code = 5 if job.state is JobState.PAUSED else 130
+            return Ending(status=str(job.state), exit_code=exit_code, reason=job.reason)
+        return _stopped(job.cause, job.reason, resume_at=job.resume_at)
 
     @staticmethod
     def complete() -> Ending:
@@ -68,23 +89,22 @@ class Endings:
         resume_at = None
         if wait_seconds is not None:
             resume_at = datetime.fromtimestamp(wall + wait_seconds, UTC)
-        return Ending(
-            status="paused",
-            exit_code=5,
-            event=JobEvent.PAUSE,
-            reason=reason,
-            resume_at=resume_at,
-        )
+        return _stopped(StopCause.PROVIDER, reason, resume_at=resume_at)
 
     @staticmethod
     def refused(reason: str) -> Ending:
         """The provider refuses all requests alike."""
-        return Ending(status="stopped", exit_code=2, event=JobEvent.PAUSE, reason=reason)
+        return _stopped(StopCause.REFUSED, reason)
 
     @staticmethod
     def input_changed(reason: str) -> Ending:
         """What was planned is not the input that the job was opened for: never resume it."""
-        return Ending(status="stopped", exit_code=2, event=JobEvent.CANCEL, reason=reason)
+        return _stopped(StopCause.INPUT, reason, event=JobEvent.CANCEL)
+
+    @staticmethod
+    def unreadable(reason: str) -> Ending:
+        """The input could be read before, and may be again."""
+        return _stopped(StopCause.INPUT, reason)
 
     @staticmethod
     def of_planning(error: BatcherError) -> Ending:
@@ -98,22 +118,22 @@ class Endings:
     @staticmethod
     def out_of_budget(reason: str) -> Ending:
         """The next request might cost more than is left."""
-        return Ending(
-            status="over_budget",
-            exit_code=4,
-            event=JobEvent.PAUSE,
-            reason=f"{OVER_BUDGET}: {reason}",
-        )
+        return _stopped(StopCause.BUDGET, f"stopped by its budget: {reason}")
 
     @staticmethod
     def kind_failed(reason: str) -> Ending:
         """The kind's package is at fault."""
-        return Ending(status="failed", exit_code=1, event=JobEvent.PAUSE, reason=reason)
+        return _stopped(StopCause.KIND, reason)
 
     @staticmethod
     def at_dead_letter() -> Ending:
         """The first dead letter came, and the job was to stop there."""
-        return Ending(status="stopped", exit_code=3, event=JobEvent.PAUSE, reason=AT_DEAD_LETTER)
+        return _stopped(StopCause.DEAD_LETTER, "stopped at a dead letter")
+
+    @staticmethod
+    def by_hand() -> Ending:
+        """Its user wants no more to be sent for now."""
+        return _stopped(StopCause.BY_HAND, "by hand")
 
     @staticmethod
     def moved(status: str) -> Ending:
@@ -121,6 +141,19 @@ class Endings:
         return Ending(status=status, exit_code=130, reason=f"the job was {status} from outside")
 
 
-def is_over_budget(reason: str | None) -> bool:
-    """Whether this is why a job is paused."""
-    return reason is not None and reason.startswith(OVER_BUDGET)
+def _stopped(
+    cause: StopCause,
+    reason: str | None,
+    *,
+    event: JobEvent = JobEvent.PAUSE,
+    resume_at: datetime | None = None,
+) -> Ending:
+    status, exit_code = _STATUS_AND_EXIT_CODE[cause]
+    return Ending(
+        status=status,
+        exit_code=exit_code,
+        event=event,
+        cause=cause,
+        reason=reason,
+        resume_at=resume_at,
+    )

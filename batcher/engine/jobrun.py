@@ -20,7 +20,7 @@ from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.description import Description
 from batcher.engine.dispatch import Dispatcher
-from batcher.engine.ending import Ending, Endings
+from batcher.engine.ending import Ending, Endings, put_down
 from batcher.engine.funds import Funds
 from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
@@ -223,9 +223,7 @@ class JobRun:
         if ending.event is None:
             return ending
         try:
-            await self._store.move(
-                self._job.id, ending.event, reason=ending.reason, resume_at=ending.resume_at
-            )
+            await put_down(self._store, self._job.id, ending)
         except IllegalTransition:
             return Endings.moved(str((await self._store.job(self._job.id)).state))
         return ending

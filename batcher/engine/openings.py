@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 from batcher.core.errors import BatcherError, IllegalTransition, InputError, StoreError, UsageError
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
+from batcher.engine.ending import Endings, put_down
 from batcher.engine.intake import Intake, KindChanged
 from batcher.engine.preparing import Bound
 from batcher.engine.submission import write_plan
@@ -112,19 +113,14 @@ class Openings:
         except KindChanged:
             raise
         except (UsageError, InputError) as error:  # it could be read before, and may be again
-            await self._move(job.id, JobEvent.PAUSE, str(error))
+            with suppress(IllegalTransition):  # it is over
+                await put_down(self._adapters.store, job.id, Endings.unreadable(str(error)))
             raise
 
     async def _plan(self, job: Job, bound: Bound, source: InputSource, owner: str) -> None:
         """Write the plan as far as nobody else does."""
         await write_plan(self._adapters, job, bound, source, owner=owner)
         await self._adapters.doorbell.ring(job.id)
-
-    async def _move(self, job_id: str, event: JobEvent, reason: str) -> None:
-        try:
-            await self._adapters.store.move(job_id, event, reason=reason)
-        except IllegalTransition:  # it is over
-            pass
 
     @asynccontextmanager
     async def _kept(self, renew: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:

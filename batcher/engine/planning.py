@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from batcher.core.model import Job, JobEvent
-from batcher.engine.ending import AT_DEAD_LETTER
+from batcher.core.model import Job
+from batcher.engine.ending import Endings, put_down
 from batcher.engine.planner import PlannedShard, Planner, check_unchanged
 from batcher.engine.previous import Former, Previous
 from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
@@ -84,7 +84,7 @@ class PlanWriter:
                 return False
             self._wrote(shard)
             if self._stop_at_dead and shard.dead:
-                await self._store.move(self._job_id, JobEvent.PAUSE, reason=AT_DEAD_LETTER)
+                await put_down(self._store, self._job_id, Endings.at_dead_letter())
                 return False
         all_rows = planner.next_row >= planning.rows
         check_unchanged(planning.source, planning.sha256, all_rows=all_rows)

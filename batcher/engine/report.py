@@ -9,11 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from batcher.core.cost import dollars
-from batcher.core.model import Job, Tally
+from batcher.core.model import Job, StopCause, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
-from batcher.engine.ending import AT_DEAD_LETTER, Ending, is_over_budget
+from batcher.engine.ending import Ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Report:
     spec: JobSpec
     created_at: datetime
     exit_code: int = 0
+    cause: StopCause | None = None
     reason: str | None = None
     resume_at: datetime | None = None
     output: str | None = None
@@ -62,14 +63,12 @@ class Report:
     @property
     def over_budget(self) -> bool:
         """Whether its budget is why the job does not go on."""
-        return self.status == "over_budget" or (
-            self.status == "paused" and is_over_budget(self.reason)
-        )
+        return self.cause is StopCause.BUDGET
 
     @property
     def at_dead_letter(self) -> bool:
         """Whether a row that failed for good is why it does not."""
-        return self.status in ("paused", "stopped") and self.reason == AT_DEAD_LETTER
+        return self.cause is StopCause.DEAD_LETTER
 
     @property
     def rows_left(self) -> int:
@@ -119,6 +118,7 @@ class Report:
             "input": self.spec.input,
             "created_at": _time(self.created_at),
             "schedule": self.schedule,
+            "cause": self.cause,
             "reason": self.reason,
             "resume_at": _time(self.resume_at),
             "output": self.output,
@@ -134,6 +134,7 @@ def make_report(
     since = described.since
     fields: Mapping[str, Any] = {
         "status": str(job.state),
+        "cause": job.cause,
         "reason": job.reason,
         "resume_at": job.resume_at,
         **more,

@@ -19,7 +19,7 @@ from batcher.engine.adapters import Adapters
 from batcher.engine.asking import ask
 from batcher.engine.delivery import Delivery, Output, check_apart
 from batcher.engine.description import Description
-from batcher.engine.ending import Ending, Endings
+from batcher.engine.ending import Ending, Endings, put_down
 from batcher.engine.estimate import Estimate, estimate
 from batcher.engine.exporter import batches
 from batcher.engine.following import follow
@@ -133,11 +133,12 @@ class Runner:
         committed = tally.usage.cost_picousd + tally.doubt.cost_picousd
         if budget is not None and committed >= budget:
             reason = f"${dollars(committed)} of it are spent: --max-cost must be higher to go on"
-            await store.move(job.id, JobEvent.PAUSE, reason=reason)
-            return Endings.out_of_budget(reason)
+            await put_down(store, job.id, ending := Endings.out_of_budget(reason))
+            return ending
         job = await store.move(job.id, JobEvent.RESUME)
         live = begin_live(self._adapters.clock, job, bound, tally)
         async with self._adapters.connect(spec) as connection:
+            await connection.throttle.check(connection.quota)  # a worker waits for it instead
             self._current = JobRun(
                 job,
                 bound,
@@ -328,7 +329,7 @@ class Runner:
         """Stop sending; what is in flight is settled and kept."""
         store = self._adapters.store
         job = await store.job(job_id)
-        return await self._report(await store.move(job.id, JobEvent.PAUSE, reason="by hand"))
+        return await self._report(await put_down(store, job.id, Endings.by_hand()))
 
     async def resume(self, job_id: str) -> Report:
         """Let workers go on with a job."""
@@ -372,6 +373,7 @@ class Runner:
         if ending is not None:
             more |= {
                 "status": ending.status,
+                "cause": ending.cause,
                 "reason": ending.reason,
                 "resume_at": ending.resume_at,
                 "exit_code": exit_code(ending, tally),

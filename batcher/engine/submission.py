@@ -8,6 +8,7 @@ from batcher.core.errors import InputError
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
+from batcher.engine.ending import Endings, put_down
 from batcher.engine.intake import Intake, Told, unheard
 from batcher.engine.planning import PlanWriter
 from batcher.engine.preparing import Bound
@@ -103,5 +104,5 @@ async def write_plan(
     try:
         return await writer.write()
     except InputError as error:
-        await adapters.store.move(job.id, JobEvent.CANCEL, reason=str(error))
+        await put_down(adapters.store, job.id, Endings.input_changed(str(error)))
         raise

@@ -13,6 +13,7 @@ from batcher.core.model import (
     Job,
     JobEvent,
     Learned,
+    StopCause,
     Tally,
     Usage,
 )
@@ -173,10 +174,13 @@ class JobStore(Protocol):
         job_id: str,
         event: JobEvent,
         *,
+        cause: StopCause | None = None,
         reason: str | None = None,
         resume_at: datetime | None = None,
     ) -> Job:
-        """Apply an event of the transition table; ``reason`` and ``resume_at`` are replaced.
+        """Apply an event of the transition table; what has stopped the job is replaced.
+
+        That is ``cause``, ``reason`` and ``resume_at``.
 
         ``finished_at`` is set when the job is completed or cancelled, and unset when it is open
         again.

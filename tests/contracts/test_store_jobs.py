@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batcher.core.errors import IllegalTransition, UsageError
-from batcher.core.model import Doubt, JobEvent, JobState, Learned, Tally, Usage
+from batcher.core.model import Doubt, JobEvent, JobState, Learned, StopCause, Tally, Usage
 from batcher.ports import BudgetShort
 from tests.fakes import EPOCH_WALL, FakeClock
 from tests.store.making import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 async def test_a_job_comes_back_as_it_went_in(store: Store) -> None:
     job = replace(
         make_job(budget=10**18),
+        cause=StopCause.REFUSED,
         reason="why",
         resume_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
         learned=Learned(
@@ -128,14 +129,15 @@ async def test_jobs_come_newest_first(store: Store) -> None:
     assert [job.id for job in await store.jobs(limit=2)] == ["j3", "j2"]
 
 
-async def test_a_move_replaces_the_state_and_its_reason(store: Store) -> None:
-    await store.open_job(make_job(), fresh=False)
+@pytest.mark.parametrize("cause", StopCause)
+async def test_a_move_replaces_the_state_and_why(store: Store, cause: StopCause) -> None:
+    opened, _ = await store.open_job(make_job(), fresh=False)
     resume_at = datetime(2026, 1, 1, tzinfo=UTC)
-    paused = await store.move("j1", JobEvent.PAUSE, reason="quota", resume_at=resume_at)
-    assert (paused.state, paused.reason, paused.resume_at) == (JobState.PAUSED, "quota", resume_at)
+    why: dict[str, Any] = {"cause": cause, "reason": "quota", "resume_at": resume_at}
+    paused = await store.move("j1", JobEvent.PAUSE, **why)
+    assert paused == replace(opened, state=JobState.PAUSED, **why)
     assert await store.job("j1") == paused
-    resumed = await store.move("j1", JobEvent.RESUME)
-    assert (resumed.state, resumed.reason, resumed.resume_at) == (JobState.OPEN, None, None)
+    assert await store.move("j1", JobEvent.RESUME) == opened
 
 
 async def test_an_illegal_move_changes_nothing(store: Store) -> None:

@@ -162,3 +162,16 @@ async def test_a_job_that_its_budget_stopped_says_so_to_whoever_asks(here: Path)
         assert ran.report.over_budget
         assert (watched.status, watched.exit_code) == ("over_budget", 4)
         assert (asked.reason or "").startswith("stopped by its budget: ")
+
+
+@in_virtual_time
+async def test_going_on_with_the_same_budget_says_the_same(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = budgeted(work, "chat", list(words(40)), max_cost=Decimal("0.1"))
+        job = (await work.run(spec)).report.job
+        again = await work.run(spec)
+        watched = await work.runner.watch(job, on_live=lambda live: None)
+
+        assert stopped_at_budget(again)
+        assert watched.over_budget
+        assert (watched.status, watched.exit_code) == ("over_budget", 4)

@@ -9,12 +9,49 @@ from typing import Any
 
 import pytest
 
+from batcher.adapters.store.memory import MemoryStore
 from batcher.core.errors import BatcherError, InputError, JobInUse, UsageError
-from batcher.core.model import JobState
+from batcher.core.model import JobEvent, JobState, StopCause
+from batcher.engine.ending import Ending, Endings, put_down
 from batcher.engine.intake import Intake
 from batcher.engine.live import Live
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import MIXED, open_work, read_lines, words
+from tests.fakes import EPOCH_WALL, FakeClock
+from tests.store.making import make_job
+
+# --- told to others -------------------------------------------------------------------------------
+
+ENDINGS = [
+    Endings.paused("no credit", 60.0, wall=EPOCH_WALL),
+    Endings.refused("no such model"),
+    Endings.out_of_budget("$1 is spent"),
+    Endings.at_dead_letter(),
+    Endings.unreadable("it is gone"),
+    Endings.input_changed("it changed"),
+    Endings.kind_failed("it raised"),
+    Endings.by_hand(),
+]
+
+
+def test_every_cause_has_an_ending() -> None:
+    assert {ending.cause for ending in ENDINGS} == set(StopCause)
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.cause)
+async def test_whoever_watches_a_job_is_told_what_its_run_ended_with(ending: Ending) -> None:
+    store = MemoryStore(FakeClock())
+    await store.open_job(make_job(), fresh=False)
+    told = Endings.of(await put_down(store, "j1", ending))
+    assert dataclasses.replace(told, event=ending.event) == ending
+
+
+async def test_a_job_that_was_cancelled_ends_like_an_interrupted_one() -> None:
+    store = MemoryStore(FakeClock())
+    await store.open_job(make_job(), fresh=False)
+    told = Endings.of(await store.move("j1", JobEvent.CANCEL))
+    assert (told.status, told.exit_code) == ("cancelled", 130)
+
 
 # --- from outside ---------------------------------------------------------------------------------
 

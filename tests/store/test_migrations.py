@@ -24,6 +24,7 @@ from batcher.adapters.store.postgres import postgres_engine
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.store.sqlite import PAGE_BYTES
 from batcher.core.errors import StoreError, UnusableStore, UsageError
+from batcher.core.model import JobEvent, StopCause
 from migrations import HEAD
 from tests.fakes import FakeClock
 from tests.store.making import claim_one, make_checkpoint, make_dead, make_job, open_planned
@@ -145,6 +146,32 @@ async def test_what_an_older_batcher_wrote_is_there_after_the_upgrade(
         [shard async for shard in store.shards("j1")],
         [letter async for letter in store.dead_letters("j1")],
     )
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("stopped by its budget: $1 is spent", StopCause.BUDGET),
+        ("stopped at a dead letter", StopCause.DEAD_LETTER),
+        ("by hand", StopCause.BY_HAND),
+        ("the credit is used up", StopCause.PROVIDER),
+    ],
+)
+async def test_why_a_job_is_paused_is_told_from_the_words_that_said_so(
+    url: str, engine: Engine, reason: str, cause: StopCause
+) -> None:
+    await asyncio.to_thread(migrate.upgrade, url)
+    store = await open_store(url, FakeClock())
+    await store.open_job(make_job(), fresh=False)
+    paused = await store.move("j1", JobEvent.PAUSE, cause=cause, reason=reason)
+    await store.open_job(make_job("j2", fingerprint="other"), fresh=False)
+    await store.close()
+    await asyncio.to_thread(migrate.step, url, "0004", down=True)
+    await asyncio.to_thread(migrate.upgrade, url)
+    store = await open_store(url, FakeClock())
+    assert await store.job("j1") == paused
+    assert (await store.job("j2")).cause is None
     await store.close()
 
 

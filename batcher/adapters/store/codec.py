@@ -20,6 +20,7 @@ from batcher.core.model import (
     JobState,
     Learned,
     RowId,
+    StopCause,
     Usage,
 )
 from batcher.core.progress import ShardEvent
@@ -109,6 +110,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "spec": orjson.dumps(dict(job.spec)).decode(),
         "facts": orjson.dumps(facts).decode(),
         "state": job.state.value,
+        "cause": job.cause,
         "reason": storable(job.reason) if job.reason is not None else None,
         "resume_at": job.resume_at,
         "planned": job.planned,
@@ -141,6 +143,7 @@ def job_value(row: Row) -> Job:
             columns=tuple(facts["columns"]),
         ),
         state=JobState(row["state"]),
+        cause=None if row["cause"] is None else StopCause(row["cause"]),
         reason=row["reason"],
         resume_at=row["resume_at"],
         planned=row["planned"],

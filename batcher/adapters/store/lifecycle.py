@@ -11,7 +11,7 @@ from batcher.core.model import JobState, advance
 from batcher.ports import Order, OrderState
 
 if TYPE_CHECKING:
-    from batcher.core.model import Job, JobEvent
+    from batcher.core.model import Job, JobEvent, StopCause
     from batcher.ports import Firing, Schedule
 
 
@@ -29,6 +29,7 @@ def moved(
     event: JobEvent,
     *,
     now: float,
+    cause: StopCause | None = None,
     reason: str | None = None,
     resume_at: datetime | None = None,
 ) -> Job:
@@ -42,6 +43,7 @@ def moved(
     return replace(
         job,
         state=state,
+        cause=cause,
         reason=reason,
         resume_at=resume_at,
         finished_at=(job.finished_at or utc(now)) if ended else None,

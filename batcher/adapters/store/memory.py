@@ -24,6 +24,7 @@ from batcher.core.model import (
     JobEvent,
     JobState,
     Learned,
+    StopCause,
     Tally,
     Usage,
 )
@@ -138,13 +139,19 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         job_id: str,
         event: JobEvent,
         *,
+        cause: StopCause | None = None,
         reason: str | None = None,
         resume_at: datetime | None = None,
     ) -> Job:
         """See :meth:`batcher.ports.JobStore.move`."""
         entry = self._entry(job_id)
         entry.job = moved(
-            entry.job, event, reason=reason, resume_at=resume_at, now=self._clock.wall()
+            entry.job,
+            event,
+            cause=cause,
+            reason=reason,
+            resume_at=resume_at,
+            now=self._clock.wall(),
         )
         return entry.job
 

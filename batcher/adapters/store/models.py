@@ -104,6 +104,7 @@ class JobRow(Base, table=True):
     version: str = Field(sa_type=Text)
     name: str | None = Field(default=None, sa_type=Text, index=True)
     schedule: str | None = Field(default=None, sa_type=Text)
+    cause: str | None = Field(default=None, sa_type=Text)
 
 
 class ShardRow(Base, table=True):

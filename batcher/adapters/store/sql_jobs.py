@@ -20,7 +20,7 @@ from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
-from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, Tally, Usage
+from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,6 +89,7 @@ class SqlJobs:
         job_id: str,
         event: JobEvent,
         *,
+        cause: StopCause | None = None,
         reason: str | None = None,
         resume_at: datetime | None = None,
     ) -> Job:
@@ -101,7 +102,7 @@ class SqlJobs:
             if job == after:
                 return job  # this is done again, for the reply was lost
             now = self._database.now(connection)
-            after = moved(job, event, now=now, reason=reason, resume_at=resume_at)
+            after = moved(job, event, now=now, cause=cause, reason=reason, resume_at=resume_at)
             write_state(connection, after)
             return after
 
@@ -298,6 +299,7 @@ def write_state(connection: Connection, job: Job) -> None:
         connection,
         job.id,
         state=job.state.value,
+        cause=job.cause,
         reason=storable(job.reason) if job.reason is not None else None,
         resume_at=job.resume_at,
         finished_at=job.finished_at,
