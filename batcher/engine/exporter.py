@@ -7,7 +7,8 @@ out whole; a row that is not done yet can only be missing from a partial export.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 import numpy as np
@@ -18,9 +19,13 @@ from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.engine.description import Description
 from batcher.engine.payload import ShardPlan, decode_json_results, decode_plan, decode_records
+from batcher.engine.readahead import ahead
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
 
 Vectors = npt.NDArray[np.float32]
+
+_BATCHES_AHEAD = 2
+"""A sink gathers some batches and then writes them in one go; reading goes on meanwhile."""
 
 
 def output_schema(job: Job, described: Description) -> OutputSchema:
@@ -36,7 +41,7 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
 async def export(store: Store, job: Job, described: Description, sink: OutputSink) -> int:
     """Write all results of a job to a sink, in input order; returns the number of records.
 
-    A batch is read while the one before it is being written.
+    Batches are read while those before them are being written.
 
     Raises:
         StoreError: rows of a complete job lack their results; the sink is not committed.
@@ -46,10 +51,11 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
     written: asyncio.Future[None] = loop.create_future()
     written.set_result(None)
     try:
-        async for batch in batches(store, job, described):
-            await written
-            written = loop.run_in_executor(None, sink.write, batch)
-            records += len(batch.rows)
+        async with aclosing(ahead(batches(store, job, described), _BATCHES_AHEAD)) as read:
+            async for batch in read:
+                await written
+                written = loop.run_in_executor(None, sink.write, batch)
+                records += len(batch.rows)
     finally:
         await written
     if job.state is JobState.COMPLETE and not described.chunked:
@@ -68,7 +74,9 @@ async def _check_complete(store: Store, job: Job, records: int) -> None:
         )
 
 
-async def batches(store: Store, job: Job, described: Description) -> AsyncIterator[OutputBatch]:
+async def batches(
+    store: Store, job: Job, described: Description
+) -> AsyncGenerator[OutputBatch, None]:
     """The output records of a job, one batch a shard, in input order.
 
     While two answers have not agreed on the length of the vectors, only those of the first length.

@@ -3,13 +3,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from batcher.adapters.files import (
@@ -140,6 +142,26 @@ def test_a_full_disk(kind: str) -> None:
     )
     assert error.value.exit_code == 1
     sink.abort()
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process may have more than 64 kB: as on a disk that is full in between."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "npy"])
+def test_a_file_that_cannot_be_written_to_its_end(tmp_path: Path, kind: str) -> None:
+    sink = open_sink(str(tmp_path / f"o.{kind}"), schema=schema(VECTOR))
+    sink.write(batch(list(range(100)), vectors=np.random.default_rng(1).random((100, 500))))
+    with pytest.raises(OutputError, match=rf"o\.{kind}: cannot be written: File too large$"):
+        sink.commit()
+    sink.abort()
+    assert names(tmp_path) == []
 
 
 def test_a_device_is_never_replaced() -> None:

@@ -27,8 +27,8 @@ class Draft:
         self.schema = schema
         self._target = target
         self._is_vector = is_vector
-        self._directory = target.part.parent if isinstance(target, FileTarget) else None
-        self._file = target.file if self._directory else self._temporary()
+        self._part = target.part if isinstance(target, FileTarget) else None
+        self._file = self._temporary() if self._part is None else target.file
         self._writer = self._open_writer()
 
     def write(self, table: Any) -> None:
@@ -70,13 +70,14 @@ class Draft:
             self._file.close()
 
     def _temporary(self) -> BinaryIO:
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._directory))
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._part and self._part.parent))
 
     def _open_writer(self) -> Any:
         names = list(self.schema.names)
         vectors = [f"{names.pop()}.list.element"] if self._is_vector else []
         return pq.ParquetWriter(
-            self._file,
+            # By its name, so that no byte passes through Python on its way.
+            self._file if self._part is None else str(self._part),
             self.schema,
             compression={**dict.fromkeys(names, "zstd"), **dict.fromkeys(vectors, "none")},
             use_dictionary=names,

@@ -49,7 +49,8 @@ def writing(name: str) -> Iterator[None]:
         yield
     except OSError as exc:
         advice = _ADVICE.get(exc.errno or 0)
-        message = f"{name}: cannot be written: {exc.strerror or exc}"
+        # Not its own words for it: pyarrow has others.
+        message = f"{name}: cannot be written: {os.strerror(exc.errno) if exc.errno else exc}"
         raise OutputError(f"{message}: {advice}" if advice else message) from exc
 
 
