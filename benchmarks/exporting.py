@@ -26,10 +26,11 @@ def export(scale: float) -> Iterator[Result]:
         directory = Path(name)
         job = _embed(directory, rows, server.base_url)
         single = _embed(directory, 1, server.base_url)
+        plain = [rows / _plain_seconds(directory / "plain", rows) for _ in range(_REPETITIONS)]
+        yield Result(name="the same bytes to a plain file", value=middle(plain), unit="rows/s")
         for suffix, least in _LEAST.items():
-            plain, rates, work = [], [], []
+            rates, work = [], []
             for _ in range(_REPETITIONS):
-                plain.append(rows / _plain_seconds(directory / "plain", rows))
                 begin = _export(directory, single, suffix)
                 ended = _export(directory, job, suffix)
                 rates.append(rows / (ended.seconds - begin.seconds))
@@ -46,7 +47,6 @@ def export(scale: float) -> Iterator[Result]:
                 value=middle(work),
                 unit="rows/s",
             )
-            yield Result(name="the same bytes to a plain file", value=middle(plain), unit="rows/s")
 
 
 def _embed(directory: Path, rows: int, base_url: str) -> str:
@@ -73,4 +73,6 @@ def _plain_seconds(path: Path, rows: int) -> float:
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    path.unlink()
+    return seconds

@@ -48,7 +48,7 @@ _Step = st.one_of(
 
 
 @given(steps=st.lists(_Step, max_size=30))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_it_is_a_file_like_any_other(
     steps: list[tuple[str, int | bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -61,6 +61,29 @@ def test_it_is_a_file_like_any_other(
             arguments = () if name in ("tell", "flush") else (argument,)
             assert getattr(mine, name)(*arguments) == getattr(other, name)(*arguments)
     assert (path / "mine").read_bytes() == (path / "other").read_bytes()
+
+
+def test_what_others_wrote_is_brought_to_disk_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[int] = []
+
+    def settle(descriptor: int) -> None:
+        settled.append(os.fstat(descriptor).st_size)
+        if len(settled) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(write_behind, "_settle", settle)
+    file = _open(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"by its name")
+    file.settle_soon()
+    file.flush()
+    assert settled == [11]
+    file.settle_soon()
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        file.flush()
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        file.close()
 
 
 def test_a_full_disk_is_told_to_the_owner_at_the_latest_by_flush() -> None:

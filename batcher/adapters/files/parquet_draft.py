@@ -27,13 +27,15 @@ class Draft:
         self.schema = schema
         self._target = target
         self._is_vector = is_vector
-        self._part = target.part if isinstance(target, FileTarget) else None
-        self._file = self._temporary() if self._part is None else target.file
+        self._direct = target if isinstance(target, FileTarget) else None
+        self._file = self._temporary() if self._direct is None else target.file
         self._writer = self._open_writer()
 
     def write(self, table: Any) -> None:
         """Append a ``pyarrow.Table`` as one row group."""
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        if self._direct is not None:
+            self._direct.settle_soon()
 
     def rewrite(self, schema: Any, widened: Callable[[Sequence[Any]], list[Any]]) -> None:
         """Change to a wider schema; ``widened`` turns a group's columns into such of it."""
@@ -70,14 +72,15 @@ class Draft:
             self._file.close()
 
     def _temporary(self) -> BinaryIO:
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._part and self._part.parent))
+        directory = None if self._direct is None else self._direct.part.parent
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=directory))
 
     def _open_writer(self) -> Any:
         names = list(self.schema.names)
         vectors = [f"{names.pop()}.list.element"] if self._is_vector else []
         return pq.ParquetWriter(
             # By its name, so that no byte passes through Python on its way.
-            self._file if self._part is None else str(self._part),
+            self._file if self._direct is None else str(self._direct.part),
             self.schema,
             compression={**dict.fromkeys(names, "zstd"), **dict.fromkeys(vectors, "none")},
             use_dictionary=names,

@@ -107,9 +107,10 @@ class FileTarget:
         self.name = os.fspath(path)
         self._target = check_path(path)
         _remove_stale_parts(self._target)
-        self.part, self.file = self._open_part()
+        self.part, self._written = self._open_part()
+        self.file = cast(BinaryIO, io.BufferedRandom(self._written, _BUFFER_BYTES))
 
-    def _open_part(self) -> tuple[Path, BinaryIO]:
+    def _open_part(self) -> tuple[Path, WriteBehind]:
         while True:
             name = f"{self._target.name}.part-{os.getpid()}-{secrets.token_hex(4)}"
             part = self._target.with_name(name)
@@ -117,12 +118,15 @@ class FileTarget:
                 descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             except OSError as exc:
                 raise _unusable(self.name, exc) from exc
-            file = cast(BinaryIO, io.BufferedRandom(WriteBehind(descriptor), _BUFFER_BYTES))
             _lock(descriptor)
             if part.exists():
-                return part, file
+                return part, WriteBehind(descriptor)
             # Another writer took it for a stale one, before the lock was on.
-            file.close()
+            os.close(descriptor)
+
+    def settle_soon(self) -> None:
+        """Have what was written to the part by its name brought to disk, soon."""
+        self._written.settle_soon()
 
     def commit(self) -> None:
         """See :class:`Target`."""

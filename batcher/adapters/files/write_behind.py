@@ -2,7 +2,8 @@
 
 An export is bound by two things that need not wait for each other: encoding records, and the
 kernel's copies of them. What is written is synced as it goes, so that the sync at the end, which
-nobody can be spared, finds little to do.
+nobody can be spared, finds little to do; and the kernel lets go of the pages, so that an output of
+gigabytes pushes nothing else out of memory, and the next bytes find pages that were there before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import queue
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 1 << 20
 _BLOCKS_WAITING: Final = 4
 _SYNC_BYTES: Final = 32 << 20
+_NOTHING: Final = b""
 
 
 class WriteBehind(io.RawIOBase):
@@ -57,6 +60,11 @@ class WriteBehind(io.RawIOBase):
         size = self.tell() if size is None else size
         os.ftruncate(self._descriptor, size)
         return size
+
+    def settle_soon(self) -> None:
+        """Have what others wrote to the file brought to disk, and let go of."""
+        self._raise_failure()
+        self._blocks.put(_NOTHING)
 
     def flush(self) -> None:
         """Wait until the kernel has everything."""
@@ -105,8 +113,8 @@ class WriteBehind(io.RawIOBase):
                 try:
                     _write_all(self._descriptor, block)
                     unsynced_bytes += len(block)
-                    if unsynced_bytes >= _SYNC_BYTES:
-                        os.fdatasync(self._descriptor)
+                    if unsynced_bytes >= _SYNC_BYTES or block is _NOTHING:
+                        _settle(self._descriptor)
                         unsynced_bytes = 0
                 except OSError as exc:
                     self._failure = exc
@@ -117,3 +125,11 @@ def _write_all(descriptor: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _settle(descriptor: int) -> None:
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    else:
+        os.fsync(descriptor)
