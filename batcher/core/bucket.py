@@ -127,8 +127,11 @@ def observation_from_headers(
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
+    text = headers.get(name)
+    if text is None:
+        return None
     try:
-        value = float(headers.get(name, ""))
+        value = float(text)
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None

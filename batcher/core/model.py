@@ -6,7 +6,7 @@ moves a job may make and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -132,6 +132,16 @@ class Usage:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cost_picousd=self.cost_picousd + other.cost_picousd,
+        )
+
+    @classmethod
+    def total(cls, usages: Collection[Usage]) -> Usage:
+        """The sum of many, in one go."""
+        return cls(
+            requests=sum([usage.requests for usage in usages]),
+            prompt_tokens=sum([usage.prompt_tokens for usage in usages]),
+            completion_tokens=sum([usage.completion_tokens for usage in usages]),
+            cost_picousd=sum([usage.cost_picousd for usage in usages]),
         )
 
 

@@ -108,16 +108,13 @@ def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> lis
         progress: what is settled already.
     """
     bounds = sorted({*starts, *progress.cuts, pieces})
+    settled, attempts = progress.done | progress.dead, progress.attempts
     units = []
     for first, last in pairwise(bounds):
-        missing = tuple(
-            piece
-            for piece in range(first, last)
-            if piece not in progress.done and piece not in progress.dead
-        )
+        missing = tuple([piece for piece in range(first, last) if piece not in settled])
         if missing:
-            attempts = max(progress.attempts.get(piece, 0) for piece in missing)
-            units.append(Unit(pieces=missing, attempts=attempts))
+            tried = max([attempts.get(piece, 0) for piece in missing]) if attempts else 0
+            units.append(Unit(pieces=missing, attempts=tried))
     return units
 
 

@@ -164,7 +164,7 @@ class LeasedShard:
         self._letters: list[DeadLetter] = []
         self._attempts: dict[int, int] = {}
         self._cuts: list[int] = []
-        self._usage = Usage()
+        self._usages: list[Usage] = []
         self._doubt = Doubt()
         self._rows_done = 0
         self.pending_bytes = 0
@@ -288,7 +288,7 @@ class LeasedShard:
 
     def record_usage(self, usage: Usage) -> None:
         """Add what an answered request cost."""
-        self._usage = self._usage + usage
+        self._usages.append(usage)
         self._pay(usage.cost_picousd)
         self.dirty = True
 
@@ -315,7 +315,7 @@ class LeasedShard:
             ),
             results=encode_results(self._shape, self._results) if self._results else b"",
             dead=tuple(self._letters),
-            usage=self._usage,
+            usage=Usage.total(self._usages),
             doubt=self._doubt,
             rows_done=self._rows_done,
             sent_through=sent_through,
