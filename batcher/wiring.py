@@ -31,6 +31,7 @@ from batcher.core.errors import UsageError
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
 from batcher.core.schedule import DueTimes
+from batcher.core.slots import Slots
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.delivery import Files
@@ -125,13 +126,13 @@ async def open_fleet(
 ) -> AsyncIterator[FleetWorker]:
     """One worker of those that share a database.
 
-    ``concurrency`` is the most requests in flight for a job here, whatever the job allows. ``log``
-    is standard error unless given.
+    ``concurrency`` is the most requests in flight here, of all jobs together; None leaves it to
+    each job. ``log`` is standard error unless given.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    async with _open_adapters(settings, clock, chance) as adapters:
+    async with _open_adapters(settings, clock, chance, Slots(concurrency)) as adapters:
         host = socket.gethostname()
         card = WorkerCard(
             name=f"{host}:{os.getpid()}:{secrets.token_hex(2)}",
@@ -145,14 +146,13 @@ async def open_fleet(
             card,
             log or EventLog(),
             look_seconds=look_seconds,
-            concurrency=concurrency,
             trace=open_trace(),
         )
 
 
 @asynccontextmanager
 async def _open_adapters(
-    settings: Settings, clock: Clock | None, chance: Chance | None
+    settings: Settings, clock: Clock | None, chance: Chance | None, slots: Slots | None = None
 ) -> AsyncIterator[Adapters]:
     clock = clock or SystemClock()
     url = settings.location
@@ -190,6 +190,7 @@ async def _open_adapters(
             lease_seconds=settings.lease_seconds,
             open_url=partial(_open_url, clock=clock),
             due_times=_due_times,
+            slots=slots or Slots(),
         )
 
 

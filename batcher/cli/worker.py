@@ -81,7 +81,7 @@ worker = ExampleCommand(
         Setting(
             "--concurrency", type=click.IntRange(min=1), metavar="N",
             envvar="BATCHER_WORKER_CONCURRENCY",
-            help="Requests in flight at most, for each job here; a job's own limit holds as well.",
+            help="Requests in flight here at most, all jobs together; a job's own limit holds, too.",
         ),
         Setting(
             "--slice-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=60.0,

@@ -10,6 +10,7 @@ from batcher.core.kind import Endpoint
 from batcher.core.limits import ModelFacts
 from batcher.core.retry import Chance
 from batcher.core.schedule import DueTimes
+from batcher.core.slots import Slots
 from batcher.core.spec import JobSpec
 from batcher.engine.delivery import Files
 from batcher.ports import (
@@ -44,7 +45,7 @@ class Adapters:
     ``check_credential`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
     what a spec names; ``due_times``, of a cron expression and a time zone, where they mean nothing;
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
-    how long a worker that died holds a shard.
+    how long a worker that died holds a shard; ``slots`` are the requests that may be in flight.
     """
 
     store: Store
@@ -63,3 +64,4 @@ class Adapters:
     open_index: Callable[[], RowIndex]
     version: str
     lease_seconds: float = 30.0
+    slots: Slots = field(default_factory=Slots)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from itertools import count
 
 from batcher.core.bucket import Cost, Ticket
 from batcher.core.outage import Health
 from batcher.core.retry import Chance, backoff_seconds
 from batcher.core.sharing import Flow
+from batcher.core.slots import Seat, Slots
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.ledger import Ledger
 from batcher.engine.purse import Purse
@@ -41,6 +43,7 @@ class Dispatcher:
         throttle: Throttle,
         quota: str,
         flow: Flow,
+        slots: Slots,
         window: ConcurrencyWindow,
         health: Health,
         ledger: Ledger,
@@ -51,13 +54,17 @@ class Dispatcher:
         start: Callable[[Call, Ticket], None],
         hungry: Callable[[], None],
     ) -> None:
-        """``flow`` is who asks; ``charge`` says what a call takes; ``start`` sends it.
+        """``flow`` is who asks; ``slots`` are shared with the other jobs of the process.
+
+        ``charge`` says what a call takes from the limit; ``start`` sends it.
 
         ``hungry`` is called when there is room for more calls than are queued.
         """
         self._throttle = throttle
         self._quota = quota
         self._flow = flow
+        self._slots = slots
+        self._seat = Seat(flow.weight, self.wake)
         self._window = window
         self._health = health
         self._ledger = ledger
@@ -77,9 +84,13 @@ class Dispatcher:
         self._pieces_in_flight = 0
         self._stopped = False
         self._wakeup = Wakeup()
-        self.in_flight = 0
         self.waits = 0
         self.wait_seconds = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were started and have not landed."""
+        return self._seat.in_flight
 
     @property
     def queued(self) -> int:
@@ -127,7 +138,7 @@ class Dispatcher:
 
     def landed(self, call: Call) -> None:
         """A call that was started is no longer in flight."""
-        self.in_flight -= 1
+        self._slots.give(self._seat)
         self._pieces_in_flight -= len(call.pieces)
         self._purse.land(call)
         self._wakeup.set()
@@ -145,6 +156,12 @@ class Dispatcher:
         """Send nothing more; what was reserved goes back to the throttle."""
         self.halt()
         await self._unbook()
+
+    @asynccontextmanager
+    async def seated(self) -> AsyncIterator[None]:
+        """Have a part of the process's slots, for as long as calls may be in flight."""
+        with self._slots.shared(self._seat):
+            yield
 
     async def pump(self) -> None:
         """Send calls as they become due, until cancelled or stopped."""
@@ -185,7 +202,7 @@ class Dispatcher:
             if self._throttle.is_void(self._quota, ticket):
                 await self._unbook()
                 return
-            if ticket.send_at > now + _EARLY_SECONDS or self.room(now) <= 0:
+            if ticket.send_at > now + _EARLY_SECONDS or self._room(now) <= 0:
                 return
             if ticket.send_at < now - _LATE_SECONDS:
                 await self._unbook()
@@ -207,7 +224,7 @@ class Dispatcher:
             ):
                 return
             self._booked.popleft()
-            self.in_flight += 1
+            self._slots.take(self._seat)
             self._pieces_in_flight += len(call.pieces)
             self._purse.send(call)
             if call.position == call.shard.position:
@@ -218,7 +235,7 @@ class Dispatcher:
         """Reserve send times for as many calls as the window has room for."""
         while self._ready and self._ready[0].shard.lost:
             self._ready.popleft()
-        room = min(self.room(now) - len(self._booked), len(self._ready), _BATCH)
+        room = min(self._room(now) - len(self._booked), len(self._ready), _BATCH)
         if room <= 0 or now < self._reserve_at or self._stopped:
             return
         calls = self._next(room)
@@ -266,11 +283,14 @@ class Dispatcher:
             await self._throttle.give_back(self._quota, [ticket for ticket, _ in booked])
         self._reserve_at = 0.0
 
-    def room(self, now: float) -> int:
+    def _room(self, now: float) -> int:
         """How many more calls may be in flight: one probe at a time in an outage."""
         if self._health.in_outage(now):
-            return 1 - self.in_flight if now >= self._probe_at else 0
-        return self._window.size - self.in_flight
+            room = 1 - self.in_flight if now >= self._probe_at else 0
+        else:
+            room = self._window.size - self.in_flight
+        bookable = len(self._ready) if now >= self._reserve_at else 0
+        return self._slots.room(self._seat, min(room, len(self._booked) + bookable))
 
     def _sleep_seconds(self) -> float | None:
         """How long nothing can change by itself; None where only news can change anything."""

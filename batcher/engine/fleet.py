@@ -67,7 +67,6 @@ class FleetWorker:
     log: Log
     look_seconds: float = LOOK_SECONDS
     linger_seconds: float = LINGER_SECONDS
-    concurrency: int | None = None
     trace: Trace | None = None
     meters: Meters = field(default_factory=Meters)
     _heard_at: float | None = field(default=None, repr=False)
@@ -248,7 +247,7 @@ class FleetWorker:
             adapters.check_credential(bound.spec)
         except UsageError as error:
             raise NotServed(str(error)) from error
-        return bound if self.concurrency is None else bound.at_most(self.concurrency)
+        return bound
 
     async def _work(self, job: Job) -> None:
         adapters = self.adapters

@@ -120,6 +120,7 @@ class JobRun:
             throttle=connection.throttle,
             quota=connection.quota,
             flow=Flow(job.id, WEIGHTS[spec.priority]),
+            slots=adapters.slots,
             window=self._window,
             health=self._health,
             ledger=self._ledger,
@@ -193,7 +194,7 @@ class JobRun:
                 written down where the store still can.
         """
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self._dispatcher.seated(), asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 background = [
                     tasks.create_task(work, name=f"{name} {self._job.id}")

@@ -66,11 +66,6 @@ class Bound:
         """The job's budget."""
         return None if self.spec.max_cost is None else picodollars(self.spec.max_cost)
 
-    def at_most(self, concurrency: int) -> Bound:
-        """The same with no more requests in flight than so many."""
-        least = min(self.spec.concurrency, concurrency)
-        return replace(self, spec=replace(self.spec, concurrency=least))
-
     def check(self, source: InputSource) -> InputFacts:
         """One pass over the whole input, in a thread.
 

@@ -38,11 +38,19 @@ def database(tmp_path: Path) -> str:
 
 
 @asynccontextmanager
-async def worker(database: str, events: Events | None = None) -> AsyncIterator[FleetWorker]:
+async def worker(
+    database: str, events: Events | None = None, concurrency: int | None = None
+) -> AsyncIterator[FleetWorker]:
     """A worker at work; stopped in good order at the end."""
     settings = Settings(database_url=database, lease_seconds=30.0)
     async with (
-        open_fleet(settings, log=events or Events(), clock=LoopClock(), chance=Random(3)) as fleet,
+        open_fleet(
+            settings,
+            log=events or Events(),
+            clock=LoopClock(),
+            chance=Random(3),
+            concurrency=concurrency,
+        ) as fleet,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(fleet.run())
@@ -91,6 +99,28 @@ async def test_every_worker_takes_its_part(tmp_path: Path, database: str) -> Non
             "idle",
             "interrupted",
         }
+
+
+@in_virtual_time
+async def test_a_workers_concurrency_is_that_of_all_its_jobs(tmp_path: Path, database: str) -> None:
+    async with open_work(tmp_path, database=database, latency_ms=1_000) as work:
+        reports = []
+        for priority, rows in (("high", 400), ("low", 100)):
+            texts = list(words(rows))
+            spec = work.chat(texts, concurrency=50, rpm=100_000, priority=priority, name=priority)
+            reports.append(await work.runner.submit(spec))
+        begun = asyncio.get_running_loop().time()
+        async with worker(database, concurrency=10):
+            for report in reports:
+                await completed(work, report.job)
+        seconds = asyncio.get_running_loop().time() - begun
+
+        assert work.stats.max_in_flight == 10
+        assert 50 <= seconds < 55
+        high, low = [(await work.runner.status(r.job)).finished_at for r in reports]
+        assert high is not None
+        assert low is not None
+        assert abs((high - low).total_seconds()) < 5  # shares of 4 to 1, as their rows are
 
 
 @in_virtual_time
