@@ -21,6 +21,7 @@ from batcher.wiring import Settings, open_runner
 
 LEASE_SECONDS = 2.0
 _END_SECONDS = 20.0
+_TELL_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 
 
@@ -61,6 +62,14 @@ class Fleet:
         await process.wait()
         self.kills += 1
 
+    def freeze(self, number: int) -> None:
+        """SIGSTOP: it does nothing, and does not know it."""
+        self.workers[number].send_signal(signal.SIGSTOP)
+
+    def wake(self, number: int) -> None:
+        """SIGCONT: it goes on where it was."""
+        self.workers[number].send_signal(signal.SIGCONT)
+
     async def stop(self, number: int) -> None:
         """SIGTERM, and wait for an end in good order."""
         process = self.workers.pop(number)
@@ -90,6 +99,13 @@ class Fleet:
         events = [json.loads(line) for line in lines if line.startswith("{")]
         return [event for event in events if event["event"] == name]
 
+    async def told(self, name: str, times: int = 1) -> list[dict[str, Any]]:
+        """Wait until workers have logged an event so often; the events."""
+        async with asyncio.timeout(_TELL_SECONDS):
+            while len(events := self.events(name)) < times:
+                await asyncio.sleep(_LOOK_SECONDS)
+        return events
+
     async def completed(self, runner: Runner, job: str, *, seconds: float = 90.0) -> Report:
         """Wait until a job is not open any more."""
         async with asyncio.timeout(seconds):
@@ -117,6 +133,25 @@ async def fleet_of(
             yield fleet, runner
         finally:
             await fleet.end()
+
+
+def classifying(source: Path | str, simulator: Simulator, **more: Any) -> JobSpec:
+    """A job over an input with ``id`` and ``body``, whose limit is never met."""
+    return JobSpec(
+        kind="classify",
+        input=str(source),
+        model="gpt-4o",
+        options={"text": "body", "labels": "red,green,blue"},
+        id="id",
+        base_url=simulator.base_url,
+        tpm=100_000_000,
+        **more,
+    )
+
+
+def tickets(rows: int) -> str:
+    """A CSV file's text with so many rows, nothing wrong with any of them."""
+    return "id,body\n" + "".join(f"T{row},ticket {row}\n" for row in range(rows))
 
 
 async def undisturbed(spec: JobSpec, output: Path) -> tuple[bytes, list[dict[str, Any]]]:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.spec import JobSpec
 from batcher.simulator import SimulatorConfig, serve
 from batcher.wiring import Settings
-from tests.fleet.harness import exported, fleet_of, undisturbed
+from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
 
 pytestmark = pytest.mark.process
 
@@ -22,7 +21,7 @@ ROWS = 300
 
 async def test_it_works_and_ends_in_good_order(tmp_path: Path, settings: Settings) -> None:
     source = tmp_path / "in.csv"
-    source.write_text("id,body\n" + "".join(f"T{row},ticket {row}\n" for row in range(ROWS)))
+    source.write_text(tickets(ROWS))
     environment = {
         **os.environ,
         "OPENAI_API_KEY": "sk-test",
@@ -30,15 +29,7 @@ async def test_it_works_and_ends_in_good_order(tmp_path: Path, settings: Setting
         "BATCHER_REDIS_URL": str(settings.redis_url),
     }
     async with serve(SimulatorConfig(latency_ms=20)) as simulator:
-        spec = JobSpec(
-            kind="classify",
-            input=str(source),
-            model="gpt-4o",
-            options={"text": "body", "labels": "red,green,blue"},
-            id="id",
-            base_url=simulator.base_url,
-            tpm=100_000_000,
-        )
+        spec = classifying(source, simulator)
         calm = await undisturbed(spec, tmp_path / "calm.jsonl")
         async with fleet_of((), tmp_path, settings, simulator) as (fleet, runner):
             process = await asyncio.create_subprocess_exec(

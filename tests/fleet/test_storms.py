@@ -23,7 +23,7 @@ from batcher.engine.report import Report
 from batcher.engine.runner import Runner
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.wiring import Settings
-from tests.fleet.harness import LEASE_SECONDS, Fleet, exported, fleet_of, undisturbed
+from tests.fleet.harness import LEASE_SECONDS, Fleet, classifying, exported, fleet_of, undisturbed
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 
@@ -94,17 +94,8 @@ async def storm(
     tmp_path: Path, settings: Settings, simulator: Simulator, *, rows: int, **more: Any
 ) -> AsyncIterator[Storm]:
     """Four workers, and a job of so many rows that is not yet submitted."""
-    spec = JobSpec(
-        kind="classify",
-        input=write_input(tmp_path / "in.csv", rows),
-        model="gpt-4o",
-        options={"text": "body", "labels": "red,green,blue"},
-        id="id",
-        base_url=simulator.base_url,
-        concurrency=CONCURRENCY,
-        tpm=100_000_000,
-        **more,
-    )
+    source = write_input(tmp_path / "in.csv", rows)
+    spec = classifying(source, simulator, concurrency=CONCURRENCY, **more)
     calm = await undisturbed(replace(spec, max_cost=None, concurrency=200), tmp_path / "calm.jsonl")
     calm_twice = simulator.stats.inputs_served_twice  # an answer that was garbage
     simulator.reset()

@@ -1,0 +1,201 @@
+"""Orders: a job that a worker is to open is opened once, whatever becomes of that worker.
+
+The input is at a URL whose first answer is held back. So a worker that has claimed an order stands
+between that and opening the job, for as long as a test likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+from aiohttp import web
+from psycopg.rows import class_row
+
+from batcher.core.spec import JobSpec
+from batcher.engine.runner import Runner
+from batcher.ports import Event, OrderState
+from batcher.simulator import Simulator, SimulatorConfig, serve
+from batcher.wiring import Settings
+from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
+
+pytestmark = pytest.mark.process
+
+ROWS = 60
+NEVER_SOON = "0 3 29 2 *"
+OPEN_SECONDS = 30.0
+"""Within that a lease ends and another worker opens the job; less than anything is refused for."""
+_LOOK_SECONDS = 0.05
+
+
+class HeldInput:
+    """An input over HTTP: who asks first is kept waiting until :meth:`release`."""
+
+    def __init__(self, text: str) -> None:
+        self.url = ""
+        self.asked: list[float] = []
+        self._text = text
+        self._first = asyncio.Event()
+        self._released = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """One GET; ``asked`` has the wall's time of each."""
+        del request
+        self.asked.append(time.time())
+        if len(self.asked) == 1:
+            self._first.set()
+            await self._released.wait()
+        return web.Response(text=self._text)
+
+    async def is_asked(self) -> None:
+        """Wait until the first one asks."""
+        async with asyncio.timeout(OPEN_SECONDS):
+            await self._first.wait()
+
+    def release(self) -> None:
+        """Let the first one have its answer, if it is still there."""
+        self._released.set()
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[HeldInput]:
+    source = HeldInput(tickets(ROWS))
+    app = web.Application()
+    app.router.add_get("/in.csv", source.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    source.url = f"http://127.0.0.1:{runner.addresses[0][1]}/in.csv"
+    yield source
+    source.release()
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with serve(SimulatorConfig(latency_ms=10)) as running:
+        yield running
+
+
+class OrderLease(NamedTuple):
+    """An order as the database has it; ``expires_at`` in seconds of the wall's time."""
+
+    state: str
+    fence: int
+    expires_at: float | None
+    job_id: str | None
+
+
+def order_in(settings: Settings) -> OrderLease:
+    """The only order that there is."""
+    with closing(psycopg.connect(str(settings.database_url))) as connection:
+        cursor = connection.cursor(row_factory=class_row(OrderLease))
+        cursor.execute("SELECT state, fence, expires_at, job_id FROM job_order")
+        (order,) = cursor.fetchall()
+        return order
+
+
+async def filled(settings: Settings) -> OrderLease:
+    """The only order, once it is not waiting any more."""
+    async with asyncio.timeout(OPEN_SECONDS):
+        while (order := order_in(settings)).state == OrderState.WAITING:
+            await asyncio.sleep(_LOOK_SECONDS)
+    return order
+
+
+async def ask(runner: Runner, spec: JobSpec) -> None:
+    """As ``submit --server-side --fresh`` does, which would take a second opening for another."""
+    await runner.ask(spec, fresh=True)
+
+
+async def fall_due(runner: Runner, spec: JobSpec) -> None:
+    """A schedule's time has come; workers fire it."""
+    await runner.schedules.add("nightly", NEVER_SOON, spec)
+    store, due = runner._adapters.store, datetime.now(UTC).replace(microsecond=0)
+    assert await store.hold_schedule("nightly", paused=False, next_due=due)
+
+
+@asynccontextmanager
+async def under_way(doing: Awaitable[None]) -> AsyncIterator[None]:
+    """Something that goes on beside, and has to end well."""
+    task = asyncio.ensure_future(doing)
+    try:
+        yield
+        await asyncio.wait_for(task, OPEN_SECONDS)
+    finally:
+        task.cancel()
+
+
+@pytest.mark.parametrize("order", [ask, fall_due])
+async def test_a_worker_killed_before_it_opens_a_job_is_replaced_when_its_lease_ends(
+    tmp_path: Path,
+    settings: Settings,
+    simulator: Simulator,
+    held: HeldInput,
+    order: Callable[[Runner, JobSpec], Awaitable[None]],
+) -> None:
+    (tmp_path / "in.csv").write_text(tickets(ROWS))
+    spec = classifying(held.url, simulator)
+    calm = await undisturbed(replace(spec, input=str(tmp_path / "in.csv")), tmp_path / "calm.jsonl")
+    simulator.reset()
+    async with (
+        fleet_of((1,), tmp_path, settings, simulator) as (fleet, runner),
+        under_way(order(runner, spec)),
+    ):
+        await held.is_asked()
+        await fleet.start(2, 3)
+        await fleet.told(Event.WORKER_STARTED, 3)
+        assert await runner.jobs() == []
+        await fleet.kill(1)
+        left = order_in(settings)
+        assert (left.state, left.fence, left.job_id) == (OrderState.WAITING, 1, None)
+        assert left.expires_at is not None
+
+        done = await filled(settings)
+        assert (done.state, done.fence) == (OrderState.DONE, 2)
+        assert len(held.asked) == 2
+        assert held.asked[1] >= left.expires_at
+        (opened,) = await runner.jobs()
+        assert opened.job == done.job_id
+        await fleet.completed(runner, opened.job)
+
+        assert await exported(runner, opened.job, tmp_path / "out.jsonl") == calm
+        assert [report.job for report in await runner.jobs()] == [opened.job]
+        assert [told["job"] for told in fleet.events(Event.ORDER_FILLED)] == [opened.job]
+        assert simulator.stats.inputs_served == ROWS
+        assert simulator.stats.inputs_served_twice == 0
+
+
+async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_goes_on(
+    tmp_path: Path, settings: Settings, simulator: Simulator, held: HeldInput
+) -> None:
+    spec = classifying(held.url, simulator)
+    async with fleet_of((1,), tmp_path, settings, simulator) as (fleet, runner):
+        async with under_way(ask(runner, spec)):
+            await held.is_asked()
+            fleet.freeze(1)
+            await fleet.start(2)
+            done = await filled(settings)
+            assert (done.state, done.fence) == (OrderState.DONE, 2)
+        (opened,) = await runner.jobs()
+        await fleet.completed(runner, opened.job)
+        await fleet.stop(2)
+
+        held.release()
+        fleet.wake(1)
+        async with asyncio.timeout(OPEN_SECONDS):
+            another = await runner.ask(spec, fresh=True)  # begun after what it woke up in
+        await fleet.completed(runner, another.job)
+        await fleet.stop(1)
+
+        assert [report.job for report in await runner.jobs()] == [another.job, opened.job]
+        assert len(held.asked) == 3
+        assert simulator.stats.inputs_served == 2 * ROWS
