@@ -13,7 +13,8 @@ from contextlib import AsyncExitStack
 
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.throttle.redis import RedisThrottle, open_throttle
-from batcher.core.bucket import Cost, Observation
+from batcher.core.bucket import Cost
+from batcher.core.observation import Observation
 from batcher.core.sharing import Flow
 from benchmarks.results import Result
 from scripts.servers.valkey import valkey_server

@@ -27,8 +27,9 @@ from batcher.adapters.store.memory import Entry, MemoryStore
 from batcher.adapters.store.memory_shard import Shard
 from batcher.adapters.throttle.memory import MemoryThrottle
 from batcher.adapters.tokenizer import open_tokenizer
-from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.bucket import Cost, Ticket
 from batcher.core.model import InputFacts, Job
+from batcher.core.observation import Observation
 from batcher.core.sharing import ANYBODY, Flow
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters, Connection

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from batcher.core.bucket import Cost, Observation, Ticket, observation_from_headers
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.observation import Observation, observation_from_headers
 from batcher.core.quota import QuotaState
 from batcher.core.sharing import ANYBODY, Flow
 from batcher.core.window import ConcurrencyWindow

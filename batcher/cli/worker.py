@@ -81,7 +81,7 @@ worker = ExampleCommand(
         Setting(
             "--concurrency", type=click.IntRange(min=1), metavar="N",
             envvar="BATCHER_WORKER_CONCURRENCY",
-            help="Requests in flight here at most, all jobs together; a job's own limit holds, too.",
+            help="Requests in flight here at most, of all jobs; a job's own limit holds as well.",
         ),
         Setting(
             "--slice-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=60.0,

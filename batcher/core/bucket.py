@@ -8,14 +8,11 @@ flat record of numbers and every operation is O(1): the same lines can be a scri
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 MINUTE = 60.0
 """The capacity of a bucket in seconds of its rate, as far as nothing else is known."""
-LEAST_LIMIT = 0.001
-"""The least figure a minute that is taken for a limit."""
 START_SECONDS = 1.0
 """What a bucket holds while only the limit is known: the user may be wrong by a factor of two."""
 UNTOLD_SECONDS = 5.0
@@ -65,24 +62,6 @@ class Ticket(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What one answer said of the limits; None where it said nothing.
-
-    ``sent_at`` is when the request was really sent (monotonic); ``admitted`` is False for a 429.
-    Limits are per minute. ``used_tokens`` is the usage in the answer's body, prompt and completion
-    together.
-    """
-
-    sent_at: float
-    admitted: bool
-    limit_requests: float | None = None
-    limit_tokens: float | None = None
-    remaining_requests: float | None = None
-    remaining_tokens: float | None = None
-    used_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The limits in force.
 
@@ -97,49 +76,6 @@ class Limits:
     tokens_share: float = 0.0
     paused_until: float | None = None
     by_chance: bool = False
-
-
-def observation_from_headers(
-    headers: Mapping[str, str],
-    *,
-    sent_at: float,
-    admitted: bool,
-    used_tokens: int | None = None,
-) -> Observation:
-    """Read ``x-ratelimit-*``; what is malformed or impossible is ignored, as if it were absent.
-
-    A limit of 0 or less is no limit (gateways write -1 for "unlimited"), and then what remains of
-    it means nothing either. ``headers`` must find lower-case names.
-    """
-    limit_requests = _number(headers, "x-ratelimit-limit-requests")
-    limit_tokens = _number(headers, "x-ratelimit-limit-tokens")
-    remaining_requests = _number(headers, "x-ratelimit-remaining-requests")
-    remaining_tokens = _number(headers, "x-ratelimit-remaining-tokens")
-    return Observation(
-        sent_at=sent_at,
-        admitted=admitted,
-        limit_requests=limit_requests if is_limit(limit_requests or 0) else None,
-        limit_tokens=limit_tokens if is_limit(limit_tokens or 0) else None,
-        remaining_requests=remaining_requests,
-        remaining_tokens=remaining_tokens,
-        used_tokens=used_tokens,
-    )
-
-
-def _number(headers: Mapping[str, str], name: str) -> float | None:
-    text = headers.get(name)
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def is_limit(per_minute: float) -> bool:
-    """Whether a figure can be a limit: finite, and enough for one unit within some hours."""
-    return LEAST_LIMIT <= per_minute < math.inf
 
 
 @dataclass(slots=True, kw_only=True)

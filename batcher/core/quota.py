@@ -14,17 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from batcher.core.bucket import (
-    BURST_SECONDS,
-    FLOW_SECONDS,
-    MINUTE,
-    Bucket,
-    Cost,
-    Limits,
-    Observation,
-    Ticket,
-    is_limit,
-)
+from batcher.core.bucket import BURST_SECONDS, FLOW_SECONDS, MINUTE, Bucket, Cost, Limits, Ticket
+from batcher.core.observation import Observation, is_limit
 from batcher.core.refusals import MEASURE_SECONDS, Refusals
 from batcher.core.sharing import (
     ANYBODY,

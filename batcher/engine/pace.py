@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batcher.core.bucket import Ticket, observation_from_headers
+from batcher.core.bucket import Ticket
 from batcher.core.model import Learned
+from batcher.core.observation import observation_from_headers
 from batcher.core.retry import Chance, SharedPause, backoff_seconds
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.shard import Call

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from batcher.core.bucket import Cost, Limits, Observation, Ticket
+from batcher.core.bucket import Cost, Limits, Ticket
+from batcher.core.observation import Observation
 from batcher.core.sharing import ANYBODY, Flow
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.adapters.throttle.redis import open_throttle
-from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.observation import Observation
 from batcher.core.sharing import WEIGHTS, Flow
 from tests.fakes import FakeClock
 

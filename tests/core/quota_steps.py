@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.observation import Observation
 from batcher.core.quota import QuotaState
 
 START = 1000.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from batcher.core.bucket import Cost, Observation
+from batcher.core.bucket import Cost
+from batcher.core.observation import Observation
 from batcher.core.quota import QuotaState
 from tests.core.quota_steps import START, drain, quota, told
 

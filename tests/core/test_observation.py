@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.core.bucket import Cost, Observation, observation_from_headers
+from batcher.core.bucket import Cost
+from batcher.core.observation import Observation, observation_from_headers
 from batcher.core.quota import QuotaState
 from tests.core.quota_steps import START
 

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from batcher.core.bucket import Cost, Observation
+from batcher.core.bucket import Cost
+from batcher.core.observation import Observation
 from batcher.core.quota import DECREASE, FLOOR, QuotaState
 from tests.core.quota_steps import START, drain, quota
 

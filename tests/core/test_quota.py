@@ -8,7 +8,8 @@ from dataclasses import fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.observation import Observation
 from batcher.core.quota import QuotaState
 from batcher.core.sharing import HORIZON_SECONDS, Flow
 from tests.core.quota_steps import START, quota

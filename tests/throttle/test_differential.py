@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.redis import read_script
-from batcher.core.bucket import MINUTE, Cost, Observation, Ticket
+from batcher.core.bucket import MINUTE, Cost, Ticket
+from batcher.core.observation import Observation
 from batcher.core.quota import QuotaState, Shown
 from batcher.core.sharing import ANYBODY, WEIGHTS, Flow
 from tests.core.workloads import alike, mixed

@@ -12,8 +12,9 @@ import redis
 
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.throttle.redis import PREFIX, RedisThrottle, open_throttle
-from batcher.core.bucket import Cost, Observation, Ticket
+from batcher.core.bucket import Cost, Ticket
 from batcher.core.errors import UsageError
+from batcher.core.observation import Observation
 from batcher.core.sharing import Flow
 from scripts.servers.ports import free_port
 from tests.fakes import FakeClock

@@ -16,7 +16,8 @@ from batcher.ports import Clock, Grant
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from batcher.core.bucket import Cost, Limits, Observation, Ticket
+    from batcher.core.bucket import Cost, Limits, Ticket
+    from batcher.core.observation import Observation
 
 
 class MemoryThrottle:

@@ -32,7 +32,8 @@ from batcher.ports import Clock, Grant
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
-    from batcher.core.bucket import Cost, Observation, Ticket
+    from batcher.core.bucket import Cost, Ticket
+    from batcher.core.observation import Observation
 
 PARTS = ("bucket", "refusals", "sharing", "quota", "operations", "script")
 PREFIX = "batcher:throttle:"

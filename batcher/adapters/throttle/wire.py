@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from batcher.core.bucket import MINUTE, Cost, Observation, Ticket
+from batcher.core.bucket import MINUTE, Cost, Ticket
+from batcher.core.observation import Observation
 from batcher.core.quota import Shown
 from batcher.core.sharing import Flow
 
