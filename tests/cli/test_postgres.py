@@ -15,8 +15,9 @@ from batcher.adapters.store import migrate
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
-from tests.cli.test_processes import start, wait_until
+from tests.cli.test_processes import start
 from tests.servers.postgres import PASSWORD, PostgresServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 

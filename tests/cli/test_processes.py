@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ import pytest
 
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.provider import provider
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -37,7 +38,12 @@ def slow() -> Iterator[Simulator]:
         yield simulator
 
 
-def start(directory: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> Process:
+def start(
+    directory: Path,
+    *arguments: str,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> Process:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BATCHER_")}
     environment["OPENAI_API_KEY"] = "sk-test"
     return subprocess.Popen(
@@ -46,25 +52,24 @@ def start(directory: Path, *arguments: str, stdout: int | IO[bytes] = subprocess
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
     )
 
 
 Process = subprocess.Popen[bytes]
 
 
-def start_run(directory: Path, simulator: Simulator, *more: str) -> Process:
+def start_run(
+    directory: Path,
+    simulator: Simulator,
+    *more: str,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> Process:
     return start(
         directory, "run", "classify", "in.csv", "-o", "out.jsonl", "--text", "body",
         "--labels", "a,b", "--model", "gpt-4.1-mini", "--base-url", simulator.base_url, *more,
+        stderr=stderr,
     )  # fmt: skip
-
-
-def wait_until(met: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not met():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -98,12 +103,12 @@ def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
 
 
 def test_a_second_signal_stops_at_once(directory: Path) -> None:
-    with provider(SimulatorConfig(latency_ms=60_000)) as simulator:
-        running = start_run(directory, simulator)
+    said = directory / "said"
+    with provider(SimulatorConfig(latency_ms=60_000)) as simulator, said.open("wb") as stderr:
+        running = start_run(directory, simulator, stderr=stderr)
         wait_until(lambda: simulator.stats.in_flight > 0, "a request in flight")
-        time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        wait_until(lambda: "stopping: settling " in said.read_text(), "that it settles")
         assert running.poll() is None
         started = time.monotonic()
         running.send_signal(signal.SIGINT)

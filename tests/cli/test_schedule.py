@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from batcher.core.spec import JobSpec
 from batcher.engine.fleet import FleetWorker
 from batcher.wiring import Settings, open_fleet, open_runner
 from tests.cli.conftest import Cli
+from tests.waiting import wait_until
 
 JOB = """
 kind = "embed"
@@ -59,11 +59,11 @@ def a_worker(directory: Path) -> Iterator[None]:
         thread.join(20)
 
 
-def wait_until(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+def wait_until_complete(cli: Cli, jobs: int = 1) -> None:
+    def complete() -> bool:
+        return [job["status"] for job in cli("jobs", "--json").json] == ["complete"] * jobs
+
+    wait_until(complete, "jobs that are complete")
 
 
 # --- schedules --------------------------------------------------------------------------------
@@ -155,9 +155,9 @@ def test_a_schedule_that_is_run_now_leaves_a_job_that_names_it(cli: Cli, job: st
     assert "schedule leap is not run: the run before it waits for a worker" in waiting.stderr
 
     with a_worker(cli.directory):
-        wait_until(lambda: [j["status"] for j in cli("jobs", "--json").json] == ["complete"])
+        wait_until_complete(cli)
         assert cli("schedule", "run", "leap").code == 0
-        wait_until(lambda: [j["status"] for j in cli("jobs", "--json").json] == ["complete"] * 2)
+        wait_until_complete(cli, jobs=2)
 
     newest, oldest = cli("jobs", "--json").json
     assert newest["schedule"] == oldest["schedule"] == "leap"
@@ -184,7 +184,7 @@ def test_a_worker_checks_opens_and_plans_what_is_submitted_to_it(cli: Cli, job: 
     cli("schedule", "add", NEVER_SOON, job)  # so that there is a database
     with a_worker(cli.directory):
         submitted = cli(*SUBMIT, "--server-side")
-        wait_until(lambda: cli("jobs", "--json").json[0]["status"] == "complete")
+        wait_until_complete(cli)
         again = cli(*SUBMIT, "--server-side", "--json")
     assert submitted.code == 0
     assert submitted.stdout.strip() == cli.job()
@@ -206,27 +206,25 @@ def test_an_input_that_is_wrong_is_said_by_the_worker(cli: Cli, job: str) -> Non
 
 
 def test_without_a_worker_it_says_so_and_waits(cli: Cli) -> None:
-    outcomes = []
+    alive: list[int] = []
     submitting = threading.Thread(
-        target=lambda: outcomes.append(_submit_and_wait(cli.directory)), name="submit"
+        target=_submit_and_wait, args=(cli.directory, alive), name="submit", daemon=True
     )
     submitting.start()
-    wait_until(lambda: (cli.directory / ".batcher/batcher.db").exists())
-    time.sleep(1.5)
+    wait_until(lambda: len(alive) >= 3, "that it was looked for workers again and again")
     assert submitting.is_alive()
+    assert set(alive) == {0}
     with a_worker(cli.directory):
         submitting.join(30)
-    (alive,) = outcomes
-    assert alive[0] == 0
+    assert not submitting.is_alive()
     assert alive[-1] in {0, 1}
 
 
-def _submit_and_wait(directory: Path) -> list[int]:
-    """How many workers were alive whenever it was looked."""
+def _submit_and_wait(directory: Path, alive: list[int]) -> None:
+    """``alive`` gets how many workers were alive whenever it was looked."""
     spec = JobSpec(
         kind="embed", input="tickets.csv", model="m", options={"text": "body"}, simulate=True
     )
-    alive: list[int] = []
 
     async def work() -> None:
         settings = Settings(database_url=str(directory / ".batcher/batcher.db"))
@@ -234,7 +232,6 @@ def _submit_and_wait(directory: Path) -> list[int]:
             await runner.ask(spec, on_waiting=alive.append)
 
     asyncio.run(work())
-    return alive
 
 
 def test_what_is_waited_for_is_said_once_and_that_nobody_is_there(

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from batcher.ports import Event
 from tests.servers.ports import free_port
 from tests.servers.valkey import ValkeyServer, valkey
+from tests.waiting import wait_until
 
 __all__ = ["valkey"]
 pytestmark = pytest.mark.process
@@ -136,10 +137,7 @@ def test_the_log_says_no_more_than_it_is_asked_for(tmp_path: Path, valkey: Valke
         cwd=tmp_path,
         stderr=subprocess.PIPE,
     ) as quiet:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not is_live(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: is_live(port), "a worker that lives", seconds=WAIT_SECONDS)
         quiet.send_signal(signal.SIGTERM)
         _, stderr = quiet.communicate(timeout=WAIT_SECONDS)
     assert (quiet.returncode, stderr) == (0, b"")

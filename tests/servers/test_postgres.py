@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -12,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from tests.servers.postgres import PASSWORD, PostgresServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -55,10 +55,7 @@ with postgres_server() as server:
     )
     assert ran.returncode == -9
     where = f"host=127.0.0.1 port={int(ran.stdout)} user=nobody"
-    deadline = time.monotonic() + 20
-    while "refused" not in refusal(where):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: "refused" in refusal(where), "that nobody listens any more")
 
 
 def refusal(where: str) -> str:
