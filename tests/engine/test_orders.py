@@ -13,12 +13,13 @@ from typing import Any, cast
 import pytest
 
 from batcher.core.errors import UsageError
+from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.asking import OrderFailed, blueprint_of
 from batcher.engine.errands import MOST_AT_ONCE
 from batcher.engine.fleet import FleetWorker
 from batcher.engine.openings import MOST_TRIES, Openings
-from batcher.ports import Event, OrderState, Store
+from batcher.ports import Event, Order, OrderState, Store
 from batcher.wiring import Settings, open_fleet
 from tests.engine.test_fleet import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
@@ -170,16 +171,14 @@ async def test_a_worker_that_dies_while_it_checks_is_replaced(
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as dead:
             store = dead.adapters.store
-            blueprint = await blueprint_of(dead.adapters, work.chat(list(words(20))))
-            await store.place_order("o1", blueprint, fresh=True)
-            await store.claim_order("o1", "dead/1", 30.0)  # and nothing is heard of it again
+            order = await place(dead.adapters, work.chat(list(words(20))))
+            await store.claim_order(order.id, "dead/1", 30.0)  # and nothing is heard of it again
             began = work.now()
             async with worker(database):
-                while (await store.order("o1")).state is OrderState.WAITING:
-                    await asyncio.sleep(0.5)
+                job = await filled(store, order)
                 assert 30 <= work.now() - began < 36
-                (report,) = await work.runner.jobs()
-                ran = await completed(work, report.job)
+                ran = await completed(work, job)
+            assert [opened.id for opened in await store.jobs()] == [job]
         assert ran.done == list(range(20))
 
 
@@ -189,18 +188,13 @@ async def test_a_worker_that_dies_before_it_says_that_the_job_is_open_opens_no_s
 ) -> None:
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as dead:
-            adapters = dead.adapters
-            store = adapters.store
-            blueprint = await blueprint_of(adapters, work.chat(list(words(20))))
-            await store.place_order("o1", blueprint, fresh=True)
-            await _die_at(adapters, "set_budget", "o1")
+            store = dead.adapters.store
+            order = await die_at(dead.adapters, "set_budget", work.chat(list(words(20))))
             assert len(await store.jobs()) == 1
-            assert (await store.order("o1")).state is OrderState.WAITING
+            assert (await store.order(order.id)).state is OrderState.WAITING
             async with worker(database):
-                while (await store.order("o1")).state is OrderState.WAITING:
-                    await asyncio.sleep(0.5)
-                (report,) = await work.runner.jobs()
-                ran = await completed(work, report.job)
+                ran = await completed(work, await filled(store, order))
+            assert len(await store.jobs()) == 1
         assert ran.done == list(range(20))
         assert work.stats.inputs_served_twice == 0
 
@@ -212,12 +206,8 @@ async def test_a_plan_whose_worker_died_is_finished_by_another(
 ) -> None:
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as dead:
-            adapters = dead.adapters
-            store = adapters.store
-            spec = work.chat(list(words(1_000)))
-            await store.place_order("o1", await blueprint_of(adapters, spec), fresh=True)
-            await _die_at(adapters, "add_shard", "o1", after=written)
-            (job,) = await store.jobs()
+            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=written)
+            (job,) = await dead.adapters.store.jobs()
             assert (job.planned, job.plan_shard) == (False, written)
             events = Events()
             async with worker(database, events):
@@ -233,11 +223,7 @@ async def test_an_input_that_changed_under_a_plan_cancels_the_job_and_says_so(
 ) -> None:
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as dead:
-            adapters = dead.adapters
-            spec = work.chat(list(words(1_000)))
-            blueprint = await blueprint_of(adapters, spec)
-            await adapters.store.place_order("o1", blueprint, fresh=True)
-            await _die_at(adapters, "add_shard", "o1", after=1)
+            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
             work.write(list(words(1_000, marker="other")))
             (report,) = await work.runner.jobs()
             async with worker(database):
@@ -253,11 +239,7 @@ async def test_an_input_that_is_gone_pauses_the_job_until_it_is_back(
 ) -> None:
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as dead:
-            adapters = dead.adapters
-            spec = work.chat(list(words(1_000)))
-            blueprint = await blueprint_of(adapters, spec)
-            await adapters.store.place_order("o1", blueprint, fresh=True)
-            await _die_at(adapters, "add_shard", "o1", after=1)
+            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
             work.path("in.jsonl").rename(work.path("away"))
             (report,) = await work.runner.jobs()
             async with worker(database):
@@ -279,16 +261,15 @@ async def test_a_worker_that_stops_gives_its_orders_back_at_once(
         async with idle(database) as stopping:
             adapters = stopping.adapters
             store = adapters.store
-            blueprint = await blueprint_of(adapters, work.chat(list(words(20))))
-            order = await store.place_order("o1", blueprint, fresh=True)
+            order = await place(adapters, work.chat(list(words(20))))
             filling = asyncio.create_task(Openings(adapters, "w", Events()).fill(order))
             while await store.waiting_orders():
                 await asyncio.sleep(0)
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
             waiting = await store.waiting_orders()
-            settled = (await store.order("o1")).state is not OrderState.WAITING
-        assert settled or [order.id for order in waiting] == ["o1"]
+            settled = (await store.order(order.id)).state is not OrderState.WAITING
+        assert settled or [free.id for free in waiting] == [order.id]
 
 
 @in_virtual_time
@@ -298,13 +279,12 @@ async def test_an_order_that_workers_do_not_survive_is_given_up(
     async with open_work(tmp_path, database=database) as work:
         async with idle(database) as fleet:
             store = fleet.adapters.store
-            blueprint = await blueprint_of(fleet.adapters, work.chat(["a"]))
-            await store.place_order("o1", blueprint, fresh=True)
+            order = await place(fleet.adapters, work.chat(["a"]))
             for number in range(MOST_TRIES):
-                assert await store.claim_order("o1", f"dead/{number}", 0.0) == number + 1
+                assert await store.claim_order(order.id, f"dead/{number}", 0.0) == number + 1
             async with worker(database):
                 await asyncio.sleep(10)
-            order = await store.order("o1")
+            order = await store.order(order.id)
         assert order.state is OrderState.FAILED
         assert "given up" in str(order.error)
 
@@ -349,9 +329,24 @@ class MortalStore:
         return call
 
 
-async def _die_at(adapters: Adapters, verb: str, order_id: str, *, after: int = 0) -> None:
-    """Fill an order until a verb of the store has been called so often."""
+async def place(adapters: Adapters, spec: JobSpec) -> Order:
+    """Ask for a job of its own; nobody waits for it."""
+    return await adapters.store.place_order("o1", await blueprint_of(adapters, spec), fresh=True)
+
+
+async def filled(store: Store, order: Order) -> str:
+    """Wait until an order is not waiting any more; the id of its job."""
+    while (order := await store.order(order.id)).state is OrderState.WAITING:
+        await asyncio.sleep(0.5)
+    assert order.job_id is not None, order.error
+    return order.job_id
+
+
+async def die_at(adapters: Adapters, verb: str, spec: JobSpec, *, after: int = 0) -> Order:
+    """Place an order, and fill it until a verb of the store has been called so often."""
+    order = await place(adapters, spec)
     mortal = cast(Store, MortalStore(adapters.store, verb, after))
     openings = Openings(replace(adapters, store=mortal), "dead", Events())
     with pytest.raises(Killed):
-        await openings.fill(await adapters.store.order(order_id))
+        await openings.fill(order)
+    return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import accumulate, count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from batcher.core.spec import JobSpec
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import MIXED, Work, audit, open_work, words
+from tests.engine.workbench import MIXED, Work, audit, cancelled_ever_later, open_work, words
 
 
 def job_of(work: Work, kind: str, texts: str = "", **settings: Any) -> JobSpec:
@@ -71,31 +72,16 @@ async def test_an_interrupted_run_settles_what_is_in_flight_and_the_next_one_goe
 async def test_a_run_that_is_cancelled_anywhere_goes_on_where_it_was(
     here: Path, kind: str, step: int
 ) -> None:
-    """Cancelled after ever more turns of the loop, so that every await is hit sooner or later."""
     expected = await uninterrupted(here, kind)
-    turns, cancelled = 0, 0
     async with open_work(here, latency_ms=100, database="state/b.db") as work:
         spec = job_of(work, kind, work.write(MIXED))
-        while True:
-            task = asyncio.create_task(work.run(spec))
-            turns += step * (1 + cancelled // 8)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-                if task.done():
-                    break
-            if not task.done():
-                await asyncio.sleep(0.02 * cancelled)
-            if task.done():
-                break
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            cancelled += 1
+        turns = accumulate(step * (1 + number // 8) for number in count())
+        ran, cancelled = await cancelled_ever_later(work, spec, turns)
 
         assert cancelled > 10
-        assert (await task).report.exit_code == 3
+        assert ran.report.exit_code == 3
         assert files(here) == expected
-        audit(work, (await task).report)
+        audit(work, ran.report)
 
 
 @in_virtual_time

@@ -57,6 +57,16 @@ def failing_after(store: Store, shards: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(store, "add_shard", add)
 
 
+async def cut_short(
+    nights: Nights, rows: Mapping[str, str], shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night that ends when so many more shards have been planned."""
+    with monkeypatch.context() as patch:
+        failing_after(store_of(nights.work), shards, patch)
+        with pytest.raises(StoreError, match="full"):
+            await nights.run(rows)
+
+
 # --- cut short --------------------------------------------------------------------------------
 
 
@@ -72,10 +82,7 @@ async def test_planning_that_ends_early_goes_on_where_it_stood(
         first = await nights.run(MANY)
         served = work.stats.inputs_served
         for shards in (0, 1, 5):
-            with monkeypatch.context() as patch:
-                failing_after(store_of(work), shards, patch)
-                with pytest.raises(StoreError, match="full"):
-                    await nights.run(rows)
+            await cut_short(nights, rows, shards, monkeypatch)
         last = await nights.run(rows)
 
         assert compared(last) == (2, 2, 0, 297, 1)
@@ -95,10 +102,7 @@ async def test_where_the_former_job_goes_amid_planning_the_rest_is_sent(
     async with open_work(here) as work:
         nights = Nights(work)
         first = await nights.run(MANY)
-        with monkeypatch.context() as patch:
-            failing_after(store_of(work), 5, patch)
-            with pytest.raises(StoreError, match="full"):
-                await nights.run(rows)
+        await cut_short(nights, rows, 5, monkeypatch)
         assert await work.runner.purge(0) == []  # it is needed still
         await store_of(work).purge(first.report.job)
         last = await nights.run(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from batcher.core.errors import StoreError
 from batcher.core.model import Learned
 from tests.engine.test_fleet import completed, worker
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import Ran, Work, audit, open_work, read_lines, words
+from tests.engine.workbench import (
+    Ran,
+    Work,
+    audit,
+    cancelled_ever_later,
+    open_work,
+    read_lines,
+    words,
+)
 
 WRONG = "[[fault=other_model*1]]"
 """All vectors of the first answer to this text have 4 dimensions, as if by another model."""
@@ -202,27 +211,12 @@ async def test_cancelled_anywhere_it_ends_with_the_same_output(here: Path, step:
     expected = (here / "quiet" / "out.jsonl").read_bytes()
     assert b"embedding" in expected
 
-    cancelled, turns = 0, 0
     async with open_work(here, latency_ms=100, database="b.db") as work:
         spec = work.embed(work.write(texts), max_inputs=2, concurrency=2)
-        while True:
-            task = asyncio.create_task(work.run(spec))
-            turns += step
-            for _ in range(turns):
-                await asyncio.sleep(0)
-                if task.done():
-                    break
-            if not task.done():
-                await asyncio.sleep(0.02 * cancelled)
-            if task.done():
-                break
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            cancelled += 1
+        ran, cancelled = await cancelled_ever_later(work, spec, count(step, step))
 
         assert cancelled > 8
-        assert whole(work, await task, 18)
+        assert whole(work, ran, 18)
         assert (here / "out.jsonl").read_bytes() == expected
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from batcher.adapters.tokenizer import open_tokenizer
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
@@ -144,6 +146,29 @@ async def open_work(
         ) as runner,
     ):
         yield Work(simulator, runner, directory)
+
+
+async def cancelled_ever_later(work: Work, spec: JobSpec, turns: Iterator[int]) -> tuple[Ran, int]:
+    """Cancel a job's run, and run it again, until it is over before it would be cancelled.
+
+    It is cancelled after ever more ``turns`` of the loop, so that every await is hit sooner or
+    later. Returns what the last run left, and how many were cancelled.
+    """
+    cancelled = 0
+    while True:
+        task = asyncio.create_task(work.run(spec))
+        for _ in range(next(turns)):
+            await asyncio.sleep(0)
+            if task.done():
+                break
+        if not task.done():
+            await asyncio.sleep(0.02 * cancelled)
+        if task.done():
+            return await task, cancelled
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        cancelled += 1
 
 
 async def state_of(work: Work, ran: Ran) -> str:
