@@ -168,17 +168,16 @@ async def test_a_simulated_job_needs_no_key(
 async def test_a_worker_that_dies_while_it_checks_is_replaced(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as dead:
-            store = dead.adapters.store
-            order = await place(dead.adapters, work.chat(list(words(20))))
-            await store.claim_order(order.id, "dead/1", 30.0)  # and nothing is heard of it again
-            began = work.now()
-            async with worker(database):
-                job = await filled(store, order)
-                assert 30 <= work.now() - began < 36
-                ran = await completed(work, job)
-            assert [opened.id for opened in await store.jobs()] == [job]
+    async with open_work(tmp_path, database=database) as work, idle(database) as dead:
+        store = dead.adapters.store
+        order = await place(dead.adapters, work.chat(list(words(20))))
+        await store.claim_order(order.id, "dead/1", 30.0)  # and nothing is heard of it again
+        began = work.now()
+        async with worker(database):
+            job = await filled(store, order)
+            assert 30 <= work.now() - began < 36
+            ran = await completed(work, job)
+        assert [opened.id for opened in await store.jobs()] == [job]
         assert ran.done == list(range(20))
 
 
@@ -186,15 +185,14 @@ async def test_a_worker_that_dies_while_it_checks_is_replaced(
 async def test_a_worker_that_dies_before_it_says_that_the_job_is_open_opens_no_second_one(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as dead:
-            store = dead.adapters.store
-            order = await die_at(dead.adapters, "set_budget", work.chat(list(words(20))))
-            assert len(await store.jobs()) == 1
-            assert (await store.order(order.id)).state is OrderState.WAITING
-            async with worker(database):
-                ran = await completed(work, await filled(store, order))
-            assert len(await store.jobs()) == 1
+    async with open_work(tmp_path, database=database) as work, idle(database) as dead:
+        store = dead.adapters.store
+        order = await die_at(dead.adapters, "set_budget", work.chat(list(words(20))))
+        assert len(await store.jobs()) == 1
+        assert (await store.order(order.id)).state is OrderState.WAITING
+        async with worker(database):
+            ran = await completed(work, await filled(store, order))
+        assert len(await store.jobs()) == 1
         assert ran.done == list(range(20))
         assert work.stats.inputs_served_twice == 0
 
@@ -204,14 +202,13 @@ async def test_a_worker_that_dies_before_it_says_that_the_job_is_open_opens_no_s
 async def test_a_plan_whose_worker_died_is_finished_by_another(
     tmp_path: Path, database: str, written: int
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as dead:
-            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=written)
-            (job,) = await dead.adapters.store.jobs()
-            assert (job.planned, job.plan_shard) == (False, written)
-            events = Events()
-            async with worker(database, events):
-                ran = await completed(work, job.id)
+    async with open_work(tmp_path, database=database) as work, idle(database) as dead:
+        await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=written)
+        (job,) = await dead.adapters.store.jobs()
+        assert (job.planned, job.plan_shard) == (False, written)
+        events = Events()
+        async with worker(database, events):
+            ran = await completed(work, job.id)
         assert ran.done == list(range(1_000))
         assert work.stats.inputs_served_twice == 0
         assert len(await work.runner.jobs()) == 1
@@ -221,14 +218,13 @@ async def test_a_plan_whose_worker_died_is_finished_by_another(
 async def test_an_input_that_changed_under_a_plan_cancels_the_job_and_says_so(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as dead:
-            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
-            work.write(list(words(1_000, marker="other")))
-            (report,) = await work.runner.jobs()
-            async with worker(database):
-                while (report := await work.runner.status(report.job)).status == "open":
-                    await asyncio.sleep(1)
+    async with open_work(tmp_path, database=database) as work, idle(database) as dead:
+        await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
+        work.write(list(words(1_000, marker="other")))
+        (report,) = await work.runner.jobs()
+        async with worker(database):
+            while (report := await work.runner.status(report.job)).status == "open":
+                await asyncio.sleep(1)
         assert report.status == "cancelled"
         assert "the input changed" in str(report.reason)
 
@@ -237,19 +233,18 @@ async def test_an_input_that_changed_under_a_plan_cancels_the_job_and_says_so(
 async def test_an_input_that_is_gone_pauses_the_job_until_it_is_back(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as dead:
-            await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
-            work.path("in.jsonl").rename(work.path("away"))
-            (report,) = await work.runner.jobs()
-            async with worker(database):
-                while (report := await work.runner.status(report.job)).status == "open":
-                    await asyncio.sleep(1)
-                assert report.status == "paused"
-                assert "there is no such file" in str(report.reason)
-                work.path("away").rename(work.path("in.jsonl"))
-                await work.runner.resume(report.job)
-                ran = await completed(work, report.job)
+    async with open_work(tmp_path, database=database) as work, idle(database) as dead:
+        await die_at(dead.adapters, "add_shard", work.chat(list(words(1_000))), after=1)
+        work.path("in.jsonl").rename(work.path("away"))
+        (report,) = await work.runner.jobs()
+        async with worker(database):
+            while (report := await work.runner.status(report.job)).status == "open":
+                await asyncio.sleep(1)
+            assert report.status == "paused"
+            assert "there is no such file" in str(report.reason)
+            work.path("away").rename(work.path("in.jsonl"))
+            await work.runner.resume(report.job)
+            ran = await completed(work, report.job)
         assert ran.done == list(range(1_000))
 
 
@@ -257,18 +252,17 @@ async def test_an_input_that_is_gone_pauses_the_job_until_it_is_back(
 async def test_a_worker_that_stops_gives_its_orders_back_at_once(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as stopping:
-            adapters = stopping.adapters
-            store = adapters.store
-            order = await place(adapters, work.chat(list(words(20))))
-            filling = asyncio.create_task(Openings(adapters, "w", Events()).fill(order))
-            while await store.waiting_orders():
-                await asyncio.sleep(0)
-            filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
-            waiting = await store.waiting_orders()
-            settled = (await store.order(order.id)).state is not OrderState.WAITING
+    async with open_work(tmp_path, database=database) as work, idle(database) as stopping:
+        adapters = stopping.adapters
+        store = adapters.store
+        order = await place(adapters, work.chat(list(words(20))))
+        filling = asyncio.create_task(Openings(adapters, "w", Events()).fill(order))
+        while await store.waiting_orders():
+            await asyncio.sleep(0)
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        waiting = await store.waiting_orders()
+        settled = (await store.order(order.id)).state is not OrderState.WAITING
         assert settled or [free.id for free in waiting] == [order.id]
 
 
@@ -276,15 +270,14 @@ async def test_a_worker_that_stops_gives_its_orders_back_at_once(
 async def test_an_order_that_workers_do_not_survive_is_given_up(
     tmp_path: Path, database: str
 ) -> None:
-    async with open_work(tmp_path, database=database) as work:
-        async with idle(database) as fleet:
-            store = fleet.adapters.store
-            order = await place(fleet.adapters, work.chat(["a"]))
-            for number in range(MOST_TRIES):
-                assert await store.claim_order(order.id, f"dead/{number}", 0.0) == number + 1
-            async with worker(database):
-                await asyncio.sleep(10)
-            order = await store.order(order.id)
+    async with open_work(tmp_path, database=database) as work, idle(database) as fleet:
+        store = fleet.adapters.store
+        order = await place(fleet.adapters, work.chat(["a"]))
+        for number in range(MOST_TRIES):
+            assert await store.claim_order(order.id, f"dead/{number}", 0.0) == number + 1
+        async with worker(database):
+            await asyncio.sleep(10)
+        order = await store.order(order.id)
         assert order.state is OrderState.FAILED
         assert "given up" in str(order.error)
 
