@@ -20,8 +20,8 @@ from batcher.simulator import Simulator
 from batcher.wiring import Settings, open_runner
 
 LEASE_SECONDS = 2.0
-_END_SECONDS = 20.0
-_TELL_SECONDS = 30.0
+_END_SECONDS = 60.0
+_TELL_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
@@ -106,7 +106,7 @@ class Fleet:
                 await asyncio.sleep(_LOOK_SECONDS)
         return events
 
-    async def completed(self, runner: Runner, job: str, *, seconds: float = 90.0) -> Report:
+    async def completed(self, runner: Runner, job: str, *, seconds: float = 180.0) -> Report:
         """Wait until a job is not open any more."""
         async with asyncio.timeout(seconds):
             while (report := await runner.status(job)).status == "open":
