@@ -25,7 +25,7 @@ from batcher.engine.runner import Runner
 from batcher.ports import Event, OrderState
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.wiring import Settings
-from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
+from tests.fleet.harness import Fleet, classifying, exported, fleet_of, tickets, undisturbed
 
 pytestmark = pytest.mark.process
 
@@ -111,6 +111,23 @@ async def filled(settings: Settings) -> OrderLease:
     return order
 
 
+async def freeze_between_transactions(fleet: Fleet, number: int, settings: Settings) -> None:
+    """Freeze a worker that holds no lock in the database, which only ends it after a minute."""
+    amid = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+    )
+    async with asyncio.timeout(OPEN_SECONDS):
+        while True:
+            fleet.freeze(number)
+            await asyncio.sleep(_LOOK_SECONDS)  # what it asked for last is done by then
+            with closing(psycopg.connect(str(settings.database_url))) as connection:
+                if connection.execute(amid).fetchone() == (0,):
+                    return
+            fleet.wake(number)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
 async def ask(runner: Runner, spec: JobSpec) -> None:
     """As ``submit --server-side --fresh`` does, which would take a second opening for another."""
     await runner.ask(spec, fresh=True)
@@ -161,7 +178,6 @@ async def test_a_worker_killed_before_it_opens_a_job_is_replaced_when_its_lease_
 
         done = await filled(settings)
         assert (done.state, done.fence) == (OrderState.DONE, 2)
-        assert len(held.asked) == 2
         assert held.asked[1] >= left.expires_at
         (opened,) = await runner.jobs()
         assert opened.job == done.job_id
@@ -181,7 +197,7 @@ async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_g
     async with fleet_of((1,), tmp_path, settings, simulator) as (fleet, runner):
         async with under_way(ask(runner, spec)):
             await held.is_asked()
-            fleet.freeze(1)
+            await freeze_between_transactions(fleet, 1, settings)
             await fleet.start(2)
             done = await filled(settings)
             assert (done.state, done.fence) == (OrderState.DONE, 2)
@@ -197,5 +213,4 @@ async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_g
         await fleet.stop(1)
 
         assert [report.job for report in await runner.jobs()] == [another.job, opened.job]
-        assert len(held.asked) == 3
         assert simulator.stats.inputs_served == 2 * ROWS
