@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import KindNotHere
 from batcher.core.kind import Kind
 
 GROUP = "batcher.kinds"
@@ -27,13 +27,13 @@ class InstalledKinds:
         """See :meth:`batcher.ports.KindRegistry.get`."""
         entry = self._entries.get(name)
         if entry is None:
-            raise UsageError(f"no kind {name!r}: there are {', '.join(self.names()) or 'none'}")
+            raise KindNotHere(f"no kind {name!r}: there are {', '.join(self.names()) or 'none'}")
         try:
             kind = entry.load()
         except Exception as exc:
-            raise UsageError(
+            raise KindNotHere(
                 f"the kind {name!r} ({entry.value}) cannot be imported: {type(exc).__name__}: {exc}"
             ) from exc
         if not isinstance(kind, Kind):
-            raise UsageError(f"the kind {name!r} ({entry.value}) is not one: see batcher.core.kind")
+            raise KindNotHere(f"the kind {name!r} ({entry.value}) is none: see batcher.core.kind")
         return kind

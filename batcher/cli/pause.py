@@ -28,7 +28,7 @@ def pause(ctx: click.Context, *, job: str, as_json: bool) -> None:
         print_json(report.to_json())
         return
     say(f"job {report.job} is paused, with {count(report.rows_done, 'row')} done. To go on:")
-    say(f"  batcher resume {report.job}")
+    say(f"  batcher resume {report.job}      # where workers serve it; else its own command")
 
 
 @command(
@@ -46,4 +46,7 @@ def resume(ctx: click.Context, *, job: str, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
         return
-    say(f"job {report.job} is open, with {count(report.rows_left, 'row')} left")
+    say(
+        f"job {report.job} is open, with {count(report.rows_left, 'row')} left: workers go on with "
+        "it, or its own command does"
+    )

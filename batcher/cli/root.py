@@ -114,5 +114,5 @@ def root() -> None:
     then from a profile in batcher.toml. The key is read from OPENAI_API_KEY.
 
     Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped by its
-    budget, 5 paused by the provider, 130 interrupted, 1 anything else.
+    budget, 5 paused, 130 interrupted, 1 cancelled or anything else.
     """

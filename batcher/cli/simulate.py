@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +154,15 @@ def simulate(
 
         session.interrupt = end
         session.announce = lambda settles: None
-        async with serve(
-            config, host=host, port=port, count_tokens=lambda text: count_tokens([text])[0]
-        ) as simulator:
+        async with AsyncExitStack() as stack:
+            serving = serve(
+                config, host=host, port=port, count_tokens=lambda text: count_tokens([text])[0]
+            )
+            try:
+                simulator = await stack.enter_async_context(serving)
+            except OSError as exc:
+                reason = os.strerror(exc.errno) if exc.errno else str(exc)
+                raise UsageError(f"--port {port}: nothing can listen there: {reason}") from exc
             if port_file is not None:
                 _write_port(Path(port_file), simulator.url.rpartition(":")[2])
             if as_json:

@@ -87,11 +87,22 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
         yield "This job was complete already: nothing was sent. --fresh runs it anew."
         if report.exported:
             yield "Its output was missing or not of this job, and has been written."
-    elif report.status == "interrupted":
+    else:
+        yield from _to_go_on(report, command)
+    if report.rows_failed:
+        yield f"{count(report.rows_failed, 'row')} failed for good. To see why:"
+        yield f"  batcher errors {report.job}"
+        if report.status != "cancelled":
+            yield "To try those again that can be sent:"
+            yield f"  batcher retry {report.job}"
+
+
+def _to_go_on(report: Report, command: str) -> Iterator[str]:
+    if report.status == "interrupted":
         yield "What is done is kept. To go on, run the same command again:"
         yield f"  {command}"
     elif report.status == "open":
-        yield "It is being run, or was interrupted. Its command goes on with it:"
+        yield "It is being run, waits for workers, or was interrupted. Its command goes on with it:"
         yield f"  {command}"
     elif report.over_budget:
         yield "What is done is kept. To go on, run the same command with a higher --max-cost."
@@ -103,12 +114,13 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
     elif report.status == "paused":
         yield "What is done is kept; no row failed for it. To go on, run the same command again:"
         yield f"  {command}"
+        yield "or, where workers serve it:"
+        yield f"  batcher resume {report.job}"
     elif report.status in ("stopped", "failed"):
         yield "What is done is kept. Once that is mended, the same command goes on."
-    if report.rows_failed:
-        yield f"{count(report.rows_failed, 'row')} failed for good. To see why, and to try again:"
-        yield f"  batcher errors {report.job}"
-        yield f"  batcher retry {report.job}"
+    elif report.status == "cancelled":
+        yield "It is over; the same command begins a new job. To have what is done:"
+        yield f"  batcher export {report.job} -o OUTPUT.jsonl --partial"
 
 
 def _files(report: Report) -> Iterator[str]:

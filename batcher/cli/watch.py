@@ -30,7 +30,7 @@ def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
 
     From any machine that reaches the database. Ending this ends nothing else. The exit code is that
     of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped by its budget,
-    5 paused, 130 cancelled.
+    5 paused, 1 cancelled.
     """
     screen = open_screen(quiet=as_json, output=None)
     progress = Progress(screen, activity="looking at the job")

@@ -23,6 +23,10 @@ class UsageError(BatcherError):
     exit_code = 2
 
 
+class KindNotHere(UsageError):
+    """A kind that is missing, broken or of another version here; elsewhere it may not be."""
+
+
 class InputError(BatcherError):
     """The input file is at fault: where, what was expected, what to do."""
 
@@ -52,12 +56,6 @@ class MissingColumn(InputError):
         return MissingColumn(
             f"{self.message}; {advice}", source=self.source, line=self.line, present=self.present
         )
-
-
-class ProviderRefused(BatcherError):
-    """The provider refuses every request alike (bad key, model or parameter): the job stops."""
-
-    exit_code = 2
 
 
 class JobInUse(BatcherError):

@@ -44,5 +44,10 @@ def shown(url: str) -> str:
     return re.split(r"[?#]", url, maxsplit=1)[0]
 
 
+def shown_input(name: str) -> str:
+    """What an input is called in a report: a path as it is, a URL as :func:`shown`."""
+    return shown(name) if is_url(name) else name
+
+
 def _scheme(text: str) -> str:
     return text.split("://", 1)[0].lower()

@@ -236,13 +236,17 @@ class Dispatcher:
         while self._ready and self._ready[0].shard.lost:
             self._ready.popleft()
         room = min(self._room(now) - len(self._booked), len(self._ready), _BATCH)
-        if room <= 0 or now < self._reserve_at or self._stopped:
+        if room <= 0 or now < self._reserve_at:
             return
-        calls = self._next(room)
+        calls = [] if self._stopped else self._next(room)
         if not calls:
             return
         costs = [self._charge(call) for call in calls]
         grant = await self._throttle.reserve(self._quota, costs, self._flow)
+        if self._stopped:
+            self._ready.extendleft(reversed(calls))
+            await self._throttle.give_back(self._quota, grant.tickets)
+            return
         granted = len(grant.tickets)
         self._booked.extend(zip(grant.tickets, calls, strict=False))
         self._ready.extendleft(reversed(calls[granted:]))

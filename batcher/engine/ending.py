@@ -60,11 +60,14 @@ class Endings:
 
     @staticmethod
     def of(job: Job) -> Ending:
-        """How somebody else's work on a job has ended, as its state tells."""
+        """How a job has ended that somebody else has ended, as its state tells.
+
+        One that was cancelled is over for good: no exit code that says "run it again" is true.
+        """
         if job.state is JobState.COMPLETE:
             return Endings.complete()
         if job.cause is None:
-            exit_code = 5 if job.state is JobState.PAUSED else 130
+            exit_code = 5 if job.state is JobState.PAUSED else 1
             return Ending(status=str(job.state), exit_code=exit_code, reason=job.reason)
         return _stopped(job.cause, job.reason, resume_at=job.resume_at)
 
@@ -134,11 +137,6 @@ class Endings:
     def by_hand() -> Ending:
         """Its user wants no more to be sent for now."""
         return _stopped(StopCause.BY_HAND, "by hand")
-
-    @staticmethod
-    def moved(status: str) -> Ending:
-        """Somebody else paused or cancelled the job."""
-        return Ending(status=status, exit_code=130, reason=f"the job was {status} from outside")
 
 
 def _stopped(

@@ -183,6 +183,8 @@ class FleetWorker:
                 self._heard_at = self.adapters.clock.now()
             except StoreError as error:
                 self._lost_the_store(error)
+            except Exception as error:  # noqa: BLE001 - no reason to leave what is being served
+                self._stumbled("look", error)
             jitter = self.adapters.chance.uniform(0.5, 1.5)  # workers do not look in step
             await self.adapters.clock.sleep(self.look_seconds * jitter)
 
@@ -194,12 +196,18 @@ class FleetWorker:
                 await self.meters.look_at_the_queue(store, self._services, clock.wall())
             except StoreError as error:
                 self._lost_the_store(error)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._stumbled("beat", error)
             await clock.sleep(BEAT_SECONDS)
 
     def _lost_the_store(self, error: StoreError) -> None:
         self.meters.store_errors += 1
         self._heard_at = None
         self.log(Event.STORE_LOST, error=type(error).__name__)
+
+    def _stumbled(self, errand: str, error: Exception) -> None:
+        kind, where = type(error).__name__, _place(error)
+        self.log(Event.ERRAND_FAILED, errand=errand, error=kind, where=where)
 
     def _is_refused(self, job_id: str) -> bool:
         until = self._refused.get(job_id, 0.0)

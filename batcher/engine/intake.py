@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from batcher.core.baseurl import check_base_url
-from batcher.core.errors import UsageError
+from batcher.core.errors import KindNotHere, UsageError
 from batcher.core.inputurl import is_url
 from batcher.core.kind import TextFile
 from batcher.core.model import InputFacts, Job, JobState, Learned
@@ -31,7 +31,7 @@ def unheard(sentence: str) -> None:
     """Nobody listens (:data:`Told`)."""
 
 
-class KindChanged(UsageError):
+class KindChanged(KindNotHere):
     """A job was planned by another version of its kind than the one installed here."""
 
 
@@ -78,7 +78,7 @@ class Intake:
 
         Raises:
             KindChanged: the kind has another version here.
-            UsageError: it is not installed.
+            KindNotHere: it is not installed.
         """
         described = Description.read(job)
         bound = await asyncio.to_thread(self._bound, described.spec, described.files)

@@ -226,7 +226,7 @@ class JobRun:
         try:
             await put_down(self._store, self._job.id, ending)
         except IllegalTransition:
-            return Endings.moved(str((await self._store.job(self._job.id)).state))
+            return Endings.of(await self._store.job(self._job.id))
         return ending
 
     # --- planning and leasing -----------------------------------------------------------------
@@ -320,7 +320,7 @@ class JobRun:
                 self._planned = job.planned
                 self._live.rows_planned = self._live.rows if job.planned else job.plan_row
             if job.state not in (JobState.OPEN, JobState.COMPLETE):
-                self.end(Endings.moved(str(job.state)))
+                self.end(Endings.of(job))
 
     def _show(self, now: float) -> None:
         connection = self._connection

@@ -46,7 +46,12 @@ class Leases:
     async def claim(self, limit: int, *, lapsed: bool = False) -> list[Lease]:
         """Lease up to so many shards, or such as a dead owner held, and queue their calls."""
         leases = await self._store.claim(
-            self._job_id, self._owner, limit=limit, ttl_seconds=self._seconds, lapsed=lapsed
+            self._job_id,
+            self._owner,
+            limit=limit,
+            ttl_seconds=self._seconds,
+            lapsed=lapsed,
+            but=[shard.id for shard in self._ledger.shards],
         )
         for lease in leases:
             self._take(lease)

@@ -144,6 +144,8 @@ class Ledger:
             self._ahead = 0 if release else self._next_ahead()
             self._urgent = False
             self._pending_bytes = 0
+            for shard in [shard for shard in self._shards.values() if shard.lost]:
+                self._shards.pop(shard.id).let_go()
             allowances = self._allowances(self._ahead)
             batch = [
                 self._take(shard, allowances[shard.id], release)

@@ -11,18 +11,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-from batcher.core.errors import BatcherError, IllegalTransition, InputError, StoreError, UsageError
+from batcher.core.errors import (
+    BatcherError,
+    IllegalTransition,
+    InputError,
+    KindNotHere,
+    StoreError,
+    UsageError,
+)
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.ending import Endings, put_down
-from batcher.engine.intake import Intake, KindChanged
+from batcher.engine.intake import Intake
 from batcher.engine.preparing import Bound
 from batcher.engine.submission import write_plan
 from batcher.ports import Event, InputSource, Log, Order, OrderState
 
 MOST_TRIES = 10
-"""How many workers may end while they have an order before it counts as the reason."""
+"""How often workers may try in vain to open an order before it counts as the reason."""
 
 
 class Openings:
@@ -53,14 +60,17 @@ class Openings:
         try:
             async with self._kept(lambda: store.claim_order(order.id, owner, seconds)):
                 if fence > MOST_TRIES:
-                    raise UsageError(f"given up: {MOST_TRIES} workers ended while they checked it")
+                    raise UsageError(
+                        f"given up after {MOST_TRIES} tries: the workers ended while they checked "
+                        "its input, or lack its kind; their logs say which"
+                    )
                 await self._fill(order, fence, owner)
-        except (UsageError, InputError) as error:
+        except BaseException as error:
+            if not _is_its_own_fault(error):
+                await store.claim_order(order.id, owner, 0.0)  # others need not wait
+                raise
             self._log(Event.ORDER_FAILED, order=order.id, error=type(error).__name__)
             await store.settle_order(order.id, fence, OrderState.FAILED, error=str(error))
-        except BaseException:
-            await store.claim_order(order.id, owner, 0.0)  # others need not wait
-            raise
 
     async def _fill(self, order: Order, fence: int, owner: str) -> None:
         spec = JobSpec.from_json(order.blueprint.spec)
@@ -74,6 +84,10 @@ class Openings:
             new = await self._intake.new_job(bound, facts)
             opened = await self._adapters.store.open_ordered(order.id, fence, new)
             if opened is not None:
+                # Before the order is done: nobody else is to begin with what goes on here.
+                await self._adapters.store.lease_plan(
+                    opened.id, owner, self._adapters.lease_seconds
+                )
                 job = await self._begin(order, fence, opened, bound)
                 await self._plan(job, bound, source, owner)
 
@@ -110,16 +124,19 @@ class Openings:
             with await self._intake.open(bound.spec) as source:
                 await self._intake.check(bound, source)
                 await self._plan(job, bound, source, owner)
-        except KindChanged:
-            raise
         except (UsageError, InputError) as error:  # it could be read before, and may be again
-            with suppress(IllegalTransition):  # it is over
-                await put_down(self._adapters.store, job.id, Endings.unreadable(str(error)))
+            if _is_its_own_fault(error):
+                with suppress(IllegalTransition):  # it is over
+                    await put_down(self._adapters.store, job.id, Endings.unreadable(str(error)))
             raise
 
     async def _plan(self, job: Job, bound: Bound, source: InputSource, owner: str) -> None:
         """Write the plan as far as nobody else does."""
-        await write_plan(self._adapters, job, bound, source, owner=owner)
+        try:
+            await write_plan(self._adapters, job, bound, source, owner=owner)
+        except BaseException:
+            await self._adapters.store.lease_plan(job.id, owner, 0.0)  # others need not wait
+            raise
         await self._adapters.doorbell.ring(job.id)
 
     @asynccontextmanager
@@ -145,3 +162,8 @@ class Openings:
 
     def _owner(self) -> str:
         return f"{self._worker}/opening-{next(self._leases)}"
+
+
+def _is_its_own_fault(error: BaseException) -> bool:
+    """Whether another worker could do no better."""
+    return isinstance(error, UsageError | InputError) and not isinstance(error, KindNotHere)

@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from batcher.core.cost import dollars
+from batcher.core.inputurl import shown_input
 from batcher.core.model import Job, StopCause, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
@@ -115,7 +116,7 @@ class Report:
         """The manifest and what a caller wants to know besides."""
         return {
             **self.manifest(),
-            "input": self.spec.input,
+            "input": shown_input(self.spec.input),
             "created_at": _time(self.created_at),
             "schedule": self.schedule,
             "cause": self.cause,

@@ -293,9 +293,10 @@ class Runner:
         """
         job = await self._adapters.store.job(job_id)
         if job.state is not JobState.COMPLETE and not partial:
+            go_on = "" if job.state is JobState.CANCELLED else "run it again, or "
             raise UsageError(
-                f"job {job.id} is not complete ({job.state}): run it again, or export what there "
-                "is with --partial"
+                f"job {job.id} is not complete ({job.state}): {go_on}export what there is with "
+                "--partial"
             )
         report = await self._report(job)
         target = Output(path=output, format=output_format)

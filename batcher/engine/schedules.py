@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.inputurl import shown_input
 from batcher.core.model import Job
 from batcher.core.schedule import Missed
 from batcher.core.spec import JobSpec
@@ -62,7 +63,7 @@ class ScheduleReport:
             "timezone": schedule.timezone,
             "kind": schedule.blueprint.spec.get("kind"),
             "model": schedule.blueprint.spec.get("model"),
-            "input": schedule.blueprint.spec.get("input"),
+            "input": shown_input(str(schedule.blueprint.spec.get("input", ""))),
             "missed": str(schedule.missed),
             "overlap": schedule.overlap,
             "paused": schedule.paused,

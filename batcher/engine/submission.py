@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from batcher.core.errors import InputError
+from batcher.core.errors import IllegalTransition, InputError, KindFailed
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
@@ -87,6 +88,7 @@ async def write_plan(
 
     Raises:
         InputError: the input is not what the job was opened for, which is cancelled.
+        KindFailed: the kind's own code is at fault; the job is paused.
     """
     left = Intake(adapters).planning(bound, job, source, told)
     if left is None:
@@ -103,6 +105,7 @@ async def write_plan(
     )
     try:
         return await writer.write()
-    except InputError as error:
-        await put_down(adapters.store, job.id, Endings.input_changed(str(error)))
+    except (InputError, KindFailed) as error:
+        with suppress(IllegalTransition):  # it is over
+            await put_down(adapters.store, job.id, Endings.of_planning(error))
         raise

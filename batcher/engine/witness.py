@@ -111,6 +111,7 @@ class Witness:
 
     def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
         self._meter.requests_failed[fate] += 1
+        self._live.count(Usage(requests=1))
         self._log(
             Event.REQUEST_FAILED,
             job=self._job,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -245,12 +245,20 @@ class ShardStore(Protocol):
         ...
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        limit: int,
+        ttl_seconds: float,
+        lapsed: bool = False,
+        but: Collection[int] = (),
     ) -> list[Lease]:
         """Lease up to ``limit`` claimable open shards, lowest ordinal first.
 
         Claimable: never leased, given back, or at or past its expiry; with ``lapsed`` the last of
-        these alone, whose owner has died. Fence + 1 at every grant.
+        these alone, whose owner has died. Fence + 1 at every grant. Shards of the ids in ``but``
+        are none: whoever holds one renews it, however late, and must not get it anew.
         None where the job is not open. The first lease of a job sets its ``started_at``.
         """
         ...

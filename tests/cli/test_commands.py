@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 
 import pytest
 
@@ -268,3 +269,11 @@ def test_submit_stops_at_a_row_that_cannot_be_sent_where_that_was_asked_for(cli:
     )
     assert again.code == 0
     assert again.stdout == stopped.stdout
+
+
+def test_a_port_that_is_taken_is_the_users_to_change(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = cli("simulate", "--port", str(port))
+    assert ran.code == 2
+    assert f"--port {port}: nothing can listen there: Address already in use" in ran.stderr

@@ -236,5 +236,5 @@ def test_without_the_driver_it_is_said_how_to_come_by_it(cli: Cli, url: str) -> 
         [sys.executable, "-c", program, url], cwd=cli.directory, capture_output=True, text=True
     )
     assert ran.returncode == 2
-    assert "pip install 'batcher[postgres]'" in ran.stderr
+    assert "pip install 'psycopg[binary]'" in ran.stderr
     assert PASSWORD not in ran.stderr

@@ -69,6 +69,22 @@ async def test_a_shard_and_the_cursor_are_written_together(store: Store) -> None
     assert (job.plan_row, job.plan_shard, job.planned) == (8, 2, True)
 
 
+async def test_nobody_is_granted_what_it_holds(store: Store, fake_clock: FakeClock) -> None:
+    await open_planned(store, shards=3)
+    first, second = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    fake_clock.set(START + 2 * TTL)
+    held = [first.shard_id, second.shard_id]
+    assert await store.claim("j1", "a", limit=9, ttl_seconds=TTL, lapsed=True, but=held) == []
+    (third,) = await store.claim("j1", "a", limit=9, ttl_seconds=TTL, but=held)
+    assert third.shard_id not in held
+    assert await store.renew("a", held, TTL) == set(held)
+    (other,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, but=held[:1]) or (None,)
+    assert other is None
+    fake_clock.set(START + 4 * TTL)
+    taken = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, but=held[:1])
+    assert [lease.shard_id for lease in taken] == [held[1], third.shard_id]
+
+
 async def test_a_stale_planner_writes_nothing(store: Store, fake_clock: FakeClock) -> None:
     await store.open_job(make_job(), fresh=False)
     stale = await fenced_plan(store, "a")

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from batcher.core.errors import KindFailed
 from batcher.core.kind import Shape
+from batcher.core.model import StopCause
 from batcher.core.spec import JobSpec
+from batcher.engine.asking import OrderFailed
+from batcher.engine.report import Report
+from batcher.ports import Event
+from batcher.wiring import Settings, open_fleet
 from tests.engine.awkward_kind import KIND, Awkward
-from tests.engine.virtual_time import in_virtual_time
+from tests.engine.test_fleet import Events, completed, worker
+from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import Work, audit, nothing_written, open_work, words
+
+if TYPE_CHECKING:
+    from batcher.adapters.kinds import InstalledKinds
 
 TEXTS = [*words(20), *words(5, marker="late")]
 
@@ -111,3 +124,98 @@ async def test_an_option_that_it_chokes_on_is_its_fault_too(here: Path, awkward:
         assert caught.value.exit_code == 1
         assert "not found" not in str(caught.value)
         assert await work.runner.jobs() == []
+
+
+# --- where workers do the work --------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def lean_worker(database: str, events: Events) -> AsyncIterator[None]:
+    """A worker at work that lacks the kind."""
+    settings = Settings(database_url=database)
+    async with open_fleet(settings, log=events, clock=LoopClock(), chance=Random(2)) as fleet:
+        kinds = cast("InstalledKinds", fleet.adapters.kinds)
+        del kinds._entries["awkward"]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fleet.run())
+            try:
+                yield
+            finally:
+                fleet.stop()
+
+
+@in_virtual_time
+async def test_what_a_worker_lacks_the_kind_for_it_leaves_to_others(
+    here: Path, awkward: Awkward
+) -> None:
+    database = f"sqlite:///{here}/batcher.db"
+    lean = Events()
+    async with open_work(here, database=database, latency_ms=100) as work:
+        async with lean_worker(database, lean):
+            asked = asyncio.create_task(work.runner.ask(job(work)))
+            while not lean.of(Event.ERRAND_FAILED):
+                await asyncio.sleep(1)
+            assert not asked.done()
+            async with worker(database):
+                ran = await completed(work, (await asked).job)
+        assert ran.done == list(range(len(TEXTS)))
+        assert {facts["error"] for facts in lean.of(Event.ERRAND_FAILED)} == {"KindNotHere"}
+        assert not lean.of(Event.ORDER_FAILED)
+
+
+@in_virtual_time
+async def test_what_no_worker_has_the_kind_for_is_given_up_in_the_end(
+    here: Path, awkward: Awkward
+) -> None:
+    database = f"sqlite:///{here}/batcher.db"
+    async with open_work(here, database=database) as work, lean_worker(database, Events()):
+        with pytest.raises(OrderFailed, match=r"given up after 10 tries.*lack its kind"):
+            await work.runner.ask(job(work))
+
+
+@in_virtual_time
+async def test_a_plan_is_not_given_up_for_a_worker_that_lacks_the_kind(
+    here: Path, awkward: Awkward
+) -> None:
+    database = f"sqlite:///{here}/batcher.db"
+    async with open_work(here, database=database, latency_ms=100) as work:
+        async with worker(database):
+            awkward.fault = "render"
+            report = await work.runner.ask(job(work))
+            stopped = await ended(work, report.job)
+        assert (stopped.status, stopped.cause) == ("paused", StopCause.KIND)
+        awkward.fault = None
+        await work.runner.resume(report.job)
+        lean = Events()
+        async with lean_worker(database, lean):
+            while not lean.of(Event.ERRAND_FAILED):
+                await asyncio.sleep(1)
+            assert (await work.runner.status(report.job)).status == "open"
+        async with worker(database):
+            ran = await completed(work, report.job)
+        assert ran.done == list(range(len(TEXTS)))
+
+
+@in_virtual_time
+async def test_a_kind_at_fault_while_a_worker_plans_stops_its_job(
+    here: Path, awkward: Awkward
+) -> None:
+    database = f"sqlite:///{here}/batcher.db"
+    events = Events()
+    async with open_work(here, database=database) as work:
+        async with worker(database, events):
+            awkward.fault = "render"
+            report = await work.runner.ask(job(work))
+            watched = await work.runner.watch(report.job, on_live=lambda live: None)
+            await asyncio.sleep(600)
+        assert (watched.status, watched.exit_code) == ("failed", 1)
+        assert "its render raised KeyError" in (watched.reason or "")
+        assert len(events.of(Event.ERRAND_FAILED)) == 1
+        assert work.stats.requests == 0
+
+
+async def ended(work: Work, job_id: str) -> Report:
+    """Wait until a job is not open any more."""
+    while (report := await work.runner.status(job_id)).status == "open":
+        await asyncio.sleep(1)
+    return report

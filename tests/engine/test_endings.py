@@ -46,11 +46,11 @@ async def test_whoever_watches_a_job_is_told_what_its_run_ended_with(ending: End
     assert dataclasses.replace(told, event=ending.event) == ending
 
 
-async def test_a_job_that_was_cancelled_ends_like_an_interrupted_one() -> None:
+async def test_a_job_that_was_cancelled_is_not_to_be_run_again() -> None:
     store = MemoryStore(FakeClock())
     await store.open_job(make_job(), fresh=False)
     told = Endings.of(await store.move("j1", JobEvent.CANCEL))
-    assert (told.status, told.exit_code) == ("cancelled", 130)
+    assert (told.status, told.exit_code) == ("cancelled", 1)
 
 
 # --- from outside ---------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ async def test_a_job_cancelled_by_another_process_stops_and_keeps_what_is_paid_f
             tasks.create_task(cancel())
             ran = await work.run(spec)
 
-        assert (ran.report.exit_code, ran.report.status) == (130, "cancelled")
+        assert (ran.report.exit_code, ran.report.status) == (1, "cancelled")
         assert ran.report.rows_done == work.stats.requests_served
         exported = await work.runner.export(
             ran.report.job, output=str(here / "part.jsonl"), partial=True
@@ -100,7 +100,7 @@ async def test_a_job_that_is_cancelled_while_it_is_stopping_is_cancelled(here: P
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(cancel())
             ran = await work.run(spec)
-        assert ran.report.exit_code in {2, 130}
+        assert ran.report.exit_code in {1, 2}
         assert (await work.runner.status(ran.report.job)).status == JobState.CANCELLED
 
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
-from batcher.core.model import JobState, advance
+from batcher.core.model import JobState, StopCause, advance
 from batcher.ports import Order, OrderState
 
 if TYPE_CHECKING:
-    from batcher.core.model import Job, JobEvent, StopCause
+    from batcher.core.model import Job, JobEvent
     from batcher.ports import Firing, Schedule
 
 
@@ -39,6 +39,8 @@ def moved(
         IllegalTransition: the state does not allow it.
     """
     state = advance(job.state, event)
+    if state is job.state is JobState.PAUSED and job.cause is StopCause.BY_HAND:
+        return job  # what stops a run that is winding down must not have it go on by itself
     ended = state in {JobState.COMPLETE, JobState.CANCELLED}
     return replace(
         job,

@@ -5,7 +5,7 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -248,7 +248,14 @@ class MemoryStore(MemoryFleet, MemoryOrders):
     # --- leasing ------------------------------------------------------------------------------
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        limit: int,
+        ttl_seconds: float,
+        lapsed: bool = False,
+        but: Collection[int] = (),
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         entry = self._entry(job_id)
@@ -258,7 +265,9 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         claimable = [
             shard
             for shard in entry.shards.values()
-            if shard.open and (not lapsed if shard.expires_at is None else shard.expires_at <= now)
+            if shard.open
+            and shard.id not in but
+            and (not lapsed if shard.expires_at is None else shard.expires_at <= now)
         ]
         claimable.sort(key=lambda shard: shard.plan.ordinal)
         leases = [shard.grant(owner, now + ttl_seconds) for shard in claimable[:limit]]

@@ -149,7 +149,9 @@ class MemoryOrders(ABC):
     async def remove_schedule(self, name: str) -> bool:
         """See :meth:`batcher.ports.ScheduleStore.remove_schedule`."""
         for placed in self._firings(name):
-            if placed.order.state is OrderState.WAITING and placed.owner is None:
+            order, now = placed.order, self._clock.wall()
+            free = placed.expires_at is None or placed.expires_at <= now
+            if order.state is OrderState.WAITING and order.job_id is None and free:
                 del self._orders[placed.order.id]
         return self._schedules.pop(name, None) is not None
 

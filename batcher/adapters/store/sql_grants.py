@@ -11,7 +11,7 @@ from batcher.adapters.store.settlement import NO_SEQ
 from batcher.adapters.store.sql_jobs import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -27,13 +27,14 @@ def grant(
     now: float,
     expires_at: float,
     lapsed: bool,
+    but: Collection[int],
 ) -> Sequence[Row[Any]]:
     """Lease the lowest claimable shards, or the lowest of them whose owner has died.
 
     Rows of id, ordinal, fence (the new one), sent_fence, sent_through and payload, by ordinal.
     """
     lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
-    picked = _claimable(job_id, now=now, lapsed=lapsed)
+    picked = _claimable(job_id, now=now, lapsed=lapsed, but=but)
     if connection.dialect.name == "postgresql":
         free = picked.limit(limit).with_for_update(key_share=True, skip_locked=True)
         # What is locked may be claimable all the same: who locks all shards, to sum them up say,
@@ -68,11 +69,12 @@ def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, i
     connection.execute(unheard.values(owner=None, expires_at=None))
 
 
-def _claimable(job_id: str, *, now: float, lapsed: bool) -> Select[int]:
+def _claimable(job_id: str, *, now: float, lapsed: bool, but: Collection[int]) -> Select[int]:
     over = SHARD.c.expires_at <= now
-    return (
+    claimable = (
         select(SHARD.c.id)
         .where(SHARD.c.job_id == job_id, SHARD.c.state == OPEN)
         .where(over if lapsed else or_(SHARD.c.expires_at.is_(None), over))
         .order_by(SHARD.c.ordinal)
     )
+    return claimable.where(SHARD.c.id.not_in(but)) if but else claimable

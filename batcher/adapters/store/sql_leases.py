@@ -17,7 +17,7 @@ from batcher.core.progress import ShardEvent
 from batcher.ports import Carried, Lease, NewShard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row
 
@@ -101,7 +101,14 @@ class SqlLeases:
         return await self._database.write(work)
 
     async def claim(
-        self, job_id: str, owner: str, *, limit: int, ttl_seconds: float, lapsed: bool = False
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        limit: int,
+        ttl_seconds: float,
+        lapsed: bool = False,
+        but: Collection[int] = (),
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         granted: list[tuple[int, int]] = []
@@ -121,6 +128,7 @@ class SqlLeases:
                 now=now,
                 expires_at=expires_at,
                 lapsed=lapsed,
+                but=but,
             )
             granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:

@@ -51,9 +51,13 @@ class SqlSchedules:
     async def remove_schedule(self, name: str) -> bool:
         """See :meth:`batcher.ports.ScheduleStore.remove_schedule`."""
         waiting = ORDER.c.state == OrderState.WAITING.value
-        unbegun = delete(ORDER).where(ORDER.c.schedule == name, waiting, ORDER.c.owner.is_(None))
 
         def work(connection: Connection) -> bool:
+            now = self._database.now(connection)
+            free = or_(ORDER.c.expires_at.is_(None), ORDER.c.expires_at <= now)
+            unbegun = delete(ORDER).where(
+                ORDER.c.schedule == name, waiting, ORDER.c.job_id.is_(None), free
+            )
             gone = connection.execute(delete(SCHEDULE).where(SCHEDULE.c.name == name)).rowcount
             connection.execute(unbegun)
             return bool(gone)
