@@ -167,9 +167,10 @@ async def _open_adapters(
         doorbell: Doorbell = SilentDoorbell()
         throttle: Throttle = MemoryThrottle(clock)
         if settings.redis_url is not None:
-            from batcher.adapters.doorbell import ArqDoorbell  # redis takes a while to import
+            from batcher.adapters.doorbell import ArqDoorbell, check_redis_url  # takes a while
             from batcher.adapters.throttle.redis import open_throttle
 
+            check_redis_url(settings.redis_url)
             doorbell = arq = ArqDoorbell(settings.redis_url)
             stack.push_async_callback(arq.close)
             throttle = await stack.enter_async_context(open_throttle(settings.redis_url, clock))

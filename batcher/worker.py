@@ -23,6 +23,7 @@ from batcher.adapters.doorbell import (
     DRAIN,
     QUEUE,
     answers,
+    check_redis_url,
     connect,
     from_bytes,
     ring,
@@ -152,6 +153,7 @@ def __getattr__(name: str) -> Any:
     url = os.environ.get("BATCHER_REDIS_URL")
     if not url:
         raise UsageError("BATCHER_REDIS_URL is not set: a worker needs Redis")
+    check_redis_url(url)
     return {
         **arq_settings(),
         "redis_settings": RedisSettings.from_dsn(url),

@@ -10,8 +10,11 @@ import asyncio
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
+
+from batcher.core.errors import UsageError
 
 if TYPE_CHECKING:
     from arq.connections import ArqRedis
@@ -66,6 +69,25 @@ class ArqDoorbell:
         if redis is not None:
             with suppress(RedisError, OSError):
                 await redis.aclose(close_connection_pool=True)
+
+
+def check_redis_url(redis_url: str) -> None:
+    """See to it that an address can be read.
+
+    Raises:
+        UsageError: it cannot; the message has nothing of it, for what stands where is not known.
+    """
+    try:
+        parts = urlsplit(redis_url)
+        sound = parts.scheme in ("redis", "rediss") and parts.port != 0 and bool(parts.hostname)
+        int(parts.path.strip("/") or 0)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UsageError(
+            "--redis or BATCHER_REDIS_URL is redis://[:PASSWORD@]HOST[:PORT][/NUMBER], rediss:// for "
+            "TLS; of a password /, # and @ are written %2F, %23 and %40"
+        )
 
 
 async def answers(redis_url: str) -> bool:

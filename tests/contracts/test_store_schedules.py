@@ -69,6 +69,22 @@ async def test_a_removed_schedule_is_gone_with_what_it_has_not_begun(store: Stor
     assert [order.id for order in await store.firings("nightly")] == ["o1"]
 
 
+async def test_a_firing_that_was_given_back_goes_with_its_schedule(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await store.add_schedule(make_schedule(overlap=True))
+    await store.fire("nightly", firing(1))
+    await store.fire("nightly", firing(2, due=LATER, next_due=None))
+    await store.claim_order("o1", "a", TTL)
+    await store.claim_order("o1", "a", 0.0)
+    fence = await store.claim_order("o2", "a", TTL)
+    assert fence is not None
+    assert await store.open_ordered("o2", fence, make_job()) is not None
+    fake_clock.set(START + 2 * TTL)
+    assert await store.remove_schedule("nightly")
+    assert [order.id for order in await store.firings("nightly")] == ["o2"]
+
+
 async def test_a_schedule_is_due_at_its_time_by_the_databases_clock(
     store: Store, fake_clock: FakeClock
 ) -> None:
