@@ -85,8 +85,8 @@ def check_redis_url(redis_url: str) -> None:
         sound = False
     if not sound:
         raise UsageError(
-            "--redis or BATCHER_REDIS_URL is redis://[:PASSWORD@]HOST[:PORT][/NUMBER], rediss:// for "
-            "TLS; of a password /, # and @ are written %2F, %23 and %40"
+            "--redis or BATCHER_REDIS_URL is redis://[:PASSWORD@]HOST[:PORT][/NUMBER], rediss:// "
+            "for TLS; of a password /, # and @ are written %2F, %23 and %40"
         )
 
 
