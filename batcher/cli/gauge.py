@@ -43,6 +43,7 @@ class Reading:
     tokens_per_minute: float | None
     rate_limited: int
     retried: int
+    last_fault: str
     in_flight: int
     window: int
     requests: int
@@ -96,6 +97,7 @@ class Gauge:
             tokens_per_minute=limits.tokens_per_minute,
             rate_limited=live.rate_limited,
             retried=live.retried,
+            last_fault=live.last_fault,
             in_flight=live.in_flight,
             window=live.window,
             requests=usage.requests,

@@ -47,7 +47,8 @@ def delays(reading: Reading) -> list[str]:
     if reading.rate_limited:
         words.append(f"{count(reading.rate_limited)} rate limited")
     if reading.retried:
-        words.append(count(reading.retried, "retry", "retries"))
+        last = f" (last: {reading.last_fault})" if reading.last_fault else ""
+        words.append(f"{count(reading.retried, 'retry', 'retries')}{last}")
     return words
 
 

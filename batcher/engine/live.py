@@ -30,6 +30,7 @@ class Live:
     requests: int = 0
     rate_limited: int = 0
     retried: int = 0
+    last_fault: str = ""
     in_flight: int = 0
     window: int = 1
     usage: Usage = field(default_factory=Usage)

@@ -32,6 +32,12 @@ from batcher.ports import (
 
 SLOW_SECONDS = 1.0
 """A checkpoint that takes longer holds up what may be sent; it is an event."""
+_FAULTS = {
+    Fate.GARBLED: "garbled answer",
+    Fate.CONNECT: "no connection",
+    Fate.TIMEOUT: "timeout",
+    Fate.DISCONNECT: "connection lost",
+}
 _CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _ANSWER_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
@@ -112,6 +118,8 @@ class Witness:
     def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
         self._meter.requests_failed[fate] += 1
         self._live.count(Usage(requests=1))
+        if fate is not Fate.RATE_LIMITED:
+            self._live.last_fault = _FAULTS.get(fate) or f"HTTP {status}"
         self._log(
             Event.REQUEST_FAILED,
             job=self._job,

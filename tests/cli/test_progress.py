@@ -100,6 +100,13 @@ def test_a_plain_line_says_what_matters() -> None:
     )
 
 
+def test_what_went_wrong_last_stands_beside_the_retries() -> None:
+    reading = a_reading(last_fault="no connection")
+
+    assert "4 retries (last: no connection)" in progress_line(reading)
+    assert "4 retries (last: no connection)" in drawn(reading)
+
+
 def test_the_live_view_shows_every_figure() -> None:
     text = drawn(a_reading())
 

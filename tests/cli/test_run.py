@@ -127,8 +127,10 @@ def test_rows_that_fail_for_good_exit_3_and_can_be_retried(cli: Cli) -> None:
         job = cli.job()
 
         assert ran.code == 3
-        assert "2 rows failed for good. To see why, and to try again:" in ran.stderr
-        assert f"  batcher errors {job}\n  batcher retry {job}" in ran.stderr
+        assert (
+            f"2 rows failed for good. To see why:\n  batcher errors {job}\n"
+            f"To try those again that can be sent:\n  batcher retry {job}"
+        ) in ran.stderr
         assert "  errors    out.jsonl.errors.jsonl" in ran.stderr.splitlines()
         letters = cli("errors", job, "--json").lines
         assert letters == [

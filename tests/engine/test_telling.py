@@ -19,6 +19,7 @@ from batcher.adapters.eventlog import EventLog
 from batcher.adapters.exposition import expose
 from batcher.core.model import JobEvent
 from batcher.engine.fleet import FleetWorker
+from batcher.engine.live import Live
 from batcher.ports import Event, Fact, Level, Log
 from batcher.wiring import Settings, open_fleet
 from tests.engine.test_fleet import Events, completed
@@ -291,3 +292,28 @@ async def test_neither_log_nor_metrics_hold_key_row_prompt_or_message(
             "rows_done", "rows_dead", "requests", "request", "answer", "outcome", "rows", "seconds",
             "row", "code", "shards", "shard",
         }  # fmt: skip
+
+
+@in_virtual_time
+async def test_the_live_figures_agree_with_the_report(tmp_path: Path, database: str) -> None:
+    texts = [*words(40), *words(3, marker="[[fault=400]]"), *words(20, marker="[[fault=500*1]]")]
+    seen: list[Live] = []
+    async with open_work(tmp_path, database=database, latency_ms=200) as work:
+        report = await work.runner.run(work.chat(texts), on_live=seen.append)
+    (live,) = seen
+    assert live.usage.requests == report.requests == 40 + 3 + 2 * 20
+    assert live.usage.prompt_tokens == report.prompt_tokens
+    assert (live.rows_done, live.dead) == (report.rows_done, report.rows_failed)
+    assert live.last_fault in {"HTTP 400", "HTTP 500"}
+
+
+@in_virtual_time
+async def test_a_provider_that_is_not_there_is_said_to_be_not_there(
+    tmp_path: Path, database: str
+) -> None:
+    seen: list[Live] = []
+    async with open_work(tmp_path, database=database) as work:
+        spec = work.chat(list(words(3)), base_url="http://127.0.0.1:9/v1", outage_timeout=60.0)
+        report = await work.runner.run(spec, on_live=seen.append)
+    assert report.exit_code == 5
+    assert seen[0].last_fault == "no connection"
