@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -69,7 +69,8 @@ class Endings:
         if job.cause is None:
             exit_code = 5 if job.state is JobState.PAUSED else 1
             return Ending(status=str(job.state), exit_code=exit_code, reason=job.reason)
-        return _stopped(job.cause, job.reason, resume_at=job.resume_at)
+        # The job has been moved, and may have been moved on since: not again.
+        return replace(_stopped(job.cause, job.reason, resume_at=job.resume_at), event=None)
 
     @staticmethod
     def complete() -> Ending:

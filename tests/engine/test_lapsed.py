@@ -204,3 +204,21 @@ async def test_a_look_that_fails_for_no_known_reason_ends_nothing(
             ("look", "ValueError"),
             ("beat", "KeyError"),
         }
+
+
+@in_virtual_time
+async def test_a_run_that_stops_for_a_pause_does_not_pause_what_was_resumed_meanwhile(
+    tmp_path: Path, database: str
+) -> None:
+    async with open_work(tmp_path, database=database, latency_ms=8_000) as work:
+        report = await work.runner.submit(work.chat(list(words(60)), concurrency=10))
+        async with worker(database):
+            await asyncio.sleep(14)
+            for _ in range(3):
+                await work.runner.pause(report.job)
+                await asyncio.sleep(1.5)  # it is seen, and in flight is what takes longer
+                await work.runner.resume(report.job)
+                await asyncio.sleep(12)
+            ran = await asyncio.wait_for(completed(work, report.job), 600)
+        assert ran.report.status == "complete"
+        assert ran.done == list(range(60))
