@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batcher.adapters.throttle.ceilings import Ceilings
@@ -12,6 +12,7 @@ TRIPS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_si
 
 
 @given(st.floats(-1e6, 1e6), TRIPS)
+@example(6.640000000000001, [(0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 1.0)])
 def test_a_time_is_never_taken_for_an_earlier_one(
     behind: float, trips: list[tuple[float, float]]
 ) -> None:
@@ -25,6 +26,13 @@ def test_a_time_is_never_taken_for_an_earlier_one(
         assert clock.there(now) >= now - behind - 1e-6
         assert clock.here(now - behind) <= now + slowest + 1e-6
     assert clock.here(now - behind) <= now + quickest + 1e-6
+
+
+def test_rounding_is_not_taken_for_a_clock_that_was_set() -> None:
+    clock = ServerClock()
+    clock.hear(10.0, 1.7e9 + 10.1, 10.1)
+    clock.hear(20.1, 1.7e9 + 20.1 - 2.4e-7, 21.1)
+    assert clock.here(1.7e9 + 30.0) < 30.1
 
 
 def test_a_clock_that_was_set_is_learned_anew() -> None:

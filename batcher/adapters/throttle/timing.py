@@ -7,6 +7,10 @@ direction takes the one that errs on the safe side: sending later, trusting a he
 from __future__ import annotations
 
 import math
+from typing import Final
+
+_ROUNDING_SECONDS: Final = 1e-5
+"""Bounds that contradict each other by less do so because times since 1970 are rounded."""
 
 
 class ServerClock:
@@ -25,7 +29,8 @@ class ServerClock:
         Where that contradicts what was known, one of the clocks was set: begin anew.
         """
         least, most = asked_at - server, heard_at - server
-        if least > self._most or most < self._least:
+        apart = max(least - self._most, self._least - most)
+        if apart > _ROUNDING_SECONDS:
             self._least, self._most = least, most
         else:
             self._least, self._most = max(least, self._least), min(most, self._most)
