@@ -35,6 +35,7 @@ class Slots:
 
     def __init__(self, maximum: int | None = None) -> None:
         self._maximum = maximum
+        self.unlimited = maximum is None
         self._seats: list[Seat] = []
         self._turns = count(1)
         self.in_flight = 0
@@ -85,7 +86,8 @@ class Slots:
         """One has ended."""
         seat.in_flight -= 1
         self.in_flight -= 1
-        self._wake_others(seat)
+        if self._maximum is not None:
+            self._wake_others(seat)
 
     def _owed(self, seat: Seat, weights: float) -> int:
         """What a job's share, of all that are used or wanted, has left."""

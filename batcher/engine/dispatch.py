@@ -289,10 +289,13 @@ class Dispatcher:
 
     def _room(self, now: float) -> int:
         """How many more calls may be in flight: one probe at a time in an outage."""
+        in_flight = self._seat.in_flight
         if self._health.in_outage(now):
-            room = 1 - self.in_flight if now >= self._probe_at else 0
+            room = 1 - in_flight if now >= self._probe_at else 0
         else:
-            room = self._window.size - self.in_flight
+            room = self._window.size - in_flight
+        if self._slots.unlimited:
+            return room
         bookable = len(self._ready) if now >= self._reserve_at else 0
         return self._slots.room(self._seat, min(room, len(self._booked) + bookable))
 
