@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from io import BytesIO
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from batcher.adapters.timelimit import TimeLimit
 from batcher.core.errors import TransportError
 from batcher.ports import Reply
 
 REQUEST_ID = "X-Client-Request-Id"
 """OpenAI's name for an id that the client chooses: at most 512 characters of ASCII."""
 _CONNECT_SECONDS = 30.0
+_CONNECT_SHARE = 0.9
+"""Of a request's time: what is still connecting when that is over was certainly not sent."""
 _PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
 
 
@@ -29,12 +32,14 @@ class HttpProvider:
         *,
         query: Mapping[str, str],
         proxy: str | None,
+        time_limit: TimeLimit,
     ) -> None:
         """``base_url`` has no trailing slash; ``query`` goes with every request."""
         self._session = session
         self._base_url = base_url
         self._query = query
         self._proxy = proxy
+        self._time_limit = time_limit
 
     def __repr__(self) -> str:
         """Where it posts to; never with what credential."""
@@ -43,15 +48,16 @@ class HttpProvider:
     async def post(self, path: str, body: bytes, request_id: str) -> Reply:
         """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
         try:
-            async with self._session.post(
-                self._base_url + path,
-                data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
-                params=self._query or None,
-                headers={REQUEST_ID: request_id},
-                proxy=self._proxy,
-                allow_redirects=False,
-            ) as response:
-                return Reply(response.status, response.headers, await response.read())
+            with self._time_limit():
+                async with self._session.post(
+                    self._base_url + path,
+                    data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
+                    params=self._query or None,
+                    headers={REQUEST_ID: request_id},
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                ) as response:
+                    return Reply(response.status, response.headers, await response.read())
         except aiohttp.ConnectionTimeoutError as exc:
             raise TransportError("connect", "no connection in time", maybe_billed=False) from exc
         except TimeoutError as exc:
@@ -86,15 +92,23 @@ async def open_provider(
     """
     base_url = base_url.rstrip("/")
     connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300)
+    connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
         headers={"Content-Type": "application/json", **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
         read_bufsize=2**20,
     ) as session:
-        yield HttpProvider(session, base_url, query=query, proxy=_proxy_for(base_url))
+        with closing(TimeLimit(timeout_seconds)) as time_limit:
+            yield HttpProvider(
+                session,
+                base_url,
+                query=query,
+                proxy=_proxy_for(base_url),
+                time_limit=time_limit,
+            )
 
 
 def _proxy_for(url: str) -> str | None:

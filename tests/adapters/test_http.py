@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -111,6 +112,30 @@ async def test_a_refused_connection_was_never_billed(unused_tcp_port: int) -> No
     ) as provider:
         with pytest.raises(TransportError) as caught:
             await provider.post("/x", b"{}", "r-1")
+    assert (caught.value.code, caught.value.maybe_billed) == ("connect", False)
+
+
+async def test_a_connection_that_is_never_made_was_never_billed() -> None:
+    with socket.socket() as listener:  # nobody accepts, and one that waits fills its queue
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for each in waiting:
+                each.setblocking(False)
+                each.connect_ex(listener.getsockname())
+            async with open_provider(
+                f"http://127.0.0.1:{listener.getsockname()[1]}",
+                headers={},
+                query={},
+                timeout_seconds=0.5,
+                connections=1,
+            ) as provider:
+                with pytest.raises(TransportError) as caught:
+                    await provider.post("/x", b"{}", "r-1")
+        finally:
+            for each in waiting:
+                each.close()
     assert (caught.value.code, caught.value.maybe_billed) == ("connect", False)
 
 
