@@ -119,6 +119,14 @@ class Planner:
             self._next_shard - 1, row_ids=self._row_ids, keep_records=self._keep_records
         )
 
+    def next_shards(self, rows: int) -> list[PlannedShard]:
+        """Plan so many shards that they hold that many rows; none when all rows are planned."""
+        shards: list[PlannedShard] = []
+        while rows > 0 and (planned := self.next_shard()) is not None:
+            shards.append(planned)
+            rows -= planned.shard.rows
+        return shards
+
     @property
     def next_row(self) -> int:
         """The first row that is in no shard yet."""
@@ -154,7 +162,7 @@ class Planner:
         entry = _PlannedRow(row.number, row.id, row.record)
         try:
             prompt = self._bound.render(row.record)
-            blank = not any(text.strip() for text in prompt)
+            blank = not "".join(prompt).strip()
             entry.content = content(self._recipe, prompt)
         except RowError as error:
             return entry.fail(error.code, str(error))
@@ -290,7 +298,8 @@ class _ShardInMaking:
             self._dead.append(row.dead)
         self._contents += row.content or bytes(CONTENT_BYTES)
         if row.place is None:
-            self._standings[row.standing] += 1
+            if row.standing is not Standing.NEW:
+                self._standings[row.standing] += 1
         else:
             first = len(self.packer.tokens)
             self._carried += range(first, first + len(row.tokens))

@@ -12,6 +12,8 @@ from batcher.engine.planner import PlannedShard, Planner, check_unchanged
 from batcher.engine.previous import Former, Previous
 from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
 
+_ROWS_AT_ONCE = 1_024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planning:
@@ -108,12 +110,18 @@ class PlanWriter:
 
 
 async def _ahead(planner: Planner) -> AsyncIterator[PlannedShard]:
-    """The rest of a plan; each shard is planned while the one before it is being written."""
+    """The rest of a plan; what comes next is planned while the shards before it are written.
+
+    The first shard comes alone, so that sending begins; then a few small ones at a time. The thread
+    that plans has to win back the interpreter's lock from a busy event loop each time that it has
+    waited for anything, which takes it longer than to plan a small shard.
+    """
     loop = asyncio.get_running_loop()
-    following = loop.run_in_executor(None, planner.next_shard)
+    following = loop.run_in_executor(None, planner.next_shards, 1)
     try:
-        while (shard := await following) is not None:
-            following = loop.run_in_executor(None, planner.next_shard)
-            yield shard
+        while shards := await following:
+            following = loop.run_in_executor(None, planner.next_shards, _ROWS_AT_ONCE)
+            for shard in shards:
+                yield shard
     finally:
         following.cancel()
