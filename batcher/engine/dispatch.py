@@ -51,14 +51,12 @@ class Dispatcher:
         clock: Clock,
         chance: Chance,
         charge: Callable[[Call], Cost],
-        start: Callable[[Call, Ticket], None],
         hungry: Callable[[], None],
     ) -> None:
         """``flow`` is who asks; ``slots`` are shared with the other jobs of the process.
 
-        ``charge`` says what a call takes from the limit; ``start`` sends it.
-
-        ``hungry`` is called when there is room for more calls than are queued.
+        ``charge`` says what a call takes from the limit; ``hungry`` is called when there is room
+        for more calls than are queued.
         """
         self._throttle = throttle
         self._quota = quota
@@ -72,7 +70,6 @@ class Dispatcher:
         self._clock = clock
         self._chance = chance
         self._charge = charge
-        self._start = start
         self._hungry = hungry
         self._ready: deque[Call] = deque()
         self._delayed: list[tuple[float, int, Call]] = []
@@ -163,12 +160,12 @@ class Dispatcher:
         with self._slots.shared(self._seat):
             yield
 
-    async def pump(self) -> None:
-        """Send calls as they become due, until cancelled or stopped."""
+    async def pump(self, start: Callable[[Call, Ticket], None]) -> None:
+        """Have calls started as they become due, until cancelled or stopped."""
         while not self._stopped:
             now = self._clock.now()
             self._move_due(now)
-            await self._send_due(now)
+            await self._start_due(now, start)
             await self._book(now)
             if self.wanting > 0:
                 self._hungry()
@@ -192,7 +189,7 @@ class Dispatcher:
         else:
             self._ready.appendleft(call)
 
-    async def _send_due(self, now: float) -> None:
+    async def _start_due(self, now: float, start: Callable[[Call, Ticket], None]) -> None:
         """Start what is booked and due; void tickets and stale ones are booked again.
 
         Stale: what waited for something else than its time would go out in one burst.
@@ -229,7 +226,7 @@ class Dispatcher:
             self._purse.send(call)
             if call.position == call.shard.position:
                 self._ledger.note_sent(call.shard)
-            self._start(call, ticket)
+            start(call, ticket)
 
     async def _book(self, now: float) -> None:
         """Reserve send times for as many calls as the window has room for."""

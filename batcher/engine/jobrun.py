@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import count
 
-from batcher.core.bucket import Ticket
-from batcher.core.errors import BatcherError, IllegalTransition, KindFailed, TransportError
+from batcher.core.errors import BatcherError, IllegalTransition, KindFailed
 from batcher.core.model import Job, JobState
 from batcher.core.outage import Health
 from batcher.core.sharing import WEIGHTS, Flow
@@ -25,12 +24,12 @@ from batcher.engine.funds import Funds
 from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
-from batcher.engine.pace import Pace, Sent
+from batcher.engine.pace import Pace
 from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
 from batcher.engine.purse import Purse
+from batcher.engine.sending import Senders
 from batcher.engine.settling import Settler
-from batcher.engine.shard import Call
 from batcher.engine.wakeup import Wakeup
 from batcher.engine.witness import Telling, Witness
 from batcher.ports import Checkpoint, NewShard
@@ -96,8 +95,6 @@ class JobRun:
         self._ended = asyncio.Event()
         self._all_claimed = False
         self._hungry = Wakeup()
-        self._calls: set[asyncio.Task[None]] = set()
-        self._tasks: asyncio.TaskGroup | None = None
         self._health = Health()
         known = spec.rpm is not None or spec.tpm is not None
         initial = spec.concurrency if known else min(_FIRST_WINDOW, spec.concurrency)
@@ -128,7 +125,6 @@ class JobRun:
             clock=clock,
             chance=chance,
             charge=requests.charge,
-            start=self._start,
             hungry=self._hungry.set,
         )
         self._settler = Settler(
@@ -151,6 +147,16 @@ class JobRun:
             stop_at_dead=spec.on_error == "stop",
             secrets=connection.secrets,
             learn=partial(store.learn, job.id),
+            end=self.end,
+        )
+        self._senders = Senders(
+            provider=connection.provider,
+            requests=requests,
+            window=self._window,
+            dispatcher=self._dispatcher,
+            settler=self._settler,
+            witness=witness,
+            clock=clock,
             end=self.end,
         )
         self._leases = Leases(
@@ -195,12 +201,11 @@ class JobRun:
         """
         try:
             async with self._dispatcher.seated(), asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
                 background = [
                     tasks.create_task(work, name=f"{name} {self._job.id}")
                     for name, work in (
                         ("checkpoints", self._ledger.run()),
-                        ("pump", self._dispatcher.pump()),
+                        ("pump", self._dispatcher.pump(partial(self._senders.start, group=tasks))),
                         ("planning", self._plan()),
                         ("leasing", self._lease()),
                         ("renewing", self._leases.renew()),
@@ -332,34 +337,6 @@ class JobRun:
             short=self._ledger.budget_short,
         )
 
-    # --- sending ------------------------------------------------------------------------------
-
-    def _start(self, call: Call, ticket: Ticket) -> None:
-        assert self._tasks is not None
-        now = self._clock.now()
-        call.start(now)
-        sent = Sent(call, ticket, now, self._window.epoch, self._requests.learned)
-        task = self._tasks.create_task(self._attempt(sent))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-
-    async def _attempt(self, sent: Sent) -> None:
-        """One request, from its body to what its answer means."""
-        try:
-            body = self._requests.body(sent.call)
-            name = self._witness.name(sent.call)
-            reply = await self._connection.provider.post(self._requests.path, body, name)
-            await self._settler.answered(sent, reply)
-        except TransportError as error:
-            await self._settler.lost(sent, error)
-        except KindFailed as error:
-            self.end(Endings.kind_failed(str(error)))
-        except asyncio.CancelledError:
-            self._settler.doubt(sent.call)
-            raise
-        finally:
-            self._dispatcher.landed(sent.call)
-
     # --- checkpoints --------------------------------------------------------------------------
 
     def _flushed(self, committed: Sequence[Checkpoint], seconds: float) -> None:
@@ -372,12 +349,7 @@ class JobRun:
         """Send no more, settle what is in flight within the grace time, write it down."""
         self._live.phase = "settling"
         await self._dispatcher.stop()
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=self._spec.grace_seconds)
-        left = list(self._calls)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await self._senders.wind_down(self._spec.grace_seconds)
         await self._ledger.flush(release=True)
         self._show(self._clock.now())
         await self._keep_learned()

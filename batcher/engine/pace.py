@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batcher.core.bucket import Ticket
 from batcher.core.model import Learned
@@ -13,8 +13,7 @@ from batcher.engine.shard import Call
 from batcher.ports import Clock, Reply, Throttle
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One request on the wire: its call, its ticket, when it left, and what was known then."""
 
     call: Call

@@ -1,0 +1,107 @@
+"""The requests of one run that are on the wire: each from its body to what its answer means.
+
+A sender is a task that sends one request after the other, and waits in between until it is handed
+the next: a task for each request costs four times as much. It does not look for the next one
+itself, which would save that wait: then each request's steps run one after the other, where now
+all that came in together are settled together, then sent together, and that was 8% faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from batcher.core.bucket import Ticket
+from batcher.core.errors import KindFailed, TransportError
+from batcher.core.window import ConcurrencyWindow
+from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ending import Ending, Endings
+from batcher.engine.pace import Sent
+from batcher.engine.requests import Requests
+from batcher.engine.settling import Settler
+from batcher.engine.shard import Call
+from batcher.engine.witness import Witness
+from batcher.ports import Clock, Provider
+
+
+class Senders:
+    """The senders of one run."""
+
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        requests: Requests,
+        window: ConcurrencyWindow,
+        dispatcher: Dispatcher,
+        settler: Settler,
+        witness: Witness,
+        clock: Clock,
+        end: Callable[[Ending], None],
+    ) -> None:
+        """``end`` stops the run."""
+        self._provider = provider
+        self._requests = requests
+        self._window = window
+        self._dispatcher = dispatcher
+        self._settler = settler
+        self._witness = witness
+        self._clock = clock
+        self._end = end
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[Sent | None]] = []
+
+    def start(self, call: Call, ticket: Ticket, group: asyncio.TaskGroup) -> None:
+        """Send a call, by a sender that is idle or by a new one in the group."""
+        now = self._clock.now()
+        call.start(now)
+        sent = Sent(call, ticket, now, self._window.epoch, self._requests.learned)
+        if self._idle:
+            self._idle.pop().set_result(sent)
+            return
+        task = group.create_task(self._work(sent), name="sender")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def wind_down(self, grace_seconds: float) -> None:
+        """Let what is in flight end; cancel what has not within the grace time.
+
+        Nothing may be started any more.
+        """
+        self._closing = True
+        for idle in self._idle:
+            idle.set_result(None)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _work(self, first: Sent) -> None:
+        loop = asyncio.get_running_loop()
+        sent: Sent | None = first
+        while sent is not None:
+            await self._attempt(sent)
+            if self._closing:
+                return
+            self._idle.append(following := loop.create_future())
+            sent = await following
+
+    async def _attempt(self, sent: Sent) -> None:
+        """One request; its call is landed whatever becomes of it."""
+        try:
+            body = self._requests.body(sent.call)
+            name = self._witness.name(sent.call)
+            reply = await self._provider.post(self._requests.path, body, name)
+            await self._settler.answered(sent, reply)
+        except TransportError as error:
+            await self._settler.lost(sent, error)
+        except KindFailed as error:
+            self._end(Endings.kind_failed(str(error)))
+        except asyncio.CancelledError:
+            self._settler.doubt(sent.call)
+            raise
+        finally:
+            self._dispatcher.landed(sent.call)
