@@ -130,7 +130,7 @@ def _collect_rarely() -> None:
     run's time, most of it walking through the modules again and again.
     """
     gc.freeze()
-    gc.set_threshold(5_000, 20, 20)
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 

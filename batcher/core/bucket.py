@@ -39,8 +39,7 @@ SPARE_MOST = 0.95
 """The greatest share of a reserved cost that is believed to come back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What one request takes from the buckets: always one request, and these tokens."""
 
     tokens: int

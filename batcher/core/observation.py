@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEAST_LIMIT = 0.001
 """The least figure a minute that is taken for a limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What one answer said of the limits; None where it said nothing.
+class Observation(NamedTuple):
+    """What one answer said of the limits; None where it said nothing. A tuple, as a ticket is.
 
     ``sent_at`` is when the request was really sent (monotonic); ``admitted`` is False for a 429.
     Limits are per minute. ``used_tokens`` is the usage in the answer's body, prompt and completion
@@ -66,7 +65,7 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value < math.inf else None
 
 
 def is_limit(per_minute: float) -> bool:

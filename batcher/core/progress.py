@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,7 @@ class ShardEvent:
     unproven: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(NamedTuple):
     """Pieces to be asked for in one call: a planned request, or what a failure left of one."""
 
     pieces: tuple[int, ...]
@@ -111,7 +111,8 @@ def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> lis
     settled, attempts = progress.done | progress.dead, progress.attempts
     units = []
     for first, last in pairwise(bounds):
-        missing = tuple([piece for piece in range(first, last) if piece not in settled])
+        planned = range(first, last)
+        missing = tuple([p for p in planned if p not in settled] if settled else planned)
         if missing:
             tried = max([attempts.get(piece, 0) for piece in missing]) if attempts else 0
             units.append(Unit(pieces=missing, attempts=tried))
@@ -130,6 +131,8 @@ def unsettled(
 
     ``sent_through`` is how many units of that lease's worklist it was allowed to send.
     """
+    if sent_through <= 0:
+        return []
     allowed = worklist(starts, pieces, replay(events, before_fence=sent_fence))[:sent_through]
     now = replay(events)
     return [part for unit in allowed for part in _parts(unit, now)]

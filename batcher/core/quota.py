@@ -222,7 +222,7 @@ class QuotaState:
         self._advance(now)
         requests, tokens = self.requests, self.tokens
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
-            if limit is not None and is_limit(limit) and limit / MINUTE != bucket.limit:
+            if limit is not None and limit / MINUTE != bucket.limit and is_limit(limit):
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
                 requests.set_guess(math.inf)
                 self.refusals.forget()

@@ -40,7 +40,7 @@ class Live:
 
     def count(self, usage: Usage) -> None:
         """One more answer."""
-        self.usage = self.usage + usage
+        self.usage += usage
 
     def carry(self, rows: int) -> None:
         """So many rows were found to be done before: they say nothing of this run's speed."""

@@ -144,7 +144,7 @@ class LeasedShard:
             Call(self, unit.pieces, position, unit.attempts) for position, unit in enumerate(units)
         ]
         self._unsettled = {piece for unit in units for piece in unit.pieces}
-        self._row_left = Counter(plan.piece_rows[piece] for unit in units for piece in unit.pieces)
+        self._row_left = Counter([plan.piece_rows[piece] for piece in self._unsettled])
         self._dead_rows = {plan.piece_rows[piece] for piece in progress.dead}
         self.unproven = unproven(lease.events)
         self.left_behind: list[Unit] = unsettled(
