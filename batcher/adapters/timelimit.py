@@ -14,8 +14,9 @@ class TimeLimit:
     """So many seconds for whatever is done within :meth:`__call__`'s context, task by task."""
 
     def __init__(self, seconds: float) -> None:
-        """``seconds`` hold from when a context is entered."""
+        """``seconds`` hold from when a context is entered, in the loop that runs now."""
         self.seconds = seconds
+        self.loop = asyncio.get_running_loop()  # kept: to ask for it is a system call
         self._running: dict[_Limited, None] = {}  # in the order in which they are due
         self._timer: asyncio.TimerHandle | None = None
 
@@ -38,11 +39,10 @@ class TimeLimit:
 
     def begin(self, limited: _Limited) -> float:
         """Count one in; returns when it is due, by the loop's clock."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + self.seconds
+        due = self.loop.time() + self.seconds
         self._running[limited] = None
         if self._timer is None:
-            self._timer = loop.call_at(due, self._expire)
+            self._timer = self.loop.call_at(due, self._expire)
         return due
 
     def end(self, limited: _Limited) -> None:
@@ -51,12 +51,11 @@ class TimeLimit:
 
     def _expire(self) -> None:
         """Cancel what is due, and come back for the next: nearly always there is none yet."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self.loop.time()
         self._timer = None
         for limited in list(self._running):
             if limited.due > now:
-                self._timer = loop.call_at(limited.due, self._expire)
+                self._timer = self.loop.call_at(limited.due, self._expire)
                 return
             self.end(limited)
             limited.expire()
@@ -72,7 +71,7 @@ class _Limited:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._limit.loop)
         assert task is not None, "a time limit is for a task"
         self._task = task
         self._cancelling = task.cancelling()
