@@ -13,31 +13,19 @@ from itertools import count
 
 from batcher.core.errors import BatcherError, IllegalTransition, KindFailed
 from batcher.core.model import Job, JobState
-from batcher.core.outage import Health
-from batcher.core.sharing import WEIGHTS, Flow
-from batcher.core.window import ConcurrencyWindow
 from batcher.engine.adapters import Adapters, Connection
-from batcher.engine.description import Description
-from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings, put_down
-from batcher.engine.funds import Funds
-from batcher.engine.leasing import Leases
-from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
-from batcher.engine.pace import Pace
+from batcher.engine.parts import Parts, Work
 from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
-from batcher.engine.purse import Purse
-from batcher.engine.sending import Senders
-from batcher.engine.settling import Settler
 from batcher.engine.wakeup import Wakeup
-from batcher.engine.witness import Telling, Witness
+from batcher.engine.witness import Telling
 from batcher.ports import Checkpoint, NewShard
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
 _LOOKS_FOR_THE_DEAD = 3
-_FIRST_WINDOW = 8
 
 
 class JobRun:
@@ -61,129 +49,42 @@ class JobRun:
         With ``linger_seconds`` others may work on the job, too: the run ends when there was
         nothing to claim for so long.
         """
-        spec = bound.spec
-        store, clock, chance = adapters.store, adapters.clock, adapters.chance
-        requests = bound.requests(
-            job.learned,
-            model_in_body=connection.model_in_body,
-            azure=connection.charges_prompt_too,
+        self._work = Work(
+            job=job,
+            bound=bound,
+            adapters=adapters,
+            connection=connection,
+            owner=owner,
+            live=live,
+            telling=telling or Telling(),
+            shared=linger_seconds is not None,
         )
         self._job = job
-        self._spec = spec
+        self._spec = bound.spec
+        self._live = live
+        self._store, self._clock = adapters.store, adapters.clock
         self._planning = planning
         self._planned = job.planned
         self._linger_seconds = linger_seconds
         self._idle_since: float | None = None
         self._at_once = _CLAIMED_AT_ONCE if linger_seconds is None else 1  # leave some to others
-        self._requests = requests
-        self._connection = connection
-        self._store, self._clock = store, clock
-        self._live = live
-        self._witness = witness = Witness(
-            job.id,
-            spec.kind,
-            spec.model,
-            owner=owner,
-            live=live,
-            telling=telling or Telling(),
-            clock=clock,
-            secrets=connection.secrets,
-        )
-        self._owner, self._lease_seconds = owner, adapters.lease_seconds
         self._ending: Ending | None = None
         self._error: BatcherError | None = None
         self._ended = asyncio.Event()
         self._all_claimed = False
         self._hungry = Wakeup()
-        self._health = Health()
-        known = spec.rpm is not None or spec.tpm is not None
-        initial = spec.concurrency if known else min(_FIRST_WINDOW, spec.concurrency)
-        self._window = ConcurrencyWindow(spec.concurrency, initial)
-        self._ledger = Ledger(
-            store=store,
-            job_id=job.id,
-            clock=clock,
-            worst_case=requests.worst_case if job.budget_picousd is not None else None,
-            on_flush=self._flushed,
-            on_lost=lambda shard: witness.lease_lost(shard.ordinal),
-        )
-        base = live.base
-        purse = Purse(
-            budget_picousd=job.budget_picousd,
-            spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
-            worst_case=requests.worst_case,
-        )
-        self._dispatcher = Dispatcher(
-            throttle=connection.throttle,
-            quota=connection.quota,
-            flow=Flow(job.id, WEIGHTS[spec.priority]),
-            slots=adapters.slots,
-            window=self._window,
-            health=self._health,
-            ledger=self._ledger,
-            purse=purse,
-            clock=clock,
-            chance=chance,
-            charge=requests.charge,
-            hungry=self._hungry.set,
-        )
-        self._settler = Settler(
-            bound=bound.kind,
-            requests=requests,
-            pace=Pace(
-                throttle=connection.throttle,
-                quota=connection.quota,
-                window=self._window,
-                clock=clock,
-                chance=chance,
-            ),
-            health=self._health,
-            ledger=self._ledger,
-            dispatcher=self._dispatcher,
-            clock=clock,
-            chance=chance,
-            witness=witness,
-            had_success=live.base.pieces_done > 0 or Description.read(job).is_proven,
-            stop_at_dead=spec.on_error == "stop",
-            secrets=connection.secrets,
-            learn=partial(store.learn, job.id),
-            end=self.end,
-        )
-        self._senders = Senders(
-            provider=connection.provider,
-            requests=requests,
-            window=self._window,
-            dispatcher=self._dispatcher,
-            settler=self._settler,
-            witness=witness,
-            clock=clock,
-            end=self.end,
-        )
-        self._leases = Leases(
-            job.id,
-            owner,
-            seconds=adapters.lease_seconds,
-            shape=bound.kind.shape,
-            store=store,
-            clock=clock,
-            requests=requests,
-            purse=purse,
-            ledger=self._ledger,
-            dispatcher=self._dispatcher,
-            settler=self._settler,
-        )
-        self._funds = Funds(
-            job,
-            base,
-            shared=linger_seconds is not None,
-            owner=owner,
-            store=store,
-            purse=purse,
-            ledger=self._ledger,
-            dispatcher=self._dispatcher,
-            take_over=self._leases.take_over,
-        )
-        self._kept = requests.learned
+        parts = Parts(self._work, end=self.end, on_flush=self._flushed, hungry=self._hungry.set)
+        self._requests = parts.requests
+        self._kept = parts.requests.learned
+        self._witness = parts.witness
+        self._health = parts.health
+        self._window = parts.window
+        self._ledger = parts.ledger
+        self._dispatcher = parts.dispatcher
+        self._settler = parts.settler
+        self._senders = parts.senders
+        self._leases = parts.leases
+        self._funds = parts.funds
 
     def end(self, ending: Ending) -> None:
         """Stop the run; the first reason counts."""
@@ -243,10 +144,10 @@ class JobRun:
         writer = PlanWriter(
             self._planning,
             job_id=self._job.id,
-            owner=self._owner,
+            owner=self._work.owner,
             store=self._store,
             clock=self._clock,
-            lease_seconds=self._lease_seconds,
+            lease_seconds=self._work.adapters.lease_seconds,
             wrote=self._wrote,
         )
         try:
@@ -328,7 +229,7 @@ class JobRun:
                 self.end(Endings.of(job))
 
     def _show(self, now: float) -> None:
-        connection = self._connection
+        connection = self._work.connection
         self._witness.look(
             self._dispatcher,
             connection.throttle.limits(connection.quota),
