@@ -11,6 +11,10 @@ from batcher.core.errors import BatcherError, InputError, KindFailed
 from batcher.core.model import Job, JobEvent, JobState, StopCause
 from batcher.ports import JobStore
 
+LEAST_ROOM_BYTES = 128 << 20
+"""What is in flight when a run stops, 8,192 vectors say, goes into the database's log and from
+there into its file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -128,6 +132,15 @@ class Endings:
     def kind_failed(reason: str) -> Ending:
         """The kind's package is at fault."""
         return _stopped(StopCause.KIND, reason)
+
+    @staticmethod
+    def cramped(room_bytes: int) -> Ending:
+        """What is on its way might not fit on the database's disk; the job stays open."""
+        reason = (
+            f"the database's disk has {room_bytes >> 20} MB left, and results on their way may need "
+            f"{LEAST_ROOM_BYTES >> 20} MB: free some space"
+        )
+        return Ending(status="failed", exit_code=1, reason=reason)
 
     @staticmethod
     def at_dead_letter() -> Ending:

@@ -14,7 +14,7 @@ from itertools import count
 from batcher.core.errors import BatcherError, IllegalTransition, KindFailed
 from batcher.core.model import Job, JobState
 from batcher.engine.adapters import Adapters, Connection
-from batcher.engine.ending import Ending, Endings, put_down
+from batcher.engine.ending import LEAST_ROOM_BYTES, Ending, Endings, put_down
 from batcher.engine.live import Live
 from batcher.engine.parts import Parts, Work
 from batcher.engine.planning import Planning, PlanWriter
@@ -100,6 +100,7 @@ class JobRun:
             batcher.core.errors.BatcherError: planning or the store failed; what was settled is
                 written down where the store still can.
         """
+        self._mind_room()
         try:
             async with self._dispatcher.seated(), asyncio.TaskGroup() as tasks:
                 background = [
@@ -161,6 +162,7 @@ class JobRun:
             self._hungry.set()
 
     def _wrote(self, shard: NewShard) -> None:
+        self._mind_room()
         self._live.rows_planned = shard.first_row + shard.rows
         self._live.dead += len(shard.dead)
         if shard.carried is not None:
@@ -240,7 +242,14 @@ class JobRun:
 
     # --- checkpoints --------------------------------------------------------------------------
 
+    def _mind_room(self) -> None:
+        """Stop while there is room for what is in flight: without it that would be paid in vain."""
+        room = self._store.room_bytes()
+        if room is not None and room < LEAST_ROOM_BYTES:
+            self.end(Endings.cramped(room))
+
     def _flushed(self, committed: Sequence[Checkpoint], seconds: float) -> None:
+        self._mind_room()
         self._witness.committed(committed, seconds)
         self._funds.committed(committed)
         self._dispatcher.wake()

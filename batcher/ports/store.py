@@ -333,6 +333,13 @@ class BudgetShort(Exception):
 class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, Protocol):
     """The whole database."""
 
+    def room_bytes(self) -> int | None:
+        """How much may still be written where it lies; None where that is not known here.
+
+        Does not wait for the database.
+        """
+        ...
+
     async def close(self) -> None:
         """Release connections; idempotent."""
         ...

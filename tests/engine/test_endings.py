@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from batcher.adapters.store.memory import MemoryStore
+from batcher.adapters.store.sqlite import SqliteDatabase
 from batcher.core.errors import BatcherError, InputError, JobInUse, UsageError
 from batcher.core.model import JobEvent, JobState, StopCause
-from batcher.engine.ending import Ending, Endings, put_down
+from batcher.engine.ending import LEAST_ROOM_BYTES, Ending, Endings, put_down
 from batcher.engine.intake import Intake
 from batcher.engine.live import Live
 from tests.engine.virtual_time import in_virtual_time
@@ -114,6 +115,42 @@ async def test_a_second_run_of_the_same_job_refuses(here: Path) -> None:
             with pytest.raises(JobInUse, match="is being run by process"):
                 await other.run(spec, output="b.jsonl")
         assert (await task).done == list(range(9))
+
+
+# --- room on the disk -----------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_disk_that_gets_full_stops_a_run_while_what_is_in_flight_still_fits(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = 1 << 40
+    monkeypatch.setattr(SqliteDatabase, "room_bytes", lambda database: room)
+    async with open_work(here, latency_ms=500, database="b.db") as work:
+        spec = work.chat(list(words(100)), concurrency=4)
+
+        async def fill() -> None:
+            nonlocal room
+            await asyncio.sleep(3)
+            room = LEAST_ROOM_BYTES - 1
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fill())
+            ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (1, "failed")
+        assert "has 127 MB left" in (ran.report.reason or "")
+        assert 0 < ran.report.rows_done < 100
+        assert ran.report.rows_done == work.stats.requests_served
+        assert ran.report.doubt_requests == 0
+
+        sent = work.stats.requests_served
+        assert (await work.run(spec)).report.rows_done == sent
+        assert work.stats.requests_served == sent
+
+        room = LEAST_ROOM_BYTES
+        assert (await work.run(spec)).done == list(range(100))
+        assert work.stats.requests_served == 100
 
 
 # --- by itself ------------------------------------------------------------------------------------

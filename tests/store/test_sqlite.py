@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -174,6 +175,12 @@ async def test_a_full_disk_is_said_and_loses_nothing(store: Store) -> None:
     limited(store, "max_page_count=100000")
     await store.checkpoint("j1", [large(make_checkpoint(lease, 2, done=[1]))])
     assert (await store.tally("j1")).pieces_done == 2
+
+
+async def test_the_room_on_its_disk_is_known(store: Store, path: Path) -> None:
+    room = store.room_bytes()
+    assert room is not None
+    assert 0 <= room <= shutil.disk_usage(path.parent).total
 
 
 def large(checkpoint: Checkpoint) -> Checkpoint:

@@ -56,6 +56,10 @@ class Database(Protocol):
         """Unix time by the database's clock, which leases go by."""
         ...
 
+    def room_bytes(self) -> int | None:
+        """See :meth:`batcher.ports.Store.room_bytes`."""
+        ...
+
     async def close(self) -> None:
         """Let what runs end, and close all connections; idempotent."""
         ...

@@ -82,6 +82,9 @@ class MemoryStore(MemoryFleet, MemoryOrders):
     ) -> None:
         await self.close()
 
+    def room_bytes(self) -> None:
+        """See :meth:`batcher.ports.Store.room_bytes`: there is no disk."""
+
     async def close(self) -> None:
         """Nothing to release; what is stored stays readable."""
 

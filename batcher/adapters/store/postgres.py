@@ -114,6 +114,9 @@ class PostgresDatabase:
         """
         return float(connection.scalar(_NOW) or 0.0)
 
+    def room_bytes(self) -> None:
+        """See :meth:`.database.Database.room_bytes`: the disk is another machine's."""
+
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
         await asyncio.to_thread(self._close)

@@ -38,6 +38,10 @@ class SqlStore(SqlJobs, SqlLeases, SqlProgress, SqlResults, SqlFleet, SqlOrders,
     ) -> None:
         await self.close()
 
+    def room_bytes(self) -> int | None:
+        """See :meth:`batcher.ports.Store.room_bytes`."""
+        return self._database.room_bytes()
+
     async def close(self) -> None:
         """See :meth:`batcher.ports.Store.close`."""
         await self._database.close()

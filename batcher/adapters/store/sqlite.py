@@ -22,6 +22,7 @@ varies fourfold from minute to minute; run in turn with the bare module, this st
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -82,6 +83,13 @@ class SqliteDatabase:
         """See :meth:`batcher.adapters.store.database.Database.now`."""
         del connection
         return self._clock.wall()
+
+    def room_bytes(self) -> int | None:
+        """See :meth:`batcher.adapters.store.database.Database.room_bytes`."""
+        try:
+            return shutil.disk_usage(self._wal.parent).free
+        except OSError:
+            return None
 
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
