@@ -74,21 +74,21 @@ def ending(report: Report, *, command: str, seconds: float, done_now: int) -> li
         lines.append(_fact("time", f"{duration(seconds)}{pace}"))
     if report.output is not None:
         lines += _files(report)
-    lines += next_steps(report, command=command)
+    lines += next_steps(report, command=command, elsewhere=False)
     if report.status == "complete" and report.output is None:
         lines.append("No output was asked for. To write one:")
         lines.append(f"  batcher export {report.job} -o OUTPUT.jsonl")
     return lines
 
 
-def next_steps(report: Report, *, command: str) -> Iterator[str]:
-    """What to do now, by how the run ended."""
+def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Iterator[str]:
+    """What to do now, by how the run ended, which may have been ``elsewhere``: in a worker."""
     if report.sent_nothing:
         yield "This job was complete already: nothing was sent. --fresh runs it anew."
         if report.exported:
             yield "Its output was missing or not of this job, and has been written."
     else:
-        yield from _to_go_on(report, command)
+        yield from _to_go_on(report, command, elsewhere=elsewhere)
     if report.rows_failed:
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why:"
         yield f"  batcher errors {report.job}"
@@ -97,7 +97,7 @@ def next_steps(report: Report, *, command: str) -> Iterator[str]:
             yield f"  batcher retry {report.job}"
 
 
-def _to_go_on(report: Report, command: str) -> Iterator[str]:
+def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]:
     if report.status == "interrupted":
         yield "What is done is kept. To go on, run the same command again:"
         yield f"  {command}"
@@ -114,8 +114,9 @@ def _to_go_on(report: Report, command: str) -> Iterator[str]:
     elif report.status == "paused":
         yield "What is done is kept; no row failed for it. To go on, run the same command again:"
         yield f"  {command}"
-        yield "or, where workers serve it:"
-        yield f"  batcher resume {report.job}"
+        if elsewhere:
+            yield "or, where workers serve it:"
+            yield f"  batcher resume {report.job}"
     elif report.status in ("stopped", "failed"):
         yield "What is done is kept. Once that is mended, the same command goes on."
     elif report.status == "cancelled":

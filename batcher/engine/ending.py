@@ -137,8 +137,8 @@ class Endings:
     def cramped(room_bytes: int) -> Ending:
         """What is on its way might not fit on the database's disk; the job stays open."""
         reason = (
-            f"the database's disk has {room_bytes >> 20} MB left, and results on their way may need "
-            f"{LEAST_ROOM_BYTES >> 20} MB: free some space"
+            f"the database's disk has {room_bytes >> 20} MB left, and results on their way may "
+            f"need {LEAST_ROOM_BYTES >> 20} MB: free some space"
         )
         return Ending(status="failed", exit_code=1, reason=reason)
 
