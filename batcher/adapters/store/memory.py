@@ -5,16 +5,16 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
 from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
 from batcher.adapters.store.memory_fleet import MemoryFleet
+from batcher.adapters.store.memory_jobs import Entry, Shard
 from batcher.adapters.store.memory_orders import MemoryOrders
-from batcher.adapters.store.memory_shard import Shard
 from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
@@ -33,28 +33,6 @@ from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, Stor
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """One job with its shards, by id, and its dead letters, by (row, chunk)."""
-
-    job: Job
-    plan_fence: int = 0
-    plan_owner: str | None = None
-    plan_expires_at: float | None = None
-    shards: dict[int, Shard] = field(default_factory=dict)
-    dead: dict[tuple[int, int], tuple[DeadLetter, int, int]] = field(default_factory=dict)
-
-    def bury(self, letters: Iterable[tuple[DeadLetter, int]], shard_id: int) -> None:
-        for letter, piece in letters:
-            self.dead[letter.row, letter.chunk] = (letter, shard_id, piece)
-
-    def by_ordinal(self) -> list[Shard]:
-        return sorted(self.shards.values(), key=lambda shard: shard.plan.ordinal)
-
-    def dead_rows(self, shard_id: int) -> frozenset[int]:
-        return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
 
 
 class MemoryStore(MemoryFleet, MemoryOrders):

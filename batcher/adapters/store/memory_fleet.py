@@ -10,7 +10,7 @@ from batcher.core.model import JobState
 from batcher.ports import WorkerState
 
 if TYPE_CHECKING:
-    from batcher.adapters.store.memory import Entry
+    from batcher.adapters.store.memory_jobs import Entry
     from batcher.ports import Clock, WorkerCard
 
 

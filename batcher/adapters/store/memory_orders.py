@@ -14,7 +14,7 @@ from batcher.ports import Blueprint, Firing, Order, OrderState, Schedule
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from batcher.adapters.store.memory import Entry
+    from batcher.adapters.store.memory_jobs import Entry
     from batcher.core.model import Job
     from batcher.ports import Clock
 

@@ -1,11 +1,12 @@
-"""A shard of the store in memory: its plan, its lease, its checkpoints and what they add up to."""
+"""What the store in memory holds: jobs, and their shards with plan, lease and checkpoints."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, Standing
-from batcher.core.model import Doubt, Usage
+from batcher.core.model import DeadLetter, Doubt, Job, Usage
 from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import Lease, NewShard, ShardOutline, StoredShard
 
@@ -87,3 +88,25 @@ class Shard:
             done=frozenset(replay(event for event, _ in self.checkpoints).done),
             dead_rows=dead_rows,
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One job with its shards, by id, and its dead letters, by (row, chunk)."""
+
+    job: Job
+    plan_fence: int = 0
+    plan_owner: str | None = None
+    plan_expires_at: float | None = None
+    shards: dict[int, Shard] = field(default_factory=dict)
+    dead: dict[tuple[int, int], tuple[DeadLetter, int, int]] = field(default_factory=dict)
+
+    def bury(self, letters: Iterable[tuple[DeadLetter, int]], shard_id: int) -> None:
+        for letter, piece in letters:
+            self.dead[letter.row, letter.chunk] = (letter, shard_id, piece)
+
+    def by_ordinal(self) -> list[Shard]:
+        return sorted(self.shards.values(), key=lambda shard: shard.plan.ordinal)
+
+    def dead_rows(self, shard_id: int) -> frozenset[int]:
+        return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
