@@ -23,8 +23,8 @@ import orjson
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.silence import SilentDoorbell
-from batcher.adapters.store.memory import Entry, MemoryStore
-from batcher.adapters.store.memory_shard import Shard
+from batcher.adapters.store.memory import MemoryStore
+from batcher.adapters.store.memory_jobs import Entry, Shard
 from batcher.adapters.throttle.memory import MemoryThrottle
 from batcher.adapters.tokenizer import open_tokenizer
 from batcher.core.bucket import Cost, Ticket

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -18,7 +19,8 @@ REQUEST_ID = "X-Client-Request-Id"
 """OpenAI's name for an id that the client chooses: at most 512 characters of ASCII."""
 _CONNECT_SECONDS = 30.0
 _CONNECT_SHARE = 0.9
-"""Of a request's time: what is still connecting when that is over was certainly not sent."""
+"""Of a request's time: what is still connecting when that is over was certainly not sent. Where the
+rest runs out before, with names to be looked up or many addresses tried, it counts as sent."""
 _PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
 
 
@@ -95,7 +97,11 @@ async def open_provider(
     connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
+        timeout=aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=connect_seconds,
+            ceil_threshold=math.inf,  # not to whole seconds: it must end before the request's time
+        ),
         headers={"Content-Type": "application/json", **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),

@@ -53,6 +53,8 @@ class Slots:
             yield
         finally:
             self._seats.remove(seat)
+            self.in_flight -= seat.in_flight  # what an abort kept from ever being given back
+            seat.in_flight = 0
             seat.wants = False
             self._wake_others(seat)
 

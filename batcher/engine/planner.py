@@ -1,7 +1,7 @@
 """Rows into shards: render, count tokens, cut what is too long, pack.
 
-Synchronous on purpose: it is CPU work that the engine runs in a thread, one shard at a time, so
-that the first request leaves while most of the input is still unread.
+Synchronous on purpose: it is CPU work that the engine runs in a thread, a little at a time, so that
+the first request leaves while most of the input is still unread.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class Planner:
         self._next_shard = next_shard
         self._prepared = self._prepare(source)
         self._ahead: _PlannedRow | None = None
+        self._failure: Exception | None = None
 
     def next_shard(self) -> PlannedShard | None:
         """Plan one more shard; None when all rows are planned."""
@@ -119,12 +120,27 @@ class Planner:
             self._next_shard - 1, row_ids=self._row_ids, keep_records=self._keep_records
         )
 
-    def next_shards(self, rows: int) -> list[PlannedShard]:
-        """Plan so many shards that they hold that many rows; none when all rows are planned."""
+    def next_shards(self, rows: int, size_bytes: int) -> list[PlannedShard]:
+        """Plan shards until they have so many rows or bytes together; none when all are planned.
+
+        What fails behind a shard that is planned already is raised at the next call.
+        """
+        if self._failure is not None:
+            raise self._failure
         shards: list[PlannedShard] = []
-        while rows > 0 and (planned := self.next_shard()) is not None:
+        while rows > 0 and size_bytes > 0:
+            try:
+                planned = self.next_shard()
+            except Exception as error:
+                if not shards:
+                    raise
+                self._failure = error
+                break
+            if planned is None:
+                break
             shards.append(planned)
             rows -= planned.shard.rows
+            size_bytes -= planned.shard.size_bytes
         return shards
 
     @property

@@ -13,6 +13,7 @@ from batcher.engine.previous import Former, Previous
 from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
 
 _ROWS_AT_ONCE = 1_024
+_BYTES_AT_ONCE = 256_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +113,18 @@ class PlanWriter:
 async def _ahead(planner: Planner) -> AsyncIterator[PlannedShard]:
     """The rest of a plan; what comes next is planned while the shards before it are written.
 
-    The first shard comes alone, so that sending begins; then a few small ones at a time. The thread
-    that plans has to win back the interpreter's lock from a busy event loop each time that it has
-    waited for anything, which takes it longer than to plan a small shard.
+    The first shard comes alone, so that sending begins. Then shards of short rows come a few at a
+    time: a thread has to win back the interpreter's lock from a busy event loop each time that it
+    has waited for anything, which takes it longer than to plan one of them. Shards of long rows go
+    on coming alone.
     """
     loop = asyncio.get_running_loop()
-    following = loop.run_in_executor(None, planner.next_shards, 1)
+    following = loop.run_in_executor(None, planner.next_shards, 1, 1)
     try:
         while shards := await following:
-            following = loop.run_in_executor(None, planner.next_shards, _ROWS_AT_ONCE)
+            following = loop.run_in_executor(
+                None, planner.next_shards, _ROWS_AT_ONCE, _BYTES_AT_ONCE
+            )
             for shard in shards:
                 yield shard
     finally:

@@ -1,9 +1,8 @@
 """The requests of one run that are on the wire: each from its body to what its answer means.
 
-A sender is a task that sends one request after the other, and waits in between until it is handed
-the next: a task for each request costs four times as much. It does not look for the next one
-itself, which would save that wait: then each request's steps run one after the other, where now
-all that came in together are settled together, then sent together, and that was 8% faster.
+A sender is a task that sends one request after the other. It is handed the next one by the pump and
+waits until then: so all answers that came in together are settled in one go, and the next requests
+leave in one go. Senders that took the next call for themselves, and never waited, were 8% slower.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Senders:
     async def wind_down(self, grace_seconds: float) -> None:
         """Let what is in flight end; cancel what has not within the grace time.
 
-        Nothing may be started any more.
+        The dispatcher has been stopped before: nothing is started any more.
         """
         self._closing = True
         for idle in self._idle:
@@ -79,18 +78,19 @@ class Senders:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _work(self, first: Sent) -> None:
+    async def _work(self, sent: Sent | None) -> None:
         loop = asyncio.get_running_loop()
-        sent: Sent | None = first
+        following: asyncio.Future[Sent | None] | None = None
         while sent is not None:
             await self._attempt(sent)
+            sent = following = None  # one that waits must keep no shard alive
             if self._closing:
                 return
             self._idle.append(following := loop.create_future())
             sent = await following
 
     async def _attempt(self, sent: Sent) -> None:
-        """One request; its call is landed whatever becomes of it."""
+        """One request; once begun, its call is landed whatever becomes of it."""
         try:
             body = self._requests.body(sent.call)
             name = self._witness.name(sent.call)

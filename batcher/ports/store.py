@@ -57,6 +57,11 @@ class NewShard:
     rows_changed: int = 0
     rows_failed_before: int = 0
 
+    @property
+    def size_bytes(self) -> int:
+        """What its requests and its columns take, as they are kept."""
+        return len(self.payload) + len(self.columns or b"")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:

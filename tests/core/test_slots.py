@@ -55,6 +55,16 @@ def test_without_a_limit_all_that_is_wanted_may_start() -> None:
         assert slots.room(seat, 0) == 0
 
 
+def test_what_a_job_never_gave_back_is_free_once_it_is_over() -> None:
+    slots = Slots(4)
+    aborted, other = Seat(1.0, lambda: None), Seat(1.0, lambda: None)
+    with slots.shared(other):
+        with slots.shared(aborted):
+            slots.take(aborted)
+        assert slots.in_flight == 0
+        assert slots.room(other, 9) == 4
+
+
 def test_one_job_alone_has_all() -> None:
     slots = Slots(10)
     job = Job(slots, left=100)
