@@ -80,7 +80,8 @@ def run(
         output_format: the output's format, where its name does not say it.
         fresh: begin anew even if the same job was run before.
         settings: which database, if not ``.batcher/batcher.db`` in the working directory.
-        job: the fields of a :class:`JobSpec`, in place of ``spec``.
+        job: the fields of a :class:`JobSpec`, in place of ``spec``. Without ``base_url``,
+            ``BATCHER_BASE_URL`` or ``OPENAI_BASE_URL`` says it, as it does for the commands.
 
     Returns:
         The report. Look at its ``status`` and ``rows_failed``: dead letters, a budget that is
@@ -95,10 +96,12 @@ def run(
 
     from batcher.core.errors import UsageError
     from batcher.core.spec import JobSpec
-    from batcher.wiring import open_runner
+    from batcher.wiring import base_url_of_environment, open_runner
 
     if spec is not None and job:
         raise TypeError(f"give a spec or its fields, not both: {', '.join(job)}")
+    if spec is None and "base_url" not in job and (base_url := base_url_of_environment()):
+        job["base_url"] = base_url
     wanted = JobSpec.from_json(job) if spec is None else spec
 
     async def work() -> Report:

@@ -54,6 +54,11 @@ from batcher.ports import (
 STATE_DIRECTORY = Path(".batcher")
 
 
+def base_url_of_environment() -> str | None:
+    """Where the API is, as far as the environment says."""
+    return os.environ.get("BATCHER_BASE_URL") or os.environ.get("OPENAI_BASE_URL") or None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a runner needs besides its jobs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_run_takes_a_spec_or_its_fields(workplace: Path) -> None:
     settings = batcher.Settings(database_url="other.db")
     assert batcher.run(embed(), settings=settings).job != report.job
     assert (workplace / "other.db").exists()
+
+
+def test_run_looks_for_the_server_where_the_environment_says(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:x/v1")
+    fields: dict[str, Any] = {"kind": "embed", "input": "in.csv", "model": "m"}
+    fields["options"] = {"text": "body"}
+    with pytest.raises(batcher.BatcherError, match=r"127\.0\.0\.1:x"):
+        batcher.run(**fields)
+    with pytest.raises(batcher.BatcherError, match=r"127\.0\.0\.1:y"):
+        batcher.run(**fields, base_url="http://127.0.0.1:y/v1")
 
 
 def test_run_refuses_a_spec_and_fields_together() -> None:

@@ -117,7 +117,10 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
         if elsewhere:
             yield "or, where workers serve it:"
             yield f"  batcher resume {report.job}"
-    elif report.status in ("stopped", "failed"):
+    elif report.status == "stopped":
+        yield "What is done is kept. Once that is mended, the same command goes on; with another"
+        yield "model or base URL it begins a new job."
+    elif report.status == "failed":
         yield "What is done is kept. Once that is mended, the same command goes on."
     elif report.status == "cancelled":
         yield "It is over; the same command begins a new job. To have what is done:"

@@ -35,23 +35,29 @@ class ShardEvent:
 
 
 class Unit(NamedTuple):
-    """Pieces to be asked for in one call: a planned request, or what a failure left of one."""
+    """Pieces to be asked for in one call: a planned request, or what a failure left of one.
+
+    ``convicted`` are those that had a dead letter before, all of them: others succeeded then.
+    """
 
     pieces: tuple[int, ...]
     attempts: int = 0
+    convicted: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class ShardProgress:
-    """The state of a shard's pieces after some events."""
+    """The state of a shard's pieces after some events; ``retried`` ones were dead before."""
 
     done: set[int] = field(default_factory=set)
     dead: set[int] = field(default_factory=set)
     attempts: dict[int, int] = field(default_factory=dict)
     cuts: set[int] = field(default_factory=set)
+    retried: set[int] = field(default_factory=set)
 
     def apply(self, event: ShardEvent) -> None:
         """Take in one event; events are applied in the order of (fence, seq)."""
+        self.retried.update(self.dead.intersection(event.reopened))
         self.dead.difference_update(event.reopened)
         self.done.difference_update(event.reopened)
         for piece in event.reopened:
@@ -115,7 +121,7 @@ def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> lis
         missing = tuple([p for p in planned if p not in settled] if settled else planned)
         if missing:
             tried = max([attempts.get(piece, 0) for piece in missing]) if attempts else 0
-            units.append(Unit(pieces=missing, attempts=tried))
+            units.append(Unit(missing, tried, progress.retried.issuperset(missing)))
     return units
 
 

@@ -36,7 +36,8 @@ class JobSpec:
         format: ``csv``, ``jsonl`` or ``parquet`` where the input's name does not say it.
         delimiter: what separates CSV fields.
         limit: only the first so many rows.
-        base_url: where the API is, up to and including ``/v1``.
+        base_url: where the API is, up to and including ``/v1``; OpenAI's, whatever the environment
+            says, which only commands and :func:`batcher.run` look at.
         api_version: Azure OpenAI's ``api-version``; requests then go to the deployment ``model``.
         api_key_env: the environment variable that holds the key.
         headers: more HTTP headers; ``$NAME`` in a value is read from the environment.

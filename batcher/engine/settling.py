@@ -110,7 +110,7 @@ class Settler:
     async def lost(self, sent: Sent, error: TransportError) -> None:
         """Act on a request that got no whole answer."""
         call = sent.call
-        self._witness.lost(call, sent.at, error.code)
+        self._witness.lost(call, sent.at, error)
         if call.shard.lost:
             return
         call.shard.record_usage(Usage(requests=1))
@@ -297,7 +297,8 @@ class Settler:
     def _back_off(self, call: Call, failure: Backoff) -> None:
         """A failure that may pass: later, in halves, or never again."""
         now = self._clock.now()
-        self._health.failed(now, failure.code)
+        unreachable = failure.code == "connect"
+        self._health.failed(now, failure.message if unreachable else failure.code)
         self._witness.retried()
         if self._health.in_outage(now):
             call.tried_at = now
@@ -306,6 +307,8 @@ class Settler:
             self._later(call, failure)
             return
         alone = call.fail(now, self._health)
+        if call.convicted and not unreachable:
+            call.others_succeeded = True
         if call.others_succeeded:
             call.shard.record_attempts(call)
         verdict = after_attempts(

@@ -18,16 +18,18 @@ class Call:
 
     ``position`` is the unit's place in the lease's worklist (the parts of a split keep it).
     ``attempts`` are failed attempts, ``silence`` those since when nobody else succeeded either;
-    ``others_succeeded`` is the proof that they are the call's own. ``after_flush`` numbers the
-    checkpoint that must be written before it is sent again: the one that says what the last
-    attempt may have cost. ``request_id`` is ours for the last attempt, ``answer_id`` the
-    provider's for the last failure; both may be empty.
+    ``others_succeeded`` is the proof that they are the call's own. One that is ``convicted`` had
+    dead letters before, so there was such proof, and it stands where the call fails again.
+    ``after_flush`` numbers the checkpoint that must be written before it is sent again: the one
+    that says what the last attempt may have cost. ``request_id`` is ours for the last attempt,
+    ``answer_id`` the provider's for the last failure; both may be empty.
     """
 
     __slots__ = (
         "after_flush",
         "answer_id",
         "attempts",
+        "convicted",
         "first_tried_at",
         "halved",
         "others_succeeded",
@@ -43,7 +45,13 @@ class Call:
     )
 
     def __init__(
-        self, shard: LeasedShard, pieces: tuple[int, ...], position: int, attempts: int = 0
+        self,
+        shard: LeasedShard,
+        pieces: tuple[int, ...],
+        position: int,
+        attempts: int = 0,
+        *,
+        convicted: bool = False,
     ) -> None:
         """Attempts restored from a checkpoint count as proof: only such are kept there."""
         self.shard = shard
@@ -52,6 +60,7 @@ class Call:
         self.attempts = attempts
         self.silence = 0
         self.others_succeeded = attempts > 0
+        self.convicted = convicted
         self.first_tried_at: float | None = None
         self.tried_at: float | None = None
         self.halved = False
@@ -64,7 +73,7 @@ class Call:
 
     def part(self, pieces: tuple[int, ...]) -> Call:
         """A call for some of the pieces, with this one's history."""
-        part = Call(self.shard, pieces, self.position, self.attempts)
+        part = Call(self.shard, pieces, self.position, self.attempts, convicted=self.convicted)
         part.silence = self.silence
         part.others_succeeded = self.others_succeeded
         part.first_tried_at = self.first_tried_at
@@ -141,7 +150,8 @@ class LeasedShard:
         progress = replay(lease.events)
         units = worklist(plan.starts, len(plan.tokens), progress)
         self.calls = [
-            Call(self, unit.pieces, position, unit.attempts) for position, unit in enumerate(units)
+            Call(self, unit.pieces, position, unit.attempts, convicted=unit.convicted)
+            for position, unit in enumerate(units)
         ]
         self._unsettled = {piece for unit in units for piece in unit.pieces}
         self._row_left = Counter([plan.piece_rows[piece] for piece in self._unsettled])

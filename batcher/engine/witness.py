@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from batcher.core.bucket import Limits
+from batcher.core.errors import TransportError
 from batcher.core.failure import redact
 from batcher.core.model import Usage
 from batcher.engine.dispatch import Dispatcher
@@ -111,9 +112,11 @@ class Witness:
         call.answer_id = answer_id if self._is_clean(_ANSWER_ID, answer_id) else ""
         self._failed(call, sent_at, Fate.GARBLED if fate is Fate.OK else fate, reply.status)
 
-    def lost(self, call: Call, sent_at: float, code: str) -> None:
-        """No whole answer came: ``connect``, ``timeout`` or ``disconnect``."""
-        self._failed(call, sent_at, Fate(code), None)
+    def lost(self, call: Call, sent_at: float, error: TransportError) -> None:
+        """No whole answer came."""
+        self._failed(call, sent_at, Fate(error.code), None)
+        if error.code == Fate.CONNECT:
+            self._live.last_fault = str(error)
 
     def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
         self._meter.requests_failed[fate] += 1

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from batcher.adapters.http import HttpProvider
+from batcher.core.errors import TransportError
+from batcher.ports import Reply
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import GOOD, audit, open_work, words
 
@@ -142,3 +145,45 @@ async def test_the_last_row_of_a_job_gets_its_six_attempts_too(here: Path) -> No
 
         assert ran.failed == {0: ("server_error", 6)}
         assert ran.done == list(range(1, 8))
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+@in_virtual_time
+async def test_rows_that_fail_once_more_when_they_are_retried_alone_end_again(
+    here: Path, rows: int
+) -> None:
+    """Nobody succeeds beside them, but others did when they failed before."""
+    async with open_work(here, latency_ms=100) as work:
+        spec = work.chat([*[f"[[fault=500]] {number}" for number in range(rows)], *GOOD])
+        failed = (await work.run(spec)).failed
+        job = (await work.runner.jobs())[0].job
+
+        await work.runner.retry(job)
+        began = work.now()
+        ran = await work.run(spec)
+        assert ran.failed.keys() == failed.keys() == set(range(rows))
+        assert ran.report.exit_code == 3
+        if rows == 1:  # of many it may be the provider's fault: they are tried as in an outage
+            assert work.now() - began < 30
+
+
+@in_virtual_time
+async def test_rows_that_are_retried_while_nobody_is_there_do_not_fail_for_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> Reply:
+        raise TransportError("connect", "no connection: Connection refused", maybe_billed=False)
+
+    async with open_work(here, latency_ms=100) as work:
+        spec = work.chat(["[[fault=500*6]] a", *GOOD])
+        ran = await work.run(spec)
+        assert ran.failed == {0: ("server_error", 6)}
+
+        await work.runner.retry(ran.report.job)
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpProvider, "post", refuse)
+            ran = await work.run(spec)
+        assert (ran.report.exit_code, ran.report.status) == (5, "paused")
+        assert "no connection: Connection refused" in (ran.report.reason or "")
+        assert ran.report.rows_failed == 0
+        assert (await work.run(spec)).done == list(range(8))
