@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 _SPAN_SECONDS = 10.0
 _SETTLED_SECONDS = 0.5
+_BINDING_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A run at one moment.
 
-    ``rows_per_second`` is of the last ten seconds; ``seconds_left`` is None while nothing is known.
+    ``rows_per_second`` is of the last ten seconds; ``seconds_left`` is None while nothing is known,
+    and heeds a limit that is in use: a burst at the start does not go on.
     Shares are of the limit in use, None where there is none. ``projected`` is the whole job's cost
     at the present cost of a row; costs are None where no price is known.
     """
@@ -89,7 +91,7 @@ class Gauge:
             done_now=live.rows_done,
             seconds=max(0.0, now - live.started_at),
             rows_per_second=speed,
-            seconds_left=left / speed if speed > 0 else None,
+            seconds_left=self._seconds_left(left, speed),
             planned_share=min(1.0, live.rows_planned / live.rows) if live.rows else 1.0,
             requests_share=None if limits.requests_per_minute is None else limits.requests_share,
             tokens_share=None if limits.tokens_per_minute is None else limits.tokens_share,
@@ -107,6 +109,25 @@ class Gauge:
             pause_seconds=max(0.0, (limits.paused_until or now) - now),
             outage=live.outage,
         )
+
+    def _seconds_left(self, left: int, speed: float) -> float | None:
+        """At the present speed, or at that of a limit which binds, if that takes longer."""
+        if speed <= 0:
+            return None
+        live, limits = self._live, self._live.limits
+        rows = live.rows_done + live.dead
+        seconds = [left / speed]
+        for share, per_minute, used in (
+            (limits.requests_share, limits.requests_per_minute, live.usage.requests),
+            (
+                limits.tokens_share,
+                limits.tokens_per_minute,
+                live.usage.prompt_tokens + live.usage.completion_tokens,
+            ),
+        ):
+            if per_minute and rows and share >= _BINDING_SHARE:
+                seconds.append(left * used / rows * 60.0 / per_minute)
+        return max(seconds)
 
     def _project(self, cost: Decimal | None, done: int) -> Decimal | None:
         """The cost of all rows; judged when rows are checkpointed, which is after they are paid."""

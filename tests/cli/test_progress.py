@@ -61,6 +61,16 @@ def test_the_gauge_reads_speed_and_time_left_off_the_last_ten_seconds() -> None:
     assert reading.done == 595
 
 
+@pytest.mark.parametrize(("share", "left"), [(1.0, 9.0), (0.5, 1.25)])
+def test_a_burst_is_not_taken_to_go_on_once_a_limit_binds(share: float, left: float) -> None:
+    live = a_live(rows=360, rows_done=320, usage=Usage(requests=320))
+    limits = Limits(requests_per_minute=40 * 60 / 9, requests_share=share)
+    live.limits = limits
+    reading = Gauge(live).read(110.0)
+    assert reading.rows_per_second == pytest.approx(32.0)
+    assert reading.seconds_left == pytest.approx(left)
+
+
 def test_a_resumed_job_counts_what_earlier_runs_did_but_not_in_its_speed() -> None:
     base = Tally(rows_done=600, rows_failed=4, usage=Usage(requests=6, cost_picousd=6 * DOLLAR))
     live = a_live(base=base, rows_done=100, usage=Usage(requests=1, cost_picousd=DOLLAR))
@@ -94,7 +104,7 @@ def test_an_unknown_price_is_not_nothing() -> None:
 
 def test_a_plain_line_says_what_matters() -> None:
     assert progress_line(a_reading()) == (
-        "sending: 3,000 of 12,000 rows (25%), 2 failed, 300 rows/s, 30 s left, "
+        "sending: 3,000 of 12,000 rows (25%), 2 failed, 300 rows/s, 81 s left, "
         "$1.00 of about $4.00, 7 in flight, 1 rate limited, 4 retries, "
         "42% of 500 requests/min, 99% of 200,000 tokens/min"
     )
@@ -111,7 +121,7 @@ def test_the_live_view_shows_every_figure() -> None:
     text = drawn(a_reading())
 
     for figure in (
-        "sending", "25%", "3,000 of 12,000 rows", "300 rows/s", "30 s left",
+        "sending", "25%", "3,000 of 12,000 rows", "300 rows/s", "81 s left",
         "$1.00 of about $4.00", "requests", "42% of 500 a minute", "tokens",
         "99% of 200,000 a minute", "7 of 20 in flight", "30 requests", "90,000 tokens",
         "1 rate limited", "4 retries", "2 failed for good",
@@ -154,7 +164,7 @@ def test_a_narrow_terminal_gets_the_figures_that_matter_most() -> None:
 
     assert [line.rstrip() for line in text.splitlines()] == [
         "sending     25%  3,000 of 12,000 rows",
-        "300 rows/s · 30 s left · $1.00",
+        "300 rows/s · 81 s left · $1.00",
         "requests    42% of 500 a minute",
         "tokens      99% of 200,000 a minute",
         "7 in flight · 1 rate limited · 2 failed",
