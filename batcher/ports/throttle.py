@@ -66,7 +66,8 @@ class Throttle(Protocol):
     async def settle(self, quota: str, ticket: Ticket, observation: Observation) -> None:
         """Tell what an answer taught: limits and remaining budget in its headers, its real usage.
 
-        An answer that was not admitted (429) is settled too, with ``admitted=False``.
+        An answer that was not admitted (429) is settled too, with ``admitted=False``. It counts
+        for whatever is asked afterwards, and :meth:`limits` knows of it then.
         """
         ...
 

@@ -246,9 +246,9 @@ async def test_answers_that_come_together_go_together(server: ValkeyServer) -> N
             with closing(redis.Redis.from_url(server.url)) as client:
                 client.config_resetstat()
                 seen = Observation(sent_at=clock.now(), admitted=True)
-                async with asyncio.TaskGroup() as tasks:
-                    for ticket in tickets:
-                        tasks.create_task(throttle.settle(QUOTA, ticket, seen))
+                for ticket in tickets:
+                    await throttle.settle(QUOTA, ticket, seen)
+                await throttle.reserve(QUOTA, LOTS[:1])  # is asked behind them
                 stats = client.info("commandstats")
         assert isinstance(stats, dict)
         assert stats["cmdstat_evalsha"]["calls"] <= 3
@@ -353,3 +353,16 @@ async def test_a_server_that_forgot_the_script_is_told_it_again(server: ValkeySe
         with closing(redis.Redis.from_url(server.url)) as client:
             client.script_flush()
         assert (await throttle.reserve(QUOTA, [Cost(1)])).tickets
+
+
+async def test_what_was_told_last_is_there_when_it_is_closed(server: ValkeyServer) -> None:
+    clock = SystemClock()
+    async with open_throttle(server.url, clock) as throttle:
+        (ticket,) = (await throttle.reserve(QUOTA, [Cost(100)])).tickets
+        seen = Observation(
+            sent_at=clock.now(), admitted=True, limit_requests=600, remaining_requests=599
+        )
+        await throttle.settle(QUOTA, ticket, seen)
+    async with open_throttle(server.url, clock) as another:
+        await another.reserve(QUOTA, [Cost(1)])
+        assert another.limits(QUOTA).requests_per_minute == 600

@@ -31,7 +31,7 @@ Answer = asyncio.Future[bytes | None]
 
 class _Item(NamedTuple):
     operation: Operation
-    answer: Answer
+    answer: Answer | None
     must: bool
 
 
@@ -64,6 +64,11 @@ class Conveyor:
         self._filled.set()
         return answer
 
+    def tell(self, operation: Operation) -> None:
+        """Do it next, if Redis is there, and let nobody wait for it: it is one of very many."""
+        self._items.append(_Item(operation, None, must=False))
+        self._filled.set()
+
     def abandon(self, answer: Answer, undo: Callable[[Answer], object]) -> None:
         """Nobody waits any more: do not do it, or undo it if it is being done."""
         if answer in self._under_way:
@@ -80,7 +85,7 @@ class Conveyor:
             if not batch:
                 self._filled.clear()
                 continue
-            self._under_way = frozenset(item.answer for item in batch)
+            self._under_way = frozenset(item.answer for item in batch if item.answer is not None)
             try:
                 answers = await self._call([item.operation for item in batch])
             except (RedisError, OSError) as error:
@@ -99,7 +104,7 @@ class Conveyor:
                 self._under_way = frozenset()
                 self.connected, wait = True, FIRST_WAIT_SECONDS
                 for item, answer in zip(batch, answers, strict=True):
-                    if not item.answer.done():
+                    if item.answer is not None and not item.answer.done():
                         item.answer.set_result(answer)
 
     def _give_up(self) -> None:
@@ -114,11 +119,11 @@ class Conveyor:
             loop.call_at(awaited[0][0] + TELL_SECONDS, self._give_up)
 
     def _take(self) -> list[_Item]:
-        """The next items that somebody still waits for."""
+        """The next items, without those that somebody waited for and does no longer."""
         batch: list[_Item] = []
         while self._items and len(batch) < MOST_ITEMS:
             item = self._items.popleft()
-            if not item.answer.done():
+            if item.answer is None or not item.answer.done():
                 batch.append(item)
         return batch
 
@@ -127,7 +132,7 @@ class Conveyor:
         for item in reversed(batch):
             if item.must:
                 self._items.appendleft(item)
-            elif not item.answer.done():
+            elif item.answer is not None and not item.answer.done():
                 item.answer.set_result(None)
 
 
@@ -138,5 +143,5 @@ def _is_our_mistake(error: Exception) -> bool:
 
 def _fail(batch: Sequence[_Item], error: Exception) -> None:
     for item in batch:
-        if not item.answer.done():
+        if item.answer is not None and not item.answer.done():
             item.answer.set_exception(error)

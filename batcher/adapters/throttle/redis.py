@@ -136,9 +136,12 @@ class RedisThrottle:
             await self._open(quota)[1].put(wire.give_back(tickets), must=False)
 
     async def settle(self, quota: str, ticket: Ticket, observation: Observation) -> None:
-        """See :meth:`batcher.ports.Throttle.settle`; in vain where Redis is not there."""
+        """See :meth:`batcher.ports.Throttle.settle`; in vain where Redis is not there.
+
+        It goes before whatever is asked next, and nobody waits until it is there.
+        """
         known, conveyor = self._open(quota)
-        await conveyor.put(wire.settle(ticket, observation, known.clock.there), must=False)
+        conveyor.tell(wire.settle(ticket, observation, known.clock.there))
 
     async def pause(
         self, quota: str, ticket: Ticket, *, until: float, slowly: bool = False
@@ -195,7 +198,9 @@ class RedisThrottle:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def close(self) -> None:
-        """End what works in the background."""
+        """Let Redis hear what it was told last, and end what works in the background."""
+        conveyors = [quota.conveyor for quota in self._quotas.values() if quota.conveyor]
+        await asyncio.gather(*(each.put(wire.LOOK, must=False) for each in conveyors))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
