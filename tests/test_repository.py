@@ -80,6 +80,17 @@ def imported_roots(path: Path) -> set[str]:
     return {name if name.startswith("batcher.core") else name.split(".")[0] for name in found}
 
 
+def test_every_file_is_text() -> None:
+    """What a trial left behind, a database say, would bring along where it was made."""
+    binary = []
+    for path in tracked():
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            binary.append(str(path.relative_to(ROOT)))
+    assert binary == []
+
+
 def test_no_file_names_a_package_host_or_a_path_of_one_machine() -> None:
     assert findings(FOREIGN, tracked()) == []
 
