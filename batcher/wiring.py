@@ -187,7 +187,7 @@ async def _open_adapters(
             files=_files(url),
             open_tokenizer=_open_tokenizer,
             model_facts=model_facts,
-            check_credential=_check_credential,
+            check_connection=_check_connection,
             connect=partial(_connect, throttle=throttle),
             lock=_job_lock(url),
             doorbell=doorbell,
@@ -296,8 +296,10 @@ async def _connect_http(
     spec: JobSpec, base_url: str, throttle: Throttle
 ) -> AsyncIterator[Connection]:
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
+    from batcher.adapters.proxy import proxy_for
 
     credential = read_credential(spec, os.environ)
+    proxy = proxy_for(base_url)
     query: dict[str, str] = {}
     if spec.api_version is not None:
         query = {"api-version": spec.api_version}
@@ -311,15 +313,20 @@ async def _connect_http(
             query=query,
             timeout_seconds=spec.timeout,
             connections=spec.concurrency,
+            proxy=proxy,
         ) as provider:
             yield Connection(
                 provider=provider,
                 throttle=throttle,
                 quota=quota,
-                secrets=credential.secrets,
+                secrets=(*credential.secrets, *(proxy.secrets if proxy is not None else ())),
                 charges_prompt_too=spec.api_version is not None,
             )
 
 
-def _check_credential(spec: JobSpec) -> None:
+def _check_connection(spec: JobSpec) -> None:
     read_credential(spec, os.environ)
+    if not spec.simulate:
+        from batcher.adapters.proxy import proxy_for  # urllib.request takes a while to import
+
+        proxy_for(spec.base_url)

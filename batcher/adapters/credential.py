@@ -1,4 +1,8 @@
-"""What a request is signed with, read from the environment by the names that a spec holds."""
+"""What a request is signed with, read from the environment by the names that a spec holds.
+
+What is around a key is not part of it: a line break from the file that it was read from, a blank
+that was copied with it. What is inside and cannot be sent is refused before anything is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from batcher.core.spec import JobSpec
 
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _SIGNING = {"authorization", "api-key"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_AROUND = " \t\r\n\v\f\0\u00a0\u200b\ufeff"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ALWAYS_SIGNED = ("api.openai.com", ".azure.com")
 
 
@@ -33,14 +40,27 @@ def read_credential(spec: JobSpec, environment: Mapping[str, str]) -> Credential
     """The credential of a spec's requests; a simulated provider wants none.
 
     Raises:
-        UsageError: the provider wants a key and there is none, or a header names a variable that
-            is not set.
+        UsageError: the provider wants a key and there is none, a header names a variable that
+            is not set, or a value cannot stand in a header.
     """
-    headers = {name: expand(value, environment) for name, value in spec.headers.items()}
-    secrets = [environment[name] for value in spec.headers.values() for name in _names(value)]
+    headers = {}
+    for name, value in spec.headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise UsageError(f"--header {name!r} is not the name of a header")
+        headers[name] = _clean(expand(value, environment), f"--header {name}")
+    secrets = [
+        environment[name].strip(_AROUND)
+        for value in spec.headers.values()
+        for name in _names(value)
+    ]
     signed = bool(_SIGNING & {name.lower() for name in headers})
     key = "simulated" if spec.simulate else environment.get(spec.api_key_env, "")
+    key = _clean(key, spec.api_key_env)
     if key and not signed:
+        if not key.isascii():
+            raise UsageError(
+                f"{spec.api_key_env} holds a character that no key has: copy the key again"
+            )
         azure = spec.api_version is not None
         headers |= {"api-key": key} if azure else {"Authorization": f"Bearer {key}"}
         secrets.append(key)
@@ -52,6 +72,20 @@ def read_credential(spec: JobSpec, environment: Mapping[str, str]) -> Credential
     return Credential(headers=headers, secrets=tuple(secrets))
 
 
+def _clean(value: str, name: str) -> str:
+    """A value without what is around it.
+
+    Raises:
+        UsageError: a control character is inside it. The value is not quoted.
+    """
+    value = value.strip(_AROUND)
+    if _CONTROL.search(value):
+        raise UsageError(
+            f"{name} holds a line break or another control character: a header has one line"
+        )
+    return value
+
+
 def expand(value: str, environment: Mapping[str, str]) -> str:
     """A header's value with ``$NAME`` and ``${NAME}`` read from the environment.
 
@@ -61,7 +95,9 @@ def expand(value: str, environment: Mapping[str, str]) -> str:
     for name in _names(value):
         if name not in environment:
             raise UsageError(f"--header names ${name}, which the environment does not have")
-    return _REFERENCE.sub(lambda match: environment[match.group(1) or match.group(2)], value)
+    return _REFERENCE.sub(
+        lambda match: environment[match.group(1) or match.group(2)].strip(_AROUND), value
+    )
 
 
 def _names(value: str) -> list[str]:

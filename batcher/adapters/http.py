@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from io import BytesIO
@@ -11,8 +10,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from batcher.adapters.proxy import Proxy
 from batcher.adapters.timelimit import TimeLimit
-from batcher.core.errors import TransportError
+from batcher.adapters.transport import transport_error
 from batcher.ports import Reply
 
 REQUEST_ID = "X-Client-Request-Id"
@@ -21,6 +21,8 @@ _CONNECT_SECONDS = 30.0
 _CONNECT_SHARE = 0.9
 """Of a request's time: what is still connecting when that is over was certainly not sent. Where the
 rest runs out before, with names to be looked up or many addresses tried, it counts as sent."""
+_HEADER_BYTES = 2**18  # gateways and tracing put long ones into their answers
+_HEADERS = 1_000
 _PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
 
 
@@ -33,7 +35,7 @@ class HttpProvider:
         base_url: str,
         *,
         query: Mapping[str, str],
-        proxy: str | None,
+        proxy: Proxy | None,
         time_limit: TimeLimit,
     ) -> None:
         """``base_url`` has no trailing slash; ``query`` goes with every request."""
@@ -41,6 +43,7 @@ class HttpProvider:
         self._base_url = base_url
         self._query = query
         self._proxy = proxy
+        self._proxy_url = None if proxy is None else proxy.url
         self._time_limit = time_limit
 
     def __repr__(self) -> str:
@@ -56,22 +59,12 @@ class HttpProvider:
                     data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
                     params=self._query or None,
                     headers={REQUEST_ID: request_id},
-                    proxy=self._proxy,
+                    proxy=self._proxy_url,
                     allow_redirects=False,
                 ) as response:
                     return Reply(response.status, response.headers, await response.read())
-        except aiohttp.ConnectionTimeoutError as exc:
-            raise TransportError("connect", "no connection in time", maybe_billed=False) from exc
-        except TimeoutError as exc:
-            raise TransportError("timeout", "no answer in time", maybe_billed=True) from exc
-        except aiohttp.ClientConnectorError as exc:
-            raise TransportError(
-                "connect", f"no connection: {exc.strerror or 'refused'}", maybe_billed=False
-            ) from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise TransportError(
-                "disconnect", f"the connection was lost: {type(exc).__name__}", maybe_billed=True
-            ) from exc
+            raise transport_error(exc, urlsplit(self._base_url).netloc, self._proxy) from exc
 
 
 @asynccontextmanager
@@ -82,6 +75,7 @@ async def open_provider(
     query: Mapping[str, str],
     timeout_seconds: float,
     connections: int,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[HttpProvider]:
     """A provider with a session of its own.
 
@@ -91,6 +85,7 @@ async def open_provider(
         query: parameters of every URL.
         timeout_seconds: seconds for one request, answer included.
         connections: how many may be open at once.
+        proxy: what all requests go through; for TLS by CONNECT.
     """
     base_url = base_url.rstrip("/")
     connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300)
@@ -106,21 +101,15 @@ async def open_provider(
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
         read_bufsize=2**20,
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
+        max_headers=_HEADERS,
     ) as session:
         with closing(TimeLimit(timeout_seconds)) as time_limit:
             yield HttpProvider(
                 session,
                 base_url,
                 query=query,
-                proxy=_proxy_for(base_url),
+                proxy=proxy,
                 time_limit=time_limit,
             )
-
-
-def _proxy_for(url: str) -> str | None:
-    """The environment's proxy for a URL, looked up once instead of at every request."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)

@@ -46,6 +46,7 @@ class Reading:
     rate_limited: int
     retried: int
     last_fault: str
+    last_limit: str
     in_flight: int
     window: int
     requests: int
@@ -100,6 +101,7 @@ class Gauge:
             rate_limited=live.rate_limited,
             retried=live.retried,
             last_fault=live.last_fault,
+            last_limit=live.last_limit,
             in_flight=live.in_flight,
             window=live.window,
             requests=usage.requests,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from batcher.cli.figures import count, duration, money, rate, share
 from batcher.cli.gauge import Reading
+
+_SAID_WIDTH = 160
 
 
 def waiting_line(activity: str, elapsed: float) -> str:
@@ -73,5 +77,10 @@ def troubles(reading: Reading) -> tuple[str, ...]:
         )
     if reading.pause_seconds >= 1:
         left = duration(reading.pause_seconds)
-        return (f"the provider said slow down: waiting {left}", f"slowed down: waiting {left}")
+        brief = f"slowed down: waiting {left}"
+        slow = f"the provider said slow down: waiting {left}"
+        if not reading.last_limit:
+            return (slow, brief)
+        said = shorten(reading.last_limit, _SAID_WIDTH, placeholder=" …")
+        return (f"{slow} ({said})", slow, brief)
     return ()

@@ -112,14 +112,16 @@ class TransportError(BatcherError):
     """A request got no whole answer.
 
     ``maybe_billed`` is true where the provider may have done the work all the same: a timeout or a
-    connection lost after the request was written. A refused connection is not billed.
+    connection lost after the request was written. A refused connection is not billed. ``lasting``
+    says what to do about a cause that no waiting mends, and is empty for others.
     """
 
-    def __init__(self, code: str, message: str, *, maybe_billed: bool) -> None:
+    def __init__(self, code: str, message: str, *, maybe_billed: bool, lasting: str = "") -> None:
         """``code`` is one of ``connect``, ``timeout``, ``disconnect``."""
         super().__init__(message)
         self.code = code
         self.maybe_billed = maybe_billed
+        self.lasting = lasting
 
 
 class RowError(Exception):

@@ -1,8 +1,8 @@
 """Reading errors: what a provider, a gateway or a proxy said, whatever its dialect.
 
 Known dialects: OpenAI's ``{"error": {...}}``, vLLM's flat object with an integer ``code``
-(llama.cpp's has one, too), FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No
-decision is made here.
+(llama.cpp's has one, too), Google's list of one with ``details``, OpenRouter's ``metadata``,
+FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No decision is made here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 MESSAGE_LIMIT = 500
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
@@ -23,6 +23,27 @@ _SAID_WAIT = re.compile(
     r"(?:(\d{1,6})ms)?",
     re.IGNORECASE,
 )
+_RETRY_IN = re.compile(
+    r"\bretry (?:in|after) (\d{1,9}(?:\.\d{1,9})?) ?(ms|milliseconds?|s|sec|seconds?)\b",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_RESETS = ("x-ratelimit-reset", "ratelimit-reset", "x-ratelimit-reset-requests")
+_LONGEST_WAIT_SECONDS = 1e9
+_EPOCH_SECONDS = 1e9
+_EPOCH_MILLISECONDS = 1e12
+_LONGEST_RESET_SECONDS = 40 * 86_400.0
+_RESULTS = ("choices", "data", "output", "results")
+_WORDS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (402, ("insufficient_quota", "credit", "billing", "payment", "balance")),
+    (429, ("rate_limit", "ratelimit", "rate limit", "too_many", "resource_exhausted", "throttl")),
+    (401, ("authentication", "unauthenticated", "unauthorized", "api_key")),
+    (403, ("permission", "forbidden")),
+    (404, ("not_found",)),
+    (503, ("overload", "unavailable", "timeout", "timed_out", "server_error", "internal")),
+    (400, ("invalid", "bad_request", "content", "moderation", "safety", "context", "too_long")),
+)
+"""What an error without a status says in its code or type, the first that matches."""
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
@@ -32,7 +53,9 @@ class ProviderError:
 
     ``code`` is the error's code as text, or its type where the code is null or the status over
     again; ``message`` is key-redacted and at most 500 characters. ``retry_after`` is in seconds
-    from now, None where the answer names none; ``should_retry`` is the ``x-should-retry`` header.
+    from now, None where the answer names none; ``said_wait`` is what OpenAI's message says, and
+    ``reset_after`` when a limit begins anew by a header. ``quota`` names the limit, as Google does.
+    ``location`` is where a redirect leads. ``should_retry`` is the ``x-should-retry`` header.
     """
 
     status: int
@@ -42,6 +65,9 @@ class ProviderError:
     message: str = field(repr=False)
     retry_after: float | None = None
     said_wait: float | None = None
+    reset_after: float | None = None
+    quota: str = ""
+    location: str = field(default="", repr=False)
     should_retry: bool | None = None
 
 
@@ -67,17 +93,46 @@ def read_error(
     kind = detail.get("type")
     param = detail.get("param")
     message = detail.get("message")
-    message = message if isinstance(message, str) and message else f"HTTP {status}"
+    message = message if isinstance(message, str) and message.strip() else f"HTTP {status}"
+    retry_after = _retry_after(headers, wall)
+    if retry_after is None:
+        retry_after = _said_delay(detail, message)
     return ProviderError(
         status=status,
-        code=_code(status, code, kind),
+        code="moderation" if _is_flagged(detail) else _code(status, code, kind),
         type=kind if isinstance(kind, str) else "",
         param=param if isinstance(param, str) and param not in _NO_PARAM else None,
         message=redact(message, secrets),
-        retry_after=_retry_after(headers, wall),
+        retry_after=retry_after,
         said_wait=_said_wait(message),
+        reset_after=_reset_after(headers, detail, wall),
+        quota=_quota(detail),
+        location=redact(headers.get("location", "").partition("?")[0], secrets),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
     )
+
+
+def status_within(answer: Mapping[str, Any]) -> int | None:
+    """The status that an error inside a 200 stands for; None where the answer is none.
+
+    Gateways that have sent their 200 before the server behind them failed put an error in place of
+    the result. One beside a result is not an error of the request.
+    """
+    error = answer.get("error")
+    if any(answer.get(name) for name in _RESULTS):
+        return None
+    if not error:
+        if answer.get("object") != "error" and answer.get("type") != "error":
+            return None
+        error = answer
+    if not _is_object(error):
+        return 500
+    for name in ("code", "status", "status_code", "http_status"):
+        number = _number(error.get(name))
+        if number is not None and 300 <= number <= 599:
+            return int(number)
+    words = " ".join(str(error.get(name, "")) for name in ("code", "type", "status")).lower()
+    return next((status for status, said in _WORDS if any(word in words for word in said)), 500)
 
 
 def redact(message: str, secrets: Sequence[str] = ()) -> str:
@@ -124,12 +179,12 @@ def _code(status: int, code: object, kind: object) -> str:
 def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
     """``retry-after-ms``, else ``retry-after`` in seconds or as an HTTP date; never negative."""
     milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
+    if milliseconds is not None and milliseconds < _LONGEST_WAIT_SECONDS:
         return milliseconds / 1000
     value = headers.get("retry-after")
     seconds = _number(value)
-    if seconds is not None or value is None:
-        return seconds
+    if value is None or seconds is not None:
+        return seconds if seconds is not None and seconds < _LONGEST_WAIT_SECONDS else None
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - wall)
     except (ValueError, TypeError, OverflowError):
@@ -145,9 +200,77 @@ def _said_wait(message: str) -> float | None:
     return 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else -1.0
-    except ValueError:
+def _said_delay(detail: Mapping[str, Any], message: str) -> float | None:
+    """Google's ``RetryInfo``, or ``Please retry in 38.1s`` and ``retry after 7 seconds``."""
+    for entry in _entries(detail):
+        delay = entry.get("retryDelay")
+        match = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
+        if match is not None:
+            return float(match.group(1))
+    match = _RETRY_IN.search(message)
+    if match is None:
         return None
-    return number if 0 <= number < 1e9 else None
+    unit = 1000.0 if match.group(2).lower().startswith("m") else 1.0
+    return float(match.group(1)) / unit
+
+
+def _reset_after(
+    headers: Mapping[str, str], detail: Mapping[str, Any], wall: float
+) -> float | None:
+    """When a limit begins anew: seconds from now, or a time since 1970 in seconds or ms.
+
+    OpenRouter sends its headers within the error, too.
+    """
+    metadata = detail.get("metadata")
+    within = metadata.get("headers") if isinstance(metadata, dict) else None
+    names = {str(name).lower(): text for name, text in within.items()} if _is_object(within) else {}
+    for name in _RESETS:
+        number = _number(headers.get(name)) or _number(names.get(name))
+        if number is None:
+            continue
+        if number >= _EPOCH_MILLISECONDS:
+            number = number / 1000.0
+        seconds = number - wall if number >= _EPOCH_SECONDS else number
+        if 0 <= seconds <= _LONGEST_RESET_SECONDS:
+            return seconds
+    return None
+
+
+def _quota(detail: Mapping[str, Any]) -> str:
+    """The names of the limits that Google's ``QuotaFailure`` says were exceeded."""
+    names = [
+        str(violation.get("quotaId", ""))
+        for entry in _entries(detail)
+        for violation in _listed(entry.get("violations"))
+    ]
+    return " ".join(names)[:MESSAGE_LIMIT]
+
+
+def _is_flagged(detail: Mapping[str, Any]) -> bool:
+    """Whether it is the input that OpenRouter's moderation refuses."""
+    metadata = detail.get("metadata")
+    return isinstance(metadata, dict) and "flagged_input" in metadata
+
+
+def _entries(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return _listed(detail.get("details"))
+
+
+def _listed(entries: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; of anything else none."""
+    return [entry for entry in entries if _is_object(entry)] if isinstance(entries, list) else []
+
+
+def _number(text: object) -> float | None:
+    """A number from 0 to 10^15 (a time in milliseconds), or None."""
+    if not isinstance(text, str | int | float) or isinstance(text, bool):
+        return None
+    try:
+        number = float(text)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < 1e15 else None
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, dict)

@@ -3,14 +3,37 @@
 A quota that had no success for 30 s while requests fail in ways that may pass is in an outage: no
 attempt counts, one probe at a time goes out, with backoff, and after a limit the job pauses. So an
 outage fails no row, and a row that fails while others succeed does not look like an outage.
+
+Where distinct requests are refused alike and none succeeds between them, everybody may be refused:
+one probe at a time goes out then, too, and after a few of them nothing better is to be expected.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 OUTAGE_AFTER_SECONDS = 30.0
-RATE_LIMITED_TOO_LONG_SECONDS = 900.0
+ALIKE = 10
+"""So many distinct requests that are refused alike make a doubt about all."""
+ALIKE_UNSIGNED = 3
+"""The same where a key is refused: that is nearly never a row's own."""
+PROBES = 3
+"""So many probes that fail alike remove the doubt."""
+PROBES_AMONG_OTHERS = 20
+"""The same where others have succeeded and no cause is named: in files, like stands by like."""
+
+
+class Span(NamedTuple):
+    """Which pieces a request is for: those of a shard, from the first to the last."""
+
+    shard: int
+    first: int
+    last: int
+
+    def holds(self, other: Span) -> bool:
+        """Whether the other is for none but pieces of this one."""
+        return self.shard == other.shard and self.first <= other.first and other.last <= self.last
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,16 +41,20 @@ class Health:
     """What one quota's answers say; all times are on one clock, passed in.
 
     ``last_success`` is None before the first; ``last_failure`` is the code of the latest failure
-    that may pass; ``proof`` is when the latest request that succeeded
-    was sent: what is still answered in an outage was sent before it, and proves nothing.
+    that may pass, ``last_limit`` what the latest 429 said; ``proof`` is when the latest request
+    that succeeded was sent: what is still answered in an outage was sent before it, and proves
+    nothing. ``doubted`` says that everybody may be refused.
     """
 
     last_success: float | None = None
     last_failure: str = ""
+    last_limit: str = ""
     proof: float | None = None
     failing_since: float | None = None
     limited_since: float | None = None
+    doubted: bool = False
     _probes: int = 0
+    _alike: dict[str, list[Span]] = field(default_factory=dict)
 
     def succeeded(self, now: float, sent_at: float) -> None:
         """An answer came with a result."""
@@ -35,7 +62,10 @@ class Health:
         self.proof = sent_at if self.proof is None else max(self.proof, sent_at)
         self.failing_since = None
         self.limited_since = None
+        self.doubted = False
         self._probes = 0
+        if self._alike:
+            self._alike.clear()
 
     def failed(self, now: float, code: str) -> None:
         """A request failed in a way that may pass."""
@@ -45,11 +75,47 @@ class Health:
         if self.in_outage(now):
             self._probes += 1
 
-    def rate_limited(self, now: float) -> None:
+    def rate_limited(self, now: float, said: str = "") -> None:
         """A 429 came: the provider is there, but nothing succeeds."""
         self.failing_since = None
+        self.last_limit = said
         if self.limited_since is None:
             self.limited_since = now
+
+    def refused(
+        self, likeness: str, request: Span, *, enough: int, probes: int, alone: bool
+    ) -> bool:
+        """A request was refused; returns whether everybody is.
+
+        ``enough`` distinct requests that are refused alike make a doubt, and then each that
+        follows ``alone``, with no other in flight, is one of the ``probes`` that remove it. A part
+        of a refused request stands for it from then on: one row's fault makes all requests fail
+        that hold the row.
+        """
+        others = self._alike.get(likeness, ())
+        alike = [other for other in others if not other.holds(request)]
+        alike.append(request)
+        self._alike[likeness] = alike
+        return self._doubt(begins=len(alike) >= enough, probes=probes, alone=alone)
+
+    def lasts(self, *, alone: bool) -> bool:
+        """A request failed by a cause that no waiting mends; returns whether everybody does."""
+        return self._doubt(begins=True, probes=PROBES, alone=alone)
+
+    def _doubt(self, *, begins: bool, probes: int, alone: bool) -> bool:
+        if not self.doubted:
+            self.doubted = begins
+        elif alone:
+            self._probes += 1
+        return self.doubted and alone and self._probes >= probes
+
+    def is_probing(self, now: float) -> bool:
+        """Whether one request at a time goes out, to see what becomes of it."""
+        return self.doubted or self.in_outage(now)
+
+    def proves(self, since: float | None) -> bool:
+        """Whether a request that was sent since then has succeeded."""
+        return since is not None and self.proof is not None and self.proof >= since
 
     def in_outage(self, now: float) -> bool:
         """Whether everybody fails."""
@@ -57,17 +123,20 @@ class Health:
 
     @property
     def probes(self) -> int:
-        """Failed probes in this outage: the exponent of the next one's backoff."""
+        """Failed probes in this outage or doubt: the exponent of the next one's backoff."""
         return self._probes
 
     def given_up(self, now: float, outage_timeout: float) -> str | None:
-        """Why the job should pause, or None. ``outage_timeout`` is in seconds."""
+        """Why the job should pause, or None. ``outage_timeout`` is in seconds.
+
+        Nothing but 429 for so long is no better than nothing at all.
+        """
         if self.failing_since is not None and now - self.failing_since >= outage_timeout:
             seconds = now - self.failing_since
             return f"no request succeeded for {seconds:.0f} s (the last: {self.last_failure})"
-        if (
-            self.limited_since is not None
-            and now - self.limited_since >= RATE_LIMITED_TOO_LONG_SECONDS
-        ):
-            return f"nothing but rate limit answers (429) for {now - self.limited_since:.0f} s"
+        if self.limited_since is not None and now - self.limited_since >= outage_timeout:
+            said = f"; the provider says: {self.last_limit}" if self.last_limit else ""
+            return (
+                f"nothing but rate limit answers (429) for {now - self.limited_since:.0f} s{said}"
+            )
         return None

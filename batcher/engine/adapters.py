@@ -42,8 +42,9 @@ class Connection:
 class Adapters:
     """One of each.
 
-    ``check_credential`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
-    what a spec names; ``due_times``, of a cron expression and a time zone, where they mean nothing;
+    ``check_connection`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
+    what a spec names, or has what cannot be used; ``due_times``, of a cron expression and a time
+    zone, where they mean nothing;
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight.
     """
@@ -55,7 +56,7 @@ class Adapters:
     files: Files
     open_tokenizer: Callable[[str, str | None], Tokenizer]
     model_facts: Callable[[str, Endpoint, str], ModelFacts]
-    check_credential: Callable[[JobSpec], None]
+    check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     open_url: Callable[[JobSpec], Awaitable[InputSource]]
     due_times: Callable[[str, str], DueTimes]

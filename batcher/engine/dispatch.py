@@ -72,8 +72,8 @@ class Dispatcher:
         self._charge = charge
         self._hungry = hungry
         self._ready: deque[Call] = deque()
-        self._delayed: list[tuple[float, int, Call]] = []
-        self._held: list[Call] = []
+        self._delayed: list[tuple[float, int, Call, bool]] = []
+        self._held: list[tuple[Call, bool]] = []
         self._booked: deque[tuple[Ticket, Call]] = deque()
         self._order = count()
         self._reserve_at = 0.0
@@ -97,8 +97,8 @@ class Dispatcher:
     def waiting(self) -> Iterator[Call]:
         """The calls that wait to be sent."""
         yield from self._ready
-        yield from self._held
-        yield from (call for _, _, call in self._delayed)
+        yield from (call for call, _ in self._held)
+        yield from (call for _, _, call, _ in self._delayed)
         yield from (call for _, call in self._booked)
 
     @property
@@ -127,10 +127,10 @@ class Dispatcher:
         self._ready.extend(shard.calls)
         self.wake()
 
-    def again(self, call: Call, after_seconds: float = 0.0) -> None:
-        """Queue a call once more, before all first sends."""
+    def again(self, call: Call, after_seconds: float = 0.0, *, last: bool = False) -> None:
+        """Queue a call once more, before all first sends or as the ``last``."""
         due = self._clock.now() + after_seconds
-        heapq.heappush(self._delayed, (due, next(self._order), call))
+        heapq.heappush(self._delayed, (due, next(self._order), call, last))
         self.wake()
 
     def landed(self, call: Call) -> None:
@@ -141,8 +141,9 @@ class Dispatcher:
         self._wakeup.set()
 
     def probe_failed(self) -> None:
-        """In an outage: wait before the next probe."""
-        self._probe_at = self._clock.now() + backoff_seconds(self._health.probes, self._chance)
+        """In an outage or a doubt: wait before the next probe."""
+        probes = min(self._health.probes, 1) if self._health.doubted else self._health.probes
+        self._probe_at = self._clock.now() + backoff_seconds(probes, self._chance)
 
     def halt(self) -> None:
         """Send nothing more, from this moment on."""
@@ -177,15 +178,18 @@ class Dispatcher:
         """Calls whose delay is over go before the others, once their record is written."""
         if self._held:
             held, self._held = self._held, []
-            for call in held:
-                self._release_or_hold(call)
+            for call, last in held:
+                self._release_or_hold(call, last)
         while self._delayed and self._delayed[0][0] <= now + _EARLY_SECONDS:
-            self._release_or_hold(heapq.heappop(self._delayed)[2])
+            _, _, call, last = heapq.heappop(self._delayed)
+            self._release_or_hold(call, last)
 
-    def _release_or_hold(self, call: Call) -> None:
+    def _release_or_hold(self, call: Call, last: bool) -> None:
         if call.after_flush > self._ledger.flushed:
-            self._held.append(call)
+            self._held.append((call, last))
             self._ledger.request()
+        elif last or self._health.doubted:  # rows that nobody has tried are the better probes
+            self._ready.append(call)
         else:
             self._ready.appendleft(call)
 
@@ -285,9 +289,9 @@ class Dispatcher:
         self._reserve_at = 0.0
 
     def _room(self, now: float) -> int:
-        """How many more calls may be in flight: one probe at a time in an outage."""
+        """How many more calls may be in flight: one probe at a time in an outage or a doubt."""
         in_flight = self._seat.in_flight
-        if self._health.in_outage(now):
+        if self._health.is_probing(now):
             room = 1 - in_flight if now >= self._probe_at else 0
         else:
             room = self._window.size - in_flight
@@ -304,7 +308,7 @@ class Dispatcher:
             times.append(self._booked[0][0].send_at)
         if self._ready and self._reserve_at > now:
             times.append(self._reserve_at)
-        if self._health.in_outage(now) and self._probe_at > now:
+        if self._health.is_probing(now) and self._probe_at > now:
             times.append(self._probe_at)
         future = [time - now for time in times if time > now + _EARLY_SECONDS]
         return min(future) if future else None

@@ -252,7 +252,7 @@ class FleetWorker:
         except UsageError as error:  # its words may quote a template
             raise NotServed("its kind is not installed here, or refuses its options") from error
         try:
-            adapters.check_credential(bound.spec)
+            adapters.check_connection(bound.spec)
         except UsageError as error:
             raise NotServed(str(error)) from error
         return bound

@@ -160,7 +160,7 @@ class Intake:
         job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
         if job.state is not JobState.COMPLETE:
             try:
-                self._adapters.check_credential(bound.spec)
+                self._adapters.check_connection(bound.spec)
             except UsageError:
                 if made:
                     await store.purge(job.id)

@@ -82,6 +82,7 @@ class JobRun:
         self._ledger = parts.ledger
         self._dispatcher = parts.dispatcher
         self._settler = parts.settler
+        self._failures = parts.failures
         self._senders = parts.senders
         self._leases = parts.leases
         self._funds = parts.funds
@@ -187,8 +188,9 @@ class JobRun:
         if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
             self._idle_since = None
             return
-        if self._settler.waiting and self._planned:
-            self._settler.condemn()
+        if self._failures.waiting and self._planned:
+            await self._hear_of_success()
+            self._failures.give_up_all()
         elif self._planned and await self._all_is_settled() and await self._settler.conclude():
             self._idle_since = None
         elif await self._store.complete(self._job.id):
@@ -218,10 +220,11 @@ class JobRun:
             if await self._funds.are_gone():
                 self.end(Endings.out_of_budget("the next request might cost more than is left"))
             reason = self._health.given_up(now, self._spec.outage_timeout)
-            if reason and not (self._all_claimed and self._settler.grant_last_try()):
+            if reason and not (self._all_claimed and self._failures.grant_last_try()):
                 until = self._live.limits.paused_until
                 wait = None if until is None else until - now
                 self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
+            await self._hear_of_success()
             job = await self._store.job(self._job.id)
             await self._settler.hear(job.learned)
             if self._planning is None:
@@ -229,6 +232,14 @@ class JobRun:
                 self._live.rows_planned = self._live.rows if job.planned else job.plan_row
             if job.state not in (JobState.OPEN, JobState.COMPLETE):
                 self.end(Endings.of(job))
+
+    async def _hear_of_success(self) -> None:
+        """What has never succeeded here may have in another worker of the job."""
+        if self._linger_seconds is None or self._failures.had_success:
+            return
+        tally = await self._store.tally(self._job.id)
+        if tally.pieces_done:
+            self._failures.learn_of_success()
 
     def _show(self, now: float) -> None:
         connection = self._work.connection

@@ -31,6 +31,7 @@ class Live:
     rate_limited: int = 0
     retried: int = 0
     last_fault: str = ""
+    last_limit: str = ""
     in_flight: int = 0
     window: int = 1
     usage: Usage = field(default_factory=Usage)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from batcher.core.bucket import Ticket
 from batcher.core.model import Learned
 from batcher.core.observation import observation_from_headers
-from batcher.core.retry import Chance, SharedPause, backoff_seconds
+from batcher.core.retry import Chance, SharedPause, pause_seconds
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.shard import Call
 from batcher.ports import Clock, Reply, Throttle
@@ -62,7 +62,7 @@ class Pace:
             wait = wait or 0.0  # everyone waits already
         elif not wait:
             self._pauses_in_a_row += 1
-            wait = backoff_seconds(self._pauses_in_a_row, self._chance)
+            wait = pause_seconds(self._pauses_in_a_row, self._chance)
         stopped = await self._throttle.pause(
             self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
         )

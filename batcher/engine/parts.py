@@ -19,6 +19,7 @@ from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.description import Description
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending
+from batcher.engine.failing import Failures
 from batcher.engine.funds import Funds
 from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
@@ -78,7 +79,18 @@ class Parts:
         self.purse = _purse(work, self)
         self.ledger = _ledger(work, self, on_flush)
         self.dispatcher = _dispatcher(work, self, hungry)
-        self.settler = _settler(work, self, end)
+        self.pace = _pace(work, self)
+        self.failures = _failures(work, self, end)
+        self.settler = Settler(
+            bound=work.bound.kind,
+            requests=self.requests,
+            pace=self.pace,
+            ledger=self.ledger,
+            dispatcher=self.dispatcher,
+            witness=self.witness,
+            failures=self.failures,
+            learn=partial(adapters.store.learn, work.job.id),
+        )
         self.senders = Senders(
             provider=connection.provider,
             requests=self.requests,
@@ -164,18 +176,21 @@ def _dispatcher(work: Work, parts: Parts, hungry: Callable[[], None]) -> Dispatc
     )
 
 
-def _settler(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Settler:
+def _pace(work: Work, parts: Parts) -> Pace:
+    return Pace(
+        throttle=work.connection.throttle,
+        quota=work.connection.quota,
+        window=parts.window,
+        clock=work.adapters.clock,
+        chance=work.adapters.chance,
+    )
+
+
+def _failures(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Failures:
     adapters, connection = work.adapters, work.connection
-    return Settler(
-        bound=work.bound.kind,
+    return Failures(
         requests=parts.requests,
-        pace=Pace(
-            throttle=connection.throttle,
-            quota=connection.quota,
-            window=parts.window,
-            clock=adapters.clock,
-            chance=adapters.chance,
-        ),
+        pace=parts.pace,
         health=parts.health,
         ledger=parts.ledger,
         dispatcher=parts.dispatcher,
@@ -185,7 +200,6 @@ def _settler(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Settler
         had_success=work.live.base.pieces_done > 0 or Description.read(work.job).is_proven,
         stop_at_dead=work.bound.spec.on_error == "stop",
         secrets=connection.secrets,
-        learn=partial(adapters.store.learn, work.job.id),
         end=end,
     )
 

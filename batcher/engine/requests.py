@@ -54,6 +54,11 @@ class Requests:
         return str(self._bound.endpoint)
 
     @property
+    def optional_parameters(self) -> frozenset[str]:
+        """Body parameters that may be left out where a server refuses them."""
+        return self._bound.optional_parameters
+
+    @property
     def output_limit(self) -> int | None:
         """The limit of output tokens that the body sends, or None."""
         for name in _OUTPUT_LIMITS:

@@ -20,6 +20,7 @@ class Call:
     ``attempts`` are failed attempts, ``silence`` those since when nobody else succeeded either;
     ``others_succeeded`` is the proof that they are the call's own. One that is ``convicted`` had
     dead letters before, so there was such proof, and it stands where the call fails again.
+    ``refused_at`` is when its status refused it first.
     ``after_flush`` numbers the checkpoint that must be written before it is sent again: the one
     that says what the last attempt may have cost. ``request_id`` is ours for the last attempt,
     ``answer_id`` the provider's for the last failure; both may be empty.
@@ -35,6 +36,7 @@ class Call:
         "others_succeeded",
         "pieces",
         "position",
+        "refused_at",
         "repair",
         "repairs",
         "request_id",
@@ -63,6 +65,7 @@ class Call:
         self.convicted = convicted
         self.first_tried_at: float | None = None
         self.tried_at: float | None = None
+        self.refused_at: float | None = None
         self.halved = False
         self.repair: Invalid | None = None
         self.repairs = 0
@@ -78,25 +81,31 @@ class Call:
         part.others_succeeded = self.others_succeeded
         part.first_tried_at = self.first_tried_at
         part.tried_at = self.tried_at
+        part.refused_at = self.refused_at
         part.halved = self.halved
         part.after_flush = self.after_flush
         part.request_id, part.answer_id = self.request_id, self.answer_id
         return part
 
     def halves(self) -> tuple[Call, Call]:
-        """Two calls for half of the pieces each, with all their attempts before them."""
+        """Two calls for half of the pieces each, with all their attempts before them.
+
+        What has succeeded since the whole was tried proves as much for its parts.
+        """
         middle = len(self.pieces) // 2
         first, second = self.part(self.pieces[:middle]), self.part(self.pieces[middle:])
         for half in (first, second):
             half.attempts = half.silence = 0
-            half.first_tried_at = half.tried_at = None
+            half.tried_at = None
             half.halved = True
         return first, second
 
     def start(self, now: float) -> None:
         """It is sent: from now on the successes of others are held against it."""
         if self.tried_at is None:
-            self.first_tried_at = self.tried_at = now
+            self.tried_at = now
+            if self.first_tried_at is None:
+                self.first_tried_at = now
 
     def fail(self, now: float, health: Health) -> bool:
         """Count a failure that may pass; returns whether others succeeded since the last try.

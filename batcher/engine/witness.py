@@ -161,9 +161,10 @@ class Witness:
         self._live.retried += 1
         self._meter.retries += 1
 
-    def rate_limited(self) -> None:
-        """A 429 came."""
+    def rate_limited(self, said: str) -> None:
+        """A 429 came, with these words of the provider's, for the live view alone."""
         self._live.rate_limited += 1
+        self._live.last_limit = said
 
     def paused(self, call: Call, seconds: float) -> None:
         """A 429 stops everyone for so long."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from batcher.core.failure import ProviderError, read_error
-from batcher.core.retry import Backoff, Dead, Split, StopJob, judge
+from batcher.core.retry import Backoff, Dead, Refusal, Split, judge
 
 TOO_LARGE = (
     "input (181 tokens) is too large to process. increase the physical batch size "
@@ -39,7 +39,7 @@ def test_a_conversation_above_the_context_is_a_dead_letter_with_a_name() -> None
 
 def test_a_server_without_embeddings_stops_the_job_at_once() -> None:
     verdict = judge(error(501, NO_EMBEDDINGS, "not_supported_error"), pieces=24)
-    assert isinstance(verdict, StopJob)
+    assert isinstance(verdict, Refusal)
     assert NO_EMBEDDINGS in verdict.reason
 
 

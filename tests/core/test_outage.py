@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batcher.core.outage import OUTAGE_AFTER_SECONDS, Health
+from batcher.core.outage import ALIKE, OUTAGE_AFTER_SECONDS, PROBES, Health, Span
 
 
 def test_thirty_seconds_without_success_are_an_outage() -> None:
@@ -58,9 +58,87 @@ def test_given_up_after_the_timeout() -> None:
 def test_given_up_after_a_quarter_of_an_hour_of_rate_limits() -> None:
     health = Health()
     health.rate_limited(0.0)
-    health.rate_limited(500.0)
+    health.rate_limited(500.0, "Quota exceeded")
     health.failed(600.0, "http_503")
-    assert health.given_up(899.0, 1e9) is None
-    assert "429" in (health.given_up(900.0, 1e9) or "")
+    assert health.given_up(899.0, 900.0) is None
+    assert health.given_up(900.0, 900.0) == (
+        "nothing but rate limit answers (429) for 900 s; the provider says: Quota exceeded"
+    )
     health.succeeded(901.0, 900.0)
-    assert health.given_up(2000.0, 1e9) is None
+    assert health.given_up(2000.0, 900.0) is None
+
+
+def test_the_timeout_of_an_outage_holds_for_rate_limits_too() -> None:
+    health = Health()
+    health.rate_limited(0.0)
+    assert health.given_up(59.0, 60.0) is None
+    assert "429" in (health.given_up(60.0, 60.0) or "")
+    assert health.given_up(3599.0, 3600.0) is None
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def refuse(
+    health: Health, first: int, last: int | None = None, *, alone: bool = True, by: str = "403"
+) -> bool:
+    span = Span(1, first, first if last is None else last)
+    return health.refused(by, span, enough=ALIKE, probes=PROBES, alone=alone)
+
+
+def test_distinct_requests_refused_alike_are_everybody_after_a_few_probes() -> None:
+    health = Health()
+    ended = [refuse(health, number) for number in range(ALIKE + PROBES)]
+    assert ended == [False] * (ALIKE + PROBES - 1) + [True]
+    assert health.is_probing(0.0)
+
+
+def test_one_request_refused_again_and_again_is_not_everybody() -> None:
+    health = Health()
+    assert not any(refuse(health, 7) for _ in range(100))
+    assert not health.is_probing(0.0)
+
+
+def test_refusals_that_are_not_alike_are_not_everybodys() -> None:
+    health = Health()
+    for number in range(ALIKE - 1):
+        assert not refuse(health, number, by="403")
+        assert not refuse(health, number, by="404")
+    assert not health.is_probing(0.0)
+
+
+def test_parts_of_a_refused_request_stand_for_it() -> None:
+    health = Health()
+    assert not any(refuse(health, 0, last) for last in range(1024, -1, -1))
+    assert not health.is_probing(0.0)
+    assert not any(refuse(health, number) for number in range(1, ALIKE))
+    assert health.is_probing(0.0)
+
+
+def test_the_same_pieces_of_another_shard_are_another_request() -> None:
+    health = Health()
+    for shard in range(ALIKE):
+        assert not health.is_probing(0.0)
+        health.refused("403", Span(shard, 0, 9), enough=ALIKE, probes=PROBES, alone=True)
+    assert health.is_probing(0.0)
+
+
+def test_a_success_removes_every_doubt() -> None:
+    health = Health()
+    for number in range(ALIKE + PROBES - 1):
+        refuse(health, number)
+    health.succeeded(1.0, 0.5)
+    assert not health.is_probing(1.0)
+    assert not any(refuse(health, number) for number in range(ALIKE + PROBES - 1))
+
+
+def test_what_was_in_flight_together_is_no_probe() -> None:
+    health = Health()
+    assert not any(refuse(health, number, alone=False) for number in range(100))
+    assert health.is_probing(0.0)
+    assert [refuse(health, number) for number in range(PROBES)] == [False, False, True]
+
+
+def test_a_cause_that_lasts_is_believed_after_a_few_probes() -> None:
+    health = Health()
+    assert [health.lasts(alone=True) for _ in range(1 + PROBES)] == [False] * PROBES + [True]

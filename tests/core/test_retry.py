@@ -16,12 +16,13 @@ from batcher.core.retry import (
     Dead,
     Drop,
     PauseJob,
+    Refusal,
     Rename,
     SharedPause,
     Split,
-    StopJob,
     Verdict,
     after_attempts,
+    after_refusals,
     backoff_seconds,
     judge,
 )
@@ -90,6 +91,10 @@ def test_a_limit_for_long_without_a_header_believes_the_message() -> None:
     both = error(429, "", "on tokens per day (TPD)", said_wait=8.64, retry_after=9.0)
     assert decide(both) == PauseJob(f"the provider's limit for a longer time: {both.message}", 9.0)
     assert decide(error(429, "", "try again in 8.64s", said_wait=8.64)) == SharedPause(None)
+    reset = error(429, "", "free-models-per-day", reset_after=77.0)
+    assert decide(reset) == PauseJob(
+        "the provider's limit for a longer time: free-models-per-day", 77.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,10 @@ def test_a_limit_for_long_without_a_header_believes_the_message() -> None:
         error(429, "rate_limit_exceeded", "Daily limit reached", retry_after=5.0),
         error(429, "rate_limit_exceeded", "tokens (TPD)"),
         error(429, "", retry_after=601.0),
+        error(429, "RESOURCE_EXHAUSTED", "Quota exceeded, limit: 0", retry_after=38.0),
+        error(429, "429", "Rate limit exceeded: free-models-per-day. Add 10 credits"),
+        error(429, "429", "quota", quota="GenerateRequestsPerDayPerProjectPerModel"),
+        error(429, "rate_limited", "monthly limit of tokens"),
     ],
 )
 def test_a_limit_for_long_pauses_the_job_once_halved(given: ProviderError) -> None:
@@ -116,6 +125,8 @@ def test_a_limit_for_long_pauses_the_job_once_halved(given: ProviderError) -> No
         (error(429, "rate_limit_exceeded", retry_after=0.2), SharedPause(0.2)),
         (error(429, "429", retry_after=600.0), SharedPause(600.0)),
         (error(429), SharedPause(None)),
+        (error(429, "", "limit: 0.5 of 10"), SharedPause(None)),
+        (error(429, "", "Limit 10000, used 9999", reset_after=3.0), SharedPause(None)),
         (error(429, "RateLimitReached", should_retry=False), SharedPause(None)),
     ],
 )
@@ -126,28 +137,79 @@ def test_a_rate_limit_pauses_everyone(
     assert decide(given, pieces) == expected
 
 
+NAMED = [
+    error(401),
+    error(401, should_retry=True),
+    error(403, "permission_error"),
+    error(403, "unsupported_country_region_territory"),
+    error(404, "model_not_found", "{braces} in {message}"),
+    error(404, "DeploymentNotFound"),
+    error(404, "NotFoundError", "The model does not exist", type="not_found_error"),
+    error(407),
+    error(302, location="https://example.com/v1"),
+    error(400, "invalid_value", param="temperature"),
+    error(400, "", param="model"),
+    error(422, "", param="prompt_cache_key"),
+    error(400, "unsupported_value", param="temperature", should_retry=True),
+    error(400, "unsupported_parameter", param=None),
+    error(400, "unsupported_parameter", param="messages"),
+    error(400, "", "a row of the maximum context length", param="temperature"),
+    error(400, "", param="input_type"),
+    error(501, "not_supported_error", "started without embeddings"),
+]
+UNNAMED = [
+    *(error(status) for status in (300, 302, 403, 404, 405, 406, 410, 418, 423, 451)),
+    error(403, "403", "Attention: you have been blocked"),
+    error(404, "404"),
+]
+
+
+@pytest.mark.parametrize("given", [*NAMED, *UNNAMED])
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_a_status_that_refuses_may_be_everybodys_or_the_requests_own(
+    given: ProviderError, accepted: bool, pieces: int
+) -> None:
+    verdict = decide(given, pieces, accepted=accepted)
+    assert isinstance(verdict, Refusal)
+    assert given.location in verdict.reason
+    assert given.message in verdict.reason
+    assert verdict.code == (given.code or f"http_{given.status}")
+    assert given.message in verdict.message
+    assert verdict.named == (given in NAMED)
+    assert verdict.unsigned == (given.status == 401)
+
+
+@pytest.mark.parametrize("status", [421, 424, 425, 498, 499])
+def test_what_a_busy_server_answers_may_pass_until_others_succeed(status: int) -> None:
+    assert isinstance(decide(error(status)), Backoff)
+    assert isinstance(decide(error(status), accepted=True), Refusal)
+
+
+@pytest.mark.parametrize("status", [400, 403, 451])
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation", "moderation"])
+def test_a_filter_refuses_the_row_whatever_the_status(status: int, code: str) -> None:
+    assert decide(error(status, code)) == Dead(code, "no")
+    assert decide(error(status, code), 9) == Split(code, "no")
+
+
 @pytest.mark.parametrize(
-    "given",
+    ("refusals", "pieces", "halved", "expected"),
     [
-        *(error(status) for status in (401, 403, 404, 300, 302, 304, 307, 405, 406, 410, 418, 451)),
-        error(401, should_retry=True),
-        error(404, "model_not_found", "{braces} in {message}"),
-        error(400, "invalid_value", param="temperature"),
-        error(400, "", param="model"),
-        error(422, "", param="prompt_cache_key"),
-        error(400, "unsupported_value", param="temperature", should_retry=True),
-        error(400, "unsupported_parameter", param=None),
-        error(400, "unsupported_parameter", param="messages"),
-        error(400, "", "a row of the maximum context length", param="temperature"),
-        error(400, "", param="input_type"),
-        error(501, "not_supported_error", "started without embeddings"),
+        (1, 1, False, None),
+        (2, 1, True, None),
+        (3, 1, False, Dead("c", "m")),
+        (1, 9, False, None),
+        (2, 9, False, Split("c", "m")),
+        (1, 9, True, Split("c", "m")),
     ],
 )
-@pytest.mark.parametrize("pieces", [1, 9])
-def test_what_fails_every_request_stops_the_job(given: ProviderError, pieces: int) -> None:
-    verdict = decide(given, pieces)
-    assert isinstance(verdict, StopJob)
-    assert given.message in verdict.reason
+def test_after_refusals(
+    refusals: int, pieces: int, halved: bool, expected: Dead | Split | None
+) -> None:
+    refusal = Refusal("c", "m", "r", "403 c")
+    verdict = after_refusals(refusals, pieces=pieces, halved=halved, refusal=refusal)
+    assert verdict == expected
 
 
 UNSUPPORTED = "'max_tokens' is not supported. Use 'max_completion_tokens' instead."
@@ -298,4 +360,5 @@ def test_judge_never_raises_and_never_waits_for_what_it_must_not(
     if isinstance(verdict, SharedPause) and verdict.wait_seconds is not None:
         assert verdict.wait_seconds <= 600
     if isinstance(verdict, Backoff):
-        assert given.status >= 500 or given.status in (408, 409) or given.status < 200
+        passing = (408, 409, 421, 424, 425, 498, 499)
+        assert given.status >= 500 or given.status in passing or given.status < 200

@@ -10,7 +10,7 @@ import pytest
 from batcher.core.failure import ProviderError
 from batcher.core.kind import Broken, Done, Invalid, Refused
 from batcher.core.model import DeadLetter, InputRow
-from batcher.core.retry import Backoff, Dead, PauseJob, Split, StopJob
+from batcher.core.retry import Backoff, Dead, PauseJob, Refusal, Split
 from batcher.engine.adapters import Connection
 from batcher.engine.report import Report
 from batcher.ports import Reply
@@ -93,7 +93,7 @@ def test_a_connection_shows_no_secret() -> None:
         Dead("bad", CANARY_ROW),
         Split("bad", CANARY_ROW),
         Backoff("bad", CANARY_ROW),
-        StopJob(CANARY_ROW),
+        Refusal("c", CANARY_ROW, CANARY_ROW, "404 c"),
         PauseJob(CANARY_ROW),
         ProviderError(status=400, code="bad", type="", param=None, message=CANARY_ROW),
         Reply(200, {}, CANARY_ROW.encode()),

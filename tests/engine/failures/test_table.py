@@ -67,7 +67,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     },
     "401, 403, 404: stopped": {
         "each, in every dialect, whatever x-should-retry says": (
-            "test_what_fails_all_requests_alike_stops_the_job_after_one"
+            "test_what_fails_all_requests_alike_stops_the_job_after_a_few"
         ),
         "Azure's": "test_what_is_wrong_with_every_request_stops_the_job",
         "a path": "test_a_path_that_is_none_stops_the_job",
@@ -80,7 +80,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     },
     "another parameter, or ten rows alike before any success: stopped": {
         "a param that is not the input; other unsupported_*": (
-            "test_what_fails_all_requests_alike_stops_the_job_after_one"
+            "test_what_fails_all_requests_alike_stops_the_job_after_a_few"
         ),
         "an optional one is dropped": "test_encoding_format_is_dropped_where_a_server_refuses_it",
         "ten requests": "test_ten_rows_alike_before_any_success_stop_the_job",
@@ -134,7 +134,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         "final errors": ("test_errors_that_the_provider_calls_final_do_not_bury_rows_in_an_outage"),
     },
     "any other 3xx/4xx: stopped": {
-        "302, 418": "test_what_fails_all_requests_alike_stops_the_job_after_one",
+        "302, 418": "test_what_fails_all_requests_alike_stops_the_job_after_a_few",
     },
 }
 
