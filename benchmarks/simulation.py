@@ -224,7 +224,7 @@ async def simulate(rows: int) -> None:
         **unused,
         open_tokenizer=lambda model, name: tokenizer,
         model_facts=model_facts,
-        check_credential=lambda spec: None,
+        check_connection=lambda spec: None,
         connect=connect,
         lock=lambda job_id: nullcontext(),
         doorbell=SilentDoorbell(),
