@@ -65,6 +65,12 @@ def findings(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
 
 def imported_roots(path: Path) -> set[str]:
     """What a module imports at run time: ``batcher.core`` or the name of a top-level package."""
+    names = imported_modules(path)
+    return {name if name.startswith("batcher.core") else name.split(".")[0] for name in names}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a module imports at run time."""
     found: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
@@ -77,7 +83,7 @@ def imported_roots(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
         pending += ast.iter_child_nodes(node)
-    return {name if name.startswith("batcher.core") else name.split(".")[0] for name in found}
+    return found
 
 
 def test_every_file_is_text() -> None:
@@ -119,6 +125,21 @@ def test_the_core_imports_the_standard_library_and_itself() -> None:
         if not name.startswith("batcher.core") and name not in sys.stdlib_module_names
     }
     assert foreign == set()
+
+
+def test_nothing_that_is_installed_imports_a_folder_by_the_name_that_it_has_here_alone() -> None:
+    """Installed, `jobs` and `migrations` are `batcher.jobs` and `batcher.migrations`.
+
+    Import contracts see `jobs` alone; that batcher knows nothing of its kinds holds for both names.
+    """
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in tracked("batcher/*.py", "jobs/*.py", "migrations/*.py")
+        for name in imported_modules(path)
+        if name.split(".")[0] in ("jobs", "migrations")
+        or (name.startswith("batcher.jobs") and path.is_relative_to(ROOT / "batcher"))
+    }
+    assert found == set()
 
 
 @pytest.mark.parametrize("folder", ["scripts", ".ci"])
