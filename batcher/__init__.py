@@ -20,7 +20,9 @@ With an event loop of one's own, and the results as values:
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,6 +59,25 @@ _PLACES = {
     "Settings": "batcher.wiring",
     "open_runner": "batcher.wiring",
 }
+
+
+class _Checkout:
+    """Finds two packages where a checkout has them, beside this one; installed, they are in it."""
+
+    names = ("batcher.jobs", "batcher.migrations")
+
+    @classmethod
+    def find_spec(cls, name: str, *_: object) -> ModuleSpec | None:
+        """See :class:`importlib.abc.MetaPathFinder`; what is in these packages needs no help."""
+        if name not in cls.names:
+            return None
+        from pathlib import Path
+
+        return PathFinder.find_spec(name, [str(Path(__file__).resolve().parent.parent)])
+
+
+if PathFinder.find_spec(_Checkout.names[0], __path__) is None:
+    sys.meta_path.append(_Checkout)
 
 
 def run(

@@ -23,7 +23,7 @@ def label(output: str) -> batcher.Report:
     spec = batcher.JobSpec(
         kind="classify",
         input=TICKETS,
-        model="gpt-4.1-mini",
+        model="gpt-6-luna",
         id="id",
         options={"text": "body", "labels_file": str(HERE / "labels.txt")},
         simulate=True,

@@ -51,6 +51,32 @@ def test_importing_batcher_imports_little() -> None:
     assert ran.stdout.strip() == ""
 
 
+@pytest.mark.process
+def test_no_run_waits_for_the_sdk_to_be_imported(workplace: Path) -> None:
+    """`openai` takes a second to import, and is for the control plane alone."""
+    code = """
+import sys
+import batcher
+from batcher.cli.root import root
+
+report = batcher.run(
+    kind="chat", input="in.csv", model="gpt-6-luna", options={"prompt": "p.j2"}, simulate=True,
+    output="out.jsonl",
+)
+for arguments in (["--help"], ["run", "chat", "--help"], ["jobs"]):
+    try:
+        root.main(arguments)
+    except SystemExit as end:
+        assert not end.code, end.code
+print(report.status, "openai" in sys.modules, file=sys.stderr)
+"""
+    (workplace / "p.j2").write_text("Answer: {{ body }}")
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert ran.stderr.splitlines()[-1] == "complete False"
+
+
 def test_run_takes_a_spec_or_its_fields(workplace: Path) -> None:
     report = batcher.run(embed(), output="vectors.npy")
 

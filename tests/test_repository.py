@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from batcher.adapters.catalog import model_facts
+from batcher.core.kind import Endpoint
+
 ROOT = Path(__file__).resolve().parent.parent
 LINES_AT_MOST = 400
 NAMES_THAT_SAY_NOTHING = {"utils.py", "helpers.py", "manager.py", "common.py"}
@@ -33,6 +36,7 @@ FOREIGN = re.compile(
         ]
     )
 )
+MODEL = re.compile(r"\b(?:(?:chatgpt|gpt|text-embedding|whisper)-[\w.-]*\w|o[1-9](?:-\w+)?)\b")
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
 
 
@@ -65,6 +69,12 @@ def findings(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
 
 def imported_roots(path: Path) -> set[str]:
     """What a module imports at run time: ``batcher.core`` or the name of a top-level package."""
+    names = imported_modules(path)
+    return {name if name.startswith("batcher.core") else name.split(".")[0] for name in names}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a module imports at run time."""
     found: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
@@ -77,7 +87,7 @@ def imported_roots(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
         pending += ast.iter_child_nodes(node)
-    return {name if name.startswith("batcher.core") else name.split(".")[0] for name in found}
+    return found
 
 
 def test_every_file_is_text() -> None:
@@ -121,6 +131,21 @@ def test_the_core_imports_the_standard_library_and_itself() -> None:
     assert foreign == set()
 
 
+def test_nothing_that_is_installed_imports_a_folder_by_the_name_that_it_has_here_alone() -> None:
+    """Installed, `jobs` and `migrations` are `batcher.jobs` and `batcher.migrations`.
+
+    Import contracts see `jobs` alone; that batcher knows nothing of its kinds holds for both names.
+    """
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in tracked("batcher/*.py", "jobs/*.py", "migrations/*.py")
+        for name in imported_modules(path)
+        if name.split(".")[0] in ("jobs", "migrations")
+        or (name.startswith("batcher.jobs") and path.is_relative_to(ROOT / "batcher"))
+    }
+    assert found == set()
+
+
 @pytest.mark.parametrize("folder", ["scripts", ".ci"])
 def test_every_script_can_be_run(folder: str) -> None:
     scripts = [path for path in tracked(folder) if not path.suffix]
@@ -148,6 +173,33 @@ def test_every_direct_dependency_is_pinned_by_the_constraints() -> None:
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.split("==")[0].replace("_", "-").lower() for line in pins if "==" in line}
     assert names - pinned == set()
+
+
+def test_people_are_told_of_models_that_stay_and_that_can_be_counted_and_priced() -> None:
+    """What a model's end leaves behind is a first command that fails.
+
+    `gpt-6-luna` is what OpenAI names in place of those that end by January 2027; of
+    `text-embedding-3-small` no end is announced. docs/real-model.md tells of another's.
+    """
+    pages = tracked(
+        "README.md", "docs", "examples", "scripts", "batcher/cli", "batcher/__init__.py"
+    )
+    named = {
+        name
+        for path in pages
+        if path.name != "real-model.md"
+        for name in MODEL.findall(path.read_text(encoding="utf-8"))
+    }
+    assert named == {"gpt-6-luna", "text-embedding-3-small"}
+
+    openai = "https://api.openai.com/v1"
+    for name, endpoint in (
+        ("gpt-6-luna", Endpoint.CHAT),
+        ("text-embedding-3-small", Endpoint.EMBEDDINGS),
+    ):
+        facts = model_facts(name, endpoint, openai)
+        assert facts.price is not None, name
+        assert facts.context_tokens is not None, name
 
 
 def test_the_example_tickets_are_distinct_and_spread_evenly_over_the_example_labels() -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes there"),
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 240
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def start(directory: Path) -> Iterator[subprocess.Popen[str]]:
         finally:
             if tour.poll() is None:
                 tour.terminate()
-                tour.communicate(timeout=SECONDS)
+                tour.communicate(timeout=PATIENCE_SECONDS)
 
 
 def started_by(directory: Path) -> set[str]:
@@ -59,7 +60,7 @@ def started_by(directory: Path) -> set[str]:
 
 
 def wait_until_none_lives(directory: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while alive := started_by(directory):
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
@@ -67,7 +68,7 @@ def wait_until_none_lives(directory: Path) -> None:
 
 def test_the_tour_labels_every_ticket(tmp_path: Path) -> None:
     with start(tmp_path) as tour:
-        said, _ = tour.communicate(timeout=SECONDS)
+        said, _ = tour.communicate(timeout=PATIENCE_SECONDS)
 
     assert tour.returncode == 0, said
     records = [json.loads(line) for line in (tmp_path / "tickets.jsonl").read_text().splitlines()]
@@ -89,7 +90,7 @@ def test_a_tour_that_is_ended_early_ends_all_that_it_started(
         wait_until_served(tour, tmp_path)
         assert {"postgres", "honcho", "batcher", "sh"} <= started_by(tmp_path)
         tour.send_signal(number)
-        said, _ = tour.communicate(timeout=SECONDS)
+        said, _ = tour.communicate(timeout=PATIENCE_SECONDS)
 
     assert tour.returncode == 128 + number, said
     assert not (tmp_path / "tickets.jsonl").exists()
@@ -101,12 +102,12 @@ def test_a_tour_whose_reader_goes_away_ends_as_well(tmp_path: Path) -> None:
         wait_until_served(tour, tmp_path)
         assert tour.stdout is not None
         tour.stdout.close()
-        assert tour.wait(SECONDS) != 0
+        assert tour.wait(PATIENCE_SECONDS) != 0
     wait_until_none_lives(tmp_path)
 
 
 def wait_until_served(tour: subprocess.Popen[str], directory: Path) -> None:
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while "job.served" not in read(directory / "processes.log"):
         assert tour.poll() is None
         assert time.monotonic() < deadline, read(directory / "processes.log")

@@ -97,17 +97,22 @@ class TiktokenTokenizer:
 
 
 def encoding_name(model: str) -> str | None:
-    """The encoding that tiktoken knows for a model; None where it knows none."""
-    try:
-        return encoding_name_for_model(model)
-    except KeyError:
-        return None
+    """The encoding that tiktoken knows for a model; None where it knows none.
+
+    Gateways put a provider's name before a model's: ``openai/text-embedding-3-small``.
+    """
+    for name in (model, model.rpartition("/")[2]):
+        try:
+            return encoding_name_for_model(name)
+        except KeyError:
+            continue
+    return None
 
 
 def open_tokenizer(model: str, name: str | None = None) -> TiktokenTokenizer:
     """The tokenizer of a model, or of a tiktoken encoding by ``name``.
 
-    Models that tiktoken does not know are counted by ``o200k_base``.
+    Models that tiktoken does not know are counted by ``o200k_base``, OpenAI's since gpt-4o.
 
     Raises:
         UsageError: ``name`` is no encoding that can be had without a network.

@@ -93,7 +93,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         "batcher run embed articles.csv -o vectors.parquet --text body "
         "--model text-embedding-3-small",
         "batcher run classify tickets.csv -o labelled.csv --id id --text body \\\n"
-        "--labels billing,shipping,bug --model gpt-4.1-mini --max-tokens 20 --max-cost 5",
+        "--labels billing,shipping,bug --model gpt-6-luna --max-tokens 2000 --max-cost 5",
     ),
 )
 @click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,7 +17,7 @@ from batcher.simulator.response_format import ResponseFormat, read_response_form
 UNSTATED_OUTPUT_TOKENS = 16
 """Charged beside the prompt where a chat request does not say how long its answer may be."""
 
-REASONING_PREFIXES = ("o1", "o3", "o4", "gpt-5")
+_REASONING = re.compile(r"o\d|gpt-([5-9]|[1-9]\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def read_chat(
     if not messages:
         raise empty_array("messages")
     texts = [_message_text(message, f"messages[{i}]") for i, message in enumerate(messages)]
-    reasoning = model.startswith(REASONING_PREFIXES)
+    reasoning = _REASONING.match(model) is not None
     _check_sampling(body)
     max_tokens = _read_max_tokens(body, reasoning=reasoning)
     # Three tokens around each message and three that open the answer, as OpenAI counts.

@@ -21,12 +21,10 @@ from batcher.simulator.replies import (
 MODELS = (
     "text-embedding-3-small",
     "text-embedding-3-large",
-    "gpt-4.1",
-    "gpt-4.1-mini",
-    "gpt-4o",
+    "gpt-6-luna",
+    "gpt-6.1-terra",
+    "gpt-6.1-sol",
     "gpt-4o-mini",
-    "gpt-5-mini",
-    "o4-mini",
 )
 _ENDPOINTS: Mapping[str, Endpoint] = {
     "/v1/embeddings": "embeddings",

@@ -20,6 +20,11 @@ from batcher.core.errors import UsageError
         ("text-embedding-3-small", "cl100k_base"),
         ("gpt-4o-mini", "o200k_base"),
         ("gpt-4", "cl100k_base"),
+        ("gpt-5.6-terra", "o200k_base"),
+        ("gpt-6-luna", "o200k_base"),
+        ("gpt-6-luna-2026-09-22", "o200k_base"),
+        ("openai/gpt-6-luna", "o200k_base"),
+        ("openai/text-embedding-3-small", "cl100k_base"),
         ("my-own-model", "o200k_base"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from batcher.cli import screen
 from batcher.cli.root import root
 from batcher.simulator import Simulator
 from tests.cli.provider import provider
@@ -64,7 +66,12 @@ class Cli:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """Commands in an empty directory with ``tickets.csv``, and none of the user's settings."""
+    """Commands in an empty directory with ``tickets.csv``, and none of the user's settings.
+
+    What is said depends on no time: how a run is told that lasts is :mod:`tests.cli.test_progress`.
+    """
+    monkeypatch.setattr(screen, "PLAIN_SECONDS", math.inf)
+    monkeypatch.setattr(screen.PlainScreen, "waiting", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith(("BATCHER_", "OPENAI_")):

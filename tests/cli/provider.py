@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from batcher.simulator import Simulator, SimulatorConfig, serve
+from tests.waiting import PATIENCE_SECONDS
 
 
 @contextmanager
@@ -28,9 +29,9 @@ def provider(config: SimulatorConfig | None = None) -> Iterator[Simulator]:
     thread = threading.Thread(target=asyncio.run, args=(work(),), name="simulator")
     thread.start()
     try:
-        assert ready.wait(10), "the simulator did not start"
+        assert ready.wait(PATIENCE_SECONDS), "the simulator did not start"
         yield running[0]
     finally:
         for loop, ended in end:
             loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)

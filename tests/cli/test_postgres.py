@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
 from tests.cli.test_processes import start
 from tests.servers.postgres import PASSWORD, PostgresServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -145,7 +146,7 @@ def test_an_interrupted_run_says_how_to_go_on_without_the_password(cli: Cli, url
         running = start(cli.directory, *run_arguments(simulator, "--db", url))
         wait_until(lambda: simulator.stats.in_flight > 0, "requests in flight")
         running.send_signal(signal.SIGINT)
-        _, stderr = running.communicate(timeout=30)
+        _, stderr = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 130
     said = stderr.decode()
     assert "batcher run classify tickets.csv" in said
@@ -153,7 +154,9 @@ def test_an_interrupted_run_says_how_to_go_on_without_the_password(cli: Cli, url
     assert PASSWORD not in said
 
 
-def test_a_killed_run_is_resumed_at_once_and_a_second_one_refuses(cli: Cli, url: str) -> None:
+def test_a_killed_run_is_resumed_at_once_and_a_second_one_refuses(
+    cli: Cli, url: str, postgres: PostgresServer, database: str
+) -> None:
     migrate.upgrade(url)
     write_rows(cli.directory)
     with provider(SimulatorConfig(latency_ms=2_000)) as simulator:
@@ -161,14 +164,17 @@ def test_a_killed_run_is_resumed_at_once_and_a_second_one_refuses(cli: Cli, url:
         first = start(cli.directory, *arguments)
         wait_until(lambda: simulator.stats.inputs_served > 4, "some answers")
         second = start(cli.directory, *arguments)
-        _, stderr = second.communicate(timeout=30)
+        _, stderr = second.communicate(timeout=PATIENCE_SECONDS)
         assert second.returncode == 2
         assert f":{first.pid}: wait for it, or end it first" in stderr.decode()
         first.kill()
         first.communicate()
+        with closing(postgres.connect(database)) as connection:  # its leases outlast any test
+            held = connection.execute("UPDATE shard SET expires_at = expires_at + 86400")
+            assert held.rowcount > 0
         simulator.configure(latency_ms=0)
         third = start(cli.directory, *arguments, "--json")
-        stdout, stderr = third.communicate(timeout=25)  # less than a lease lasts
+        stdout, stderr = third.communicate(timeout=PATIENCE_SECONDS)
         assert third.returncode == 0, stderr.decode()
         report = record(stdout.decode())
         served_twice = simulator.stats.inputs_served_twice
@@ -194,7 +200,7 @@ def test_a_run_goes_on_when_the_server_is_restarted(
         wait_until(lambda: simulator.stats.inputs_served > 8, "some answers")
         postgres.kill()
         postgres.start()
-        _, stderr = running.communicate(timeout=60)
+        _, stderr = running.communicate(timeout=PATIENCE_SECONDS)
         assert running.returncode == 0, stderr.decode()
         assert simulator.stats.inputs_served_twice == 0
     assert len((cli.directory / "out.jsonl").read_text().splitlines()) == ROWS
@@ -211,7 +217,7 @@ def test_a_run_whose_server_stays_away_ends_and_the_next_one_goes_on(
         wait_until(lambda: simulator.stats.inputs_served > 8, "some answers")
         postgres.stop()
         try:
-            _, stderr = running.communicate(timeout=60)
+            _, stderr = running.communicate(timeout=PATIENCE_SECONDS)
         finally:
             postgres.start()
         assert running.returncode == 1
@@ -220,7 +226,7 @@ def test_a_run_whose_server_stays_away_ends_and_the_next_one_goes_on(
         assert "the server is away" in said
         assert PASSWORD not in said
         again = start(cli.directory, *arguments)
-        _, stderr = again.communicate(timeout=60)
+        _, stderr = again.communicate(timeout=PATIENCE_SECONDS)
         assert again.returncode == 0, stderr.decode()
     assert len((cli.directory / "out.jsonl").read_text().splitlines()) == ROWS
 

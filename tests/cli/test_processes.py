@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,7 +15,7 @@ import pytest
 
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.provider import provider
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -76,16 +75,16 @@ def start_run(
 def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
     directory: Path, slow: Simulator, number: signal.Signals
 ) -> None:
-    running = start_run(directory, slow, "--json")
+    running = start_run(directory, slow, "--json", "--grace-seconds", "600")
     wait_until(lambda: slow.stats.in_flight > 10, "requests in flight")
     sent = slow.stats.requests
     running.send_signal(number)
-    stdout, stderr = running.communicate(timeout=20)
+    stdout, stderr = running.communicate(timeout=PATIENCE_SECONDS)
 
     assert running.returncode == 130
     said = stderr.decode()
     assert "stopping: settling " in said
-    assert "(up to 10 s); press Ctrl-C again to stop at once" in said
+    assert "(up to 10 min); press Ctrl-C again to stop at once" in said
     assert "To go on, run the same command again:\n  batcher run classify in.csv -o out" in said
     report = json.loads(stdout)
     assert report["status"] == "interrupted"
@@ -95,7 +94,7 @@ def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
 
     slow.configure(latency_ms=0)
     again = start_run(directory, slow)
-    again.communicate(timeout=30)
+    again.communicate(timeout=PATIENCE_SECONDS)
 
     assert again.returncode == 0
     assert len((directory / "out.jsonl").read_text().splitlines()) == ROWS
@@ -104,18 +103,17 @@ def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
 
 def test_a_second_signal_stops_at_once(directory: Path) -> None:
     said = directory / "said"
-    with provider(SimulatorConfig(latency_ms=60_000)) as simulator, said.open("wb") as stderr:
-        running = start_run(directory, simulator, stderr=stderr)
+    hour = SimulatorConfig(latency_ms=3_600_000)
+    with provider(hour) as simulator, said.open("wb") as stderr:
+        running = start_run(directory, simulator, "--grace-seconds", "3600", stderr=stderr)
         wait_until(lambda: simulator.stats.in_flight > 0, "a request in flight")
         running.send_signal(signal.SIGINT)
         wait_until(lambda: "stopping: settling " in said.read_text(), "that it settles")
         assert running.poll() is None
-        started = time.monotonic()
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=5)
+        running.communicate(timeout=PATIENCE_SECONDS)
 
     assert running.returncode == 130
-    assert time.monotonic() - started < 2
 
 
 def test_a_signal_while_the_input_is_checked_ends_the_command(directory: Path) -> None:
@@ -123,7 +121,7 @@ def test_a_signal_while_the_input_is_checked_ends_the_command(directory: Path) -
     running = start(directory, "estimate", "embed", "pipe.csv", "--text", "body", "--model", "m")
     writer = os.open(directory / "pipe.csv", os.O_WRONLY)  # returns when it is being read
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=10)
+    running.communicate(timeout=PATIENCE_SECONDS)
 
     os.close(writer)
 
@@ -133,11 +131,11 @@ def test_a_signal_while_the_input_is_checked_ends_the_command(directory: Path) -
 def test_two_runs_of_one_job_at_once_refuse_and_name_the_process(
     directory: Path,
 ) -> None:
-    with provider(SimulatorConfig(latency_ms=60_000)) as slow:
+    with provider(SimulatorConfig(latency_ms=3_600_000)) as slow:
         first = start_run(directory, slow)
         wait_until(lambda: slow.stats.in_flight > 0, "a request in flight")
         second = start_run(directory, slow)
-        _, stderr = second.communicate(timeout=20)
+        _, stderr = second.communicate(timeout=PATIENCE_SECONDS)
         first.kill()
         first.communicate()
 
@@ -147,15 +145,17 @@ def test_two_runs_of_one_job_at_once_refuse_and_name_the_process(
 
 def test_a_reader_that_goes_away_is_no_reason_for_complaints(directory: Path) -> None:
     with provider() as simulator:
-        start_run(directory, simulator).communicate(timeout=30)
-        job = json.loads(start(directory, "jobs", "--json").communicate(timeout=20)[0])[0]["job"]
+        start_run(directory, simulator).communicate(timeout=PATIENCE_SECONDS)
+        job = json.loads(
+            start(directory, "jobs", "--json").communicate(timeout=PATIENCE_SECONDS)[0]
+        )[0]["job"]
         read, write = os.pipe()
         os.close(read)
         with os.fdopen(write, "wb") as gone:
             export = start(
                 directory, "export", job, "-o", "-", "--output-format", "jsonl", stdout=gone
             )
-            _, stderr = export.communicate(timeout=20)
+            _, stderr = export.communicate(timeout=PATIENCE_SECONDS)
 
     assert export.returncode == 1
     assert stderr == b""
@@ -168,7 +168,7 @@ def test_a_run_goes_on_without_anybody_to_watch_it(directory: Path) -> None:
         assert running.stdout is not None
         running.stderr.close()
         running.stdout.close()
-        assert running.wait(timeout=30) == 0
+        assert running.wait(timeout=PATIENCE_SECONDS) == 0
 
     assert len((directory / "out.jsonl").read_text().splitlines()) == ROWS
 
@@ -222,10 +222,10 @@ def test_the_simulator_says_where_it_is_and_what_it_saw(directory: Path) -> None
         directory, "run", "embed", "in.csv", "-o", "out.npy", "--text", "body",
         "--model", "text-embedding-3-small", "--base-url", base_url,
     )  # fmt: skip
-    run.communicate(timeout=30)
+    run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 0
     simulating.send_signal(signal.SIGTERM)
-    stdout, stderr = simulating.communicate(timeout=10)
+    stdout, stderr = simulating.communicate(timeout=PATIENCE_SECONDS)
 
     assert simulating.returncode == 0
     first, last = (json.loads(line) for line in stdout.splitlines())
@@ -250,7 +250,7 @@ def test_the_simulator_refuses_what_it_cannot_be(
     directory: Path, arguments: list[str], message: str
 ) -> None:
     refused = start(directory, "simulate", *arguments)
-    _, stderr = refused.communicate(timeout=20)
+    _, stderr = refused.communicate(timeout=PATIENCE_SECONDS)
 
     assert refused.returncode == 2
     assert message in stderr.decode()

@@ -21,12 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from batcher.ports import Event
 from tests.servers.ports import free_port
 from tests.servers.valkey import ValkeyServer, valkey
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = ["valkey"]
 pytestmark = pytest.mark.process
-
-WAIT_SECONDS = 60.0
 
 
 class RunningWorker:
@@ -51,7 +49,7 @@ class RunningWorker:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def wait_for(self, event: Event) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := [told for told in self.events() if told["event"] == event]):
             assert self.process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, f"no {event}"
@@ -60,7 +58,7 @@ class RunningWorker:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self._url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self._url + path, timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -69,7 +67,7 @@ class RunningWorker:
         """Until ``/ready`` says so; facts that are not named are true."""
         wanted = {"serving": True, "database": True, "redis": True, **facts}
         good = all(wanted.values())
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             status, body = self.get("/ready")
             told = json.loads(body)
@@ -110,7 +108,7 @@ def test_it_says_how_it_is_and_ends_in_good_order(tmp_path: Path, valkey: Valkey
         assert status == 200
         assert {"batcher_queue_age_seconds", "batcher_store_errors"} <= names
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(WAIT_SECONDS) == 0
+        assert running.process.wait(PATIENCE_SECONDS) == 0
         assert running.events()[-1]["event"] == Event.WORKER_STOPPED
 
 
@@ -123,7 +121,7 @@ def test_a_taken_port_is_a_clear_error(tmp_path: Path, valkey: ValkeyServer) -> 
             env=os.environ | {"BATCHER_REDIS_URL": valkey.url},
             capture_output=True,
             text=True,
-            timeout=WAIT_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
     assert ran.returncode == 2
     assert f"error: --health-port {taken} on 127.0.0.1 cannot be listened on" in ran.stderr
@@ -137,15 +135,17 @@ def test_the_log_says_no_more_than_it_is_asked_for(tmp_path: Path, valkey: Valke
         cwd=tmp_path,
         stderr=subprocess.PIPE,
     ) as quiet:
-        wait_until(lambda: is_live(port), "a worker that lives", seconds=WAIT_SECONDS)
+        wait_until(lambda: is_live(port), "a worker that lives")
         quiet.send_signal(signal.SIGTERM)
-        _, stderr = quiet.communicate(timeout=WAIT_SECONDS)
+        _, stderr = quiet.communicate(timeout=PATIENCE_SECONDS)
     assert (quiet.returncode, stderr) == (0, b"")
 
 
 def is_live(port: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/live", timeout=PATIENCE_SECONDS
+        ) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -96,12 +96,10 @@ async def run(here: Path, server: Llmock, kind: str, rows: int, **settings: Any)
 
 async def test_requests_a_minute_are_kept(here: Path) -> None:
     with llmock(here / "log", "--rpm", "180") as server:
-        started = time.monotonic()
         await run(here, server, "chat", 192)
 
         assert server.statuses[200] == 192
         assert server.statuses[429] <= 2
-        assert time.monotonic() - started < 15  # 4 s at the least
 
 
 @pytest.mark.parametrize("kind", ["embed", "chat"])

@@ -27,6 +27,7 @@ from tests.engine.workbench import open_work, words
 from tests.fakes import FakeClock
 from tests.servers.postgres import PostgresServer
 from tests.store.clocked import ClockedPostgres
+from tests.waiting import PATIENCE_SECONDS
 
 TENTHS = "5-55/10 * * * *"
 """Virtual time begins at half past: the first due time is five minutes later."""
@@ -286,7 +287,7 @@ async def test_three_real_workers_on_a_postgres_run_a_schedule_once(
             now = await store.moment()
             await store.remove_schedule("daily")
             await store.add_schedule(replace(schedule, next_due=now))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while [report.status for report in await runner.jobs()] != ["complete"]:
                     await asyncio.sleep(0.1)
             await asyncio.sleep(0.5)

@@ -69,6 +69,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Threads are joined by a thread; whoever gives up on them would do so in no time here."""
+        del timeout
+        self.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self.threads -= 1
+
     def _thread_ended(self, future: asyncio.Future[Any]) -> None:
         del future
         self.threads -= 1

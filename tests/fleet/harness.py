@@ -18,10 +18,9 @@ from batcher.engine.report import Report
 from batcher.engine.runner import Runner
 from batcher.simulator import Simulator
 from batcher.wiring import Settings, open_runner
+from tests.waiting import PATIENCE_SECONDS
 
 LEASE_SECONDS = 2.0
-_END_SECONDS = 60.0
-_TELL_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
@@ -74,7 +73,7 @@ class Fleet:
         """SIGTERM, and wait for an end in good order."""
         process = self.workers.pop(number)
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(process.wait(), _END_SECONDS)
+        code = await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
         assert code == 0, self.log(number)
 
     async def end(self) -> None:
@@ -101,12 +100,14 @@ class Fleet:
 
     async def told(self, name: str, times: int = 1) -> list[dict[str, Any]]:
         """Wait until workers have logged an event so often; the events."""
-        async with asyncio.timeout(_TELL_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(events := self.events(name)) < times:
                 await asyncio.sleep(_LOOK_SECONDS)
         return events
 
-    async def completed(self, runner: Runner, job: str, *, seconds: float = 180.0) -> Report:
+    async def completed(
+        self, runner: Runner, job: str, *, seconds: float = PATIENCE_SECONDS
+    ) -> Report:
         """Wait until a job is not open any more."""
         async with asyncio.timeout(seconds):
             while (report := await runner.status(job)).status == "open":
@@ -116,7 +117,7 @@ class Fleet:
     async def sent(self, requests: int) -> None:
         """Wait until the provider has had so many requests more."""
         target = self.simulator.stats.requests + requests
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.simulator.stats.requests < target:
                 await asyncio.sleep(_LOOK_SECONDS / 10)
 

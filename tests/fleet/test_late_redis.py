@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from batcher.core.spec import JobSpec
-from batcher.engine.fleet import REFUSED_SECONDS
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
 from batcher.ports import Event
@@ -18,6 +17,7 @@ from batcher.simulator import SimulatorConfig, serve
 from batcher.wiring import Settings
 from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
 from tests.servers.valkey import ValkeyServer
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
@@ -39,7 +39,7 @@ async def submit(runner: Runner, spec: JobSpec) -> Report:
 
 
 async def ask(runner: Runner, spec: JobSpec) -> Report:
-    async with asyncio.timeout(REFUSED_SECONDS / 2):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return await runner.ask(spec)
 
 
@@ -63,7 +63,7 @@ async def test_a_worker_that_starts_before_its_redis_serves_as_soon_as_that_is_t
             assert simulator.stats.requests == 0  # nothing is sent without a reservation
 
             await asyncio.to_thread(late.start)
-            await fleet.completed(runner, report.job, seconds=REFUSED_SECONDS / 2)
+            await fleet.completed(runner, report.job)
             await fleet.told(Event.QUEUE_FOUND)
             assert await exported(runner, report.job, tmp_path / "out.jsonl") == calm
             assert simulator.stats.inputs_served_twice == 0

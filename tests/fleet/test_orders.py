@@ -26,13 +26,12 @@ from batcher.ports import Event, OrderState
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.wiring import Settings
 from tests.fleet.harness import Fleet, classifying, exported, fleet_of, tickets, undisturbed
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
 ROWS = 60
 NEVER_SOON = "0 3 29 2 *"
-OPEN_SECONDS = 30.0
-"""Within that a lease ends and another worker opens the job; less than anything is refused for."""
 _LOOK_SECONDS = 0.05
 
 
@@ -57,7 +56,7 @@ class HeldInput:
 
     async def is_asked(self) -> None:
         """Wait until the first one asks."""
-        async with asyncio.timeout(OPEN_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self._first.wait()
 
     def release(self) -> None:
@@ -105,7 +104,7 @@ def order_in(settings: Settings) -> OrderLease:
 
 async def filled(settings: Settings) -> OrderLease:
     """The only order, once it is not waiting any more."""
-    async with asyncio.timeout(OPEN_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (order := order_in(settings)).state == OrderState.WAITING:
             await asyncio.sleep(_LOOK_SECONDS)
     return order
@@ -117,7 +116,7 @@ async def freeze_between_transactions(fleet: Fleet, number: int, settings: Setti
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
     )
-    async with asyncio.timeout(OPEN_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             fleet.freeze(number)
             await asyncio.sleep(_LOOK_SECONDS)  # what it asked for last is done by then
@@ -146,7 +145,7 @@ async def under_way(doing: Awaitable[None]) -> AsyncIterator[None]:
     task = asyncio.ensure_future(doing)
     try:
         yield
-        await asyncio.wait_for(task, OPEN_SECONDS)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
     finally:
         task.cancel()
 
@@ -207,7 +206,7 @@ async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_g
 
         held.release()
         fleet.wake(1)
-        async with asyncio.timeout(OPEN_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             another = await runner.ask(spec, fresh=True)  # begun after what it woke up in
         await fleet.completed(runner, another.job)
         await fleet.stop(1)

@@ -13,6 +13,7 @@ import pytest
 from batcher.simulator import SimulatorConfig, serve
 from batcher.wiring import Settings
 from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
@@ -46,7 +47,7 @@ async def test_it_works_and_ends_in_good_order(tmp_path: Path, settings: Setting
                 assert await exported(runner, report.job, tmp_path / "out.jsonl") == calm
                 assert [state.alive for state in await runner.workers()] == [True]
                 process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     _, errors = await process.communicate()
             finally:
                 if process.returncode is None:

@@ -21,6 +21,7 @@ import pytest
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
+from batcher.ports import Event
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.wiring import Settings
 from tests.fleet.harness import LEASE_SECONDS, Fleet, classifying, exported, fleet_of, undisturbed
@@ -77,7 +78,8 @@ class Storm:
     async def over(self, job: str, *, losses: int = 0) -> Report:
         """Wait for the job's end, and compare what it made with what it should.
 
-        ``losses`` counts how often a worker may have lost its leases without being killed.
+        ``losses`` counts how often a worker may have lost its leases without being killed, besides
+        what the workers say of themselves: on a busy machine one may sleep through a lease.
         """
         report = await self.fleet.completed(self.runner, job)
         assert report.status == "complete", report.reason
@@ -85,8 +87,14 @@ class Storm:
         assert made == self.calm
         stats = self.simulator.stats.snapshot()
         assert report.doubt_inputs >= stats["inputs_served_twice"]
-        assert report.doubt_requests <= (self.fleet.kills + losses) * (CONCURRENCY + INTERVAL) + 10
+        ends = self.fleet.kills + losses + len(self.fleet.events(Event.LEASE_LOST))
+        assert report.doubt_requests <= ends * (CONCURRENCY + INTERVAL) + 10
         return report
+
+    def served_twice_at_most(self) -> int:
+        """How many inputs may be, where no worker was killed: those of leases slept through."""
+        slept = len(self.fleet.events(Event.LEASE_LOST))
+        return self.calm_twice + slept * (CONCURRENCY + INTERVAL)
 
 
 @asynccontextmanager
@@ -130,7 +138,7 @@ async def test_valkey_killed_and_restarted(
             await asyncio.sleep(1.0)
             await asyncio.to_thread(valkey.start, keep_data=keep_data)
         await it.over(report.job)
-        assert it.simulator.stats.inputs_served_twice == it.calm_twice
+        assert it.simulator.stats.inputs_served_twice <= it.served_twice_at_most()
         assert all(process.returncode is None for process in it.fleet.workers.values())
 
 
@@ -159,7 +167,7 @@ async def test_rolling_restarts_more_often_than_arq_tries(
             await it.fleet.stop(number)
             await it.fleet.start(number)
         report = await it.over(report.job)
-        assert it.simulator.stats.inputs_served_twice == it.calm_twice
+        assert it.simulator.stats.inputs_served_twice <= it.served_twice_at_most()
 
 
 async def test_a_budget_holds_across_workers_and_kills(

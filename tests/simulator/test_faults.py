@@ -14,6 +14,7 @@ from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.simulator.faults import FAULTS, Faults
 from batcher.simulator.replies import Refused
 from tests.simulator.client import chat, content, embed
+from tests.waiting import PATIENCE_SECONDS
 
 CONFIG = SimulatorConfig()
 OBJECT_SCHEMA = {
@@ -91,7 +92,7 @@ async def test_reset_closes_before_the_headers(simulator: Simulator) -> None:
 
 async def test_hang_lasts_until_the_client_goes(simulator: Simulator) -> None:
     waiting = asyncio.create_task(chat(simulator, "[[fault=hang]]"), name="hanging")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while simulator.stats.in_flight == 0:
             await asyncio.sleep(0.001)
         waiting.cancel()
@@ -103,7 +104,7 @@ async def test_hang_lasts_until_the_client_goes(simulator: Simulator) -> None:
 
 
 async def test_a_hanging_request_does_not_hold_up_the_end() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async with serve() as simulator:
             waiting = asyncio.create_task(chat(simulator, "[[fault=hang]]"), name="hanging")
             while simulator.stats.in_flight == 0:

@@ -10,6 +10,7 @@ from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.simulator.seen import HashSet
 from batcher.simulator.stats import Stats
 from tests.simulator.client import chat, embed, request
+from tests.waiting import PATIENCE_SECONDS
 
 hashes = st.binary(min_size=16, max_size=16).filter(any)
 
@@ -84,7 +85,10 @@ async def test_the_snapshot_names_every_count(simulator: Simulator) -> None:
 
 
 async def test_work_counts_when_it_starts_though_the_client_goes() -> None:
-    async with serve(SimulatorConfig(latency_ms=60_000)) as simulator, asyncio.timeout(5):
+    async with (
+        serve(SimulatorConfig(latency_ms=3_600_000)) as simulator,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
         waiting = [
             asyncio.create_task(chat(simulator, f"row {i}"), name=f"row {i}") for i in range(5)
         ]

@@ -225,7 +225,9 @@ async def test_chat_over_the_context_window(length: int, output: int | None) -> 
         assert answer.error["message"].startswith(prefix)
 
 
-@pytest.mark.parametrize("model", ["o1", "o3-mini", "o4-mini", "gpt-5", "gpt-5-mini"])
+@pytest.mark.parametrize(
+    "model", ["o1", "o3-mini", "gpt-5", "gpt-5.6-terra", "gpt-6-luna", "gpt-10"]
+)
 async def test_reasoning_models_refuse_max_tokens(simulator: Simulator, model: str) -> None:
     answer = await chat(simulator, "a", model=model, max_tokens=5)
     assert answer.status == 400

@@ -28,6 +28,7 @@ from tests.store.making import (
     make_shard,
     open_planned,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -201,7 +202,7 @@ async def test_a_server_that_stays_away_is_said(postgres: PostgresServer, databa
         began = time.monotonic()
         with pytest.raises(StoreError, match=r"the server is away: .*refused.*run again") as said:
             await store.tally("j1")
-        assert 0.3 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.3
         assert not isinstance(said.value, UnusableStore)
         with pytest.raises(UnusableStore, match=r"cannot be used: .*refused"):
             await open_store(postgres.url(database), SystemClock())
@@ -293,7 +294,7 @@ async def test_a_deadlock_is_tried_again(
 async def until_somebody_waits(postgres: PostgresServer, database: str) -> None:
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
     with closing(postgres.connect()) as control:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while control.execute(sql.SQL(waits), [database]).fetchone() == (0,):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.005)

@@ -19,6 +19,7 @@ from batcher.core.errors import JobInUse
 from batcher.core.progress import replay
 from batcher.ports import BudgetShort, Store
 from tests.store.making import TTL, WORKER, make_checkpoint, make_job, make_shard, open_planned
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -225,11 +226,14 @@ async def test_workers_of_one_job_do_not_wait_for_each_others_results(
     with closing(postgres.connect(url.rpartition("/")[2])) as slow, slow.transaction():
         slow.execute("UPDATE shard SET rows_done = rows_done WHERE id = %s", [one.shard_id])
         answer = stores[1].checkpoint("j1", [make_checkpoint(two, done=[0], cost=1, reserved=9)])
-        assert await asyncio.wait_for(answer, 20) == set()
+        assert await asyncio.wait_for(answer, PATIENCE_SECONDS) == set()
         assert (
-            await asyncio.wait_for(stores[2].claim("j1", "b", limit=2, ttl_seconds=TTL), 20) == []
+            await asyncio.wait_for(
+                stores[2].claim("j1", "b", limit=2, ttl_seconds=TTL), PATIENCE_SECONDS
+            )
+            == []
         )
-        assert not await asyncio.wait_for(stores[3].complete("j1"), 20)
+        assert not await asyncio.wait_for(stores[3].complete("j1"), PATIENCE_SECONDS)
 
 
 async def test_processes_share_a_server(url: str, stores: list[Store]) -> None:
@@ -315,7 +319,7 @@ async def test_the_lock_is_taken_again_when_the_server_is_back(
     address = PostgresAddress.parse(url)
     with postgres_job_lock(address, "j1"):
         await asyncio.to_thread(postgres.restart)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while await asyncio.to_thread(is_free, address):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

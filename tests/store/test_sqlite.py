@@ -7,7 +7,8 @@ import os
 import shutil
 import sqlite3
 import sys
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +32,9 @@ from tests.store.making import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from batcher.ports import Checkpoint, Store
+    from batcher.ports import Checkpoint, Lease, Store
 
 
 @pytest.fixture
@@ -273,28 +274,99 @@ def test_every_remedy_is_for_a_code_that_sqlite_has() -> None:
 # --- the WAL ----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-async def test_the_wal_stays_bounded_while_readers_overlap(store: Store, path: Path) -> None:
-    await open_planned(store, shards=4)
-    leases = await store.claim("j1", "a", limit=4, ttl_seconds=TTL)
-    done = asyncio.Event()
+KEPT = 4 << 20
+COMMIT = 1 << 20
+FRAMES = KEPT + COMMIT * 5 // 4
+"""The WAL when the writer empties it: the bound, and the commit that reached it with its pages."""
 
-    async def read() -> None:
-        while not done.is_set():
-            async for _ in store.shards("j1"):
-                pass
 
+@contextmanager
+def reading_without_a_gap(path: Path) -> Iterator[None]:
+    """Two connections whose transactions overlap: one begins before the other ends, on and on."""
+    stopped = threading.Event()
+    began = threading.Event()
+
+    def read() -> None:
+        with closing(reader(path)) as one, closing(reader(path)) as other:
+            begin(one)
+            began.set()
+            while not stopped.is_set():
+                begin(other)
+                one.execute("COMMIT")
+                one, other = other, one
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        assert began.wait(60)
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to read: what is committed from now on stays in the WAL until this ends."""
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM job").fetchone()
+
+
+async def wal_sizes(store: Store, path: Path, lease: Lease, commits: range) -> list[int]:
+    """The size of the WAL after each of some commits of a megabyte."""
     wal = path.with_name("batcher.db-wal")
-    largest = 0
-    async with asyncio.TaskGroup() as group:
-        for _ in range(3):
-            group.create_task(read())
-        for seq in range(60):
-            for lease in leases:
-                await store.checkpoint("j1", [large(make_checkpoint(lease, seq, done=[0]))])
-            largest = max(largest, wal.stat().st_size)
-        done.set()
-    assert largest < 2 * sqlite.WAL_BYTES_KEPT
+    sizes = []
+    for seq in commits:
+        await store.checkpoint("j1", [large(make_checkpoint(lease, seq, done=[0]))])
+        sizes.append(wal.stat().st_size)
+    return sizes
+
+
+async def test_the_wal_stays_bounded_while_readers_overlap(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer waits until all who read what is older have ended, however long that takes."""
+    monkeypatch.setattr(sqlite, "WAL_BYTES_KEPT", KEPT)
+    monkeypatch.setattr(sqlite, "TRIM_MILLISECONDS", 600_000)
+    store = await open_store(str(path), FakeClock())
+    await open_planned(store)
+    lease = await claim_one(store)
+
+    with reading_without_a_gap(path):
+        sizes = await wal_sizes(store, path, lease, range(24))
+
+    await store.close()
+    assert max(sizes) < FRAMES
+    assert sizes.count(0) == 24 // (KEPT // COMMIT)
+
+
+async def test_a_reader_who_never_ends_delays_a_commit_each_time_the_wal_has_grown(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WAL_BYTES_KEPT", KEPT)
+    monkeypatch.setattr(sqlite, "TRIM_MILLISECONDS", 1)
+    store = await open_store(str(path), FakeClock())
+    await open_planned(store)
+    lease = await claim_one(store)
+    tried: list[str] = []
+    database = store._database  # type: ignore[attr-defined]
+    with closing(database._writer.raw_connection()) as connection:
+        connection.driver_connection.set_trace_callback(
+            lambda said: tried.append(said) if "TRUNCATE" in said else None
+        )
+
+    with closing(reader(path)) as held:
+        begin(held)
+        sizes = await wal_sizes(store, path, lease, range(12))
+        assert sizes == sorted(set(sizes))
+        assert len(tried) == sizes[-1] // KEPT
+    later = await wal_sizes(store, path, lease, range(12, 40))
+
+    await store.close()
+    assert max(later) < sizes[-1] + FRAMES
 
 
 # --- where it may live ------------------------------------------------------------------------

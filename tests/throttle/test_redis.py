@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
 
@@ -20,6 +19,7 @@ from batcher.core.sharing import Flow
 from scripts.servers.ports import free_port
 from tests.fakes import FakeClock
 from tests.servers.valkey import ValkeyServer, valkey_server
+from tests.waiting import PATIENCE_SECONDS
 
 QUOTA = "api.example|0123abcd|gpt-4o-mini"
 LOTS = [Cost(1)] * 300
@@ -58,7 +58,7 @@ async def pair(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another process brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -278,16 +278,15 @@ async def test_a_server_that_went_away_is_waited_for(mortal: ValkeyServer) -> No
             (ticket, *_) = (await throttle.reserve(QUOTA, LOTS)).tickets
             mortal.kill()
             reserving = asyncio.ensure_future(throttle.reserve(QUOTA, LOTS))
-            started = time.monotonic()
             seen = Observation(sent_at=clock.now(), admitted=True)
-            await throttle.settle(QUOTA, ticket, seen)
-            await throttle.give_back(QUOTA, [ticket])
-            assert await throttle.pause(QUOTA, ticket, until=clock.now() + 0.5)
-            assert time.monotonic() - started < 5
+            async with asyncio.timeout(PATIENCE_SECONDS):  # the server is not there before its end
+                await throttle.settle(QUOTA, ticket, seen)
+                await throttle.give_back(QUOTA, [ticket])
+                assert await throttle.pause(QUOTA, ticket, until=clock.now() + 0.5)
             assert repr(throttle) == "<RedisThrottle 1 quotas, connection lost>"
             assert not reserving.done()
             mortal.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await reserving
             # The pause that could not be told was told after all.
             await until(lambda: throttle.is_void(QUOTA, ticket))
@@ -301,12 +300,12 @@ async def test_a_server_that_hangs_holds_up_no_answer(mortal: ValkeyServer) -> N
             tickets = (await throttle.reserve(QUOTA, LOTS)).tickets
             with mortal.frozen():
                 reserving = asyncio.ensure_future(throttle.reserve(QUOTA, LOTS))
-                started = time.monotonic()
                 seen = Observation(sent_at=clock.now(), admitted=True)
-                await asyncio.gather(*(throttle.settle(QUOTA, each, seen) for each in tickets))
-                assert time.monotonic() - started < 3
+                settling = asyncio.gather(*(throttle.settle(QUOTA, each, seen) for each in tickets))
+                done, _ = await asyncio.wait([settling], timeout=0)  # there is nothing to wait for
+                assert done
                 assert not reserving.done()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await reserving
 
 
@@ -317,7 +316,7 @@ async def test_a_server_that_comes_back_empty_lets_one_request_out(mortal: Valke
         await throttle.settle(QUOTA, ticket, Observation(sent_at=clock.now(), admitted=True))
         assert len((await throttle.reserve(QUOTA, LOTS)).tickets) == len(LOTS)
         mortal.restart(keep_data=False)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             grant = await throttle.reserve(QUOTA, LOTS)
         assert len(grant.tickets) == 1
         assert throttle.is_void(QUOTA, ticket)
@@ -352,7 +351,7 @@ async def test_what_was_reserved_for_one_who_is_gone_is_given_back(mortal: Valke
             with suppress(asyncio.CancelledError):
                 await reserving
             mortal.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 first = await throttle.reserve(QUOTA, [Cost(1)] * 5)
             assert first.tickets[-1].send_at < clock.now() + 0.5
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
 from batcher.adapters.files.formats import Compression
+
+_GZIP_HEADER = 16
+"""What zlib adds to the window's size to mean gzip's header and end, without a name or a time."""
 
 
 class Writer(Protocol):
@@ -26,10 +29,24 @@ class _Plain:
         pass
 
 
+class _Gzip:
+    """What :mod:`gzip` writes, without its file: that would write on when it is given up."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._archive = zlib.compressobj(level=6, wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+
+    def write(self, data: bytes) -> None:
+        self._file.write(self._archive.compress(data))
+
+    def close(self) -> None:
+        self._file.write(self._archive.flush())
+
+
 def compressed(file: BinaryIO, compression: Compression | None) -> Writer:
     """A writer into ``file``."""
     if compression is None:
         return _Plain(file)
     if compression == "gz":
-        return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
+        return _Gzip(file)
     return cast(Writer, zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False))

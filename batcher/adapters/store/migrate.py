@@ -7,13 +7,13 @@ is synchronous, for threads.
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batcher.adapters.store.location import sqlite_path
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.core.errors import UnusableStore
-from migrations import HEAD
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
+_STEPS = import_module("batcher.migrations")  # beside the package in a checkout: see its __init__
+HEAD: str = _STEPS.HEAD
 _ONE_AT_A_TIME = threading.Lock()  # alembic keeps its context in module globals
 
 
@@ -121,11 +123,11 @@ def schema_of(url: str) -> Schema:
 
 
 def alembic_config(**attributes: Any) -> Config:
-    """Alembic's configuration, without a file: the steps are in the package ``migrations``."""
+    """Alembic's configuration, without a file: the steps are ``batcher.migrations``."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    config.set_main_option("script_location", str(files(_STEPS)).replace("%", "%%"))
     config.attributes.update(attributes)
     return config
 
