@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-import orjson
-
 from batcher.core.errors import KindFailed, TransportError
 from batcher.core.failure import read_error, redact
-from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
 from batcher.core.model import Learned, Usage
 from batcher.core.outage import Health
 from batcher.core.retry import (
@@ -31,12 +29,19 @@ from batcher.core.retry import (
     backoff_seconds,
     judge,
 )
+from batcher.core.unusable import UnusableAnswers
 from batcher.engine.blame import Blame
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
-from batcher.engine.reading import read_outcomes, read_usage
+from batcher.engine.reading import (
+    all_invalid,
+    none_usable,
+    read_answer,
+    read_outcomes,
+    read_usage,
+)
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.vectors import Vectors
@@ -79,6 +84,8 @@ class Settler:
         self._chance = chance
         self._witness = witness
         self._blame = Blame(had_success=had_success)
+        self._unusable = UnusableAnswers(had_result=had_success)
+        self._held: list[tuple[Call, Invalid]] = []
         self._stop_at_dead = stop_at_dead
         self._secrets = secrets
         self._end = end
@@ -141,10 +148,13 @@ class Settler:
     @property
     def waiting(self) -> bool:
         """Whether calls are held back because no success proves that the fault is theirs."""
-        return bool(self._blame)
+        return bool(self._blame or self._held)
 
     def condemn(self) -> None:
         """Nothing else is left to be tried: what is held back will get no better."""
+        held, self._held = self._held, []
+        for call, invalid in held:
+            self._bury_piece(call, call.pieces[0], invalid.code, invalid.message)
         for call, verdict in self._blame.condemn():
             self._give_up(call, verdict)
 
@@ -159,11 +169,8 @@ class Settler:
 
     async def _succeeded(self, sent: Sent, reply: Reply) -> None:
         call = sent.call
-        try:
-            answer = orjson.loads(reply.body)
-        except orjson.JSONDecodeError:
-            answer = None
-        if not isinstance(answer, dict):
+        answer = read_answer(reply)
+        if answer is None:
             self._witness.answered(call, sent.at, reply)
             await self._pace.observe(sent, reply, None)
             call.shard.record_usage(Usage(requests=1))
@@ -188,35 +195,56 @@ class Settler:
         broken: list[int] = []
         first_broken: Broken | None = None
         size = shard.pending_bytes
-        usable = False
+        done = refused = invalid = common = False
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
             if isinstance(outcome, Done):
                 shard.settle(piece, outcome.value)
-                usable = True
+                done = True
             elif isinstance(outcome, Broken):
                 broken.append(piece)
                 first_broken = first_broken or outcome
-            elif isinstance(outcome, Refused):
-                usable = True
-                self._bury_piece(call, piece, outcome.code, outcome.message)
-            else:
-                usable = True
+            elif isinstance(outcome, Invalid):
+                invalid = True
                 self._repair(call, outcome)
+            elif outcome.common:
+                common = True
+                part = call if len(call.pieces) == 1 else call.part((piece,))
+                self._suspect(part, Dead(outcome.code, outcome.message))
+            else:
+                refused = True
+                self._bury_piece(call, piece, outcome.code, outcome.message)
         self._ledger.note_result(shard.pending_bytes - size)
-        if usable:
-            self._note_success(sent_at)
+        if done:
+            self._note_result()
+        if done or refused or invalid or common:
+            self._note_answer(sent_at, opens=done or refused, proves=not common)
         if first_broken is not None:
             part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
-            self.doubt(part, costs=False)
-            self._back_off(part, Backoff(first_broken.code, first_broken.message))
+            self._broken(part, first_broken)
         if shard.finished:
             self._ledger.request()
 
-    def _note_success(self, sent_at: float) -> None:
+    def _note_result(self) -> None:
+        """A result came: what was invalid before it was its rows' own fault."""
+        self._unusable.result()
+        held, self._held = self._held, []
+        for call, invalid in held:
+            self._bury_piece(call, call.pieces[0], invalid.code, invalid.message)
+
+    def _note_answer(self, sent_at: float, *, opens: bool, proves: bool) -> None:
+        """The provider is there: it gave a whole answer.
+
+        Args:
+            sent_at: when the request left.
+            opens: whether more requests may go at once. Until a first result they do not for
+                answers without one, of which a few may be enough to stop.
+            proves: whether such an answer shows that the requests are right as they are.
+        """
         self._health.succeeded(self._clock.now(), sent_at)
-        self._pace.succeed()
+        if opens or self._unusable.had_result:
+            self._pace.succeed()
         self._pace.resume()
-        if self._blame.wants_success:
+        if proves and self._blame.wants_success:
             guilty, again = self._blame.succeeded()
             for call, verdict in guilty:
                 self._give_up(call, verdict)
@@ -224,13 +252,27 @@ class Settler:
                 self._dispatcher.again(call)
 
     def _repair(self, call: Call, invalid: Invalid) -> None:
-        if call.repairs >= MAX_REPAIRS:
+        if self._unusable.invalid():
+            self._dispatcher.again(call)
+            self._end(Endings.refused(all_invalid(invalid, self._secrets)))
+        elif call.repairs < MAX_REPAIRS:
+            call.repairs += 1
+            call.repair = invalid
+            call.after_flush = self._ledger.promise()
+            self._dispatcher.again(call)
+        elif self._unusable.had_result:
             self._bury_piece(call, call.pieces[0], invalid.code, invalid.message)
-            return
-        call.repairs += 1
-        call.repair = invalid
-        call.after_flush = self._ledger.promise()
-        self._dispatcher.again(call)
+        else:
+            self._held.append((call, invalid))
+
+    def _broken(self, call: Call, broken: Broken) -> None:
+        """What was paid for holds nothing usable for these pieces: again, unless all will be so."""
+        self.doubt(call, costs=False)
+        if self._unusable.broken((call.shard.id, call.pieces[0]), whole=broken.whole):
+            self._dispatcher.again(call)
+            self._end(Endings.refused(none_usable(broken.message)))
+        else:
+            self._back_off(call, Backoff(broken.code, broken.message))
 
     # --- failure ------------------------------------------------------------------------------
 

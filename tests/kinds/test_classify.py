@@ -41,7 +41,7 @@ def test_a_label_asked_for_is_the_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ['{"label": "yellow"}', '{"label": 1}', "{}", "[]", "red", '{"label": "re']
+    "content", ['{"label": "yellow"}', '{"label": 1}', "{}", "[]", "reddish", '{"label": "re']
 )
 def test_anything_else_is_invalid_and_keeps_the_answer_for_the_repair(content: str) -> None:
     outcome = parse(bind(), content)
