@@ -50,7 +50,7 @@ _WORD_OF: Final = {
 _NATIVE: Final = "native_finish_reason"
 _MORE: Final = "provider_specific_fields"
 _NO_REASON: Final = frozenset({"", "null", "none", "nil", "undefined"})
-_PREFIX: Final = re.compile(r"(?:.*(?:finish|stop)_?)?reason_(?=.)")
+_PREFIX: Final = re.compile(r"^(?:.*(?:finish|stop)_?)?(?:reason_)+(?=.)")
 _WHOLE: Final = frozenset(
     "stop stopped end eos eos_token eog eog_token eos_found end_turn end_of_turn end_of_text"
     " end_of_sequence endoftext stop_sequence stop_token stop_word stop_words stop_string"
@@ -107,8 +107,7 @@ def _finish(reason: object) -> Finish:
         return _ABSENT
     said = str(reason).strip()[:100]
     word = _BETWEEN.sub("_", _CAMEL.sub("_", said).lower()).strip("_")
-    if prefix := _PREFIX.match(word):
-        word = word[prefix.end() :]
+    word = _PREFIX.sub("", word)
     if word in _NO_REASON:
         return _ABSENT
     meaning = _meaning(word)

@@ -186,7 +186,7 @@ class Labels:
 
     def _in_words(self, text: str) -> tuple[set[str | None], str]:
         """What a text without JSON names, and where else no other label may stand."""
-        if (label := self.match(text)) is not None:
+        if (label := self.match(_unescaped(text))) is not None:
             return {label}, ""
         lines = [line for line in text.splitlines() if line.strip()]
         stated = [match.group(1) for match in _STATED.finditer(text)]
@@ -261,6 +261,17 @@ def _values(text: str) -> Iterator[tuple[object, int, int]]:
         else:
             yield value, at, end
             at = end
+
+
+def _unescaped(text: str) -> str:
+    """A JSON string as what it says, anything else as it is."""
+    if not (text.startswith('"') and text.endswith('"') and "\\" in text):
+        return text
+    try:
+        value, end = decode_value(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) and end == len(text) else text
 
 
 def _relaxed(text: str) -> str:
