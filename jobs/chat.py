@@ -154,11 +154,13 @@ class BoundChat:
         if not isinstance(completion, Completion):
             return [completion]
         called = completion.tool_calls if self._asks_for_tools else ()
-        if completion.reasoned and not called:
+        if completion.reasoned and not completion.tool_calls:
             return [Invalid("no_answer", "the model reasoned, and then gave no answer", "")]
         result: dict[str, Any] = {"output": completion.text}
         if called:
             result["tool_calls"] = called
+        elif completion.tool_calls and not completion.text:
+            result["finish_reason"] = "tool_calls"
         if not completion.is_whole and not (called and completion.finish_reason == "tool_calls"):
             result["finish_reason"] = completion.finish_reason
         return [Done(orjson.dumps(result))]
