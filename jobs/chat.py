@@ -29,6 +29,10 @@ from batcher.core.model import Prompt
 from batcher.core.options import read_options
 
 _FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+_NO_ANSWER = (
+    "the model reasoned and gave no answer (or its server takes the answer for reasoning: see how "
+    "it parses that)"
+)
 
 
 class Chat:
@@ -155,7 +159,7 @@ class BoundChat:
             return [completion]
         called = completion.tool_calls if self._asks_for_tools else ()
         if completion.reasoned and not completion.tool_calls:
-            return [Invalid("no_answer", "the model reasoned, and then gave no answer", "")]
+            return [Invalid("no_answer", _NO_ANSWER, "")]
         result: dict[str, Any] = {"output": completion.text}
         if called:
             result["tool_calls"] = called

@@ -60,12 +60,14 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
     message = choice.get("message")
     if not isinstance(message, dict):
         return Broken("no_choice", "the answer holds no choice with a message")
-    text, refusal = _read_content(message.get("content"))
+    content = message.get("content")
+    text, refusal = (content, "") if isinstance(content, str) else _read_content(content)
     refusal = message.get("refusal") or refusal
     if isinstance(refusal, str) and refusal:
         return Refused("refusal", f"the model refused: {refusal}")
     blank = not text or text.isspace()
-    tool_calls = _read_tool_calls(message)
+    has_calls = message.get("tool_calls") or message.get("function_call")
+    tool_calls = _read_tool_calls(message) if has_calls else ()
     if blank and finish.meaning is Meaning.LENGTH and not tool_calls:
         return Refused("cut_off", _AT_LIMIT, common=True)
     reasoned = blank and _has_reasoned(message, answer.get("usage"))
@@ -77,7 +79,7 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
         finish_reason=finish.word,
         reasoned=reasoned,
         tool_calls=tool_calls,
-        logprobs=_read_logprobs(choice.get("logprobs")),
+        logprobs=_read_logprobs(logprobs) if (logprobs := choice.get("logprobs")) else (),
     )
 
 
@@ -113,12 +115,12 @@ def _broken_off(error: object) -> Broken | Refused:
 
 
 def _read_content(content: object) -> tuple[str | None, str]:
-    """The text and the refusal in a message's content: a text, or parts of which texts count.
+    """The text and the refusal in a message's content that is no text, but parts of one.
 
     Parts that hold the model's reasoning, references or media are left out.
     """
-    if content is None or isinstance(content, str):
-        return content, ""
+    if content is None:
+        return None, ""
     texts: list[str] = []
     refusals: list[str] = []
     for part in content if isinstance(content, list) else [content]:

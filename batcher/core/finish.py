@@ -87,8 +87,7 @@ _TOLD: Final = re.compile(r"[\w.:-]{1,64}")
 def read_finish(choice: Mapping[str, Any]) -> Finish:
     """Why a choice ended: by its ``finish_reason``, or by what its gateway was told, if worse."""
     reason = choice.get("finish_reason")
-    common = _COMMON.get(reason) if isinstance(reason, str) else None
-    finish = common or _finish(reason)
+    finish = (_COMMON.get(reason) if isinstance(reason, str) else None) or _finish(reason)
     if _NATIVE not in choice and _MORE not in choice:
         return finish
     more = choice.get(_MORE)

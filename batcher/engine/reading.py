@@ -72,18 +72,19 @@ def read_outcomes(
 
 
 def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:
-    """Why a run stops whose first answers all break their schema, with the last as an example."""
+    """Why a run stops whose first answers are all invalid, with the last one as an example."""
+    said = f"each of the first {FIRST_ANSWERS} answers is invalid: {last.message}"
     example = "".join(
         character if character.isprintable() else "\ufffd"
         for character in redact(last.answer, secrets)
     )
+    if not example:
+        return said
     if len(example) > _EXAMPLE_CHARACTERS:
         example = f"{example[: _EXAMPLE_CHARACTERS - 1]}…"
-    such = f', such as "{example}"' if example else ""
     return (
-        f"each of the first {FIRST_ANSWERS} answers is invalid ({last.message}){such}: the server "
-        "may not enforce the form of answers (response_format); try another model, or tell it the "
-        "form in its instructions"
+        f'{said}, as in "{example}"; the server may not enforce the form of answers '
+        "(response_format): try another model, or tell it the form in its instructions"
     )
 
 

@@ -144,6 +144,19 @@ async def test_content_in_parts_is_read_and_reasoning_alone_is_told(here: Path) 
 
 
 @in_virtual_time
+async def test_reasoning_alone_as_every_answer_stops_the_job(here: Path) -> None:
+    async with (
+        open_work(here) as work,
+        answering(lambda *_: chat(None, reasoning="The answer is yes.")) as requests,
+    ):
+        ran = await work.run(work.chat(numbered(30), base_url=requests.base_url))
+        assert (ran.report.exit_code, ran.report.rows_failed) == (2, 0)
+        assert "gave no answer" in (ran.report.reason or "")
+        assert "response_format" not in (ran.report.reason or "")
+        assert len(requests) == 20
+
+
+@in_virtual_time
 async def test_tool_calls_are_results_where_tools_were_asked_for(here: Path) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 
