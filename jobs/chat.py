@@ -29,6 +29,10 @@ from batcher.core.model import Prompt
 from batcher.core.options import read_options
 
 _FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+_NO_ANSWER = (
+    "the model reasoned and gave no answer (or its server takes the answer for reasoning: see how "
+    "it parses that)"
+)
 
 
 class Chat:
@@ -74,7 +78,10 @@ class BoundChat:
     packs = False
     overlong = Overlong.ERROR
     optional_parameters: frozenset[str] = frozenset()
-    fields = (Field(name="output", type="text"), Field(name="finish_reason", type="text"))
+    fields: tuple[Field, ...] = (
+        Field(name="output", type="text"),
+        Field(name="finish_reason", type="text"),
+    )
 
     def __init__(self, *, prompt: str, system: str | None, max_tokens: int | None) -> None:
         """Template sources."""
@@ -95,6 +102,14 @@ class BoundChat:
         self.max_output_tokens = max_tokens
         self.fixed_texts = () if self._fixed_system is None else (self._fixed_system,)
         self.identity = {"prompt": prompt, "system": system, "max_tokens": max_tokens}
+        self._asks_for_tools = False
+
+    def seeing(self, parameters: Mapping[str, Any]) -> BoundChat:
+        """See :class:`batcher.core.kind.SeesParameters`: tools add a field to the result."""
+        if any(parameters.get(name) for name in ("tools", "functions")):
+            self._asks_for_tools = True
+            self.fields = (*BoundChat.fields, Field(name="tool_calls", type="json"))
+        return self
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
         """The prompt, after the system message where that speaks of the row."""
@@ -134,14 +149,24 @@ class BoundChat:
         return body
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
-        """The text; one that was cut off says so in ``finish_reason``."""
+        """The text; why it ended stands in ``finish_reason``, unless the model was done.
+
+        Tools that are called are a result where tools were asked for.
+        """
         del count  # always one
         completion = read_completion(answer)
         if not isinstance(completion, Completion):
             return [completion]
+        called = completion.tool_calls if self._asks_for_tools else ()
+        if completion.reasoned and not completion.tool_calls:
+            return [Invalid("no_answer", _NO_ANSWER, "")]
         result: dict[str, Any] = {"output": completion.text}
-        if completion.finish_reason == "length":
-            result["finish_reason"] = "length"
+        if called:
+            result["tool_calls"] = called
+        elif completion.tool_calls and not completion.text:
+            result["finish_reason"] = "tool_calls"
+        if not completion.is_whole and not (called and completion.finish_reason == "tool_calls"):
+            result["finish_reason"] = completion.finish_reason
         return [Done(orjson.dumps(result))]
 
 

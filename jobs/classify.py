@@ -1,7 +1,7 @@
 """``classify``: one label out of a given set for the text of each row.
 
-Structured output: the labels are an enum in a JSON schema that the provider enforces; what comes
-back is validated all the same, since not every server does enforce it.
+Structured output: the labels are an enum in a JSON schema that the provider enforces. Not every
+server does enforce it, so the label is also found in what else a model may write.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import orjson
 from batcher.core.answers import Completion, read_completion, text_of
 from batcher.core.errors import UsageError
 from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
+from batcher.core.labels import Labels
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 
 _INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
 _REPAIR = 'That was not valid: {message}. Answer again with JSON of the form {{"label": …}} alone.'
+_MOST_SHOWN = 4_000
+_NOTHING = "(no answer)"  # servers refuse a message without content
 
 
 class Classify:
@@ -88,7 +91,7 @@ class BoundClassify:
     ) -> None:
         """All options, checked."""
         self._text = text
-        self._labels = frozenset(labels)
+        self._labels = Labels(labels)
         self._confidence = confidence
         self.columns = (text,)
         self.max_output_tokens = max_tokens
@@ -136,7 +139,7 @@ class BoundClassify:
         ]
         if repair is not None:
             messages += [
-                {"role": "assistant", "content": repair.answer},
+                {"role": "assistant", "content": repair.answer[:_MOST_SHOWN] or _NOTHING},
                 {"role": "user", "content": _REPAIR.format(message=repair.message)},
             ]
         body: dict[str, Any] = {"messages": messages, "response_format": self._format}
@@ -147,24 +150,35 @@ class BoundClassify:
         return body
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
-        """The label, if it is one of those asked for."""
+        """The label, if exactly one of those asked for is named."""
         del count  # always one
         completion = read_completion(answer)
         if not isinstance(completion, Completion):
             return [completion]
         if completion.finish_reason == "length":
             return [_invalid("the answer was cut off", completion)]
-        try:
-            parsed = orjson.loads(completion.text)
-        except orjson.JSONDecodeError:
-            return [_invalid("the answer is not JSON", completion)]
-        label = parsed.get("label") if isinstance(parsed, dict) else None
-        if not isinstance(label, str) or label not in self._labels:
-            return [_invalid("the label is not one of those asked for", completion)]
+        label = self._read(completion)
+        if label is None:
+            return [_invalid("it does not name exactly one of the labels", completion)]
         result: dict[str, Any] = {"label": label}
         if self._confidence:
             result["confidence"] = _confidence(completion, label)
         return [Done(orjson.dumps(result))]
+
+    def _read(self, completion: Completion) -> str | None:
+        """The label that an answer names, first as the schema has it."""
+        text = completion.text
+        try:
+            parsed = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            parsed = None
+        label = parsed.get("label") if isinstance(parsed, dict) else None
+        if isinstance(label, str) and label in self._labels:
+            return label
+        if not text and len(completion.tool_calls) == 1:
+            # A gateway that has a model fill in the schema as if it were a tool's.
+            text = completion.tool_calls[0]["function"]["arguments"]
+        return self._labels.find(text)
 
 
 def _confidence(completion: Completion, label: str) -> float | None:
@@ -173,17 +187,26 @@ def _confidence(completion: Completion, label: str) -> float | None:
     The label's tokens are those that overlap its last occurrence in the answer's text.
     """
     text = "".join(token for token, _ in completion.logprobs)
-    spelled = orjson.dumps(label).decode()[1:-1]
-    start = max(text.rfind(label), text.rfind(spelled))
-    if start < 0 or not completion.logprobs:
+    found = _last_place(text, label)
+    if found is None:
         return None
-    end = start + len(label if text.startswith(label, start) else spelled)
+    start, end = found
     total, at = 0.0, 0
     for token, logprob in completion.logprobs:
         if at < end and at + len(token) > start:
             total += logprob
         at += len(token)
-    return round(min(1.0, math.exp(total)), 6)
+    return round(math.exp(min(total, 0.0)), 6) if math.isfinite(total) else None
+
+
+def _last_place(text: str, label: str) -> tuple[int, int] | None:
+    """Where a label stands last in a text: as it is, as JSON spells it, or in another case."""
+    for spelled in (label, orjson.dumps(label).decode()[1:-1]):
+        if (start := text.rfind(spelled)) >= 0:
+            return start, start + len(spelled)
+    lowered = text.lower()
+    start = lowered.rfind(label.lower()) if len(lowered) == len(text) else -1
+    return None if start < 0 else (start, start + len(label.lower()))
 
 
 def _invalid(message: str, completion: Completion) -> Invalid:

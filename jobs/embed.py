@@ -29,6 +29,13 @@ from batcher.core.kind import (
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 
+_MISSING = Broken("missing_vector", "the answer lacks this input's vector")
+_FEWER = Broken(
+    "missing_vector", "the answer has fewer vectors than texts, and does not say whose are missing"
+)
+_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used")
+_NO_ITEM = object()
+_OTHER_ALPHABET = str.maketrans("-_", "+/")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -125,22 +132,16 @@ class BoundEmbed:
         return body
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
-        """Vectors by their ``index``; an index that is absent, doubled or strange is no result."""
+        """Vectors by their ``index``, where that tells for certain which text's each one is."""
         data = answer.get("data")
-        vectors: dict[int, bytes | None] = {}
-        for place, item in enumerate(data if isinstance(data, list) else ()):
-            index = item.get("index", place) if isinstance(item, dict) else None
-            if isinstance(index, int) and 0 <= index < count:
-                vectors[index] = None if index in vectors else _read_vector(item.get("embedding"))
-        outcomes: list[Outcome] = []
-        for index in range(count):
-            vector = vectors.get(index)
-            if vector is not None:
-                outcomes.append(Done(vector))
-            elif index in vectors:
-                outcomes.append(Broken("bad_vector", "the answer's vector is doubled or unusable"))
-            else:
-                outcomes.append(Broken("missing_vector", "the answer lacks this input's vector"))
+        items = data if isinstance(data, list) else []
+        places = _places(items, count)
+        if isinstance(places, Broken):
+            return [places] * count
+        outcomes: list[Outcome] = [_MISSING] * count
+        for place, item in zip(places, items, strict=True):
+            vector = _read_vector(item.get("embedding"))
+            outcomes[place] = _UNUSABLE if vector is None else Done(vector)
         return self._check_dimension(outcomes)
 
     def _check_dimension(self, outcomes: list[Outcome]) -> list[Outcome]:
@@ -155,11 +156,56 @@ class BoundEmbed:
         ]
 
 
+def _places(items: Sequence[object], count: int) -> list[int] | Broken:
+    """Which text each item of an answer belongs to, or why that cannot be known.
+
+    An item without an ``index`` belongs where it stands. All indexes together must be those of all
+    texts. Where there are fewer items, they say for certain what is missing only if they have gaps:
+    a server that drops a text may number the others anew.
+    """
+    given = [item.get("index") if isinstance(item, dict) else _NO_ITEM for item in items]
+    if given == list(range(count)):
+        return list(range(count))
+    indexes = [place if index is None else _whole(index) for place, index in enumerate(given)]
+    places = [index for index in indexes if isinstance(index, int) and 0 <= index < count]
+    if not items:
+        return _MISSING
+    if len(set(places)) < len(indexes):
+        return Broken("wrong_index", _what_is_wrong(indexes, count), whole=True)
+    if len(places) < count and (None in given or places == list(range(len(places)))):
+        return _FEWER
+    return places
+
+
+def _whole(index: object) -> object:
+    """An index as a number, also where it is written as a text or with a fraction of nothing."""
+    if isinstance(index, bool):
+        return _NO_ITEM
+    if isinstance(index, float) and index.is_integer():
+        return int(index)
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 9:
+        return int(index)
+    return index
+
+
+def _what_is_wrong(indexes: Sequence[object], count: int) -> str:
+    right = "0" if count == 1 else f"0 to {count - 1}"
+    said = ", ".join(str(index) if isinstance(index, int) else "?" for index in indexes[:4])
+    more = ", …" if len(indexes) > 4 else ""
+    advice = "; --max-inputs 1 sends each text alone" if count > 1 and 0 in indexes else ""
+    return (
+        f"the answer numbers its {len(indexes)} vectors {said}{more} instead of {right}, so that "
+        f"nobody can tell which text each belongs to{advice}"
+    )
+
+
 def _read_vector(embedding: object) -> bytes | None:
     """Raw float32 of a base64 string or a list of numbers; None where it is neither."""
+    while isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
+        embedding = embedding[0]  # one vector as a list of vectors
     try:
         if isinstance(embedding, str):
-            raw = pybase64.b64decode(embedding, validate=True)
+            raw = _decoded(embedding)
             vector = np.frombuffer(raw, dtype="<f4")
         elif isinstance(embedding, list):
             vector = _as_float32(embedding)
@@ -171,6 +217,19 @@ def _read_vector(embedding: object) -> bytes | None:
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         return None
     return raw
+
+
+def _decoded(embedding: str) -> bytes:
+    """The bytes of a base64 text, of the other alphabet, in lines or without padding if need be.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return pybase64.b64decode(embedding, validate=True)
+    except ValueError:
+        plain = "".join(embedding.split()).rstrip("=").translate(_OTHER_ALPHABET)
+        return pybase64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
 def _as_float32(numbers: list[object]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -5,43 +5,81 @@ Answers are data from outside: nothing here raises on a malformed one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import RowError
+from batcher.core.finish import Meaning, read_finish
 from batcher.core.kind import Broken, Refused
+
+_REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_REFUSED_CODES = frozenset({"400", "403", "413", "422"})
+_AT_LIMIT = (
+    "the limit of tokens was reached before any text of the answer came (reasoning counts "
+    "towards it): raise --max-tokens, or have the model reason less"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """The first choice of a chat completion: its text, why it ended, and its token logprobs."""
+    """The first choice of a chat completion.
+
+    ``finish_reason`` is OpenAI's word where it has one for what the provider said, else the
+    provider's; empty where there is none. ``reasoned`` says that the model reasoned, where that can
+    be seen; its reasoning is no part of ``text``. ``tool_calls`` are as OpenAI writes them, each
+    with an id, a name and arguments that are texts.
+    """
 
     text: str
     finish_reason: str
+    reasoned: bool = False
+    tool_calls: tuple[dict[str, Any], ...] = ()
     logprobs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model ended the answer by itself, as far as the provider says."""
+        return self.finish_reason in ("stop", "")
 
 
 def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
     """The first choice, or what is wrong with the answer."""
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
+    if not isinstance(choice, dict):
         return Broken("no_choice", "the answer holds no choice with a message")
-    finish_reason = choice.get("finish_reason")
-    if finish_reason == "content_filter":
+    if error := choice.get("error"):
+        return _broken_off(error)
+    finish = read_finish(choice)
+    if finish.meaning is Meaning.FAILED:
+        return Broken("broken_off", f"the provider broke the answer off: {finish.word}")
+    if finish.meaning is Meaning.FILTERED:
         return Refused("content_filter", "the provider's content filter stopped the answer")
-    refusal = message.get("refusal")
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return Broken("no_choice", "the answer holds no choice with a message")
+    content = message.get("content")
+    text, refusal = (content, "") if isinstance(content, str) else _read_content(content)
+    refusal = message.get("refusal") or refusal
     if isinstance(refusal, str) and refusal:
         return Refused("refusal", f"the model refused: {refusal}")
-    content = message.get("content")
-    if not isinstance(content, str):
-        return Broken("no_content", "the answer's message holds no text")
+    blank = not text or text.isspace()
+    has_calls = message.get("tool_calls") or message.get("function_call")
+    tool_calls = _read_tool_calls(message) if has_calls else ()
+    if blank and finish.meaning is Meaning.LENGTH and not tool_calls:
+        return Refused("cut_off", _AT_LIMIT, common=True)
+    reasoned = blank and _has_reasoned(message, answer.get("usage"))
+    if text is None and not reasoned and not tool_calls:
+        said = f" ({finish.word})" if finish.word not in ("stop", "") else ""
+        return Broken("no_content", f"the answer's message holds no text{said}")
     return Completion(
-        text=content,
-        finish_reason=finish_reason if isinstance(finish_reason, str) else "",
-        logprobs=_read_logprobs(choice.get("logprobs")),
+        text=text or "",
+        finish_reason=finish.word,
+        reasoned=reasoned,
+        tool_calls=tool_calls,
+        logprobs=_read_logprobs(logprobs) if (logprobs := choice.get("logprobs")) else (),
     )
 
 
@@ -66,14 +104,91 @@ def text_of(record: Mapping[str, Any], column: str) -> str:
     raise RowError("not_text", f"{column!r} holds a {type(value).__name__}, not text")
 
 
+def _broken_off(error: object) -> Broken | Refused:
+    """What a gateway says of one choice (OpenRouter): ``{"code": 502, "message": …}``."""
+    error = error if isinstance(error, dict) else {"message": error}
+    said = error.get("message")
+    message = said if isinstance(said, str) and said else "it does not say why"
+    if str(error.get("code")) in _REFUSED_CODES:
+        return Refused("refused", f"the provider refused to go on: {message}")
+    return Broken("broken_off", f"the provider broke the answer off: {message}")
+
+
+def _read_content(content: object) -> tuple[str | None, str]:
+    """The text and the refusal in a message's content that is no text, but parts of one.
+
+    Parts that hold the model's reasoning, references or media are left out.
+    """
+    if content is None:
+        return None, ""
+    texts: list[str] = []
+    refusals: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict):
+            kind = part.get("type", "text")
+            if kind in ("text", "output_text"):
+                text = part.get("text")
+                text = text.get("value") if isinstance(text, dict) else text
+                texts += [text] if isinstance(text, str) else []
+            elif kind == "refusal" and isinstance(part.get("refusal"), str):
+                refusals.append(part["refusal"])
+    return ("".join(texts) if texts else None), "".join(refusals)
+
+
+def _has_reasoned(message: Mapping[str, Any], usage: object) -> bool:
+    """Whether reasoning was shown, or was counted."""
+    if any(message.get(name) for name in _REASONING):
+        return True
+    content = message.get("content")
+    if isinstance(content, list) and any(
+        isinstance(part, dict) and part.get("type") in ("thinking", "reasoning") for part in content
+    ):
+        return True
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    counted = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return isinstance(counted, int | float) and counted > 0
+
+
+def _read_tool_calls(message: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    calls = message.get("tool_calls")
+    if not calls and isinstance(message.get("function_call"), dict):
+        calls = [{"function": message["function_call"]}]
+    if not isinstance(calls, list):
+        return ()
+    return tuple(
+        {
+            "id": _as_text(call.get("id")),
+            "type": "function",
+            "function": {
+                "name": _as_text(function.get("name")),
+                "arguments": _as_text(function.get("arguments")),
+            },
+        }
+        for call in calls
+        if isinstance(call, dict) and isinstance(function := call.get("function"), dict)
+    )
+
+
+def _as_text(value: object) -> str:
+    """A text as it is, nothing as an empty one, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
 def _read_logprobs(logprobs: object) -> tuple[tuple[str, float], ...]:
+    """Tokens with their log probabilities; one that is none is NaN, so that its token counts."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list):
         return ()
     return tuple(
-        (token["token"], float(token["logprob"]))
+        (token["token"], float(logprob) if isinstance(logprob, int | float) else float("nan"))
         for token in tokens
-        if isinstance(token, dict)
-        and isinstance(token.get("token"), str)
-        and isinstance(token.get("logprob"), int | float)
+        if isinstance(token, dict) and isinstance(token.get("token"), str)
+        for logprob in (token.get("logprob"),)
     )

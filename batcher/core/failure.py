@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
+from batcher.core.lenient import writable
+
 MESSAGE_LIMIT = 500
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
 _SHORTEST_KEY = 6
@@ -136,14 +138,14 @@ def status_within(answer: Mapping[str, Any]) -> int | None:
 
 
 def redact(message: str, secrets: Sequence[str] = ()) -> str:
-    """The message without keys, on one line, at most 500 characters.
+    """The message without keys, on one line, at most 500 characters that any database takes.
 
     What is shorter than a word is no key but a stand-in for one (``x``, ``none``), and stays.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_KEY:
             message = message.replace(secret, "[key]")
-    message = " ".join(_KEY.sub("[key]", message).split())
+    message = " ".join(_KEY.sub("[key]", writable(message).replace("\x00", "\ufffd")).split())
     return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 

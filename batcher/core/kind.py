@@ -82,18 +82,28 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The answer does not hold a usable result for this piece; asking again may help."""
+    """The answer does not hold a usable result for this piece; asking again may help.
+
+    ``whole``: the answer as a whole is wrong, whatever its pieces hold. That is no row's fault, so
+    a few such answers in a row, with no result between them, stop the job.
+    """
 
     code: str
     message: str = field(repr=False)
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider will not answer this piece; asking again would not help."""
+    """The provider will not answer this piece; asking again would not help.
+
+    ``common``: every piece may meet the same, such as a limit that is too low for any answer. Where
+    the first answers of a job are all so, the job stops and no row fails.
+    """
 
     code: str
     message: str = field(repr=False)
+    common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +181,15 @@ class NamesColumns(Protocol):
 
         ``present`` are the columns that there are, the likeliest first; empty if not known.
         """
+        ...
+
+
+@runtime_checkable
+class SeesParameters(Protocol):
+    """A bound kind to which it matters what the user adds to every request's body."""
+
+    def seeing(self, parameters: Mapping[str, Any]) -> BoundKind:
+        """The same kind, for requests with these parameters besides its own."""
         ...
 
 

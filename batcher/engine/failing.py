@@ -83,10 +83,9 @@ class Failures:
         """Whether any request of the job has succeeded, as far as is known here."""
         return self._unproven.had_success
 
-    def note_success(self, sent_at: float) -> None:
-        """A request that was sent then has a result."""
+    def note_answer(self, sent_at: float) -> None:
+        """A request that was sent then has a whole answer."""
         self._health.succeeded(self._clock.now(), sent_at)
-        self.learn_of_success()
 
     def learn_of_success(self) -> None:
         """A request of the job has succeeded, here or in another worker."""
@@ -142,7 +141,7 @@ class Failures:
             case Split():
                 self._split(call, verdict)
             case Dead():
-                self._reject(call, verdict)
+                self.reject(call, verdict)
             case Refusal():
                 self._refuse(call, verdict)
             case Rename(old, new):
@@ -306,7 +305,7 @@ class Failures:
     def _split(self, call: Call, split: Split) -> None:
         """Two halves instead of one; a single piece cannot be split."""
         if len(call.pieces) == 1:
-            self._reject(call, Dead(split.code, split.message))
+            self.reject(call, Dead(split.code, split.message))
             return
         self._divide(call)
 
@@ -319,7 +318,7 @@ class Failures:
             half.after_flush = mark
             self._dispatcher.again(half, last=last)
 
-    def _reject(self, call: Call, dead: Dead) -> None:
+    def reject(self, call: Call, dead: Dead) -> None:
         """A row's own fault, once any success proves that it is not everybody's."""
         call.attempts += 1
         if self.had_success:

@@ -188,9 +188,9 @@ class JobRun:
         if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
             self._idle_since = None
             return
-        if self._failures.waiting and self._planned:
+        if self._settler.waiting and self._planned:
             await self._hear_of_success()
-            self._failures.give_up_all()
+            self._settler.give_up_all()
         elif self._planned and await self._all_is_settled() and await self._settler.conclude():
             self._idle_since = None
         elif await self._store.complete(self._job.id):

@@ -89,7 +89,9 @@ class Parts:
             dispatcher=self.dispatcher,
             witness=self.witness,
             failures=self.failures,
+            secrets=connection.secrets,
             learn=partial(adapters.store.learn, work.job.id),
+            end=end,
         )
         self.senders = Senders(
             provider=connection.provider,

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from batcher.core.cost import Price, picodollars
 from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
 from batcher.core.fingerprint import fingerprint, recipe
-from batcher.core.kind import BoundKind, Endpoint, Kind, NamesColumns, Overlong, TextFile
+from batcher.core.kind import (
+    BoundKind,
+    Endpoint,
+    Kind,
+    NamesColumns,
+    Overlong,
+    SeesParameters,
+    TextFile,
+)
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.options import flag
@@ -210,7 +218,8 @@ def endpoint_of(spec: JobSpec, kinds: KindRegistry, files: Mapping[str, TextFile
 def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:
     """The kind with its options; whatever it raises but a complaint of them is its own fault."""
     try:
-        return kind.bind({**spec.options, **files})
+        bound = kind.bind({**spec.options, **files})
+        return bound.seeing(spec.params) if isinstance(bound, SeesParameters) else bound
     except BatcherError:
         raise
     except Exception as error:

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
+from batcher.core import lenient
 from batcher.core.errors import KindFailed
+from batcher.core.failure import redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
 from batcher.core.model import Usage
+from batcher.core.unusable import FIRST_ANSWERS
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
+from batcher.ports import Reply
 
 _MOST_TOKENS = 10**9
+_EXAMPLE_CHARACTERS = 160
+
+
+def read_answer(reply: Reply) -> dict[str, Any] | None:
+    """The JSON object that a good answer is, read leniently if need be; None where it is none."""
+    try:
+        answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return lenient.read_object(reply.body, reply.headers.get("content-type", ""))
+    return answer if isinstance(answer, dict) else None
 
 
 def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usage:
@@ -53,6 +69,28 @@ def read_outcomes(
     if wrong:
         raise KindFailed(kind, f"cannot go on, its parse returned {wrong}")
     return outcomes
+
+
+def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:
+    """Why a run stops whose first answers are all invalid, with the last one as an example."""
+    said = f"each of the first {FIRST_ANSWERS} answers is invalid: {last.message}"
+    example = "".join(
+        character if character.isprintable() else "\ufffd"
+        for character in redact(last.answer, secrets)
+    )
+    if not example:
+        return said
+    if len(example) > _EXAMPLE_CHARACTERS:
+        example = f"{example[: _EXAMPLE_CHARACTERS - 1]}…"
+    return (
+        f'{said}, as in "{example}"; the server may not enforce the form of answers '
+        "(response_format): try another model, or tell it the form in its instructions"
+    )
+
+
+def none_usable(message: str) -> str:
+    """Why a run stops whose answers hold no result."""
+    return f"one answer after the other is paid for and cannot be used: {message}"
 
 
 def _what_is_wrong(outcomes: Sequence[object], count: int, shape: Shape) -> str:

@@ -8,19 +8,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import orjson
-
 from batcher.core.errors import KindFailed, TransportError
 from batcher.core.failure import status_within
 from batcher.core.foreign import foreign_answer
-from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
 from batcher.core.model import Learned, Usage
-from batcher.core.retry import MAX_REPAIRS, Backoff
+from batcher.core.retry import MAX_REPAIRS, Backoff, Dead
+from batcher.core.unusable import UnusableAnswers
 from batcher.engine.dispatch import Dispatcher
+from batcher.engine.ending import Ending, Endings
 from batcher.engine.failing import Failures
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
-from batcher.engine.reading import read_outcomes, read_usage
+from batcher.engine.reading import (
+    all_invalid,
+    none_usable,
+    read_answer,
+    read_outcomes,
+    read_usage,
+)
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call, LeasedShard
 from batcher.engine.vectors import Vectors
@@ -41,9 +47,14 @@ class Settler:
         dispatcher: Dispatcher,
         witness: Witness,
         failures: Failures,
+        secrets: tuple[str, ...],
         learn: Callable[[Learned], Awaitable[None]],
+        end: Callable[[Ending], None],
     ) -> None:
-        """``learn`` writes down what was learned."""
+        """``learn`` writes down what was learned; ``secrets`` are struck from messages.
+
+        ``end`` stops the run.
+        """
         self._bound = bound
         self._requests = requests
         self._pace = pace
@@ -51,6 +62,10 @@ class Settler:
         self._dispatcher = dispatcher
         self._witness = witness
         self._failures = failures
+        self._unusable = UnusableAnswers(had_result=failures.had_success)
+        self._held: list[tuple[Call, Invalid]] = []
+        self._secrets = secrets
+        self._end = end
         self._vectors = Vectors(
             requests=requests, ledger=ledger, learn=learn, ask_again=self._ask_again
         )
@@ -105,15 +120,22 @@ class Settler:
         """Nothing else is left to be asked; returns whether anything had to be decided by that."""
         return await self._vectors.conclude()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether calls are held back because no success proves that the fault is theirs."""
+        return bool(self._held) or self._failures.waiting
+
+    def give_up_all(self) -> None:
+        """Nothing else is left to be tried: what is held back will get no better."""
+        self._bury_held()
+        self._failures.give_up_all()
+
     # --- success ------------------------------------------------------------------------------
 
     async def _succeeded(self, sent: Sent, reply: Reply) -> None:
         call = sent.call
-        try:
-            answer = orjson.loads(reply.body)
-        except orjson.JSONDecodeError:
-            answer = None
-        if not isinstance(answer, dict):
+        answer = read_answer(reply)
+        if answer is None:
             await self._garbled(sent, reply)
             return
         status = status_within(answer)
@@ -159,43 +181,83 @@ class Settler:
         broken: list[int] = []
         first_broken: Broken | None = None
         size = shard.pending_bytes
-        usable = False
+        done = refused = invalid = common = False
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
             if isinstance(outcome, Done):
                 shard.settle(piece, outcome.value)
-                usable = True
+                done = True
             elif isinstance(outcome, Broken):
                 broken.append(piece)
                 first_broken = first_broken or outcome
-            elif isinstance(outcome, Refused):
-                usable = True
-                self._failures.bury_piece(call, piece, outcome.code, outcome.message)
-            else:
-                usable = True
+            elif isinstance(outcome, Invalid):
+                invalid = True
                 self._repair(call, outcome)
+            elif outcome.common:
+                common = True
+                part = call if len(call.pieces) == 1 else call.part((piece,))
+                self._failures.reject(part, Dead(outcome.code, outcome.message))
+            else:
+                refused = True
+                self._failures.bury_piece(call, piece, outcome.code, outcome.message)
         self._ledger.note_result(shard.pending_bytes - size)
-        if usable:
-            self._note_success(sent_at)
+        if done:
+            self._note_result()
+        if done or refused or invalid or common:
+            self._note_answer(sent_at, opens=done or refused, proves=not common)
         if first_broken is not None:
             part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
-            self._failures.doubt(part, costs=False)
-            self._failures.back_off(part, Backoff(first_broken.code, first_broken.message))
+            self._broken(part, first_broken)
         if shard.finished:
             self._ledger.request()
 
-    def _note_success(self, sent_at: float) -> None:
-        self._pace.succeed()
+    def _note_result(self) -> None:
+        """A result came: what was invalid before it was its rows' own fault."""
+        self._unusable.result()
+        self._bury_held()
+
+    def _bury_held(self) -> None:
+        held, self._held = self._held, []
+        for call, invalid in held:
+            self._failures.bury_piece(call, call.pieces[0], invalid.code, invalid.message)
+
+    def _note_answer(self, sent_at: float, *, opens: bool, proves: bool) -> None:
+        """The provider is there: it gave a whole answer.
+
+        Args:
+            sent_at: when the request left.
+            opens: whether more requests may go at once. Until a first result they do not for
+                answers without one, of which a few may be enough to stop.
+            proves: whether such an answer shows that the requests are right as they are.
+        """
+        if opens or self._unusable.had_result:
+            self._pace.succeed()
         self._pace.resume()
-        self._failures.note_success(sent_at)
+        self._failures.note_answer(sent_at)
+        if proves:
+            self._failures.learn_of_success()
 
     def _repair(self, call: Call, invalid: Invalid) -> None:
-        if call.repairs >= MAX_REPAIRS:
+        if self._unusable.invalid():
+            self._dispatcher.again(call)
+            self._end(Endings.refused(all_invalid(invalid, self._secrets)))
+        elif call.repairs < MAX_REPAIRS:
+            call.repairs += 1
+            call.repair = invalid
+            call.after_flush = self._ledger.promise()
+            self._dispatcher.again(call)
+        elif self._unusable.had_result:
             self._failures.bury_piece(call, call.pieces[0], invalid.code, invalid.message)
-            return
-        call.repairs += 1
-        call.repair = invalid
-        call.after_flush = self._ledger.promise()
-        self._dispatcher.again(call)
+        else:
+            self._held.append((call, invalid))
+
+    def _broken(self, call: Call, broken: Broken) -> None:
+        """What was paid for holds nothing usable for these pieces: again, unless all will be so."""
+        self._failures.doubt(call, costs=False)
+        if self._unusable.broken((call.shard.id, call.pieces[0]), whole=broken.whole):
+            self._dispatcher.again(call)
+            self._end(Endings.refused(none_usable(broken.message)))
+        else:
+            self._failures.back_off(call, Backoff(broken.code, broken.message))
 
     def _ask_again(self, call: Call) -> None:
         """What came for the call was no result after all.

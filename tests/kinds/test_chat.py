@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from batcher.core.errors import RowError, UsageError
-from batcher.core.kind import Done, NamesColumns, TextFile
+from batcher.core.kind import Done, Invalid, NamesColumns, Outcome, TextFile
 from jobs.chat import KIND, BoundChat
 
 
@@ -155,18 +156,63 @@ def test_a_prompt_must_be_given() -> None:
         KIND.bind({})
 
 
+def parse(bound: BoundChat, message: object, finish_reason: object = "stop") -> Outcome:
+    (outcome,) = bound.parse({"choices": [{"message": message, "finish_reason": finish_reason}]}, 1)
+    return outcome
+
+
+def result(outcome: Outcome) -> dict[str, Any]:
+    assert isinstance(outcome, Done)
+    read: dict[str, Any] = json.loads(outcome.value)
+    return read
+
+
 @pytest.mark.parametrize(
-    ("finish_reason", "result"),
+    ("finish_reason", "told"),
     [
-        ("stop", {"output": "because"}),
-        ("length", {"output": "because", "finish_reason": "length"}),
-        (None, {"output": "because"}),
+        *((reason, None) for reason in ("stop", "STOP", "eos_token", "end_turn", "COMPLETE")),
+        *((reason, None) for reason in (None, "", "null")),
+        *((reason, "length") for reason in ("length", "MAX_TOKENS", "model_length")),
+        *((reason, "tool_calls") for reason in ("tool_calls", "tool_use")),
+        *((reason, reason) for reason in ("OTHER", "repetition", "time_limit")),
     ],
 )
-def test_an_answer_that_was_cut_off_says_so(
-    finish_reason: str | None, result: dict[str, str]
+def test_why_an_answer_ended_is_told_unless_the_model_was_done(
+    finish_reason: str | None, told: str | None
 ) -> None:
-    answer = {"choices": [{"message": {"content": "because"}, "finish_reason": finish_reason}]}
-    (outcome,) = bind("{{ q }}").parse(answer, 1)
-    assert isinstance(outcome, Done)
-    assert json.loads(outcome.value) == result
+    expected = (
+        {"output": "because"} if told is None else {"output": "because", "finish_reason": told}
+    )
+    assert result(parse(bind("{{ q }}"), {"content": "because"}, finish_reason)) == expected
+
+
+def test_an_empty_answer_is_one_but_for_reasoning_that_came_to_nothing() -> None:
+    assert result(parse(bind("{{ q }}"), {"content": ""})) == {"output": ""}
+    outcome = parse(bind("{{ q }}"), {"content": "", "reasoning_content": "It is because"})
+    assert isinstance(outcome, Invalid)
+    assert outcome.code == "no_answer"
+    assert "reasoned and gave no answer" in outcome.message
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize("parameters", [{"tools": [{"type": "function"}]}, {"functions": [{}]}])
+@pytest.mark.parametrize("finish_reason", ["tool_calls", "stop", "TOOL_CALL"])
+def test_a_tool_call_is_a_result_where_tools_were_asked_for(
+    parameters: dict[str, Any], finish_reason: str
+) -> None:
+    bound = bind("{{ q }}").seeing(parameters)
+    assert [field.name for field in bound.fields] == ["output", "finish_reason", "tool_calls"]
+    message = {"content": None, "tool_calls": [CALL], "reasoning_content": "I need f"}
+    assert result(parse(bound, message, finish_reason)) == {"output": "", "tool_calls": [CALL]}
+    cut = parse(bound, message, "length")
+    assert result(cut)["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("finish_reason", ["tool_calls", "stop"])
+def test_a_tool_call_that_nobody_asked_for_is_told(finish_reason: str) -> None:
+    bound = bind("{{ q }}").seeing({"temperature": 0, "tools": []})
+    assert [field.name for field in bound.fields] == ["output", "finish_reason"]
+    outcome = parse(bound, {"content": None, "tool_calls": [CALL]}, finish_reason)
+    assert result(outcome) == {"output": "", "finish_reason": "tool_calls"}

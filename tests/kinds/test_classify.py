@@ -41,7 +41,7 @@ def test_a_label_asked_for_is_the_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ['{"label": "yellow"}', '{"label": 1}', "{}", "[]", "red", '{"label": "re']
+    "content", ['{"label": "yellow"}', '{"label": 1}', "{}", "[]", "reddish", '{"label": "re']
 )
 def test_anything_else_is_invalid_and_keeps_the_answer_for_the_repair(content: str) -> None:
     outcome = parse(bind(), content)
@@ -79,6 +79,50 @@ def test_the_confidence_is_the_joint_probability_of_the_label_s_tokens() -> None
     assert isinstance(outcome, Done)
     assert json.loads(outcome.value)["confidence"] == pytest.approx(math.exp(-0.5), abs=1e-6)
     assert bound.body([("x",)])["logprobs"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens", "confidence"),
+    [
+        ("GREEN", [("GR", -0.2), ("EEN", -0.3)], math.exp(-0.5)),
+        ("green", [("gr", -0.2), ("een", math.nan)], None),
+        ("green", [("gr", -0.2), ("een", -math.inf)], None),
+        ("green", [("gr", 1e308), ("een", 1e308)], None),
+        ("green", [("green", 1e300)], 1.0),
+        ("Green!", [("?", -0.2)], None),
+    ],
+)
+def test_the_confidence_of_odd_logprobs(
+    content: str, tokens: list[tuple[str, float]], confidence: float | None
+) -> None:
+    logprobs = {"content": [{"token": t, "logprob": p} for t, p in tokens]}
+    outcome = parse(bind(confidence=True), content, logprobs=logprobs)
+    assert isinstance(outcome, Done)
+    expected = None if confidence is None else pytest.approx(confidence, abs=1e-6)
+    assert json.loads(outcome.value) == {"label": "green", "confidence": expected}
+
+
+def test_a_gateway_s_tool_call_in_place_of_the_schema_is_read() -> None:
+    call = {"function": {"name": "classification", "arguments": '{"label": "red"}'}}
+    message = {"content": None, "tool_calls": [call]}
+    answer = {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+    assert bind().parse(answer, 1) == [Done(b'{"label":"red"}')]
+
+
+def test_nothing_at_the_limit_is_not_asked_again() -> None:
+    outcome = parse(bind(), None, finish_reason="length")
+    assert isinstance(outcome, Refused)
+    assert outcome.common
+
+
+def test_a_repair_is_bounded_and_never_empty() -> None:
+    def shown(answer: str) -> str:
+        messages = bind().body([("text",)], repair=Invalid("invalid_output", "x", answer))
+        content: str = messages["messages"][2]["content"]
+        return content
+
+    assert shown("") == "(no answer)"
+    assert len(shown("x" * 100_000)) == 4_000
 
 
 def test_without_logprobs_the_confidence_is_not_made_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,8 @@ def test_base64_and_floats_give_the_same_bytes() -> None:
         [],
         [float("nan")],
         [1e300],
-        [[1.0]],
+        [[1.0], [2.0]],
+        [[]],
         ["a"],
         None,
         {},
@@ -124,12 +126,133 @@ def test_what_is_no_finite_vector_is_broken(embedding: object) -> None:
     assert outcome.code == "bad_vector"
 
 
-def test_lacking_and_doubled_indexes_are_broken_and_the_others_are_not() -> None:
-    vector = base64_vector(1.0)
-    answer = {"data": [{"index": i, "embedding": vector} for i in (0, 2, 2, 7, -1)]}
-    outcomes = bind().parse(answer, 4)
-    codes = [o.code if isinstance(o, Broken) else "done" for o in outcomes]
-    assert codes == ["done", "missing_vector", "bad_vector", "missing_vector"]
+def with_indexes(indexes: Sequence[object]) -> dict[str, Any]:
+    """An answer whose vectors say by their one number in which place they stand."""
+    data = [
+        {"index": index, "embedding": base64_vector(place)} for place, index in enumerate(indexes)
+    ]
+    return {"data": data}
+
+
+def read(indexes: Sequence[object], count: int) -> list[float | str]:
+    """The number of the vector that each text got, or the code where it got none."""
+    return [
+        float(np.frombuffer(outcome.value, "<f4")[0])
+        if isinstance(outcome, Done)
+        else outcome.code
+        if isinstance(outcome, Broken)
+        else "?"
+        for outcome in bind().parse(with_indexes(indexes), count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [
+        [None, None, None],
+        [0, None, 2],
+        ["0", "1", "2"],
+        [0.0, 1.0, 2.0],
+        [None, 1, 2],
+    ],
+)
+def test_an_index_that_is_null_means_the_place(indexes: list[object]) -> None:
+    assert read(indexes, 3) == [0.0, 1.0, 2.0]
+
+
+def test_an_index_that_is_not_there_means_the_place() -> None:
+    data = [{"embedding": base64_vector(place)} for place in range(3)]
+    assert all(isinstance(outcome, Done) for outcome in bind().parse({"data": data}, 3))
+
+
+@given(st.permutations(range(5)))
+def test_vectors_in_any_order_go_where_their_index_says(indexes: list[int]) -> None:
+    assert read(indexes, 5) == [float(indexes.index(text)) for text in range(5)]
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [
+        [1, 2, 3],
+        [0, 0, 0],
+        [0, 1, 1],
+        [0, 2, 2],
+        [-1, 0, 1],
+        [0, 1, 2, 3],
+        [0, 1, 2, None],
+        [True, 0, 2],
+        [0, 1, 2.5],
+        [0, 1, "two"],
+        [0, 1, [2]],
+        [1, None, 2],
+        [0, 7],
+    ],
+)
+def test_indexes_that_are_not_those_of_all_texts_refuse_the_whole_answer(
+    indexes: list[object],
+) -> None:
+    outcomes = bind().parse(with_indexes(indexes), 3)
+    assert [outcome.whole for outcome in outcomes if isinstance(outcome, Broken)] == [True] * 3
+    assert read(indexes, 3) == ["wrong_index"] * 3
+
+
+def test_of_one_text_too_the_index_must_be_its_own() -> None:
+    assert read([1], 1) == ["wrong_index"]
+    assert read([0], 1) == [0.0]
+
+
+def test_what_is_wrong_with_the_indexes_is_said_with_what_may_help() -> None:
+    def message(indexes: list[object], count: int) -> str:
+        outcome = bind().parse(with_indexes(indexes), count)[0]
+        assert isinstance(outcome, Broken)
+        return outcome.message
+
+    assert "numbers its 5 vectors 1, 2, 3, 4, … instead of 0 to 4" in message([1, 2, 3, 4, 5], 5)
+    assert "--max-inputs" not in message([1, 2, 3, 4, 5], 5)
+    assert "--max-inputs 1" in message([0, 0, 0], 3)
+
+
+def test_a_lacking_vector_is_its_own_text_s_only_where_the_others_say_so() -> None:
+    assert read([0, 2, 3], 4) == [0.0, "missing_vector", 1.0, 2.0]
+    assert read([0, 1, 2], 4) == ["missing_vector"] * 4  # which was left out?
+    assert read([0, None, 3], 4) == ["missing_vector"] * 4
+    assert read([], 2) == ["missing_vector"] * 2
+
+
+_INDEX = st.none() | st.integers(-1, 4) | st.sampled_from(["0", "1", "x", 1.0, 1.5, True])
+
+
+@given(st.lists(_INDEX, max_size=5), st.integers(1, 4))
+def test_no_text_gets_the_vector_of_another(indexes: list[object], count: int) -> None:
+    """Whatever the indexes: a vector is that of its index, and of its place only without one."""
+    for text, vector in enumerate(read(indexes, count)):
+        if isinstance(vector, float):
+            index = indexes[int(vector)]
+            assert index is None or int(index) == text  # type: ignore[call-overload]
+            assert index is not None or (vector == text and len(indexes) == count)
+
+
+def test_one_bad_vector_leaves_the_others() -> None:
+    answer = with_indexes([0, 1])
+    answer["data"][0]["embedding"] = [float("nan")]
+    outcomes = bind().parse(answer, 2)
+    assert [type(outcome) for outcome in outcomes] == [Broken, Done]
+
+
+def test_a_vector_is_read_however_it_is_wrapped() -> None:
+    raw = np.array([0.25, -1.5, 3.0, 1e-9, 7.5], dtype="<f4").tobytes()
+    plain = pybase64.b64encode(raw).decode()
+    spellings: list[object] = [
+        plain,
+        plain.rstrip("="),
+        pybase64.urlsafe_b64encode(raw).decode(),
+        f"{plain[:10]}\r\n{plain[10:]}\n",
+        np.frombuffer(raw, "<f4").tolist(),
+        [np.frombuffer(raw, "<f4").tolist()],
+        [[np.frombuffer(raw, "<f4").tolist()]],
+    ]
+    for embedding in spellings:
+        assert bind().parse({"data": [{"embedding": embedding}]}, 1) == [Done(raw)]
 
 
 def test_another_length_than_asked_for_is_broken() -> None:

@@ -36,7 +36,7 @@ async def test_invalid_output_is_repaired_twice_at_most(here: Path, fault: str) 
 
 NO_VECTORS = {
     "short": "missing_vector",
-    "duplicate_index": "bad_vector",
+    "duplicate_index": "wrong_index",
     "wrong_dimension": "wrong_dimension",
     "other_model": "wrong_dimension",
     "nan": "bad_vector",

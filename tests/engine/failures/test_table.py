@@ -103,9 +103,31 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     "finish_reason length": {
         "of a chat, a result that says so": "test_an_answer_that_was_cut_off_says_so",
         "of structured output, invalid": "test_invalid_output_is_repaired_twice_at_most",
+        "without a text, a dead letter at once": (
+            "test_such_rows_among_others_are_dead_letters_at_once"
+        ),
+        "of all the first answers, stopped": (
+            "test_when_no_answer_begins_before_the_limit_the_job_stops"
+        ),
+    },
+    "another finish_reason: told, or a failure where the provider says so": {
+        "in every dialect": "test_an_end_is_a_result_that_says_so_or_a_failure",
+        "of all the first answers, stopped": (
+            "test_a_provider_that_breaks_every_answer_off_stops_the_job"
+        ),
     },
     "invalid structured output: two repairs": {
         "then a dead letter": "test_invalid_output_is_repaired_twice_at_most",
+        "of all the first answers, stopped": (
+            "test_when_the_first_twenty_answers_are_invalid_the_job_stops_with_an_example"
+        ),
+        "unless they are few": "test_a_few_rows_that_are_invalid_end_as_dead_letters",
+    },
+    "an answer whose indexes are not those of its texts: nobody's, again, and stopped": {
+        "always, or never from some time on": (
+            "test_indexes_that_become_wrong_stop_the_job_soon_and_keep_what_is_done"
+        ),
+        "now and then": "test_one_of_two_backends_that_numbers_wrongly_costs_no_row",
     },
     "an answer that lacks, repeats or garbles pieces": {
         "vectors are asked for again, as base64 and as numbers": (
@@ -116,6 +138,9 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     },
     "408, 409, 5xx, connections, timeouts, garbled bodies: backoff": {
         "each passes": "test_a_failure_that_passes_is_tried_again",
+        "what is nearly JSON is read": (
+            "test_an_answer_that_is_nearly_json_is_kept_and_written_to_every_output"
+        ),
         "full jitter, doubling": "test_backoff_doubles_from_half_a_second",
         "six attempts": "test_a_failure_of_one_row_alone_is_a_dead_letter_after_six_attempts",
         "many pieces are split": "test_a_failure_of_many_rows_is_split_while_others_succeed",

@@ -1,0 +1,421 @@
+"""Answers that are paid for: kept where they can be, told, and not paid for without end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.engine.answering import Answer, Body, answering, asked, chat, vectors
+from tests.engine.virtual_time import in_virtual_time
+from tests.engine.workbench import CANARY_KEY, nothing_written, open_work, read_lines, state_of
+
+ADVICE = "raise --max-tokens"
+
+
+def numbered(count: int, marker: str = "") -> list[str]:
+    return [f"{marker} row {number}".strip() for number in range(count)]
+
+
+# --- why answers end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "record", "failed", "times"),
+    [
+        ("stop", {"output": "half"}, None, 1),
+        ("STOP", {"output": "half"}, None, 1),
+        (None, {"output": "half"}, None, 1),
+        ("MAX_TOKENS", {"output": "half", "finish_reason": "length"}, None, 1),
+        ("model_length", {"output": "half", "finish_reason": "length"}, None, 1),
+        ("repetition", {"output": "half", "finish_reason": "repetition"}, None, 1),
+        ("SAFETY", None, ("content_filter", 1), 1),
+        ("error", None, ("broken_off", 6), 6),
+        ("abort", None, ("broken_off", 6), 6),
+        ("insufficient_system_resource", None, ("broken_off", 6), 6),
+    ],
+)
+@in_virtual_time
+async def test_an_end_is_a_result_that_says_so_or_a_failure(
+    here: Path,
+    reason: str | None,
+    record: dict[str, Any] | None,
+    failed: tuple[str, int] | None,
+    times: int,
+) -> None:
+    def answer(body: Body, _: int) -> Answer:
+        return chat("half", reason) if "odd" in asked(body) else chat("whole")
+
+    async with open_work(here) as work, answering(answer) as requests:
+        texts = ["one", "odd", "three"]
+        ran = await work.run(work.chat(texts, base_url=requests.base_url))
+
+        assert ran.failed == ({} if failed is None else {1: failed})
+        got = [{k: v for k, v in r.items() if k != "id"} for r in ran.records if r["row"] == 1]
+        assert got == ([] if record is None else [{"row": 1, **record}])
+        assert requests.about("odd") == times
+        assert len(requests) == times + 2
+        assert ran.report.completion_tokens == 5 * len(requests)
+
+
+@in_virtual_time
+async def test_a_provider_that_breaks_every_answer_off_stops_the_job(here: Path) -> None:
+    async with open_work(here) as work, answering(lambda *_: chat("half", "error")) as requests:
+        ran = await work.run(work.chat(numbered(50), base_url=requests.base_url))
+
+        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
+        assert "broke the answer off: error" in (ran.report.reason or "")
+        assert ran.report.rows_failed == 0
+        assert len(requests) <= 12
+        assert ran.report.completion_tokens == 5 * len(requests)
+
+
+# --- nothing at the limit -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+@pytest.mark.parametrize("kind", ["chat", "classify"])
+@in_virtual_time
+async def test_when_no_answer_begins_before_the_limit_the_job_stops(
+    here: Path, content: str | None, kind: str
+) -> None:
+    async with open_work(here) as work, answering(lambda *_: chat(content, "length")) as requests:
+        make = work.chat if kind == "chat" else work.classify
+        spec = make(numbered(40), base_url=requests.base_url, max_tokens=300)
+        ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
+        assert ADVICE in (ran.report.reason or "")
+        assert (ran.report.rows_done, ran.report.rows_failed) == (0, 0)
+        assert len(requests) == 10
+        assert ran.report.doubt_requests == 0
+        assert ran.report.completion_tokens == 50
+        assert nothing_written(work)
+        assert (await state_of(work, ran)).startswith("paused: ")
+
+
+@in_virtual_time
+async def test_a_few_such_rows_are_dead_letters_that_are_paid_once(here: Path) -> None:
+    async with open_work(here) as work, answering(lambda *_: chat(None, "length")) as requests:
+        ran = await work.run(work.chat(numbered(9), base_url=requests.base_url))
+
+        assert ran.report.exit_code == 3
+        assert ran.failed == dict.fromkeys(range(9), ("cut_off", 1))
+        assert all(ADVICE in error["message"] for error in ran.errors)
+        assert len(requests) == 9
+
+
+@in_virtual_time
+async def test_such_rows_among_others_are_dead_letters_at_once(here: Path) -> None:
+    def answer(body: Body, _: int) -> Answer:
+        return chat(None, "length") if "hard" in asked(body) else chat("whole")
+
+    async with open_work(here) as work, answering(answer) as requests:
+        texts = [*numbered(5, "hard"), *numbered(5), *numbered(30, "hard")]
+        ran = await work.run(work.chat(texts, base_url=requests.base_url))
+
+        assert ran.done == list(range(5, 10))
+        assert set(ran.failed.values()) == {("cut_off", 1)}
+        assert len(requests) == 40
+
+
+# --- reasoning, parts -----------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_content_in_parts_is_read_and_reasoning_alone_is_told(here: Path) -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+
+    def answer(body: Body, _: int) -> Answer:
+        if "alone" in asked(body):
+            return chat("", reasoning_content="The answer is yes.")
+        return chat([thinking, {"type": "text", "text": "y"}, {"type": "text", "text": "es"}])
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.chat(["one", "alone", "three"], base_url=requests.base_url))
+
+        assert [record["output"] for record in ran.records] == ["yes", "yes"]
+        assert ran.failed == {1: ("no_answer", 3)}
+        assert ran.report.exit_code == 3
+
+
+@in_virtual_time
+async def test_reasoning_alone_as_every_answer_stops_the_job(here: Path) -> None:
+    async with (
+        open_work(here) as work,
+        answering(lambda *_: chat(None, reasoning="The answer is yes.")) as requests,
+    ):
+        ran = await work.run(work.chat(numbered(30), base_url=requests.base_url))
+        assert (ran.report.exit_code, ran.report.rows_failed) == (2, 0)
+        assert "gave no answer" in (ran.report.reason or "")
+        assert "response_format" not in (ran.report.reason or "")
+        assert len(requests) == 20
+
+
+@in_virtual_time
+async def test_tool_calls_are_results_where_tools_were_asked_for(here: Path) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+
+    async with (
+        open_work(here) as work,
+        answering(lambda *_: chat(None, "tool_calls", tool_calls=[call])) as requests,
+    ):
+        tools = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+        spec = work.chat(numbered(2), base_url=requests.base_url, params=tools)
+        ran = await work.run(spec)
+        assert [record["tool_calls"] for record in ran.records] == [[call], [call]]
+        assert not any("finish_reason" in record for record in ran.records)
+        await work.run(spec, output="out.csv")
+        rows = list(csv.DictReader((here / "out.csv").read_text().splitlines()))
+        assert json.loads(rows[0]["tool_calls"]) == [call]
+
+
+# --- bytes that are nearly JSON -------------------------------------------------------------------
+
+_WHOLE = json.dumps(chat("TEXT")).encode()
+SPOILT = {
+    "a half of an emoji": (_WHOLE.replace(b"TEXT", rb"Hooray \ud83c"), "Hooray \ufffd"),
+    "raw control characters": (_WHOLE.replace(b"TEXT", b"a\x01b\nc"), "a\x01b\nc"),
+    "latin-1": (_WHOLE.replace(b"TEXT", b"caf\xe9"), "caf\ufffd"),
+    "nan": (
+        _WHOLE.replace(b'"index": 0', b'"index": 0, "logprobs": {"x": [NaN, -Infinity]}'),
+        "TEXT",
+    ),
+    "a large integer": (
+        _WHOLE.replace(b'"id": "c1"', b'"id": "\x01", "seed": %s' % (b"9" * 80)),
+        "TEXT",
+    ),
+    "a byte order mark": (b"\xef\xbb\xbf" + _WHOLE, "TEXT"),
+    "comments": (b": PROCESSING\n\n: PROCESSING\n\n" + _WHOLE, "TEXT"),
+    "something behind it": (_WHOLE + b"\n\ndata: [DONE]\n\n", "TEXT"),
+    "an escape that is none": (_WHOLE.replace(b"TEXT", rb"it\'s"), r"it\'s"),
+}
+
+
+@in_virtual_time
+async def test_an_answer_that_is_nearly_json_is_kept_and_written_to_every_output(
+    here: Path,
+) -> None:
+    bodies = {name: raw for name, (raw, _) in SPOILT.items()}
+    expected = [text for _, text in SPOILT.values()]
+
+    async with (
+        open_work(here, database="b.db") as work,
+        answering(lambda body, _: bodies[asked(body)]) as requests,
+    ):
+        spec = work.chat(list(SPOILT), base_url=requests.base_url)
+        ran = await work.run(spec)
+        assert [record["output"] for record in ran.records] == expected
+        assert len(requests) == len(SPOILT)
+        assert ran.report.doubt_requests == 0
+        assert ran.report.completion_tokens == 5 * len(SPOILT)
+
+        await work.run(spec, output="out.parquet")
+        assert pq.read_table(here / "out.parquet")["output"].to_pylist() == expected
+        await work.run(spec, output="out.csv")
+        with (here / "out.csv").open(newline="") as file:
+            assert [row["output"] for row in csv.DictReader(file)] == expected
+
+
+@pytest.mark.parametrize("database", ["memory://", "b.db"])
+@in_virtual_time
+async def test_a_refusal_with_half_an_emoji_is_a_dead_letter(here: Path, database: str) -> None:
+    raw = json.dumps(chat(None, refusal="no \ud83c\x00")).encode()
+
+    async with (
+        open_work(here, database=database) as work,
+        answering(lambda body, _: raw if "odd" in asked(body) else chat("whole")) as requests,
+    ):
+        ran = await work.run(work.chat(["one", "odd"], base_url=requests.base_url))
+        assert [error["message"] for error in ran.errors] == ["the model refused: no \ufffd\ufffd"]
+
+
+@in_virtual_time
+async def test_a_vector_of_nan_costs_its_neighbours_nothing(here: Path) -> None:
+    def answer(body: Body, number: int) -> Answer:
+        raw = json.dumps(vectors(body)).encode()
+        return raw.replace(b"[2.0", b"[NaN") if number == 1 else raw
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.embed(numbered(5), base_url=requests.base_url))
+        assert [record["embedding"] for record in ran.records] == [[n, 1.0] for n in range(5)]
+        assert [len(body["input"]) for body in requests.bodies] == [5, 1]
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_labels_are_found_where_no_schema_is_enforced(here: Path) -> None:
+    contents = [
+        '```json\n{"label": "beta"}\n```',
+        "<think>alpha?</think>\nbeta",
+        "Sure: {'label': 'Beta',}",
+        "ＢＥＴＡ",
+        "**Label:** beta",
+    ]
+
+    async with (
+        open_work(here) as work,
+        answering(lambda body, _: chat(contents[int(asked(body)[-1])])) as requests,
+    ):
+        ran = await work.run(work.classify(numbered(5), base_url=requests.base_url))
+        assert [record["label"] for record in ran.records] == ["beta"] * 5
+        assert len(requests) == 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 100])
+@pytest.mark.parametrize("rows", [7, 20, 200])
+@in_virtual_time
+async def test_when_the_first_twenty_answers_are_invalid_the_job_stops_with_an_example(
+    here: Path, rows: int, concurrency: int
+) -> None:
+    said = f"I think\x1b[31m it is {CANARY_KEY} " + "x" * 500
+    enforced = False
+
+    def answer(*_: object) -> Answer:
+        return chat('{"label": "alpha"}' if enforced else said)
+
+    async with open_work(here) as work, answering(answer) as requests:
+        spec = work.classify(
+            numbered(rows), base_url=requests.base_url, concurrency=concurrency, rpm=60_000
+        )
+        ran = await work.run(spec)
+
+        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
+        reason = ran.report.reason or ""
+        assert "first 20 answers" in reason
+        assert "I think" in reason
+        assert CANARY_KEY not in reason
+        assert reason.isprintable()
+        assert len(reason) < 500
+        assert (ran.report.rows_done, ran.report.rows_failed) == (0, 0)
+        assert len(requests) == 20
+        assert (ran.report.prompt_tokens, ran.report.completion_tokens) == (200, 100)
+        assert ran.report.doubt_requests == 0
+        assert nothing_written(work)
+
+        enforced = True  # the server was mended: the same command goes on
+        ran = await work.run(spec)
+        assert ran.done == list(range(rows))
+        assert len(requests) == 20 + rows
+
+
+@in_virtual_time
+async def test_a_few_rows_that_are_invalid_end_as_dead_letters(here: Path) -> None:
+    async with open_work(here) as work, answering(lambda *_: chat("delta")) as requests:
+        ran = await work.run(work.classify(numbered(6), base_url=requests.base_url))
+
+        assert ran.report.exit_code == 3
+        assert ran.failed == dict.fromkeys(range(6), ("invalid_output", 3))
+        assert len(requests) == 18
+
+
+@in_virtual_time
+async def test_rows_that_were_invalid_before_the_first_label_are_dead_letters_after_it(
+    here: Path,
+) -> None:
+    def answer(body: Body, _: int) -> Answer:
+        return chat("delta" if int(asked(body).split()[-1]) < 6 else "alpha")
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.classify(numbered(30), base_url=requests.base_url))
+
+        assert ran.failed == dict.fromkeys(range(6), ("invalid_output", 3))
+        assert ran.done == list(range(6, 30))
+        assert len(requests) == 3 * 6 + 24
+
+
+@in_virtual_time
+async def test_repairs_that_work_are_no_reason_to_stop(here: Path) -> None:
+    """A model that names no label at first, and one when it is told."""
+
+    def answer(body: Body, _: int) -> Answer:
+        return chat("alpha" if len(body["messages"]) > 2 else "It is hard to say")
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.classify(numbered(60), base_url=requests.base_url))
+
+        assert ran.done == list(range(60))
+        assert len(requests) == 120
+
+
+# --- indexes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [None, 0, 1, "1", 7])
+@pytest.mark.parametrize(("rows", "max_inputs"), [(1, 1), (32, 2048), (300, 10)])
+@in_virtual_time
+async def test_indexes_that_are_wrong_stop_the_job_and_null_is_the_place(
+    here: Path, index: Any, rows: int, max_inputs: int
+) -> None:
+    def answer(body: Body, _: int) -> Answer:
+        if index in (None, 0):
+            return vectors(body, lambda place: index)
+        return vectors(body, lambda place: place + int(index))
+
+    async with open_work(here) as work, answering(answer) as requests:
+        spec = work.embed(numbered(rows), base_url=requests.base_url, max_inputs=max_inputs)
+        ran = await work.run(spec)
+
+        if index is None or (rows == 1 and index == 0):
+            assert [record["embedding"][0] for record in ran.records] == list(range(rows))
+            assert len(requests) == -(-rows // max_inputs)
+            return
+        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
+        assert "nobody can tell which text" in (ran.report.reason or "")
+        assert (ran.report.rows_done, ran.report.rows_failed) == (0, 0)
+        assert len(requests) == 6
+        assert ran.report.doubt_requests == 6
+        assert nothing_written(work)
+
+
+@in_virtual_time
+async def test_indexes_that_become_wrong_stop_the_job_soon_and_keep_what_is_done(
+    here: Path,
+) -> None:
+    wrong = True
+
+    def answer(body: Body, number: int) -> Answer:
+        return vectors(body, lambda place: place + (wrong and number > 4))
+
+    async with open_work(here) as work, answering(answer) as requests:
+        spec = work.embed(numbered(200), base_url=requests.base_url, max_inputs=10, concurrency=2)
+        ran = await work.run(spec)
+        assert (ran.report.exit_code, ran.report.rows_done) == (2, 40)
+        assert len(requests) <= 4 + 7
+
+        wrong = False
+        ran = await work.run(spec)
+        assert [record["embedding"][0] for record in ran.records] == list(range(200))
+
+
+@in_virtual_time
+async def test_one_of_two_backends_that_numbers_wrongly_costs_no_row(here: Path) -> None:
+    def answer(body: Body, number: int) -> Answer:
+        return vectors(body, lambda place: 0 if number % 2 else place)
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.embed(numbered(100), base_url=requests.base_url, max_inputs=10))
+        assert [record["embedding"][0] for record in ran.records] == list(range(100))
+        assert ran.report.exit_code == 0
+
+
+@in_virtual_time
+async def test_fewer_vectors_than_texts_are_nobody_s(here: Path) -> None:
+    """A server that leaves a text out and numbers the others anew, once."""
+
+    def answer(body: Body, number: int) -> Answer:
+        if number > 1:
+            return vectors(body)
+        return vectors({"input": [text for text in body["input"] if text != "row 3"]})
+
+    async with open_work(here) as work, answering(answer) as requests:
+        ran = await work.run(work.embed(numbered(9), base_url=requests.base_url))
+        assert [record["embedding"][0] for record in ran.records] == list(range(9))
+        assert len(requests) == 2
+        assert read_lines(here / "out.jsonl") == ran.records
