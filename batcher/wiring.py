@@ -327,6 +327,8 @@ async def _connect_http(
 def _check_connection(spec: JobSpec) -> None:
     read_credential(spec, os.environ)
     if not spec.simulate:
-        from batcher.adapters.proxy import proxy_for  # urllib.request takes a while to import
+        from batcher.adapters import proxy  # urllib.request takes a while to import
 
-        proxy_for(spec.base_url)
+        proxy.proxy_for(spec.base_url)
+        if spec.base_url.startswith("https:"):
+            proxy.check_authorities(os.environ)

@@ -7,7 +7,9 @@ itself is never reached through a proxy, as Go has it.
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import UsageError
@@ -40,6 +42,17 @@ def proxy_for(url: str) -> Proxy | None:
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
     named = proxies.get(scheme, "").strip()
     return _read(named, f"{scheme.upper()}_PROXY") if named else None
+
+
+def check_authorities(environment: Mapping[str, str]) -> None:
+    """Refuse an ``SSL_CERT_FILE`` that is no file: without a word, nobody would be trusted.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = environment.get("SSL_CERT_FILE", "")
+    if path and not Path(path).is_file():
+        raise UsageError(f"SSL_CERT_FILE names {path}, which is not a file")
 
 
 def _read(url: str, variable: str) -> Proxy:

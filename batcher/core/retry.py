@@ -46,7 +46,7 @@ _ROW_CODES = frozenset(
 )
 _TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
 _DAILY = ("per day", "per-day", "perday", "(rpd)", "(tpd)", "daily", "per month", "monthly")
-_NOTHING = re.compile(r"\blimit(?: is|:|=)? ?0(?![\d.,])")
+_NOTHING = re.compile(r"\blimit(?: is|:|=)? ?0(?!\d|[.,]\d)")
 _INPUT_PARAM = re.compile(r"(?:input|messages|prompt)(?:_tokens|_text)?(?![a-z_])")
 _LENGTH_PARAMS = ("max_tokens", "max_completion_tokens")
 _TOO_LONG = "maximum context length"

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 Body = dict[str, Any]
-Answer = dict[str, Any] | bytes
+Answer = dict[str, Any] | bytes | web.Response
 Answering = Callable[[Body, int], Answer]
-"""What the answer to a request's body is; requests are counted from 1."""
+"""What the answer to a request's body is, 200 unless it says otherwise; counted from 1."""
 
 
 class Requests:
@@ -32,13 +32,15 @@ class Requests:
 
 @asynccontextmanager
 async def answering(answer: Answering) -> AsyncIterator[Requests]:
-    """Serve until the context ends; a 200 to everything."""
+    """Serve until the context ends."""
     requests = Requests()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         body = json.loads(await request.read())
         requests.bodies.append(body)
         given = answer(body, len(requests))
+        if isinstance(given, web.Response):
+            return given
         raw = given if isinstance(given, bytes) else json.dumps(given).encode()
         return web.Response(body=raw, content_type="application/json")
 
