@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-MESSAGE_LIMIT = 500
+from batcher.core.redaction import redact, told_code, told_name
+
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
-_SHORTEST_KEY = 6
-_KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+[\w.~+/=-]{16,}", re.IGNORECASE)
 _SAID_WAIT = re.compile(
     r"try again in (?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,6})?)s)?"
     r"(?:(\d{1,6})ms)?",
@@ -60,7 +59,7 @@ def read_error(
         headers: compared without case.
         body: the raw body.
         wall: Unix time, to make a ``retry-after`` date relative.
-        secrets: credentials to strike from the message, besides what looks like one.
+        secrets: credentials to strike from all of it, besides what looks like one.
     """
     detail = _detail(body)
     code = detail.get("code")
@@ -70,26 +69,16 @@ def read_error(
     message = message if isinstance(message, str) and message else f"HTTP {status}"
     return ProviderError(
         status=status,
-        code=_code(status, code, kind),
-        type=kind if isinstance(kind, str) else "",
-        param=param if isinstance(param, str) and param not in _NO_PARAM else None,
+        code=told_code(_code(status, code, kind), secrets),
+        type=told_code(kind, secrets) if isinstance(kind, str) else "",
+        param=(
+            told_name(param, secrets) if isinstance(param, str) and param not in _NO_PARAM else None
+        ),
         message=redact(message, secrets),
         retry_after=_retry_after(headers, wall),
         said_wait=_said_wait(message),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
     )
-
-
-def redact(message: str, secrets: Sequence[str] = ()) -> str:
-    """The message without keys, on one line, at most 500 characters.
-
-    What is shorter than a word is no key but a stand-in for one (``x``, ``none``), and stays.
-    """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_KEY:
-            message = message.replace(secret, "[key]")
-    message = " ".join(_KEY.sub("[key]", message).split())
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 def _detail(body: bytes) -> Mapping[str, Any]:

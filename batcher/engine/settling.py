@@ -12,10 +12,11 @@ from dataclasses import replace
 import orjson
 
 from batcher.core.errors import KindFailed, TransportError
-from batcher.core.failure import read_error, redact
+from batcher.core.failure import read_error
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
 from batcher.core.model import Learned, Usage
 from batcher.core.outage import Health
+from batcher.core.redaction import redact
 from batcher.core.retry import (
     MAX_REPAIRS,
     Backoff,
@@ -117,7 +118,7 @@ class Settler:
         if error.maybe_billed:
             self.doubt(call)
         self._pace.object_to(sent)
-        self._back_off(call, Backoff(error.code, str(error)))
+        self._back_off(call, Backoff(error.code, redact(str(error), self._secrets)))
 
     def doubt(self, call: Call, pieces: int | None = None, *, costs: bool = True) -> None:
         """The call may have been billed and gives no result (for this many of its pieces)."""
@@ -175,7 +176,9 @@ class Settler:
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
         try:
-            outcomes = read_outcomes(self._bound, answer, call, kind=self._requests.kind)
+            outcomes = read_outcomes(
+                self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
+            )
         except KindFailed:
             self.doubt(call, costs=False)
             raise
