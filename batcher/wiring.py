@@ -17,7 +17,7 @@ from pathlib import Path
 from batcher.adapters import files
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
-from batcher.adapters.credential import read_credential
+from batcher.adapters.credential import read_credential, url_secrets
 from batcher.adapters.eventlog import EventLog
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
@@ -188,7 +188,7 @@ async def _open_adapters(
             open_tokenizer=_open_tokenizer,
             model_facts=model_facts,
             check_credential=_check_credential,
-            connect=partial(_connect, throttle=throttle),
+            connect=partial(_connect, throttle=throttle, hidden=_hidden(settings)),
             lock=_job_lock(url),
             doorbell=doorbell,
             open_index=partial(_open_index, url),
@@ -273,11 +273,21 @@ def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
     return open_tokenizer(model, name)
 
 
+def _hidden(settings: Settings) -> tuple[str, ...]:
+    """What no message may tell besides a job's own credential: passwords of what it goes by."""
+    password = os.environ.get("PGPASSWORD")
+    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    urls = (settings.database_url, settings.redis_url, *proxies)
+    return (*url_secrets(*urls), *([password] if password else []))
+
+
 @asynccontextmanager
-async def _connect(spec: JobSpec, *, throttle: Throttle) -> AsyncIterator[Connection]:
+async def _connect(
+    spec: JobSpec, *, throttle: Throttle, hidden: tuple[str, ...] = ()
+) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
     if not spec.simulate:
-        async with _connect_http(spec, spec.base_url, throttle) as connection:
+        async with _connect_http(spec, spec.base_url, throttle, hidden) as connection:
             yield connection
         return
     from batcher.simulator import SimulatorConfig, serve
@@ -286,14 +296,14 @@ async def _connect(spec: JobSpec, *, throttle: Throttle) -> AsyncIterator[Connec
     config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
     async with (
         serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
-        _connect_http(spec, simulator.base_url, throttle) as connection,
+        _connect_http(spec, simulator.base_url, throttle, hidden) as connection,
     ):
         yield connection
 
 
 @asynccontextmanager
 async def _connect_http(
-    spec: JobSpec, base_url: str, throttle: Throttle
+    spec: JobSpec, base_url: str, throttle: Throttle, hidden: tuple[str, ...]
 ) -> AsyncIterator[Connection]:
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
 
@@ -316,7 +326,7 @@ async def _connect_http(
                 provider=provider,
                 throttle=throttle,
                 quota=quota,
-                secrets=credential.secrets,
+                secrets=(*credential.secrets, *hidden),
                 charges_prompt_too=spec.api_version is not None,
             )
 

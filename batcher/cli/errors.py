@@ -34,14 +34,15 @@ def errors(ctx: click.Context, *, job: str, as_json: bool) -> None:
             if as_json:
                 print_json(error_record(letter))
             else:
-                click.echo(_line(letter))
+                click.echo(describe(letter))
         return shown
 
     if not with_runner(ctx, show):
         click.echo("no row failed for good", err=True)
 
 
-def _line(letter: DeadLetter) -> str:
+def describe(letter: DeadLetter) -> str:
+    """A dead letter in a line."""
     name = f"row {letter.row}"
     if letter.id != letter.row:
         name += f" (id {letter.id})"

@@ -83,13 +83,13 @@ def _told_name(name: str, secrets: tuple[str, ...]) -> str:
 
 
 def _strike(text: str, secrets: tuple[str, ...]) -> str:
-    windows, beginnings = _needles(secrets)
+    windows, forms = _needles(secrets)
     if not windows or (text.isascii() and not _ESCAPE.search(text) and _is_free(text, secrets)):
         return text
     characters = [(character, at, at + 1) for at, character in enumerate(text)]
     found: list[tuple[int, int]] = []
     for _ in range(_ROUNDS):
-        found += _occurrences(characters, windows, beginnings)
+        found += _occurrences(characters, windows, forms)
         decoded = _decoded(characters)
         if decoded is None:
             break
@@ -99,30 +99,35 @@ def _strike(text: str, secrets: tuple[str, ...]) -> str:
 
 def _is_free(text: str, secrets: tuple[str, ...]) -> bool:
     """Whether plain ASCII holds no key: what nearly all messages are, without a map of them."""
-    windows, beginnings = _needles(secrets)
+    windows, forms = _needles(secrets)
     skeleton = text.translate(_IGNORED_ASCII).lower()
     for size, pieces in windows.items():
-        if any(skeleton[at : at + size] in pieces for at in range(len(skeleton) - size + 1)):
+        # Every so many characters are looked at: one such sample lies within any piece.
+        step = size // 2
+        samples = _samples(pieces, step)
+        if any(skeleton[at : at + step] in samples for at in range(0, len(skeleton), step)):
             return False
-    return not any(_endings(skeleton, beginnings))
+    return not any(_endings(skeleton, forms))
 
 
-def _endings(skeleton: str, beginnings: frozenset[str]) -> Iterator[tuple[int, int]]:
+def _endings(skeleton: str, forms: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where a key begins that the end of the text cuts off."""
-    stem = len(skeleton.rstrip(_CUT))
-    for at in range(max(0, stem - _LONGEST_BEGINNING), stem - _BEGINNING + 1):
-        if skeleton[at:stem] in beginnings:
-            yield at, stem
+    end = len(skeleton.rstrip(_CUT))
+    for form in forms:
+        at = skeleton.find(form[:_BEGINNING])
+        while 0 <= at <= end - _BEGINNING:
+            if form.startswith(skeleton[at:end]):
+                yield at, end
+            at = skeleton.find(form[:_BEGINNING], at + 1)
 
 
 _CUT = ".…\"')]}"
-_LONGEST_BEGINNING = 256
 _Characters = list[tuple[str, int, int]]
 """Characters, each with where it stands in the original text: from, to."""
 
 
 def _occurrences(
-    characters: _Characters, windows: dict[int, frozenset[str]], beginnings: frozenset[str]
+    characters: _Characters, windows: dict[int, frozenset[str]], forms: Sequence[str]
 ) -> Iterator[tuple[int, int]]:
     """Where keys, or parts of them, stand in the original text."""
     folded = [
@@ -136,7 +141,7 @@ def _occurrences(
         for at in range(len(skeleton) - size + 1):
             if skeleton[at : at + size] in pieces:
                 yield folded[at][1], folded[at + size - 1][2]
-    for at, end in _endings(skeleton, beginnings):
+    for at, end in _endings(skeleton, forms):
         yield folded[at][1], folded[end - 1][2]
 
 
@@ -181,19 +186,24 @@ def _replaced(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _needles(secrets: tuple[str, ...]) -> tuple[dict[int, frozenset[str]], frozenset[str]]:
-    """Pieces of keys by their length, and beginnings of keys, all of them folded."""
+def _needles(secrets: tuple[str, ...]) -> tuple[dict[int, frozenset[str]], tuple[str, ...]]:
+    """Pieces of keys by their length, and keys whose beginning tells them; all of them folded."""
     windows: dict[int, set[str]] = {}
-    beginnings: set[str] = set()
-    for form in {form for secret in secrets for form in _forms(secret)}:
-        size = len(form)
-        if size < _SHORTEST_KEY:
-            continue
-        window = _FRAGMENT if size >= _FRAGMENT + 4 else size
-        for at in range(size - window + 1):
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST_KEY}
+    for form in forms:
+        window = _FRAGMENT if len(form) >= _FRAGMENT + 4 else len(form)
+        for at in range(len(form) - window + 1):
             windows.setdefault(window, set()).add(form[at : at + window])
-        beginnings.update(form[:end] for end in range(_BEGINNING, min(size, _LONGEST_BEGINNING)))
-    return {size: frozenset(pieces) for size, pieces in windows.items()}, frozenset(beginnings)
+    telling = tuple(sorted(form for form in forms if len(form) > _BEGINNING))
+    return {size: frozenset(pieces) for size, pieces in windows.items()}, telling
+
+
+@lru_cache(maxsize=64)
+def _samples(pieces: frozenset[str], size: int) -> frozenset[str]:
+    """All that stands anywhere in the pieces, at this length."""
+    return frozenset(
+        piece[at : at + size] for piece in pieces for at in range(len(piece) - size + 1)
+    )
 
 
 def _forms(secret: str) -> Iterator[str]:
