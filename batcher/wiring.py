@@ -21,6 +21,7 @@ from batcher.adapters.credential import read_credential, url_secrets
 from batcher.adapters.eventlog import EventLog
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
@@ -50,8 +51,6 @@ from batcher.ports import (
     Tokenizer,
     WorkerCard,
 )
-
-STATE_DIRECTORY = Path(".batcher")
 
 
 def base_url_of_environment() -> str | None:

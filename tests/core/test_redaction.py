@@ -75,8 +75,10 @@ def test_a_key_is_struck_in_any_spelling(spelling: Callable[[str], str]) -> None
     told = redact(f"wrong key «{spelling(KEY)}», sorry", (KEY,))
 
     assert "[key]" in told
-    assert not leaks(told, spelling(KEY)) and not leaks(told, KEY)
-    assert told.startswith("wrong key «") and told.endswith("», sorry")
+    assert not leaks(told, spelling(KEY))
+    assert not leaks(told, KEY)
+    assert told.startswith("wrong key «")
+    assert told.endswith("», sorry")
 
 
 @given(
