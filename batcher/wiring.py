@@ -47,6 +47,7 @@ from batcher.ports import (
     OutputSchema,
     OutputSink,
     RowIndex,
+    Seen,
     Throttle,
     Tokenizer,
     WorkerCard,
@@ -223,10 +224,14 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
     return partial(job_lock, path.with_name(f"{path.name}.locks"))
 
 
-def _is_database(path: str, url: str) -> bool:
-    if path == "-" or url == MEMORY or is_postgres(url):
-        return False
-    return Path(path).resolve() == Path(sqlite_path(url)).resolve()
+def _state(url: str) -> tuple[Path, ...]:
+    """The files and folders of state, which no output may touch."""
+    ours = (STATE_DIRECTORY / "spool", STATE_DIRECTORY / "locks")
+    if url == MEMORY or is_postgres(url):
+        return ours
+    path = sqlite_path(url)
+    beside = ("", "-wal", "-shm", "-journal", ".locks")
+    return (*ours, *(path.with_name(path.name + suffix) for suffix in beside))
 
 
 def _open_index(url: str) -> RowIndex:
@@ -249,20 +254,23 @@ def _files(database_url: str) -> Files:
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         files.check_output(path, format=format, schema=schema)
-        if _is_database(path, database_url):
-            raise UsageError(f"{path} is the database: name another output")
 
-    def open_sink(path: str, format: str | None, schema: OutputSchema) -> OutputSink:
-        return files.open_sink(path, format=format, schema=schema)
+    def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
+        return files.open_sink(path, format=format, schema=schema, seen=seen)
 
     return Files(
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        write_records=files.write_json_lines,
-        write_json=files.write_json,
+        draft_records=files.draft_json_lines,
+        draft_json=files.draft_json,
         read_json=files.read_json,
+        read_drafts=files.read_drafts,
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
+        look=files.look,
+        is_same=files.is_same,
+        is_part_of=files.is_part_of,
+        state=_state(database_url),
     )
 
 

@@ -12,7 +12,7 @@ from batcher.adapters.files.layout import is_vector
 from batcher.adapters.files.npy_sink import NpySink
 from batcher.adapters.files.target import FileTarget, check_path, open_target
 from batcher.core.errors import UsageError
-from batcher.ports import OutputSchema, OutputSink
+from batcher.ports import OutputSchema, OutputSink, Seen
 
 OUTPUT_FORMATS: Final = ("jsonl", "csv", "parquet", "npy")
 _OTHERS: Final = "use .jsonl, .csv or .parquet"
@@ -36,8 +36,11 @@ def open_sink(
     format: str | None = None,
     schema: OutputSchema,
     stdout: BinaryIO | None = None,
+    seen: Seen = "anything",
 ) -> OutputSink:
     """The output at ``path``, where ``-`` is standard output (or ``stdout``).
+
+    A file there is replaced where it is what was ``seen``.
 
     ``format`` overrules the name's suffix; ``.gz`` and ``.zst`` compress JSONL and CSV.
 
@@ -46,7 +49,7 @@ def open_sink(
         OutputError: the disk is full.
     """
     kind, compression = _format(path, format, schema)
-    target = open_target(path, sys.stdout.buffer if stdout is None else stdout)
+    target = open_target(path, sys.stdout.buffer if stdout is None else stdout, seen)
     if kind == "jsonl":
         return JsonlSink(target, schema, compression)
     if kind == "csv":
