@@ -66,6 +66,9 @@ class Delivery:
             columns=(), fields=described.fields, chunked=described.chunked, dimension=None
         )
         self._files.check_output(target.path, target.format, schema)
+        for beside in target.files[1:]:
+            if self._files.look(beside) == "stream":
+                raise UsageError(f"{beside} is not a file: name another output")
         self._overwriting.check_apart(target, read)
         self._overwriting.check_claimed(target)
 

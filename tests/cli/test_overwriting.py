@@ -235,3 +235,11 @@ def test_devices_and_pipes_are_written_to_and_nothing_beside_them(
     assert os.read(reader, 1 << 20).count(b"\n") == 3
     os.close(reader)
     refused(run(".", "--output-format", "jsonl"), "is a directory")
+
+
+def test_what_is_no_file_beside_an_output_is_refused_before_anything_is_sent(
+    cli: Cli, simulator: Simulator, run: Callable[..., Outcome]
+) -> None:
+    (cli.directory / "out.jsonl.manifest.json").mkdir()
+    refused(run("out.jsonl", "--overwrite"), "out.jsonl.manifest.json is not a file")
+    assert simulator.stats.requests == 0

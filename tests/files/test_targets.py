@@ -290,3 +290,37 @@ def test_paths_are_the_same_whatever_their_spelling(tmp_path: Path) -> None:
 def test_a_name_of_unfinished_outputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unfinished"):
         check_output(str(tmp_path / "o.part-12-0123abcd"), format="csv", schema=schema())
+
+
+def test_a_name_that_leaves_no_room_for_its_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        check_output(str(tmp_path / ("n" * 230 + ".csv")), schema=schema())
+    check_output(str(tmp_path / ("n" * 200 + ".csv")), schema=schema())
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("b.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    with pytest.raises(UsageError, match=r"a\.csv"):
+        look(tmp_path / "a.csv")
+
+
+class Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_records_on_a_terminal_are_shown_and_not_obeyed(kind: str) -> None:
+    evil = "é\x1b[2J\x9b1m\u202ex"
+    shown = {}
+    for stdout in (Terminal(), io.BytesIO()):
+        sink = open_sink("-", format=kind, schema=schema(), stdout=stdout)
+        sink.write(labels(*({"id": f"{n}{evil}", "text": "a"} for n in range(3))))
+        sink.commit()
+        shown[type(stdout)] = stdout.getvalue().decode()
+
+    assert shown[Terminal].count("\n") == shown[io.BytesIO].count("\n") >= 3
+    assert "é" in shown[Terminal]
+    assert all(c.isprintable() or c == "\n" for c in shown[Terminal])
+    assert "\x9b" in shown[io.BytesIO]  # elsewhere to the byte

@@ -11,7 +11,9 @@ from batcher.adapters.files.jsonl_sink import JsonlSink
 from batcher.adapters.files.layout import is_vector
 from batcher.adapters.files.npy_sink import NpySink
 from batcher.adapters.files.target import FileTarget, check_path, open_target
+from batcher.adapters.files.terminal import TerminalStream
 from batcher.core.errors import UsageError
+from batcher.core.inert import inert, inert_json
 from batcher.ports import OutputSchema, OutputSink, Seen
 
 OUTPUT_FORMATS: Final = ("jsonl", "csv", "parquet", "npy")
@@ -49,7 +51,10 @@ def open_sink(
         OutputError: the disk is full.
     """
     kind, compression = _format(path, format, schema)
-    target = open_target(path, sys.stdout.buffer if stdout is None else stdout, seen)
+    stdout = sys.stdout.buffer if stdout is None else stdout
+    if path == "-" and kind in COMPRESSIBLE and stdout.isatty():
+        stdout = TerminalStream(stdout, inert_json if kind == "jsonl" else inert)
+    target = open_target(path, stdout, seen)
     if kind == "jsonl":
         return JsonlSink(target, schema, compression)
     if kind == "csv":

@@ -27,6 +27,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 _BUFFER_BYTES: Final = 1 << 20
 _PART_SUFFIX: Final = r"\.part-\d+-[0-9a-f]{8}"
+_LONGEST: Final = ".manifest.json.part-4194304-01234567"
 _PART: Final = re.compile(f".+{_PART_SUFFIX}")
 _ADVICE: Final = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -204,11 +205,17 @@ def open_target(path: str, stdout: BinaryIO, seen: Seen = "anything") -> FileTar
 
 
 def look(path: StrPath) -> Seen:
-    """What stands at a path, links resolved."""
+    """What stands at a path, links resolved.
+
+    Raises:
+        UsageError: it cannot be looked at.
+    """
     try:
         found = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
         return "nothing"
+    except OSError as exc:
+        raise _unusable(os.fspath(path), exc) from exc
     if not stat.S_ISREG(found.st_mode):
         return "stream"
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
@@ -249,6 +256,11 @@ def check_path(path: StrPath) -> Path:
     target = Path(os.path.realpath(name))
     if target.is_dir():
         raise UsageError(f"{name}: is a directory: name a file in it")
+    try:
+        os.lstat(f"{target}{_LONGEST}")
+    except OSError as exc:
+        if exc.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{name}: the name is too long for what lies beside it") from exc
     if _PART.fullmatch(target.name):
         raise UsageError(f"{name}: that is how unfinished outputs are named: name another output")
     if not target.parent.is_dir():
