@@ -86,6 +86,7 @@ def run(
     output: str | None = None,
     output_format: str | None = None,
     fresh: bool = False,
+    overwrite: bool = False,
     settings: Settings | None = None,
     **job: Any,
 ) -> Report:
@@ -100,6 +101,8 @@ def run(
         output: where the records go; without one the results stay in the database.
         output_format: the output's format, where its name does not say it.
         fresh: begin anew even if the same job was run before.
+        overwrite: replace a file that stands where the output goes, though no manifest beside it
+            says that it is of this job, this command or this name.
         settings: which database, if not ``.batcher/batcher.db`` in the working directory.
         job: the fields of a :class:`JobSpec`, in place of ``spec``. Without ``base_url``,
             ``BATCHER_BASE_URL`` or ``OPENAI_BASE_URL`` says it, as it does for the commands.
@@ -127,7 +130,13 @@ def run(
 
     async def work() -> Report:
         async with open_runner(settings) as runner:
-            return await runner.run(wanted, output=output, output_format=output_format, fresh=fresh)
+            return await runner.run(
+                wanted,
+                output=output,
+                output_format=output_format,
+                fresh=fresh,
+                overwrite=overwrite,
+            )
 
     try:
         asyncio.get_running_loop()

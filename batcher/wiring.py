@@ -17,10 +17,11 @@ from pathlib import Path
 from batcher.adapters import files
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
-from batcher.adapters.credential import read_credential
+from batcher.adapters.credential import read_credential, url_secrets
 from batcher.adapters.eventlog import EventLog
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
@@ -46,12 +47,11 @@ from batcher.ports import (
     OutputSchema,
     OutputSink,
     RowIndex,
+    Seen,
     Throttle,
     Tokenizer,
     WorkerCard,
 )
-
-STATE_DIRECTORY = Path(".batcher")
 
 
 def base_url_of_environment() -> str | None:
@@ -188,7 +188,7 @@ async def _open_adapters(
             open_tokenizer=_open_tokenizer,
             model_facts=model_facts,
             check_connection=_check_connection,
-            connect=partial(_connect, throttle=throttle),
+            connect=partial(_connect, throttle=throttle, hidden=_hidden(settings)),
             lock=_job_lock(url),
             doorbell=doorbell,
             open_index=partial(_open_index, url),
@@ -224,10 +224,14 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
     return partial(job_lock, path.with_name(f"{path.name}.locks"))
 
 
-def _is_database(path: str, url: str) -> bool:
-    if path == "-" or url == MEMORY or is_postgres(url):
-        return False
-    return Path(path).resolve() == Path(sqlite_path(url)).resolve()
+def _state(url: str) -> tuple[Path, ...]:
+    """The files and folders of state, which no output may touch."""
+    ours = (STATE_DIRECTORY / "spool", STATE_DIRECTORY / "locks")
+    if url == MEMORY or is_postgres(url):
+        return ours
+    path = sqlite_path(url)
+    beside = ("", "-wal", "-shm", "-journal", ".locks")
+    return (*ours, *(path.with_name(path.name + suffix) for suffix in beside))
 
 
 def _open_index(url: str) -> RowIndex:
@@ -250,20 +254,23 @@ def _files(database_url: str) -> Files:
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         files.check_output(path, format=format, schema=schema)
-        if _is_database(path, database_url):
-            raise UsageError(f"{path} is the database: name another output")
 
-    def open_sink(path: str, format: str | None, schema: OutputSchema) -> OutputSink:
-        return files.open_sink(path, format=format, schema=schema)
+    def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
+        return files.open_sink(path, format=format, schema=schema, seen=seen)
 
     return Files(
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        write_records=files.write_json_lines,
-        write_json=files.write_json,
+        draft_records=files.draft_json_lines,
+        draft_json=files.draft_json,
         read_json=files.read_json,
+        read_drafts=files.read_drafts,
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
+        look=files.look,
+        is_same=files.is_same,
+        is_part_of=files.is_part_of,
+        state=_state(database_url),
     )
 
 
@@ -273,11 +280,21 @@ def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
     return open_tokenizer(model, name)
 
 
+def _hidden(settings: Settings) -> tuple[str, ...]:
+    """What no message may tell besides a job's own credential: passwords of what it goes by."""
+    password = os.environ.get("PGPASSWORD")
+    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    urls = (settings.database_url, settings.redis_url, *proxies)
+    return (*url_secrets(*urls), *([password] if password else []))
+
+
 @asynccontextmanager
-async def _connect(spec: JobSpec, *, throttle: Throttle) -> AsyncIterator[Connection]:
+async def _connect(
+    spec: JobSpec, *, throttle: Throttle, hidden: tuple[str, ...] = ()
+) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
     if not spec.simulate:
-        async with _connect_http(spec, spec.base_url, throttle) as connection:
+        async with _connect_http(spec, spec.base_url, throttle, hidden) as connection:
             yield connection
         return
     from batcher.simulator import SimulatorConfig, serve
@@ -286,14 +303,14 @@ async def _connect(spec: JobSpec, *, throttle: Throttle) -> AsyncIterator[Connec
     config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
     async with (
         serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
-        _connect_http(spec, simulator.base_url, throttle) as connection,
+        _connect_http(spec, simulator.base_url, throttle, hidden) as connection,
     ):
         yield connection
 
 
 @asynccontextmanager
 async def _connect_http(
-    spec: JobSpec, base_url: str, throttle: Throttle
+    spec: JobSpec, base_url: str, throttle: Throttle, hidden: tuple[str, ...]
 ) -> AsyncIterator[Connection]:
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
     from batcher.adapters.proxy import proxy_for
@@ -319,7 +336,7 @@ async def _connect_http(
                 provider=provider,
                 throttle=throttle,
                 quota=quota,
-                secrets=(*credential.secrets, *(proxy.secrets if proxy is not None else ())),
+                secrets=(*credential.secrets, *hidden),
                 charges_prompt_too=spec.api_version is not None,
             )
 

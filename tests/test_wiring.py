@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.adapters.credential import expand, read_credential
+from batcher.adapters.credential import expand, read_credential, url_secrets
 from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
 from batcher.simulator import SimulatorConfig, serve
@@ -157,3 +157,30 @@ def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCHER_DATABASE_TIMEOUT", "soon")
     with pytest.raises(UsageError, match="number of seconds"):
         Settings.from_environment()
+
+
+def test_passwords_in_urls_are_secrets() -> None:
+    proxy = url_secrets("http://me:p%40ss-word@proxy:3128", None, "http://proxy:3128")
+    assert proxy == ("p%40ss-word", "p@ss-word")
+    assert url_secrets("http://token-0123@proxy") == ("token-0123",)
+    assert url_secrets("redis://:redis-secret@h:6379/0") == ("redis-secret",)
+    assert url_secrets("postgresql://h/jobs?user=me&password=in-the-query") == ("in-the-query",)
+
+
+async def test_a_password_of_the_way_to_a_provider_is_struck(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:canary-of-the-proxy@127.0.0.1:1")
+    async with serve(SimulatorConfig()) as simulator, open_runner() as runner:
+        (workplace / "in.csv").write_text("text\n[[fault=400]] canary-of-the-proxy\nhello\n")
+        chat = {"prompt": "p.txt"}
+        (workplace / "p.txt").write_text("{{ text }}")
+        wanted = JobSpec(
+            kind="chat", input="in.csv", model="gpt-4o-mini", options=chat,
+            base_url=simulator.base_url,
+        )  # fmt: skip
+        report = await runner.run(wanted)
+        letters = [letter async for letter in runner.errors(report.job)]
+    assert len(letters) == 1
+    assert "canary-of-the-proxy" not in letters[0].message
+    assert "[key]" in letters[0].message

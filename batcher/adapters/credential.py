@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
@@ -84,6 +84,21 @@ def _clean(value: str, name: str) -> str:
             f"{name} holds a line break or another control character: a header has one line"
         )
     return value
+
+
+def url_secrets(*urls: str | None) -> tuple[str, ...]:
+    """The passwords in URLs, of a proxy or a database, as they stand there and as they are meant.
+
+    A user without a password may be a token, and counts as one.
+    """
+    found: list[str] = []
+    for url in urls:
+        netloc, _, query = (url or "").partition("://")[2].partition("?")
+        user, at, _ = netloc.rpartition("@")
+        if at:
+            found.append(user.partition(":")[2] or user)
+        found += [value for name, value in parse_qsl(query) if name == "password"]
+    return tuple(dict.fromkeys(form for text in found for form in (text, unquote(text)) if form))
 
 
 def expand(value: str, environment: Mapping[str, str]) -> str:

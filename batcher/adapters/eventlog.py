@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 
 import orjson
 
+from batcher.core.inert import inert_json
 from batcher.ports import LEVELS, Event, Fact, Level
 
 LogFormat = Literal["json", "text"]
@@ -49,7 +50,9 @@ class EventLog:
 
 def _json_line(time: str, level: str, event: Event, facts: dict[str, Fact]) -> str:
     told = {name: fact for name, fact in facts.items() if fact is not None}
-    return orjson.dumps({"time": time, "level": level, "event": str(event), **told}).decode()
+    return inert_json(
+        orjson.dumps({"time": time, "level": level, "event": str(event), **told}).decode()
+    )
 
 
 def _text_line(time: str, level: str, event: Event, facts: dict[str, Fact]) -> str:
@@ -59,7 +62,9 @@ def _text_line(time: str, level: str, event: Event, facts: dict[str, Fact]) -> s
 
 def _word(fact: Fact) -> str:
     text = str(fact)
-    return text if text and text.isprintable() and " " not in text else orjson.dumps(text).decode()
+    if text and text.isprintable() and " " not in text:
+        return text
+    return inert_json(orjson.dumps(text).decode())
 
 
 class LibraryHandler(logging.Handler):

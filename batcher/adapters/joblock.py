@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from batcher.adapters.private import make_directory, open_locked
 from batcher.core.errors import JobInUse
 
 
@@ -22,9 +23,8 @@ def job_lock(directory: Path, job_id: str) -> Iterator[None]:
     Raises:
         JobInUse: another process holds it; the message names that process.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{job_id}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    make_directory(directory)
+    descriptor = open_locked(directory / f"{job_id}.lock")
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

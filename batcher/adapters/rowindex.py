@@ -17,6 +17,7 @@ from pathlib import Path
 
 import orjson
 
+from batcher.adapters.private import make_file, make_folder
 from batcher.core.errors import StoreError
 from batcher.ports import FormerRow
 
@@ -46,9 +47,10 @@ class SqliteRowIndex:
         self._directory = directory
         self._lock = threading.Lock()
         with self._translated():
-            directory.mkdir(parents=True, exist_ok=True)
+            make_folder(directory)
             self._folder = tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True)
             path = Path(self._folder.name) / "rows.db"
+            make_file(path)
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             for setting in (*_SETTINGS, f"cache_size=-{_CACHE_KIB}"):
                 self._connection.execute(f"PRAGMA {setting}").fetchone()

@@ -29,4 +29,4 @@ def cancel(ctx: click.Context, *, job: str, as_json: bool) -> None:
         return
     say(f"job {report.job} is cancelled, with {count(report.rows_done, 'row')} done")
     if report.rows_done:
-        say(f"To have these:\n  batcher export {report.job} -o OUTPUT.jsonl --partial")
+        say("To have these:", f"  batcher export {report.job} -o OUTPUT.jsonl --partial")

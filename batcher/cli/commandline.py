@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 from pathlib import PurePath
 from typing import Any
 
+from batcher.cli.typed import shell_line
 from batcher.core.options import flag
 from batcher.core.spec import JobSpec
 
@@ -28,7 +28,7 @@ def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
         words += ["--param", f"{param}={json.dumps(value)}"]
     if not spec.keep_input:
         words.append("--no-keep-input")
-    return shlex.join(words)
+    return shell_line(words)
 
 
 _ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}

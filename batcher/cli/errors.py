@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from batcher.cli.command import JobArgument, command
+from batcher.cli.failure import say
 from batcher.cli.figures import count
-from batcher.cli.output import print_json
+from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import with_runner
 
 if TYPE_CHECKING:
@@ -34,14 +35,15 @@ def errors(ctx: click.Context, *, job: str, as_json: bool) -> None:
             if as_json:
                 print_json(error_record(letter))
             else:
-                click.echo(_line(letter))
+                print_lines([describe(letter)])
         return shown
 
     if not with_runner(ctx, show):
-        click.echo("no row failed for good", err=True)
+        say("no row failed for good")
 
 
-def _line(letter: DeadLetter) -> str:
+def describe(letter: DeadLetter) -> str:
+    """A dead letter in a line."""
     name = f"row {letter.row}"
     if letter.id != letter.row:
         name += f" (id {letter.id})"

@@ -8,6 +8,7 @@ from batcher.cli.command import JobArgument, command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.joboptions import OUTPUT, output_options
+from batcher.cli.layers import files_of
 from batcher.cli.output import check_stdout, print_json
 from batcher.cli.session import with_runner
 from batcher.cli.setting import Setting
@@ -35,6 +36,7 @@ def export(
     job: str,
     output: str,
     output_format: str | None,
+    overwrite: bool,
     partial: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +49,12 @@ def export(
     report = with_runner(
         ctx,
         lambda runner: runner.export(
-            job, output=output, output_format=output_format, partial=partial
+            job,
+            output=output,
+            output_format=output_format,
+            partial=partial,
+            overwrite=overwrite,
+            protect=files_of(ctx),
         ),
     )
     if as_json:

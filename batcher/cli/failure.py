@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from batcher.core.errors import BatcherError
+from batcher.core.inert import inert
 
 INTERRUPTED = 130
 _UNFORESEEN = 1
@@ -23,7 +25,7 @@ def report_failure(error: BaseException) -> int:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if os.environ.get("BATCHER_DEBUG"):
-        traceback.print_exception(error, file=sys.stderr)
+        say(*_traced(error))
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
@@ -40,16 +42,17 @@ def report_failure(error: BaseException) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return INTERRUPTED
     say(
-        f"error: unforeseen: {_described(error)}\n"
-        "       run it again with BATCHER_DEBUG=1 to see where; what was done is kept"
+        f"error: unforeseen: {_described(error)}",
+        "       run it again with BATCHER_DEBUG=1 to see where; what was done is kept",
     )
     return _UNFORESEEN
 
 
-def say(text: str) -> None:
-    """Write a line to standard error, if there still is one."""
+def say(*lines: str) -> None:
+    """Write lines to standard error, if there still is one; a text of several is still one line."""
     try:
-        click.echo(text, err=True)
+        for line in lines:
+            click.echo(inert(line), err=True)
     except OSError:
         pass
 
@@ -65,6 +68,15 @@ def close_stdout() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
+
+
+def _traced(error: BaseException) -> Iterator[str]:
+    """A traceback's lines; what an exception says is one of them, however many it has."""
+    for part in traceback.format_exception(error):
+        if part.startswith((" ", "\n", "Traceback")):
+            yield from part.rstrip("\n").split("\n")
+        else:
+            yield part.rstrip("\n")
 
 
 def _described(error: BaseException) -> str:

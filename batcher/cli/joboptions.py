@@ -148,6 +148,11 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
             type=click.Choice(["jsonl", "csv", "parquet", "npy"]),
             help="Format of the output, where its name does not say it.",
         ),
+        Setting(
+            "--overwrite", heading=OUTPUT, is_flag=True, hidden=hidden,
+            help="Replace a file that stands where the output goes, though no manifest beside it "
+            "says that it is of this job, this command or this --name.",
+        ),
     ]  # fmt: skip
 
 

@@ -55,6 +55,12 @@ def layers_of(ctx: click.Context) -> Layers:
     return layers
 
 
+def files_of(ctx: click.Context) -> list[str]:
+    """The files of settings of this command line, which no output may replace."""
+    job_file = layers_of(ctx).job_file.name
+    return [str(CONFIGURATION), *([job_file] if job_file else [])]
+
+
 def read_job_file(path: str) -> Layer:
     """A job file's settings; a table ``[options]`` is the same as its keys on the top level.
 

@@ -14,6 +14,7 @@ from batcher.cli.figures import count, duration, rate, share
 from batcher.cli.fitting import ALWAYS, BETWEEN, Part, first_that_fits, fitted
 from batcher.cli.gauge import Reading
 from batcher.cli.words import costs, delays, troubles, waiting_line
+from batcher.core.inert import inert
 
 _LABEL_WIDTH = 10
 _INDENT = _LABEL_WIDTH + 2
@@ -41,7 +42,7 @@ class LiveScreen:
 
     def waiting(self, activity: str, elapsed: float) -> None:
         """See :class:`batcher.cli.screen.Screen`."""
-        text = Text(waiting_line(activity, elapsed))
+        text = Text(inert(waiting_line(activity, elapsed)))
         text.stylize("bold", 0, len(activity.partition(" ")[0]))
         self._view.update(text, refresh=True)
 
@@ -51,7 +52,7 @@ class LiveScreen:
 
     def say(self, text: str) -> None:
         """See :class:`batcher.cli.screen.Screen`."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(Text(inert(text)))
 
     def close(self) -> None:
         """See :class:`batcher.cli.screen.Screen`."""
@@ -167,10 +168,10 @@ def _line(parts: Sequence[Part], width: int) -> Text:
     text = _one_line(" " * indent)
     for number, (words, style) in enumerate(fitted(parts, width - indent)):
         text.append(BETWEEN if number else "", style="dim")
-        text.append(words, style)
+        text.append(inert(words), style)
     return text
 
 
 def _one_line(words: str, style: str = "") -> Text:
     """Never wrapped: what is too long even so is cut, and says so."""
-    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(inert(words), style=style, no_wrap=True, overflow="ellipsis")

@@ -1,7 +1,11 @@
-"""What goes to standard output: results asked for, and JSON."""
+"""What goes to standard output: results asked for, and JSON; and what is said beside it.
+
+Whatever is printed passes here or through a screen, and is inert: see :mod:`batcher.core.inert`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +13,16 @@ import click
 import orjson
 
 from batcher.core.errors import UsageError
+from batcher.core.inert import inert, inert_json
 
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(orjson.dumps(value).decode())
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError:  # half of a character, as in the name of a file that is not UTF-8
+        text = json.dumps(value, separators=(",", ":"))
+    click.echo(inert_json(text))
 
 
 def check_stdout(*, as_json: bool, output: str | None) -> None:
@@ -29,11 +38,12 @@ def check_stdout(*, as_json: bool, output: str | None) -> None:
 def print_lines(lines: Sequence[str]) -> None:
     """Text for people who asked for it."""
     for line in lines:
-        click.echo(line)
+        click.echo(inert(line))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> list[str]:
     """Aligned columns; ``right`` names the headings whose columns are aligned to the right."""
+    rows = [[inert(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
     aligned_right = set(right.split())
 

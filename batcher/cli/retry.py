@@ -30,7 +30,8 @@ def retry(ctx: click.Context, *, job: str, as_json: bool) -> None:
     elif reopened:
         say(
             f"{count(reopened, 'dead letter')} of job {report.job} reopened. To send "
-            f"{'it' if reopened == 1 else 'them'}, run the job again:\n  {again}"
+            f"{'it' if reopened == 1 else 'them'}, run the job again:",
+            f"  {again}",
         )
     elif report.rows_failed:
         say(f"nothing to reopen: {count(report.rows_failed, 'row')} of the input cannot be sent")

@@ -8,6 +8,7 @@ import click
 
 from batcher.cli.failure import say
 from batcher.cli.kinds import KindGroup
+from batcher.cli.layers import files_of
 from batcher.cli.output import check_stdout, print_json
 from batcher.cli.progress import Progress, shown
 from batcher.cli.screen import open_screen
@@ -43,6 +44,8 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
                     output=options["output"],
                     output_format=options["output_format"],
                     fresh=options["fresh"],
+                    overwrite=options["overwrite"],
+                    protect=files_of(ctx),
                     on_live=begin,
                     on_told=progress.tell,
                 )
@@ -56,7 +59,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
             seconds=progress.elapsed,
             done_now=0 if reading is None else reading.done_now,
         )
-        say("\n".join(lines))
+        say(*lines)
     elif report.status != "complete":
         say(f"{report.status}: {report.reason or 'the run ended early'}")
     if options["as_json"]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from batcher.cli.words import progress_line, waiting_line
+from batcher.core.inert import inert
 
 if TYPE_CHECKING:
     from batcher.cli.gauge import Reading
@@ -106,4 +107,4 @@ class PlainScreen:
 
 
 def _write_line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error is the screen
+    print(inert(text), file=sys.stderr, flush=True)  # noqa: T201 - standard error is the screen

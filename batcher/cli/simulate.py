@@ -167,12 +167,12 @@ def simulate(
                 _write_port(Path(port_file), simulator.url.rpartition(":")[2])
             if as_json:
                 print_json({"base_url": simulator.base_url})
-            say(_greeting(simulator.base_url))
+            say(*_greeting(simulator.base_url).splitlines())
             await ended.wait()
             return simulator.stats
 
     stats = run_session(work)
-    say(_farewell(stats))
+    say(*_farewell(stats).splitlines())
     if as_json:
         print_json({"stats": stats.snapshot()})
 

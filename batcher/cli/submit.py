@@ -49,9 +49,9 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
     else:
         print_lines([report.job])
     if report.exit_code:
-        say("\n".join([state(report), *next_steps(report, command=typed(ctx))]))
+        say(state(report), *next_steps(report, command=typed(ctx)))
     elif not options["quiet"] and not options["as_json"]:
-        say(_told(report, here=not options["server_side"]))
+        say(*_told(report, here=not options["server_side"]).splitlines())
     ctx.exit(report.exit_code)
 
 

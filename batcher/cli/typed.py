@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
+
+from batcher.core.inert import inert
 
 _META = "batcher.arguments"
 _SECRETS = (
@@ -22,7 +24,18 @@ def remember(ctx: click.Context, arguments: Sequence[str]) -> None:
 
 def typed(ctx: click.Context) -> str:
     """The command line of this process, as a shell understands it; a URL's password is hidden."""
-    return shlex.join(["batcher", *map(_without_password, ctx.meta.get(_META, ()))])
+    return shell_line(["batcher", *map(_without_password, ctx.meta.get(_META, ()))])
+
+
+def shell_line(words: Iterable[str]) -> str:
+    """Words as a shell understands them; what is not inert in one is written in escapes."""
+    return " ".join(
+        shlex.quote(word) if inert(word) == word else f"$'{_escaped(word)}'" for word in words
+    )
+
+
+def _escaped(word: str) -> str:
+    return inert(word.replace("\\", "\\\\").replace("'", "\\'"))
 
 
 def _without_password(argument: str) -> str:

@@ -47,5 +47,5 @@ def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say("\n".join([*facts(report), *next_steps(report, command=command_of(report.spec))]))
+        say(*facts(report), *next_steps(report, command=command_of(report.spec)))
     ctx.exit(report.exit_code)

@@ -58,6 +58,10 @@ class MissingColumn(InputError):
         )
 
 
+class OutputTaken(UsageError):
+    """At the path of an output stands what nobody says is this job's; it is left alone."""
+
+
 class JobInUse(BatcherError):
     """Another process is running the job."""
 

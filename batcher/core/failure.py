@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
-from batcher.core.lenient import writable
+from batcher.core.redaction import redact, told_code, told_name
 
-MESSAGE_LIMIT = 500
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
-_SHORTEST_KEY = 6
-_KEY = re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_*-]{4,}|\bBearer\s+[\w.~+/=-]{16,}", re.IGNORECASE)
 _SAID_WAIT = re.compile(
     r"try again in (?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,6})?)s)?"
     r"(?:(\d{1,6})ms)?",
@@ -30,6 +27,7 @@ _RETRY_IN = re.compile(
     re.IGNORECASE,
 )
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_QUOTA_CHARACTERS = 500
 _RESETS = ("x-ratelimit-reset", "ratelimit-reset", "x-ratelimit-reset-requests")
 _LONGEST_WAIT_SECONDS = 1e9
 _EPOCH_SECONDS = 1e9
@@ -88,7 +86,7 @@ def read_error(
         headers: compared without case.
         body: the raw body.
         wall: Unix time, to make a ``retry-after`` date relative.
-        secrets: credentials to strike from the message, besides what looks like one.
+        secrets: credentials to strike from all of it, besides what looks like one.
     """
     detail = _detail(body)
     code = detail.get("code")
@@ -101,9 +99,11 @@ def read_error(
         retry_after = _said_delay(detail, message)
     return ProviderError(
         status=status,
-        code="moderation" if _is_flagged(detail) else _code(status, code, kind),
-        type=kind if isinstance(kind, str) else "",
-        param=param if isinstance(param, str) and param not in _NO_PARAM else None,
+        code="moderation" if _is_flagged(detail) else told_code(_code(status, code, kind), secrets),
+        type=told_code(kind, secrets) if isinstance(kind, str) else "",
+        param=(
+            told_name(param, secrets) if isinstance(param, str) and param not in _NO_PARAM else None
+        ),
         message=redact(message, secrets),
         retry_after=retry_after,
         said_wait=_said_wait(message),
@@ -135,18 +135,6 @@ def status_within(answer: Mapping[str, Any]) -> int | None:
             return int(number)
     words = " ".join(str(error.get(name, "")) for name in ("code", "type", "status")).lower()
     return next((status for status, said in _WORDS if any(word in words for word in said)), 500)
-
-
-def redact(message: str, secrets: Sequence[str] = ()) -> str:
-    """The message without keys, on one line, at most 500 characters that any database takes.
-
-    What is shorter than a word is no key but a stand-in for one (``x``, ``none``), and stays.
-    """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_KEY:
-            message = message.replace(secret, "[key]")
-    message = " ".join(_KEY.sub("[key]", writable(message).replace("\x00", "\ufffd")).split())
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 def _detail(body: bytes) -> Mapping[str, Any]:
@@ -245,7 +233,7 @@ def _quota(detail: Mapping[str, Any]) -> str:
         for entry in _entries(detail)
         for violation in _listed(entry.get("violations"))
     ]
-    return " ".join(names)[:MESSAGE_LIMIT]
+    return " ".join(names)[:_QUOTA_CHARACTERS]
 
 
 def _is_flagged(detail: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from batcher.core.model import DeadLetter, Job
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.exporter import export, output_schema
-from batcher.engine.preparing import Bound
+from batcher.engine.overwriting import Output, Overwriting
 from batcher.engine.report import Report
-from batcher.ports import InputSource, OutputSchema, OutputSink, Store
+from batcher.ports import Draft, InputSource, OutputSchema, OutputSink, Seen, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,49 +26,22 @@ class Files:
 
     open_source: Callable[[JobSpec], InputSource]
     check_output: Callable[[str, str | None, OutputSchema], None]
-    open_sink: Callable[[str, str | None, OutputSchema], OutputSink]
-    write_records: Callable[[Path, AsyncIterator[Mapping[str, Any]]], Awaitable[int]]
-    write_json: Callable[[Path, Mapping[str, Any]], None]
+    open_sink: Callable[[str, str | None, OutputSchema, Seen], OutputSink]
+    draft_records: Callable[[Path, AsyncIterator[Mapping[str, Any]], Seen], Awaitable[Draft]]
+    draft_json: Callable[[Path, Mapping[str, Any], Seen], Draft]
     read_json: Callable[[Path], Mapping[str, Any] | None]
+    read_drafts: Callable[[Path], list[Mapping[str, Any]]]
     read_text: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """Where the records go: a path (``-`` is standard output) and a format if its name has none."""
-
-    path: str
-    format: str | None = None
-
-    @property
-    def errors(self) -> Path | None:
-        """The errors file; None where the output is a stream."""
-        return None if self.path == "-" else Path(f"{self.path}.errors.jsonl")
-
-    @property
-    def manifest(self) -> Path | None:
-        """The manifest; None where the output is a stream."""
-        return None if self.path == "-" else Path(f"{self.path}.manifest.json")
+    look: Callable[[Path], Seen]
+    is_same: Callable[[Path, Path], bool]
+    is_part_of: Callable[[Path, Path], bool]
+    state: tuple[Path, ...] = ()
 
 
 class DeadLettersPreventOutput(UsageError):
     """An output format cannot leave rows out, and some failed; the results are kept."""
 
     exit_code = 3
-
-
-def check_apart(target: Output, bound: Bound) -> None:
-    """Refuse an output that would be written over a file that the job reads.
-
-    Raises:
-        UsageError: the output, its errors or its manifest is such a file.
-    """
-    read = [Path(bound.spec.input), *(Path(file.path) for file in bound.files.values())]
-    for written in (Path(target.path), target.errors, target.manifest):
-        if target.path != "-" and written is not None:
-            for source in read:
-                if written.resolve() == source.resolve():
-                    raise UsageError(f"{written} is what the job reads: name another output")
 
 
 class Delivery:
@@ -78,17 +51,34 @@ class Delivery:
         """``files`` does the writing."""
         self._store = store
         self._files = files
+        self._overwriting = Overwriting(store, files)
 
-    def check(self, target: Output, described: Description) -> None:
+    def check(self, target: Output, described: Description, read: Iterable[str]) -> None:
         """Refuse, before anything is sent, an output that could not be written.
 
+        ``read`` are the files that the job is made of.
+
         Raises:
-            UsageError: the format or the directory is wrong.
+            UsageError: the format or the directory is wrong, or it would replace what is not its
+                own, as far as this can be said without the job.
         """
         schema = OutputSchema(
             columns=(), fields=described.fields, chunked=described.chunked, dimension=None
         )
         self._files.check_output(target.path, target.format, schema)
+        for beside in target.files[1:]:
+            if self._files.look(beside) == "stream":
+                raise UsageError(f"{beside} is not a file: name another output")
+        self._overwriting.check_apart(target, read)
+        self._overwriting.check_claimed(target)
+
+    async def check_for(self, target: Output, job: Job) -> None:
+        """Refuse, before anything is sent, what would replace what is not this job's.
+
+        Raises:
+            OutputTaken: with what to do.
+        """
+        await self._overwriting.check(target, job)
 
     async def deliver_once(self, job: Job, report: Report, target: Output) -> Report:
         """Deliver, unless the manifest proves that this very output was written already."""
@@ -103,22 +93,43 @@ class Delivery:
 
         Raises:
             UsageError: the output cannot hold these results.
+            OutputTaken: it would replace what is not this job's.
         """
         files = self._files
         described = Description.read(job)
         schema = output_schema(job, described)
         files.check_output(target.path, target.format, schema)
-        if target.errors is not None:
-            await files.write_records(target.errors, self._error_records(job.id))
-        if Path(target.path).suffix == ".npy" or target.format == "npy":
-            _check_npy(report)
+        seen = await self._overwriting.check(target, job)
         with contextlib.ExitStack() as stack:
-            sink = files.open_sink(target.path, target.format, schema)
+            manifest = errors = None
+            if target.manifest is not None:  # first: if this is killed, it says whose the rest is
+                manifest = await asyncio.to_thread(
+                    files.draft_json, target.manifest, report.manifest(), seen[target.manifest]
+                )
+                stack.callback(manifest.abort)
+            if target.errors is not None:
+                letters = self._error_records(job.id)
+                errors = await files.draft_records(target.errors, letters, seen[target.errors])
+                stack.callback(errors.abort)
+            if Path(target.path).suffix == ".npy" or target.format == "npy":
+                await self._check_npy(report, errors)
+            here = seen.get(Path(target.path), "anything")
+            sink = files.open_sink(target.path, target.format, schema, here)
             stack.callback(sink.abort)
             await export(self._store, job, described, sink)
-        if target.manifest is not None:
-            await asyncio.to_thread(files.write_json, target.manifest, report.manifest())
+            for draft in (errors, sink, manifest):
+                if draft is not None:
+                    await asyncio.to_thread(draft.commit)
         return _delivered(report, target, exported=True)
+
+    async def _check_npy(self, report: Report, errors: Draft | None) -> None:
+        """Where rows failed, there is nothing but the errors to be written."""
+        try:
+            _check_npy(report)
+        except DeadLettersPreventOutput:
+            if errors is not None:
+                await asyncio.to_thread(errors.commit)
+            raise
 
     async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """The dead letters of a job, one for each failed row, in input order."""

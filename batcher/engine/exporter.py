@@ -41,10 +41,12 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
 async def export(store: Store, job: Job, described: Description, sink: OutputSink) -> int:
     """Write all results of a job to a sink, in input order; returns the number of records.
 
+    The sink is not committed.
+
     Batches are read while those before them are being written.
 
     Raises:
-        StoreError: rows of a complete job lack their results; the sink is not committed.
+        StoreError: rows of a complete job lack their results.
     """
     records = 0
     loop = asyncio.get_running_loop()
@@ -60,7 +62,6 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
         await written
     if job.state is JobState.COMPLETE and not described.chunked:
         await _check_complete(store, job, records)
-    await asyncio.to_thread(sink.commit)
     return records
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from batcher.core.failure import read_error, redact
+from batcher.core.failure import read_error
 from batcher.core.outage import ALIKE, ALIKE_UNSIGNED, PROBES, PROBES_AMONG_OTHERS, Health, Span
+from batcher.core.redaction import redact
 from batcher.core.retry import (
     TRIES_BEFORE_HALVING,
     Backoff,

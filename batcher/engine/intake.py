@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -148,23 +148,32 @@ class Intake:
         since = Since(job=last.id, rows=rows_total(last, described), differs=differs)
         return since, Learned() if differs else last.learned
 
-    async def open_job(self, bound: Bound, facts: InputFacts, *, fresh: bool) -> Job:
+    async def open_job(
+        self,
+        bound: Bound,
+        facts: InputFacts,
+        *,
+        fresh: bool,
+        check: Callable[[Job], Awaitable[None]] | None = None,
+    ) -> Job:
         """The job, found or made; none is left behind that could not even begin.
 
-        A job that is complete needs no credential.
+        A job that is complete needs no credential. ``check`` may refuse to go on with it.
 
         Raises:
-            UsageError: the credential that it names is not in the environment.
+            UsageError: the credential that it names is not in the environment, or the check's.
         """
         store = self._adapters.store
         job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
-        if job.state is not JobState.COMPLETE:
-            try:
+        try:
+            if check is not None:
+                await check(job)
+            if job.state is not JobState.COMPLETE:
                 self._adapters.check_connection(bound.spec)
-            except UsageError:
-                if made:
-                    await store.purge(job.id)
-                raise
+        except UsageError:
+            if made:
+                await store.purge(job.id)
+            raise
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:

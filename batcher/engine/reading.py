@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from batcher.core import lenient
 from batcher.core.errors import KindFailed
-from batcher.core.failure import redact
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
 from batcher.core.model import Usage
+from batcher.core.redaction import redact, told_code, told_name
 from batcher.core.unusable import FIRST_ANSWERS
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
@@ -54,21 +55,57 @@ def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usa
 
 
 def read_outcomes(
-    bound: BoundKind, answer: Mapping[str, Any], call: Call, *, kind: str
+    bound: BoundKind,
+    answer: Mapping[str, Any],
+    call: Call,
+    *,
+    kind: str,
+    secrets: tuple[str, ...] = (),
 ) -> list[Outcome]:
     """One outcome for each of the call's pieces, as the kind named ``kind`` reads the answer.
+
+    ``secrets`` are struck from what the answer says of itself and from what the kind says of it;
+    what it says to the row is the user's, whatever it is.
 
     Raises:
         KindFailed: it raised something, or returned what cannot be kept.
     """
     try:
-        outcomes = bound.parse(answer, len(call.pieces))
+        outcomes = bound.parse(strike(answer, secrets), len(call.pieces))
         wrong = _what_is_wrong(outcomes, len(call.pieces), bound.shape)
     except Exception as error:
         raise KindFailed.raised(kind, "parse", error) from error
     if wrong:
         raise KindFailed(kind, f"cannot go on, its parse returned {wrong}")
-    return outcomes
+    return [o if isinstance(o, Done) else _struck(o, secrets) for o in outcomes]
+
+
+def strike(answer: Mapping[str, Any], secrets: tuple[str, ...]) -> Mapping[str, Any]:
+    """The answer, without keys in its own words: ``finish_reason``, ``model``, ``service_tier``."""
+    changed: dict[str, Any] = {}
+    for name, told in _TOLD.items():
+        word = answer.get(name)
+        if isinstance(word, str) and (clean := told(word, secrets)) != word:
+            changed[name] = clean
+    choices = answer.get("choices")
+    if isinstance(choices, list):
+        for at, choice in enumerate(choices):
+            reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+            if isinstance(reason, str) and (clean := told_code(reason, secrets)) != reason:
+                kept = changed.setdefault("choices", list(choices))
+                kept[at] = {**choice, "finish_reason": clean}
+    return {**answer, **changed} if changed else answer
+
+
+_TOLD = {"model": told_name, "service_tier": told_code}
+
+
+def _struck(outcome: Broken | Refused | Invalid, secrets: tuple[str, ...]) -> Outcome:
+    return replace(
+        outcome,
+        code=told_code(outcome.code, secrets),
+        message=redact(outcome.message, secrets),
+    )
 
 
 def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:

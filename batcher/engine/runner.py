@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 from batcher.core.cost import dollars
-from batcher.core.errors import UsageError
+from batcher.core.errors import OutputTaken, UsageError
 from batcher.core.kind import Endpoint
 from batcher.core.model import DeadLetter, Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.asking import ask
-from batcher.engine.delivery import Delivery, Output, check_apart
+from batcher.engine.delivery import Delivery
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings, put_down
 from batcher.engine.estimate import Estimate, estimate
@@ -26,6 +27,7 @@ from batcher.engine.following import follow
 from batcher.engine.intake import Intake, Told, unheard
 from batcher.engine.jobrun import JobRun
 from batcher.engine.live import Live, begin_live
+from batcher.engine.overwriting import Output
 from batcher.engine.preparing import Bound
 from batcher.engine.report import Report, exit_code, make_report, notes
 from batcher.engine.results import Result, results_of
@@ -59,6 +61,8 @@ class Runner:
         output: str | None = None,
         output_format: str | None = None,
         fresh: bool = False,
+        overwrite: bool = False,
+        protect: Sequence[str] = (),
         on_live: Callable[[Live], None] | None = None,
         on_told: Told | None = None,
     ) -> Report:
@@ -69,6 +73,9 @@ class Runner:
             output: where the records go; without one the results stay in the database.
             output_format: the output's format, where its name does not say it.
             fresh: begin anew even if the same job was run before.
+            overwrite: replace a file that stands where the output goes, though no manifest beside
+                it says that it is this job's.
+            protect: files that are never replaced, besides what the spec names and the database.
             on_live: is given the run's live figures once, before anything is sent.
             on_told: is told, before that, how much of a job with ``since_last`` will be sent.
 
@@ -81,14 +88,16 @@ class Runner:
             InputError: the input is; nothing was sent.
             JobInUse: another process is running this job.
         """
-        target = None if output is None else Output(path=output, format=output_format)
         bound = await self._intake.bind(spec)
-        if target is not None:
-            self._delivery.check(target, bound.description)
-            await asyncio.to_thread(check_apart, target, bound)
+        target, check = None, None
+        if output is not None:
+            target = Output.named(output, output_format, overwrite=overwrite)
+            read = [*_files_of(bound.description), *protect]
+            await asyncio.to_thread(self._delivery.check, target, bound.description, read)
+            check = functools.partial(self._delivery.check_for, target)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
-            job = await self._intake.open_job(bound, facts, fresh=fresh)
+            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
@@ -113,7 +122,12 @@ class Runner:
             job = await store.job(job.id)
         report = await self._report(job, ending, sent=sent)
         if job.state is JobState.COMPLETE and target is not None:
-            report = await self._delivery.deliver_once(job, report, target)
+            try:
+                report = await self._delivery.deliver_once(job, report, target)
+            except OutputTaken as error:
+                raise OutputTaken(
+                    f"{error}. The results are kept: batcher export {job.id} -o ANOTHER"
+                ) from error
         return report
 
     async def _go_on(
@@ -285,11 +299,16 @@ class Runner:
         output: str,
         output_format: str | None = None,
         partial: bool = False,
+        overwrite: bool = False,
+        protect: Sequence[str] = (),
     ) -> Report:
         """Write a job's results, errors and manifest.
 
+        ``overwrite`` and ``protect`` are as for :meth:`run`.
+
         Raises:
-            UsageError: the job is not complete, and ``partial`` was not asked for.
+            UsageError: the job is not complete, and ``partial`` was not asked for; or the output
+                would replace what is not this job's.
         """
         job = await self._adapters.store.job(job_id)
         if job.state is not JobState.COMPLETE and not partial:
@@ -299,7 +318,10 @@ class Runner:
                 "--partial"
             )
         report = await self._report(job)
-        target = Output(path=output, format=output_format)
+        target = Output.named(output, output_format, overwrite=overwrite)
+        described = Description.read(job)
+        read = [*_files_of(described), *protect]
+        await asyncio.to_thread(self._delivery.check, target, described, read)
         return await self._delivery.deliver(job, report, target)
 
     # --- acting -------------------------------------------------------------------------------
@@ -390,3 +412,8 @@ class Runner:
             return True
         facts = self._adapters.model_facts(spec.model, Endpoint.EMBEDDINGS, spec.base_url)
         return facts.price is not None
+
+
+def _files_of(described: Description) -> list[str]:
+    """What a job is made of: its input, and the files that its options name."""
+    return [described.spec.input, *(file.path for file in described.files.values())]

@@ -13,6 +13,7 @@ from batcher.core.failure import status_within
 from batcher.core.foreign import foreign_answer
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
 from batcher.core.model import Learned, Usage
+from batcher.core.redaction import redact
 from batcher.core.retry import MAX_REPAIRS, Backoff, Dead
 from batcher.core.unusable import UnusableAnswers
 from batcher.engine.dispatch import Dispatcher
@@ -101,7 +102,8 @@ class Settler:
         if error.maybe_billed:
             self.doubt(call)
         self._pace.object_to(sent)
-        self._failures.back_off(call, Backoff(error.code, str(error), lasting=error.lasting))
+        message = redact(str(error), self._secrets)
+        self._failures.back_off(call, Backoff(error.code, message, lasting=error.lasting))
 
     def doubt(self, call: Call) -> None:
         """The call may have been billed and gives no result."""
@@ -147,7 +149,9 @@ class Settler:
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         call.shard.record_usage(usage)
         try:
-            outcomes = read_outcomes(self._bound, answer, call, kind=self._requests.kind)
+            outcomes = read_outcomes(
+                self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
+            )
         except KindFailed:
             self._failures.doubt(call, costs=False)
             raise

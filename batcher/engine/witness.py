@@ -13,8 +13,8 @@ from itertools import count
 
 from batcher.core.bucket import Limits
 from batcher.core.errors import TransportError
-from batcher.core.failure import redact
 from batcher.core.model import Usage
+from batcher.core.redaction import redact, told_code
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.live import Live
 from batcher.engine.shard import Call
@@ -39,7 +39,6 @@ _FAULTS = {
     Fate.TIMEOUT: "timeout",
     Fate.DISCONNECT: "connection lost",
 }
-_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _ANSWER_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 
@@ -109,14 +108,15 @@ class Witness:
             return
         fate = Fate.of(reply.status)
         answer_id = reply.headers.get("x-request-id", "")
-        call.answer_id = answer_id if self._is_clean(_ANSWER_ID, answer_id) else ""
+        clean = _ANSWER_ID.fullmatch(answer_id) and redact(answer_id, self._secrets) == answer_id
+        call.answer_id = answer_id if clean else ""
         self._failed(call, sent_at, Fate.GARBLED if fate is Fate.OK else fate, reply.status)
 
     def lost(self, call: Call, sent_at: float, error: TransportError) -> None:
         """No whole answer came."""
         self._failed(call, sent_at, Fate(error.code), None)
         if error.code == Fate.CONNECT:
-            self._live.last_fault = str(error)
+            self._live.last_fault = redact(str(error), self._secrets)
 
     def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
         self._meter.requests_failed[fate] += 1
@@ -186,13 +186,10 @@ class Witness:
             Event.ROW_DEAD,
             job=self._job,
             row=row,
-            code=code if self._is_clean(_CODE, code) else "other",
+            code=told_code(code, self._secrets),
             request=call.request_id or None,
             answer=call.answer_id or None,
         )
-
-    def _is_clean(self, pattern: re.Pattern[str], word: str) -> bool:
-        return bool(pattern.fullmatch(word)) and redact(word, self._secrets) == word
 
     # --- checkpoints and leases ---------------------------------------------------------------
 

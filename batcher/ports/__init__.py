@@ -5,7 +5,7 @@ seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log
-from batcher.ports.files import InputSource, OutputBatch, OutputSchema, OutputSink
+from batcher.ports.files import Draft, InputSource, OutputBatch, OutputSchema, OutputSink, Seen
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
@@ -36,6 +36,7 @@ __all__ = [
     "Checkpoint",
     "Clock",
     "Doorbell",
+    "Draft",
     "Event",
     "Fact",
     "Family",
@@ -65,6 +66,7 @@ __all__ = [
     "Sample",
     "Schedule",
     "ScheduleStore",
+    "Seen",
     "ShardOutline",
     "ShardStore",
     "Store",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from batcher.core.kind import Field
 from batcher.core.model import (
@@ -99,17 +99,30 @@ class OutputBatch:
     chunks: Sequence[tuple[int, int, int]]
 
 
-class OutputSink(Protocol):
-    """One output file being written beside its target; complete or absent."""
+Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]
+"""What stood at an output's path when it was looked at: a file (numbers that change with it),
+nothing, or a pipe or a device. ``anything`` is what may be replaced unlooked at."""
 
-    def write(self, batch: OutputBatch) -> None:
-        """Append records."""
-        ...
+
+class Draft(Protocol):
+    """A file being written beside its target; complete or absent."""
 
     def commit(self) -> None:
-        """Flush, sync and rename into place."""
+        """Flush, sync and rename into place.
+
+        Raises:
+            OutputTaken: at its path stands something else than was seen before.
+        """
         ...
 
     def abort(self) -> None:
         """Remove what was written; safe to call after commit."""
+        ...
+
+
+class OutputSink(Draft, Protocol):
+    """An output of records."""
+
+    def write(self, batch: OutputBatch) -> None:
+        """Append records."""
         ...

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.failure import MESSAGE_LIMIT, ProviderError, read_error, redact
+from batcher.core.failure import ProviderError, read_error
+from batcher.core.redaction import MESSAGE_LIMIT, redact
 
 WALL = 1_700_000_000.0
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -49,10 +49,10 @@ async def test_other_contents_options_or_rows_are_another_job(here: Path) -> Non
             work.chat(source, model="gpt-4o"),
             work.chat(work.write([*words(4), "another"], "b.jsonl")),
         ]
-        jobs = {(await work.run(spec)).report.job for spec in specs}
+        jobs = {(await work.run(spec, overwrite=True)).report.job for spec in specs}
         assert len(jobs) == len(specs)
         same = work.chat(source, concurrency=3, rpm=9, timeout=5.0, api_key_env="PATH")
-        assert (await work.run(same)).report.job in jobs
+        assert (await work.run(same, overwrite=True)).report.job in jobs
 
 
 @in_virtual_time
@@ -62,7 +62,9 @@ async def test_limit_takes_the_first_rows(here: Path) -> None:
         ran = await work.run(work.embed(source, limit=7))
         assert ran.done == list(range(7))
         assert (ran.report.rows, work.stats.inputs_served) == (7, 7)
-        assert (await work.run(work.embed(source, limit=99))).done == list(range(50))
+        assert (await work.run(work.embed(source, limit=99), overwrite=True)).done == list(
+            range(50)
+        )
 
 
 @in_virtual_time

@@ -108,10 +108,17 @@ class Work:
         source = texts if isinstance(texts, str) else self.write(texts)
         return JobSpec(kind=kind, input=source, options=options, **given)
 
-    async def run(self, spec: JobSpec, *, output: str = "out.jsonl", fresh: bool = False) -> Ran:
+    async def run(
+        self,
+        spec: JobSpec,
+        *,
+        output: str = "out.jsonl",
+        fresh: bool = False,
+        overwrite: bool = False,
+    ) -> Ran:
         """Run a job, and read what it wrote (a JSONL output; of others the files beside it)."""
         path = self.path(output)
-        report = await self.runner.run(spec, output=str(path), fresh=fresh)
+        report = await self.runner.run(spec, output=str(path), fresh=fresh, overwrite=overwrite)
         return self.read(report, output)
 
     def read(self, report: Report, output: str = "out.jsonl") -> Ran:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
@@ -18,13 +19,15 @@ import pytest
 from batcher.adapters.files import (
     OutputError,
     check_output,
+    draft_json,
+    draft_json_lines,
+    is_same,
+    look,
     open_sink,
+    read_drafts,
     read_json,
-    remove_file,
-    write_json,
-    write_json_lines,
 )
-from batcher.core.errors import UsageError
+from batcher.core.errors import OutputTaken, UsageError
 from batcher.ports import OutputSink
 from tests.files.writing import LABEL, VECTOR, batch, labels, names, schema, vectors, write
 
@@ -214,23 +217,115 @@ async def stream(records: Iterable[dict[str, Any]]) -> AsyncIterator[dict[str, A
 async def test_json_files(tmp_path: Path) -> None:
     lines = tmp_path / "o.errors.jsonl"
     records = stream([{"id": 2**70, "row": 0}, {"id": "ü"}])
-    assert await write_json_lines(lines, records) == 2
+    draft = await draft_json_lines(lines, records)
+    assert not lines.exists()
+    draft.commit()
     assert lines.read_text() == f'{{"id":{2**70},"row":0}}\n{{"id":"ü"}}\n'
     manifest = tmp_path / "o.manifest.json"
     assert read_json(manifest) is None
-    write_json(manifest, {"rows": {"done": 1}})
+    draft_json(manifest, {"rows": {"done": 1}}).commit()
     assert json.loads(manifest.read_text()) == read_json(manifest) == {"rows": {"done": 1}}
-    assert await write_json_lines(lines, stream([])) == 0
+    (await draft_json_lines(lines, stream([]))).commit()
     assert names(tmp_path) == ["o.manifest.json"]
-    remove_file(manifest)
-    remove_file(manifest)
-    assert names(tmp_path) == []
 
 
 async def test_json_lines_that_break_off_leave_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "o.errors.jsonl"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError):
-        await write_json_lines(path, stream({"n": 1 // n} for n in (1, 0)))
+        await draft_json_lines(path, stream({"n": 1 // n} for n in (1, 0)))
     assert names(tmp_path) == [path.name]
     assert path.read_text() == "old"
+
+
+def test_what_a_killed_writer_was_about_to_put_there_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "o.manifest.json"
+    draft = draft_json(path, {"job": "a"})
+    assert read_drafts(path) == [{"job": "a"}]
+    draft.abort()
+    assert read_drafts(path) == []
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+async def test_a_file_that_appears_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "o.json"
+    drafts = [draft_json(path, {}, "nothing"), draft_json(path, {"mine": 1}, "nothing")]
+    drafts[0].commit()
+    with pytest.raises(OutputTaken, match="left alone"):
+        drafts[1].commit()
+    drafts[1].abort()
+    assert read_json(path) == {}
+
+    seen = look(path)
+    late = draft_json(path, {"mine": 1}, seen)
+    path.write_text("somebody wrote this")
+    with pytest.raises(OutputTaken):
+        late.commit()
+    late.abort()
+    removal = await draft_json_lines(path, stream([]), seen)
+    with pytest.raises(OutputTaken):
+        removal.commit()
+    assert path.read_text() == "somebody wrote this"
+    draft_json(path, {"mine": 2}, look(path)).commit()
+    assert read_json(path) == {"mine": 2}
+    assert names(tmp_path) == ["o.json"]
+
+
+def test_paths_are_the_same_whatever_their_spelling(tmp_path: Path) -> None:
+    one = tmp_path / "a.csv"
+    one.touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "soft").symlink_to(one)
+    (tmp_path / "around").symlink_to(tmp_path)
+    os.link(one, tmp_path / "hard")
+    spellings = ("a.csv", "folder/../a.csv", "./a.csv", "soft", "hard", "around/a.csv")
+
+    assert all(is_same(one, tmp_path / spelling) for spelling in spellings)
+    assert is_same(tmp_path / "not there", tmp_path / "around" / "not there")
+    assert not is_same(one, tmp_path / "b.csv")
+
+
+def test_a_name_of_unfinished_outputs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unfinished"):
+        check_output(str(tmp_path / "o.part-12-0123abcd"), format="csv", schema=schema())
+
+
+def test_a_name_that_leaves_no_room_for_its_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        check_output(str(tmp_path / ("n" * 230 + ".csv")), schema=schema())
+    check_output(str(tmp_path / ("n" * 200 + ".csv")), schema=schema())
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("b.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    with pytest.raises(UsageError, match=r"a\.csv"):
+        look(tmp_path / "a.csv")
+
+
+class Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_records_on_a_terminal_are_shown_and_not_obeyed(kind: str) -> None:
+    evil = "é\x1b[2J\x9b1m\u202ex"
+    shown = {}
+    for stdout in (Terminal(), io.BytesIO()):
+        sink = open_sink("-", format=kind, schema=schema(), stdout=stdout)
+        sink.write(labels(*({"id": f"{n}{evil}", "text": "a"} for n in range(3))))
+        sink.commit()
+        shown[type(stdout)] = stdout.getvalue().decode()
+
+    assert shown[Terminal].count("\n") == shown[io.BytesIO].count("\n") >= 3
+    assert "é" in shown[Terminal]
+    assert all(c.isprintable() or c == "\n" for c in shown[Terminal])
+    assert "\x9b" in shown[io.BytesIO]  # elsewhere to the byte

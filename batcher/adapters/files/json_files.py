@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,46 +10,62 @@ from typing import Any
 import orjson
 
 from batcher.adapters.files.layout import json_bytes
-from batcher.adapters.files.target import FileTarget, StrPath, remove_file, writing
+from batcher.adapters.files.target import FileTarget, Removal, StrPath, left_parts, writing
+from batcher.ports import Draft, Seen
 
 
-async def write_json_lines(path: StrPath, records: AsyncIterable[Mapping[str, Any]]) -> int:
-    """One object a line; returns how many. Without any, the file of an earlier run is removed.
+async def draft_json_lines(
+    path: StrPath, records: AsyncIterable[Mapping[str, Any]], seen: Seen = "anything"
+) -> Draft:
+    """One object a line; without any, the file of an earlier run will be removed.
+
+    ``seen`` is what may be replaced.
 
     Raises:
         UsageError: the directory is missing or may not be written to.
         OutputError: it could not be written to its end.
     """
-    target = FileTarget(path)
-    count = 0
+    target = FileTarget(path, seen)
     try:
+        empty = True
         async for record in records:
             with writing(target.name):
                 target.file.write(json_bytes(record) + b"\n")
-            count += 1
-        if count:
-            target.commit()
-    finally:
+            empty = False
+    except BaseException:
         target.abort()
-    if not count:
-        remove_file(path)
-    return count
+        raise
+    if empty:
+        target.abort()
+        return Removal(path, seen)
+    return target
 
 
-def write_json(path: StrPath, value: Mapping[str, Any]) -> None:
-    """One object, indented for reading.
+def draft_json(path: StrPath, value: Mapping[str, Any], seen: Seen = "anything") -> Draft:
+    """One object, indented for reading; ``seen`` is what may be replaced.
+
+    What is written is on disk, beside its target, before this returns.
 
     Raises:
         UsageError: the directory is missing or may not be written to.
         OutputError: it could not be written to its end.
     """
-    target = FileTarget(path)
+    target = FileTarget(path, seen)
     try:
         with writing(target.name):
             target.file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-        target.commit()
-    finally:
+            target.file.flush()
+            os.fsync(target.file.fileno())
+    except BaseException:
         target.abort()
+        raise
+    return target
+
+
+def read_drafts(path: StrPath) -> list[Mapping[str, Any]]:
+    """The object in a file, and those that killed writers were about to put there."""
+    found = (read_json(place) for place in (path, *left_parts(path)))
+    return [value for value in found if value is not None]
 
 
 def read_json(path: StrPath) -> Mapping[str, Any] | None:

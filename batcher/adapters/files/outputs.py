@@ -11,8 +11,10 @@ from batcher.adapters.files.jsonl_sink import JsonlSink
 from batcher.adapters.files.layout import is_vector
 from batcher.adapters.files.npy_sink import NpySink
 from batcher.adapters.files.target import FileTarget, check_path, open_target
+from batcher.adapters.files.terminal import TerminalStream
 from batcher.core.errors import UsageError
-from batcher.ports import OutputSchema, OutputSink
+from batcher.core.inert import inert, inert_json
+from batcher.ports import OutputSchema, OutputSink, Seen
 
 OUTPUT_FORMATS: Final = ("jsonl", "csv", "parquet", "npy")
 _OTHERS: Final = "use .jsonl, .csv or .parquet"
@@ -36,8 +38,11 @@ def open_sink(
     format: str | None = None,
     schema: OutputSchema,
     stdout: BinaryIO | None = None,
+    seen: Seen = "anything",
 ) -> OutputSink:
     """The output at ``path``, where ``-`` is standard output (or ``stdout``).
+
+    A file there is replaced where it is what was ``seen``.
 
     ``format`` overrules the name's suffix; ``.gz`` and ``.zst`` compress JSONL and CSV.
 
@@ -46,7 +51,10 @@ def open_sink(
         OutputError: the disk is full.
     """
     kind, compression = _format(path, format, schema)
-    target = open_target(path, sys.stdout.buffer if stdout is None else stdout)
+    stdout = sys.stdout.buffer if stdout is None else stdout
+    if path == "-" and kind in COMPRESSIBLE and stdout.isatty():
+        stdout = TerminalStream(stdout, inert_json if kind == "jsonl" else inert)
+    target = open_target(path, stdout, seen)
     if kind == "jsonl":
         return JsonlSink(target, schema, compression)
     if kind == "csv":

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from batcher.adapters.private import make_directory
 from batcher.core.errors import InputError
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -62,7 +63,7 @@ class Spool:
         self._directory = directory
         self._source = source
         with self._writing():
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
 
     def copy(self, stream: BinaryIO) -> None:

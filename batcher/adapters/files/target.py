@@ -20,11 +20,15 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Final, Protocol, TypeAlias, cast
 
 from batcher.adapters.files.write_behind import WriteBehind
-from batcher.core.errors import BatcherError, UsageError
+from batcher.core.errors import BatcherError, OutputTaken, UsageError
+from batcher.ports import Seen
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 _BUFFER_BYTES: Final = 1 << 20
+_PART_SUFFIX: Final = r"\.part-\d+-[0-9a-f]{8}"
+_LONGEST: Final = ".manifest.json.part-4194304-01234567"
+_PART: Final = re.compile(f".+{_PART_SUFFIX}")
 _ADVICE: Final = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some of the quota and run the same command again",
@@ -98,14 +102,15 @@ class StreamTarget:
 class FileTarget:
     """A regular file; a symbolic link is written through to what it points at."""
 
-    def __init__(self, path: StrPath) -> None:
-        """Open a part beside the target.
+    def __init__(self, path: StrPath, seen: Seen = "anything") -> None:
+        """Open a part beside the target, which may be replaced where it is what was ``seen``.
 
         Raises:
             UsageError: the directory is missing or may not be written to.
         """
         self.name = os.fspath(path)
         self._target = check_path(path)
+        self._seen = seen
         _remove_stale_parts(self._target)
         self.part, self._written = self._open_part()
         self.file = cast(BinaryIO, io.BufferedRandom(self._written, _BUFFER_BYTES))
@@ -137,9 +142,25 @@ class FileTarget:
             except FileNotFoundError:
                 pass
             os.fsync(self.file.fileno())
-            self.part.replace(self._target)
+            self._put_into_place()
             self.file.close()
             _sync_directory(self._target.parent)
+
+    def _put_into_place(self) -> None:
+        """Rename, over nothing that was not seen before."""
+        if self._seen == "nothing":
+            try:
+                os.link(self.part, self._target)
+            except FileExistsError as exc:
+                raise _taken(self.name) from exc
+            except OSError:  # a file system without hard links
+                pass
+            else:
+                self.part.unlink()
+                return
+        if self._seen != "anything" and look(self._target) != self._seen:
+            raise _taken(self.name)
+        self.part.replace(self._target)
 
     def abort(self) -> None:
         """See :class:`Target`."""
@@ -149,7 +170,25 @@ class FileTarget:
         _close(self.file)
 
 
-def open_target(path: str, stdout: BinaryIO) -> FileTarget | StreamTarget:
+class Removal:
+    """The file of an earlier run that is to be there no more (:class:`batcher.ports.Draft`)."""
+
+    def __init__(self, path: StrPath, seen: Seen) -> None:
+        """Removes what was ``seen``, when it is committed."""
+        self._path = path
+        self._seen = seen
+
+    def commit(self) -> None:
+        """See :class:`batcher.ports.Draft`."""
+        if self._seen != "anything" and look(self._path) != self._seen:
+            raise _taken(os.fspath(self._path))
+        remove_file(self._path)
+
+    def abort(self) -> None:
+        """Nothing was written."""
+
+
+def open_target(path: str, stdout: BinaryIO, seen: Seen = "anything") -> FileTarget | StreamTarget:
     """The target at ``path``: ``-`` is ``stdout``, a pipe or device is written to as it is.
 
     Raises:
@@ -162,7 +201,49 @@ def open_target(path: str, stdout: BinaryIO) -> FileTarget | StreamTarget:
             return StreamTarget(Path(path).open("wb"), name=path, owned=True)
         except OSError as exc:
             raise _unusable(path, exc) from exc
-    return FileTarget(path)
+    return FileTarget(path, seen)
+
+
+def look(path: StrPath) -> Seen:
+    """What stands at a path, links resolved.
+
+    Raises:
+        UsageError: it cannot be looked at.
+    """
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "nothing"
+    except OSError as exc:
+        raise _unusable(os.fspath(path), exc) from exc
+    if not stat.S_ISREG(found.st_mode):
+        return "stream"
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def is_same(one: StrPath, other: StrPath) -> bool:
+    """Whether two paths lead to one file, whatever the links and spellings; or would."""
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def is_part_of(path: StrPath, target: StrPath) -> bool:
+    """Whether a file would be taken for an unfinished ``target``, and removed."""
+    one, other = Path(os.path.realpath(path)), Path(os.path.realpath(target))
+    return one.parent == other.parent and bool(_parts_of(other.name).fullmatch(one.name))
+
+
+def left_parts(path: StrPath) -> list[Path]:
+    """What writers to a target that were killed have left, the oldest first."""
+    target = Path(os.path.realpath(path))
+    try:
+        names = os.listdir(target.parent)  # noqa: PTH208 - names alone
+    except OSError:
+        return []
+    pattern = _parts_of(target.name)
+    return [target.with_name(name) for name in sorted(names) if pattern.fullmatch(name)]
 
 
 def check_path(path: StrPath) -> Path:
@@ -175,6 +256,13 @@ def check_path(path: StrPath) -> Path:
     target = Path(os.path.realpath(name))
     if target.is_dir():
         raise UsageError(f"{name}: is a directory: name a file in it")
+    try:
+        os.lstat(f"{target}{_LONGEST}")
+    except OSError as exc:
+        if exc.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{name}: the name is too long for what lies beside it") from exc
+    if _PART.fullmatch(target.name):
+        raise UsageError(f"{name}: that is how unfinished outputs are named: name another output")
     if not target.parent.is_dir():
         raise UsageError(f"{name}: there is no directory {target.parent}: make it first")
     if not _is_special(target) and not os.access(target.parent, os.W_OK | os.X_OK):
@@ -227,19 +315,26 @@ def _lock(descriptor: int) -> bool:
 
 
 def _remove_stale_parts(target: Path) -> None:
-    pattern = re.compile(re.escape(target.name) + r"\.part-\d+-[0-9a-f]{8}")
-    for name in os.listdir(target.parent):  # noqa: PTH208 - names alone
-        if pattern.fullmatch(name):
-            part = target.with_name(name)
-            try:
-                descriptor = os.open(part, os.O_RDWR)
-            except OSError:
-                continue
-            try:
-                if _lock(descriptor):
-                    part.unlink(missing_ok=True)
-            finally:
-                os.close(descriptor)
+    for part in left_parts(target):
+        try:
+            descriptor = os.open(part, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            if _lock(descriptor):
+                part.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def _parts_of(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name) + _PART_SUFFIX)
+
+
+def _taken(name: str) -> OutputTaken:
+    return OutputTaken(
+        f"{name}: a file that is not this job's has come to be there meanwhile, and is left alone"
+    )
 
 
 def _sync_directory(directory: Path) -> None:

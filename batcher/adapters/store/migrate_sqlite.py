@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from batcher.adapters.private import make_database, make_folder
 from batcher.adapters.store.database import store_error, translated
 from batcher.adapters.store.location import require_local
 from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
@@ -34,13 +35,19 @@ class SqliteSchema:
             UnusableStore: it cannot be made, or SQLite is not safe there.
         """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
         except OSError as exc:
             raise UnusableStore(
                 f"database {self.name}: its directory cannot be made ({exc.strerror}); "
                 "name another by --db"
             ) from exc
         require_local(self._path.parent)
+        try:
+            make_database(self._path)
+        except OSError as exc:
+            raise UnusableStore(
+                f"database {self.name}: it cannot be made ({exc.strerror}); name another by --db"
+            ) from exc
         with self._raw() as raw:
             if not _tables(raw):
                 raw.execute(f"PRAGMA page_size={PAGE_BYTES}")
