@@ -138,7 +138,7 @@ def test_what_looks_like_anybodys_key_is_struck(key: str) -> None:
     )
 
 
-@given(st.text(max_size=2_000))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=2_000))
 def test_texts_without_a_key_stay(text: str) -> None:
     plain = " ".join(text.split())
     told = redact(plain, (KEY,))
