@@ -6,7 +6,7 @@ moves a job may make and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -118,12 +118,21 @@ class Usage:
     """What requests cost: answered requests, tokens, and money in picodollars (1e-12 USD).
 
     Integers add without error; a price of $0.02 per million tokens is 20,000 picodollars a token.
+    ``cached_tokens`` and ``written_tokens`` are those of the prompts that were read from the
+    provider's cache or written to it, ``reasoning_tokens`` are part of the output. ``unstated``
+    counts answers that do not say what they took, so that we counted; ``stated_picousd`` is what
+    those answers that name a cost of their own say together.
     """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_picousd: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    reasoning_tokens: int = 0
+    unstated: int = 0
+    stated_picousd: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """The sum, field by field."""
@@ -132,6 +141,11 @@ class Usage:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cost_picousd=self.cost_picousd + other.cost_picousd,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            written_tokens=self.written_tokens + other.written_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            unstated=self.unstated + other.unstated,
+            stated_picousd=self.stated_picousd + other.stated_picousd,
         )
 
     @classmethod
@@ -142,7 +156,27 @@ class Usage:
             prompt_tokens=sum([usage.prompt_tokens for usage in usages]),
             completion_tokens=sum([usage.completion_tokens for usage in usages]),
             cost_picousd=sum([usage.cost_picousd for usage in usages]),
+            cached_tokens=sum([usage.cached_tokens for usage in usages]),
+            written_tokens=sum([usage.written_tokens for usage in usages]),
+            reasoning_tokens=sum([usage.reasoning_tokens for usage in usages]),
+            unstated=sum([usage.unstated for usage in usages]),
+            stated_picousd=sum([usage.stated_picousd for usage in usages]),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """One request's cost, shared out to the pieces that it asked for: parallel lists.
+
+    ``costs`` are picodollars, None where no price is known; ``model`` is what the provider called
+    itself in the answer.
+    """
+
+    pieces: tuple[int, ...]
+    prompt_tokens: Sequence[int]
+    completion_tokens: Sequence[int]
+    costs: Sequence[int] | None
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

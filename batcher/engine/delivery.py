@@ -86,7 +86,11 @@ class Delivery:
             UsageError: the format or the directory is wrong.
         """
         schema = OutputSchema(
-            columns=(), fields=described.fields, chunked=described.chunked, dimension=None
+            columns=(),
+            fields=described.fields,
+            chunked=described.chunked,
+            dimension=None,
+            costs=described.spec.cost_columns,
         )
         self._files.check_output(target.path, target.format, schema)
 

@@ -154,10 +154,12 @@ class Intake:
         A job that is complete needs no credential.
 
         Raises:
-            UsageError: the credential that it names is not in the environment.
+            UsageError: the credential that it names is not in the environment; or the job was
+                begun without keeping what is asked of its records now.
         """
         store = self._adapters.store
         job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
+        bound.check_taken_up(job)
         if job.state is not JobState.COMPLETE:
             try:
                 self._adapters.check_connection(bound.spec)
