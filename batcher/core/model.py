@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from operator import add
+from typing import Any, NamedTuple, TypeAlias
 
 from batcher.core.errors import IllegalTransition
 
@@ -113,8 +114,7 @@ class InputFacts:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """What requests cost: answered requests, tokens, and money in picodollars (1e-12 USD).
 
     Integers add without error; a price of $0.02 per million tokens is 20,000 picodollars a token.
@@ -134,34 +134,16 @@ class Usage:
     unstated: int = 0
     stated_picousd: int = 0
 
-    def __add__(self, other: Usage) -> Usage:
+    def __add__(self, other: object) -> Usage:
         """The sum, field by field."""
-        return Usage(
-            requests=self.requests + other.requests,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            cost_picousd=self.cost_picousd + other.cost_picousd,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            written_tokens=self.written_tokens + other.written_tokens,
-            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
-            unstated=self.unstated + other.unstated,
-            stated_picousd=self.stated_picousd + other.stated_picousd,
-        )
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage._make(map(add, self, other))
 
     @classmethod
     def total(cls, usages: Collection[Usage]) -> Usage:
         """The sum of many, in one go."""
-        return cls(
-            requests=sum([usage.requests for usage in usages]),
-            prompt_tokens=sum([usage.prompt_tokens for usage in usages]),
-            completion_tokens=sum([usage.completion_tokens for usage in usages]),
-            cost_picousd=sum([usage.cost_picousd for usage in usages]),
-            cached_tokens=sum([usage.cached_tokens for usage in usages]),
-            written_tokens=sum([usage.written_tokens for usage in usages]),
-            reasoning_tokens=sum([usage.reasoning_tokens for usage in usages]),
-            unstated=sum([usage.unstated for usage in usages]),
-            stated_picousd=sum([usage.stated_picousd for usage in usages]),
-        )
+        return cls._make(map(sum, zip(*usages, strict=True))) if usages else cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +233,7 @@ class Tally:
     rows_failed_before: int = 0
     pieces: int = 0
     pieces_done: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     doubt: Doubt = Doubt()
 
 

@@ -9,15 +9,23 @@ tokens is not one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from batcher.core.cost import picodollars
 
 _MOST_TOKENS = 10**9
 _MOST_DOLLARS = 10**6
 _DIGITS = 10
+_OPENAIS = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
 # OpenAI's, Anthropic's, DeepSeek's, Moonshot's, Mistral's.
 _READ_NAMES = (
     "cache_read_input_tokens",
@@ -25,11 +33,12 @@ _READ_NAMES = (
     "cached_tokens",
     "num_cached_tokens",
 )
+_OTHERS = frozenset({"cache_creation_tokens", "cache_creation_input_tokens"})
+_NO_DETAILS: dict[str, Any] = {}
 _WRITTEN_NAMES = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class StatedUsage:
+class StatedUsage(NamedTuple):
     """Tokens of one answer, as its provider counts them; None where it does not say.
 
     ``cached``, ``written`` are parts of ``prompt``, ``reasoning`` of ``completion``.
@@ -56,6 +65,8 @@ def read_usage(usage: object) -> StatedUsage:
     """
     if not isinstance(usage, dict):
         return _NOTHING
+    if usage.keys() <= _OPENAIS and (plain := _read_openais(usage)) is not None:
+        return plain
     prompt, cached, written = _read_input(usage)
     completion, reasoning = _read_output(usage, prompt)
     cost = usage.get("cost")
@@ -67,6 +78,33 @@ def read_usage(usage: object) -> StatedUsage:
         reasoning,
         None if cost is None else _read_money(cost),
     )
+
+
+def _read_openais(usage: Mapping[str, Any]) -> StatedUsage | None:
+    """What is as OpenAI writes it, and consistent: by far the most answers, read the quickest way.
+
+    None: it is not; what :func:`read_usage` makes of it is the same where it is.
+    """
+    prompt: Any = usage.get("prompt_tokens")
+    completion: Any = usage.get("completion_tokens")
+    read: Any = usage.get("prompt_tokens_details") or _NO_DETAILS
+    made: Any = usage.get("completion_tokens_details") or _NO_DETAILS
+    if type(read) is not dict or type(made) is not dict or read.keys() & _OTHERS:
+        return None
+    cached, written = read.get("cached_tokens", 0), read.get("cache_write_tokens", 0)
+    reasoning = made.get("reasoning_tokens", 0)
+    if not type(prompt) is type(completion) is type(cached) is type(written) is type(reasoning):
+        return None
+    if (
+        type(prompt) is int
+        and usage.get("total_tokens") == prompt + completion <= _MOST_TOKENS
+        and cached >= 0
+        and written >= 0
+        and cached + written <= prompt
+        and 0 <= reasoning <= completion
+    ):
+        return StatedUsage(prompt, completion, cached, written, reasoning)
+    return None
 
 
 def _read_input(usage: Mapping[str, Any]) -> tuple[int | None, int, int]:

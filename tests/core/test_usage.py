@@ -214,6 +214,23 @@ def test_whatever_stands_there_parts_are_not_larger_than_the_whole(usage: dict[s
     assert (stated.cost_picousd or 0) >= 0
 
 
+COUNT = st.integers(0, 50)
+
+
+@given(COUNT, COUNT, COUNT, COUNT, COUNT, st.integers(-1, 100))
+def test_the_quick_way_reads_what_the_other_one_reads(
+    prompt: int, completion: int, cached: int, written: int, reasoning: int, total: int
+) -> None:
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total if total >= 0 else prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    assert read_usage(usage) == read_usage({**usage, "one more": 0})
+
+
 def test_all_that_a_model_wrote_is_found() -> None:
     message = {
         "content": [{"type": "text", "text": "one"}, "two"],

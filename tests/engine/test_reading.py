@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -266,5 +265,5 @@ def test_a_bill_is_shared_out_by_the_tokens_of_the_pieces() -> None:
     assert bill.prompt_tokens == [10, 30, 61]
     assert bill.completion_tokens == [1, 2, 4]
     assert bill.costs == [100_000, 300_000, 600_001]
-    unpriced = make_bill({"model": 7}, a_call(10), replace(usage, cost_picousd=0), priced=False)
+    unpriced = make_bill({"model": 7}, a_call(10), usage._replace(cost_picousd=0), priced=False)
     assert (unpriced.costs, unpriced.model) == (None, None)
