@@ -71,6 +71,13 @@ def job_options() -> list[Setting]:
             help="One more parameter in every request (repeatable), as JSON or text.",
         ),
         _job(
+            "--service-tier", MODEL, None,
+            "What a chat request asks for: flex is cheaper and slower, priority dearer and faster, "
+            "auto what the provider's project is set to. Each answer is priced by the tier that "
+            "served it.",
+            type=click.Choice(["auto", "default", "flex", "priority"]),
+        ),
+        _job(
             "--tokenizer", MODEL, "ENCODING",
             "A tiktoken encoding, where the model's is not known.",
         ),
@@ -93,7 +100,8 @@ def job_options() -> list[Setting]:
         _job("--max-cost", LIMITS, "DOLLARS", "Stop before the job costs more than this."),
         _job(
             "--price", LIMITS, "IN,OUT",
-            "Dollars per million tokens, for a model of unknown price.",
+            "Dollars per million tokens, for a model of unknown price; IN,OUT,CACHED,WRITTEN where "
+            "reading from the provider's cache and writing to it have prices of their own.",
         ),
         _job("--max-inputs", LIMITS, "N", "Inputs in one request, for servers with a lower limit.",
              type=int),
@@ -116,6 +124,11 @@ def job_options() -> list[Setting]:
         _job(
             "--grace-seconds", TROUBLE, "SECONDS",
             "How long requests in flight may take to settle when stopping.", type=float,
+        ),
+        _job(
+            "--cost-columns", OUTPUT, is_flag=True,
+            help="Add prompt_tokens, completion_tokens, cost_usd and model to each record: what it "
+            "cost, repairs and retries included, and the model as the provider named it.",
         ),
     ]  # fmt: skip
 

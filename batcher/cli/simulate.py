@@ -90,6 +90,22 @@ _CONFIG = [
             default_text="1536"),
     _option("--output-tokens", "output_tokens", MANNERS, "Mean length of a chat answer.", type=int,
             metavar="N", default_text="24"),
+    _option("--cached-share", "cached_share", MANNERS,
+            "Share of a chat's prompt that usage says was read from the cache.", type=float,
+            metavar="SHARE", default_text="0"),
+    _option("--cache-written-share", "written_share", MANNERS,
+            "Share of it that usage says was written to the cache.", type=float, metavar="SHARE",
+            default_text="0"),
+    _option("--reasoning-tokens", "reasoning_tokens", MANNERS,
+            "Reasoning before a chat answer: billed and not shown.", type=int, metavar="N",
+            default_text="0"),
+    _option("--rejected-tokens", "rejected_tokens", MANNERS,
+            "Output of a prediction that a chat answer does not use: billed likewise.", type=int,
+            metavar="N", default_text="0"),
+    _option("--project-tier", "project_tier", MANNERS,
+            "The service tier of chat requests that name none, or auto.",
+            type=click.Choice(["default", "flex", "priority"]), default_text="default"),
+    _option("--no-usage", "usage", MANNERS, "Leave usage out of answers.", is_flag=True),
     _option("--api-key", "api_key", MANNERS, "Answer 401 to any other key.", metavar="KEY"),
     _option("--seed", "seed", FAULTS, "Of the random faults and latencies.", type=int, metavar="N",
             default_text="0"),
@@ -100,7 +116,7 @@ _CONFIG = [
     _option("--outage", "outage", FAULTS, "Answer everything 503, or reset every connection.",
             type=click.Choice(["503", "reset"])),
 ]  # fmt: skip
-_NEGATED = {"rate_limit_headers", "retry_after"}
+_NEGATED = {"rate_limit_headers", "retry_after", "usage"}
 
 
 @command(

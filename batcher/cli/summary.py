@@ -22,12 +22,11 @@ def facts(report: Report) -> list[str]:
         _fact("rows", _rows(report)),
         *([_fact("since", compared(report.incremental))] if report.incremental else []),
         _fact("requests", count(report.requests)),
-        _fact(
-            "tokens",
-            f"{count(report.prompt_tokens)} in, {count(report.completion_tokens)} out",
-        ),
+        _fact("tokens", _tokens(report)),
         _fact("cost", _cost(report)),
     ]
+    if report.requests_unstated:
+        lines.append(_fact("", _unstated(report)))
     if report.doubt_requests:
         lines.append(_fact("at most", _doubt(report)))
     if report.resume_at is not None:
@@ -149,10 +148,32 @@ def _rows(report: Report) -> str:
     return f"{', '.join(parts)}, of {count(report.rows)}"
 
 
+def _tokens(report: Report) -> str:
+    """Both sums, and the parts of them that have a price of their own or are not seen."""
+    prompt = [(report.cached_tokens, "from the cache"), (report.written_tokens, "written to it")]
+    output = [(report.reasoning_tokens, "reasoning")]
+    return (
+        f"{count(report.prompt_tokens)} in{_parts(prompt)}, "
+        f"{count(report.completion_tokens)} out{_parts(output)}"
+    )
+
+
+def _parts(parts: list[tuple[int, str]]) -> str:
+    said = ", ".join(f"{count(number)} {what}" for number, what in parts if number)
+    return f" ({said})" if said else ""
+
+
 def _cost(report: Report) -> str:
+    stated = report.cost_stated_usd
+    says = "" if stated is None else f"; the provider's answers say {money(stated)}"
     if report.cost_usd is None:
-        return "unknown: no price for this model (--price IN,OUT says it)"
-    return money(report.cost_usd)
+        return f"unknown: no price for this model (--price IN,OUT says it){says}"
+    return f"{money(report.cost_usd)}{says}"
+
+
+def _unstated(report: Report) -> str:
+    answers = count(report.requests_unstated, "answer")
+    return f"{answers} did not say how many tokens they took: those were counted here"
 
 
 def _doubt(report: Report) -> str:

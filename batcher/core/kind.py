@@ -23,6 +23,14 @@ class Endpoint(StrEnum):
     CHAT = "/chat/completions"
 
 
+_FREE_OUTPUT = frozenset({"/embeddings", "/decisions"})
+
+
+def has_free_output(endpoint: str) -> bool:
+    """Whether what an endpoint answers costs nothing beside the prompt: it has no output price."""
+    return str(endpoint) in _FREE_OUTPUT
+
+
 class Overlong(StrEnum):
     """What to do with a row whose text exceeds the limit of tokens per input."""
 

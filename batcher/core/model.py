@@ -6,11 +6,12 @@ moves a job may make and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from operator import add
+from typing import Any, NamedTuple, TypeAlias
 
 from batcher.core.errors import IllegalTransition
 
@@ -113,36 +114,51 @@ class InputFacts:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """What requests cost: answered requests, tokens, and money in picodollars (1e-12 USD).
 
     Integers add without error; a price of $0.02 per million tokens is 20,000 picodollars a token.
+    ``cached_tokens`` and ``written_tokens`` are those of the prompts that were read from the
+    provider's cache or written to it, ``reasoning_tokens`` are part of the output. ``unstated``
+    counts answers that do not say what they took, so that we counted; ``stated_picousd`` is what
+    those answers that name a cost of their own say together.
     """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_picousd: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    reasoning_tokens: int = 0
+    unstated: int = 0
+    stated_picousd: int = 0
 
-    def __add__(self, other: Usage) -> Usage:
+    def __add__(self, other: object) -> Usage:
         """The sum, field by field."""
-        return Usage(
-            requests=self.requests + other.requests,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            cost_picousd=self.cost_picousd + other.cost_picousd,
-        )
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage._make(map(add, self, other))
 
     @classmethod
     def total(cls, usages: Collection[Usage]) -> Usage:
         """The sum of many, in one go."""
-        return cls(
-            requests=sum([usage.requests for usage in usages]),
-            prompt_tokens=sum([usage.prompt_tokens for usage in usages]),
-            completion_tokens=sum([usage.completion_tokens for usage in usages]),
-            cost_picousd=sum([usage.cost_picousd for usage in usages]),
-        )
+        return cls._make(map(sum, zip(*usages, strict=True))) if usages else cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """One request's cost, shared out to the pieces that it asked for: parallel lists.
+
+    ``costs`` are picodollars, None where no price is known; ``model`` is what the provider called
+    itself in the answer.
+    """
+
+    pieces: tuple[int, ...]
+    prompt_tokens: Sequence[int]
+    completion_tokens: Sequence[int]
+    costs: Sequence[int] | None
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +233,7 @@ class Tally:
     rows_failed_before: int = 0
     pieces: int = 0
     pieces_done: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     doubt: Doubt = Doubt()
 
 

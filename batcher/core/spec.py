@@ -47,7 +47,11 @@ class JobSpec:
         concurrency: requests in flight at most.
         priority: ``high``, ``normal`` or ``low``, against other jobs that share the limit.
         max_cost: dollars that the job may cost at most.
-        price: ``IN,OUT`` dollars per million tokens, for models of unknown price.
+        price: ``IN,OUT`` dollars per million tokens, for models of unknown price; also
+            ``IN,OUT,CACHED,WRITTEN`` where reads from the cache and writes to it cost otherwise.
+        service_tier: ``auto``, ``default``, ``flex`` or ``priority``: what the provider is asked
+            for. It says how fast an answer comes and what it costs, not what it holds.
+        cost_columns: add what each record cost to the output.
         tokenizer: a tiktoken encoding, where the model's is not known.
         max_inputs, max_request_tokens, max_input_tokens: a server's own limits per request.
         on_error: ``keep`` going at a dead letter, or ``stop`` at the first.
@@ -83,6 +87,8 @@ class JobSpec:
     priority: Literal["high", "normal", "low"] = "normal"
     max_cost: Decimal | None = None
     price: str | None = None
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    cost_columns: bool = False
     tokenizer: str | None = None
     max_inputs: int | None = None
     max_request_tokens: int | None = None
@@ -153,6 +159,7 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "on_error": ("keep", "stop"),
     "on_bad_row": ("stop", "skip"),
     "priority": ("high", "normal", "low"),
+    "service_tier": ("auto", "default", "flex", "priority", None),
 }
 
 

@@ -63,7 +63,11 @@ class Delivery:
                 own, as far as this can be said without the job.
         """
         schema = OutputSchema(
-            columns=(), fields=described.fields, chunked=described.chunked, dimension=None
+            columns=(),
+            fields=described.fields,
+            chunked=described.chunked,
+            dimension=None,
+            costs=described.spec.cost_columns,
         )
         self._files.check_output(target.path, target.format, schema)
         for beside in target.files[1:]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batcher.core.kind import BoundKind, Field, Overlong, Shape, TextFile
+from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile
 from batcher.core.model import Job
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
@@ -18,7 +18,8 @@ class Description:
 
     ``files`` are those that the kind's options name; ``kind_version`` is the kind's that planned.
     ``recipe`` is what the contents of its rows are hashed under (empty in jobs of versions that
-    hashed none); ``since`` what it is compared with, None where it is not.
+    hashed none); ``since`` what it is compared with, None where it is not. ``endpoint`` is where
+    its requests go (of versions that did not keep it, what the form of the results says).
     """
 
     spec: JobSpec
@@ -29,6 +30,7 @@ class Description:
     files: Mapping[str, TextFile] = field(default_factory=dict)
     recipe: str = ""
     since: Since | None = None
+    endpoint: Endpoint = Endpoint.CHAT
 
     @classmethod
     def of(
@@ -48,21 +50,25 @@ class Description:
             kind_version=kind_version,
             files=files,
             recipe=recipe,
+            endpoint=bound.endpoint,
         )
 
     @classmethod
     def read(cls, job: Job) -> Description:
         """The description that the store kept."""
         plain = job.spec
+        shape = Shape(plain["shape"])
+        usual = Endpoint.EMBEDDINGS if shape is Shape.VECTOR else Endpoint.CHAT
         return cls(
             spec=JobSpec.from_json(plain["job"]),
-            shape=Shape(plain["shape"]),
+            shape=shape,
             fields=tuple(Field(**field) for field in plain["fields"]),
             overlong=Overlong(plain["overlong"]),
             kind_version=plain["kind_version"],
             files={name: TextFile(*pair) for name, pair in plain["files"].items()},
             recipe=plain.get("recipe", ""),
             since=Since.from_json(since) if (since := plain.get("since")) else None,
+            endpoint=Endpoint(plain.get("endpoint", usual)),
         )
 
     def to_json(self) -> Mapping[str, Any]:
@@ -75,6 +81,7 @@ class Description:
             "kind_version": self.kind_version,
             "files": {name: [file.path, file.text] for name, file in self.files.items()},
             "recipe": self.recipe,
+            "endpoint": str(self.endpoint),
             "since": None if self.since is None else self.since.to_json(),
         }
 

@@ -68,7 +68,9 @@ def estimate(
     requests = bound.requests(Learned(), model_in_body=True, azure=False)
     rows = rows_total(job, bound.description)
     planner = bound.planner(source, rows, job, former)
-    count = unusable = prompt = charged = 0
+    count = unusable = prompt = charged = least = most = 0
+    price = None if bound.price is None else bound.price.at(bound.spec.service_tier or "")
+    ceiling = None if price is None else price.ceiling()
     compared = Tally(rows_planned=rows)
     limit = requests.output_limit
     while (planned := planner.next_shard()) is not None:
@@ -84,11 +86,10 @@ def estimate(
         for call in LeasedShard(lease, bound.kind.shape).calls:
             prompt += call.tokens
             charged += requests.charge(call).tokens
+            if price is not None and ceiling is not None:
+                least += price.cost(call.tokens, 0)
+                most += ceiling.cost(call.tokens, limit or 0)
     completion = None if limit is None else limit * count
-    price = bound.price
-    at_most = None
-    if price is not None and completion is not None:
-        at_most = dollars(price.cost(prompt, 0) + price.cost(0, completion))
     since = Description.read(job).since
     return Estimate(
         kind=bound.spec.kind,
@@ -98,8 +99,8 @@ def estimate(
         requests=count,
         prompt_tokens=prompt,
         completion_tokens_at_most=completion,
-        cost_usd=None if price is None else dollars(price.cost(prompt, 0)),
-        cost_usd_at_most=at_most,
+        cost_usd=None if price is None else dollars(least),
+        cost_usd_at_most=None if price is None or completion is None else dollars(most),
         seconds=_least_seconds(bound, count, charged),
         incremental=None if since is None else Incremental.of(since, compared, planned=True),
     )

@@ -9,16 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from batcher.core.cost import PICO
 from batcher.core.errors import StoreError
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.engine.description import Description
-from batcher.engine.payload import ShardPlan, decode_json_results, decode_plan, decode_records
+from batcher.engine.payload import (
+    ShardPlan,
+    decode_bills,
+    decode_json_results,
+    decode_plan,
+    decode_records,
+)
 from batcher.engine.readahead import ahead
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
 
@@ -35,6 +43,7 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
         fields=described.fields,
         chunked=described.chunked,
         dimension=job.learned.dimension,
+        costs=described.spec.cost_columns,
     )
 
 
@@ -119,7 +128,57 @@ def _read_shard(stored: StoredShard, described: Description, dimension: int | No
         vectors=vectors,
         records=_pick(records, rows),
         chunks=_spans(plan, chosen) if described.chunked else [],
+        costs=_costs(plan, stored, chosen, described) if described.spec.cost_columns else (),
     )
+
+
+@dataclass(slots=True)
+class _Cost:
+    """What the pieces of one record cost, and what the provider called its model last."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    picousd: int | None = 0
+    model: str | None = None
+
+    def add(self, prompt_tokens: int, completion_tokens: int, picousd: int | None) -> None:
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        if picousd is None or self.picousd is None:
+            self.picousd = None
+        else:
+            self.picousd += picousd
+
+
+def _costs(
+    plan: ShardPlan, stored: StoredShard, pieces: Sequence[int], described: Description
+) -> list[tuple[int, int, float | None, str | None]]:
+    """What each record cost: all answers for it, those too that had to be asked for again.
+
+    A record is a piece where chunks have records of their own, else all pieces of a row. What was
+    carried over from another job has no bill, and cost nothing.
+    """
+    record = range(len(plan.tokens)) if described.chunked else plan.piece_rows
+    found: dict[int, _Cost] = {}
+    for bill in (bill for blob in stored.bills for bill in decode_bills(blob)):
+        costs: Sequence[int | None] = bill.costs or [None] * len(bill.pieces)
+        for piece, prompt, completion, picousd in zip(
+            bill.pieces, bill.prompt_tokens, bill.completion_tokens, costs, strict=True
+        ):
+            cost = found.setdefault(record[piece], _Cost())
+            cost.add(prompt, completion, picousd)
+            cost.model = bill.model or cost.model
+    nothing = _Cost()
+    chosen = [found.get(record[piece], nothing) for piece in pieces]
+    return [
+        (
+            cost.prompt_tokens,
+            cost.completion_tokens,
+            None if cost.picousd is None else cost.picousd / PICO,
+            cost.model,
+        )
+        for cost in chosen
+    ]
 
 
 def _read_vectors(

@@ -161,11 +161,13 @@ class Intake:
         A job that is complete needs no credential. ``check`` may refuse to go on with it.
 
         Raises:
-            UsageError: the credential that it names is not in the environment, or the check's.
+            UsageError: the credential that it names is not in the environment, the check's, or the
+                job was begun without keeping what is asked of its records now.
         """
         store = self._adapters.store
         job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
         try:
+            bound.check_taken_up(job)
             if check is not None:
                 await check(job)
             if job.state is not JobState.COMPLETE:

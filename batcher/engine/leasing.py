@@ -29,8 +29,12 @@ class Leases:
         ledger: Ledger,
         dispatcher: Dispatcher,
         settler: Settler,
+        keeps_bills: bool,
     ) -> None:
-        """``seconds`` is how long a lease holds unless it is renewed."""
+        """``seconds`` is how long a lease holds unless it is renewed.
+
+        ``keeps_bills``: the job's records are to say what each cost.
+        """
         self._job_id = job_id
         self._owner = owner
         self._seconds = seconds
@@ -42,6 +46,7 @@ class Leases:
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._settler = settler
+        self._keeps_bills = keeps_bills
 
     async def claim(self, limit: int, *, lapsed: bool = False) -> list[Lease]:
         """Lease up to so many shards, or such as a dead owner held, and queue their calls."""
@@ -74,7 +79,7 @@ class Leases:
 
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
-        shard = LeasedShard(lease, self._shape, self._purse.pay)
+        shard = LeasedShard(lease, self._shape, self._purse.pay, keeps_bills=self._keeps_bills)
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)
             shard.record_doubt(self._requests.doubt(left, left.pieces))

@@ -88,6 +88,7 @@ class Openings:
                 await self._adapters.store.lease_plan(
                     opened.id, owner, self._adapters.lease_seconds
                 )
+                bound.check_taken_up(opened)
                 job = await self._begin(order, fence, opened, bound)
                 await self._plan(job, bound, source, owner)
 

@@ -142,7 +142,7 @@ def _purse(work: Work, parts: Parts) -> Purse:
     return Purse(
         budget_picousd=work.job.budget_picousd,
         spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
-        worst_case=parts.requests.worst_case,
+        worst_of=parts.requests.worst_of,
     )
 
 
@@ -220,4 +220,5 @@ def _leases(work: Work, parts: Parts) -> Leases:
         ledger=parts.ledger,
         dispatcher=parts.dispatcher,
         settler=parts.settler,
+        keeps_bills=Description.read(work.job).spec.cost_columns,
     )

@@ -16,7 +16,7 @@ import zstandard
 
 from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
-from batcher.core.model import Prompt, RowId
+from batcher.core.model import Bill, Prompt, RowId
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WORTH_COMPRESSING_BYTES = 256
@@ -118,6 +118,30 @@ def split_results(shape: Shape, pieces: int, blob: bytes) -> list[bytes]:
         return _lines(blob)
     size = len(blob) // pieces
     return [blob[start : start + size] for start in range(0, len(blob), size)]
+
+
+def encode_bills(bills: Sequence[Bill]) -> bytes:
+    """What some requests cost, shared out to their pieces."""
+    return _compress(
+        [
+            [bill.pieces, bill.prompt_tokens, bill.completion_tokens, bill.costs, bill.model]
+            for bill in bills
+        ]
+    )
+
+
+def decode_bills(blob: bytes) -> list[Bill]:
+    """The bills that :func:`encode_bills` was given."""
+    return [
+        Bill(
+            pieces=tuple(pieces),
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            costs=costs,
+            model=model,
+        )
+        for pieces, prompt, completion, costs, model in orjson.loads(zstandard.decompress(blob))
+    ]
 
 
 def _lines(blob: bytes) -> list[bytes]:

@@ -18,6 +18,7 @@ from batcher.core.kind import (
     Overlong,
     SeesParameters,
     TextFile,
+    has_free_output,
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
@@ -93,6 +94,18 @@ class Bound:
                 raise error.advised(advice) from error
             raise
 
+    def check_taken_up(self, job: Job) -> None:
+        """Refuse to go on with a job that has not kept what is asked of its records now.
+
+        Raises:
+            UsageError: it was begun without ``cost_columns``.
+        """
+        if self.spec.cost_columns and not Description.read(job).spec.cost_columns:
+            raise UsageError(
+                f"--cost-columns: job {job.id} was begun without it, and what each of its rows "
+                "cost was not kept: leave it out to go on, or begin anew with --fresh"
+            )
+
     def requests(self, learned: Learned, *, model_in_body: bool, azure: bool) -> Requests:
         """How the job's calls become requests."""
         return Requests(
@@ -101,6 +114,8 @@ class Bound:
             model=self.spec.model if model_in_body else None,
             params=self.spec.params,
             price=self.price,
+            tier=self.spec.service_tier,
+            tokenizer=self.tokenizer,
             learned=learned,
             charges_prompt_too=azure,
         )
@@ -168,7 +183,8 @@ def bind(
     bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
-    price = model_facts.price if spec.price is None else Price.parse(spec.price)
+    _check_tier(spec, bound.endpoint)
+    price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)
     result = Bound(
         spec=spec,
         kind_version=kind.version,
@@ -265,6 +281,25 @@ def quota_name(spec: JobSpec, family: str, credential_hash: str) -> str:
     """What shares one rate limit: endpoint, credential and model family."""
     place = "simulate" if spec.simulate else urlsplit(spec.base_url).netloc
     return f"{place}|{credential_hash}|{family}"
+
+
+def _said_price(text: str, endpoint: Endpoint) -> Price:
+    """The price that the user names: of the standard tier, where the endpoint has tiers."""
+    price = Price.parse(text)
+    if has_free_output(endpoint):
+        return replace(price, completion=0)
+    return price.with_usual_tiers()
+
+
+def _check_tier(spec: JobSpec, endpoint: Endpoint) -> None:
+    if spec.service_tier is None:
+        return
+    if has_free_output(endpoint):
+        raise UsageError(f"--service-tier: {endpoint} has no service tiers")
+    if "service_tier" in spec.params:
+        raise UsageError(
+            "--service-tier and --param service_tier say the same thing: leave one out"
+        )
 
 
 def _check_budget(bound: Bound) -> None:

@@ -18,12 +18,12 @@ class Purse:
     """Money in picodollars; ``spent_picousd`` includes what is in doubt.
 
     ``elsewhere_picousd`` is what others have spent of it since this run began, as last heard.
-    ``worst_case`` is of a piece with so many tokens; it is asked only where there is a budget.
+    ``worst_of`` is the most that a call may cost; it is asked only where there is a budget.
     """
 
     budget_picousd: int | None
     spent_picousd: int
-    worst_case: Callable[[int], int] = field(repr=False)
+    worst_of: Callable[[Call], int] = field(repr=False)
     at_risk_picousd: int = 0
     elsewhere_picousd: int = 0
 
@@ -32,22 +32,19 @@ class Purse:
         if self.budget_picousd is None:
             return True
         committed = self.spent_picousd + self.elsewhere_picousd + self.at_risk_picousd
-        return committed + self._worst(call) <= self.budget_picousd
+        return committed + self.worst_of(call) <= self.budget_picousd
 
     def send(self, call: Call) -> None:
         """The call leaves."""
         if self.budget_picousd is not None:
-            self.at_risk_picousd += self._worst(call)
+            call.at_risk_picousd = self.worst_of(call)
+            self.at_risk_picousd += call.at_risk_picousd
 
     def land(self, call: Call) -> None:
         """The call is over, and what it cost is recorded."""
         if self.budget_picousd is not None:
-            self.at_risk_picousd -= self._worst(call)
+            self.at_risk_picousd -= call.at_risk_picousd
 
     def pay(self, picousd: int) -> None:
         """An answer cost this, or may have."""
         self.spent_picousd += picousd
-
-    def _worst(self, call: Call) -> int:
-        tokens = call.shard.plan.tokens
-        return sum([self.worst_case(tokens[piece]) for piece in call.pieces])

@@ -8,17 +8,18 @@ from typing import Any
 
 import orjson
 
-from batcher.core import lenient
+from batcher.core import lenient, usage
+from batcher.core.cost import shares
 from batcher.core.errors import KindFailed
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
-from batcher.core.model import Usage
+from batcher.core.model import Bill, Usage
 from batcher.core.redaction import redact, told_code, told_name
 from batcher.core.unusable import FIRST_ANSWERS
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
 from batcher.ports import Reply
 
-_MOST_TOKENS = 10**9
+_MODEL_CHARACTERS = 200
 _EXAMPLE_CHARACTERS = 160
 
 
@@ -32,25 +33,51 @@ def read_answer(reply: Reply) -> dict[str, Any] | None:
 
 
 def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usage:
-    """What the answer says it cost; counted by us where it says nothing."""
-    usage = answer.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    prompt = _whole(usage.get("prompt_tokens"))
-    total = _whole(usage.get("total_tokens"))
-    completion = _whole(usage.get("completion_tokens"))
+    """What the answer says it cost, at the price of the tier that served it.
+
+    Where it does not say how many tokens it took, they are counted here.
+    """
+    stated = usage.read_usage(answer.get("usage"))
+    prompt, completion = stated.prompt, stated.completion
+    silent = prompt is None
     if prompt is None:
         prompt = call.tokens
+    elif call.repair is None:
+        requests.prompts.observe(call.tokens, prompt)
     if completion is None:
-        completion = max(0, total - prompt) if total is not None else 0
-    details = usage.get("prompt_tokens_details")
-    cached = _whole(details.get("cached_tokens")) if isinstance(details, dict) else None
+        silent = silent or not requests.free_output
+        completion = 0 if requests.free_output else requests.count(usage.output_texts(answer))
     if completion:
         requests.allowance.observe(completion)
+    price = requests.price(answer.get("service_tier"))
     return Usage(
         requests=1,
         prompt_tokens=prompt,
         completion_tokens=completion,
-        cost_picousd=requests.cost(prompt, completion, cached or 0),
+        cached_tokens=stated.cached,
+        written_tokens=stated.written,
+        reasoning_tokens=stated.reasoning,
+        unstated=int(silent),
+        cost_picousd=(
+            0
+            if price is None
+            else price.cost(prompt, completion, stated.cached, stated.written, stated.reasoning)
+        ),
+        stated_picousd=stated.cost_picousd or 0,
+    )
+
+
+def make_bill(answer: Mapping[str, Any], call: Call, usage: Usage, *, priced: bool) -> Bill:
+    """What the answer cost, shared out to the call's pieces by their planned tokens."""
+    planned = call.shard.plan.tokens
+    weights = [planned[piece] for piece in call.pieces]
+    model = answer.get("model")
+    return Bill(
+        pieces=call.pieces,
+        prompt_tokens=shares(usage.prompt_tokens, weights),
+        completion_tokens=shares(usage.completion_tokens, weights),
+        costs=shares(usage.cost_picousd, weights) if priced else None,
+        model=model[:_MODEL_CHARACTERS] if isinstance(model, str) else None,
     )
 
 
@@ -151,10 +178,3 @@ def _what_is_wrong_with(value: object, shape: Shape) -> str:
     if shape is Shape.JSON and (not value or b"\n" in value):
         return "a result that is not one line"
     return ""
-
-
-def _whole(value: object) -> int | None:
-    """A whole number that can be one of tokens, or None (some servers write -1 as unsigned)."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= _MOST_TOKENS else None

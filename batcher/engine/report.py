@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from batcher.core.cost import dollars
@@ -23,8 +23,12 @@ class Report:
 
     ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
-    an answer that could not be used. ``exit_code`` is what the command line returns;
-    ``sent_nothing`` says that the job was complete before, ``exported`` that output was written.
+    an answer that could not be used. ``cached_tokens`` and ``written_tokens`` are those of the
+    prompts that were read from the provider's cache and written to it, ``reasoning_tokens`` part of
+    the output; ``requests_unstated`` did not say what they took, and ``cost_stated_usd`` is what
+    those that name a cost themselves say together (None: none does). ``exit_code`` is what the
+    command line returns; ``sent_nothing`` says that the job was complete before, ``exported`` that
+    output was written.
     ``incremental`` is what came of the comparison with a former job, None where there is none.
     """
 
@@ -39,6 +43,11 @@ class Report:
     prompt_tokens: int
     completion_tokens: int
     cost_usd: Decimal | None
+    cached_tokens: int
+    written_tokens: int
+    reasoning_tokens: int
+    requests_unstated: int
+    cost_stated_usd: Decimal | None
     doubt_requests: int
     doubt_inputs: int
     doubt_tokens: int
@@ -92,8 +101,16 @@ class Report:
             "status": self.status,
             "rows": {"total": self.rows, "done": self.rows_done, "failed": self.rows_failed},
             "requests": self.requests,
-            "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "requests_without_usage": self.requests_unstated,
+            "tokens": {
+                "prompt": self.prompt_tokens,
+                "completion": self.completion_tokens,
+                "cached": self.cached_tokens,
+                "cache_written": self.written_tokens,
+                "reasoning": self.reasoning_tokens,
+            },
             "cost_usd": _number(self.cost_usd),
+            "cost_stated_usd": _number(self.cost_stated_usd),
             "billed_twice_at_most": {
                 "requests": self.doubt_requests,
                 "inputs": self.doubt_inputs,
@@ -150,11 +167,16 @@ def make_report(
         requests=usage.requests,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
-        cost_usd=dollars(usage.cost_picousd) if priced else None,
+        cost_usd=dollars(usage.cost_picousd) if priced or usage.cost_picousd else None,
+        cached_tokens=usage.cached_tokens,
+        written_tokens=usage.written_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        requests_unstated=usage.unstated,
+        cost_stated_usd=dollars(usage.stated_picousd) if usage.stated_picousd else None,
         doubt_requests=doubt.requests,
         doubt_inputs=doubt.pieces,
         doubt_tokens=doubt.tokens,
-        doubt_cost_usd=dollars(doubt.cost_picousd) if priced else None,
+        doubt_cost_usd=dollars(doubt.cost_picousd) if priced or doubt.cost_picousd else None,
         started_at=job.started_at,
         finished_at=job.finished_at,
         version=version,
@@ -195,10 +217,8 @@ def notes(described: Description) -> tuple[str, ...]:
 
 
 def _number(amount: Decimal | None) -> float | None:
-    """Dollars as a JSON number, to the millionth."""
-    if amount is None:
-        return None
-    return float(amount.quantize(Decimal("0.000001"), ROUND_HALF_UP))
+    """Dollars as a JSON number, exact to the picodollar."""
+    return None if amount is None else float(amount)
 
 
 def _time(moment: datetime | None) -> str | None:

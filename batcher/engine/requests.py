@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from batcher.core.allowance import OutputAllowance
+from batcher.core.allowance import OutputAllowance, PromptAllowance
 from batcher.core.bucket import Cost
-from batcher.core.cost import Price
+from batcher.core.cost import TIER_FACTORS, Price
 from batcher.core.errors import KindFailed
-from batcher.core.kind import BoundKind
+from batcher.core.kind import BoundKind, has_free_output
 from batcher.core.model import Doubt, Learned
 from batcher.engine.shard import Call
+from batcher.ports import Tokenizer
 
 _CHARACTERS_PER_TOKEN = 4
 _PROMPT_MARGIN_TOKENS = 16
+_REPAIR_FRAME_TOKENS = 256
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
+_PROJECTS_OWN = ("auto", None)  # as the provider's project is set up: any tier may serve
 
 
 class Requests:
@@ -32,21 +35,43 @@ class Requests:
         model: str | None,
         params: Mapping[str, Any],
         price: Price | None,
+        tier: str | None,
+        tokenizer: Tokenizer,
         learned: Learned,
         charges_prompt_too: bool,
     ) -> None:
         """``kind`` is the kind's name; ``model`` is None where the URL names it.
 
-        ``charges_prompt_too`` is Azure's rule.
+        ``tier`` is the service tier asked for; ``charges_prompt_too`` is Azure's rule.
         """
         self._bound = bound
         self.kind = kind
         self._model = model
         self._params = params
         self._price = price
+        self._tier = tier
+        self._tokenizer = tokenizer
         self._charges_prompt_too = charges_prompt_too
         self.learned = learned
         self.allowance = OutputAllowance()
+        self.free_output = has_free_output(bound.endpoint)
+        self.prompts = PromptAllowance(0 if self.free_output else _PROMPT_MARGIN_TOKENS)
+        self._set_prices(bound, params)
+
+    def _set_prices(self, bound: BoundKind, params: Mapping[str, Any]) -> None:
+        """What answers may cost: by the tier that serves, which may be another than was asked for.
+
+        An answer that names no tier is taken for the dearer of the one asked for and the standard.
+        """
+        self._ceiling = None
+        if self._price is None:
+            return
+        asked = self._tier if self._tier is not None else params.get("service_tier")
+        possible = TIER_FACTORS if asked in _PROJECTS_OWN else (str(asked),)
+        self._ceiling = self._price.ceiling(possible, any_step=bound.packs)
+        named = self._price.at(str(asked))
+        dearer = named.ceiling().cost(1, 1) > self._price.ceiling().cost(1, 1)
+        self._unnamed_tier = named if dearer else self._price
 
     @property
     def path(self) -> str:
@@ -85,6 +110,8 @@ class Requests:
         if self._model is not None:
             body["model"] = self._model
         body.update(self._params)
+        if self._tier is not None:
+            body["service_tier"] = self._tier
         for old, new in self.learned.renamed.items():
             if old in body:
                 body[new] = body.pop(old)
@@ -110,13 +137,28 @@ class Requests:
         return Cost(max(limit, -(-(characters + fixed) // _CHARACTERS_PER_TOKEN)))
 
     def worst_case(self, prompt_tokens: int) -> int:
-        """Picodollars that one piece may cost at the most (0 where no price is known)."""
-        if self._price is None:
+        """Picodollars that one piece may cost at the most (0 where no price is known).
+
+        The dearest of what its request may become: its prompt written to the cache, the output as
+        long as it may be, in the dearest tier that may serve it and the price step that it reaches.
+        """
+        if self._ceiling is None:
             return 0
         limit = self.output_limit
         output = limit if limit is not None else self.allowance.most
-        margin = _PROMPT_MARGIN_TOKENS if output else 0
-        return self._price.cost(prompt_tokens + margin, output)
+        return self._ceiling.cost(self.prompts.of(prompt_tokens), output)
+
+    def worst_of(self, call: Call) -> int:
+        """Picodollars that a call may cost at the most; a repair carries the answer to be mended.
+
+        No text has more tokens than bytes.
+        """
+        planned = call.shard.plan.tokens
+        if call.repair is None:
+            return sum([self.worst_case(planned[piece]) for piece in call.pieces])
+        texts = (call.repair.answer, call.repair.message)
+        more = sum([len(text.encode(errors="replace")) for text in texts]) + _REPAIR_FRAME_TOKENS
+        return sum([self.worst_case(planned[piece] + more) for piece in call.pieces])
 
     def worst_tokens(self, call: Call) -> int:
         """Tokens that the call may be billed for at the most."""
@@ -131,14 +173,29 @@ class Requests:
             requests=1,
             pieces=len(pieces),
             tokens=self.worst_tokens(call),
-            cost_picousd=sum(self.worst_case(planned[piece]) for piece in pieces),
+            cost_picousd=(
+                self.worst_of(call)
+                if len(pieces) == len(call.pieces)
+                else sum(self.worst_case(planned[piece]) for piece in pieces)
+            ),
         )
 
-    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
-        """Picodollars of an answer (0 where no price is known)."""
+    @property
+    def priced(self) -> bool:
+        """Whether it is known what an answer costs."""
+        return self._price is not None
+
+    def price(self, tier: object) -> Price | None:
+        """The price of answers that name this tier as the one that served; None: not known."""
         if self._price is None:
-            return 0
-        return self._price.cost(prompt_tokens, completion_tokens, cached_tokens)
+            return None
+        if isinstance(tier, str) and tier:
+            return self._price.at(tier.strip().lower())
+        return self._unnamed_tier
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Tokens of texts, as we count them."""
+        return sum(self._tokenizer.count(texts)) if texts else 0
 
     def rename(self, old: str, new: str) -> bool:
         """Learn another name for a parameter; False where that was known already."""

@@ -24,6 +24,8 @@ class Result:
         value: what other kinds made, by the names of the output's fields.
         chunk, start, end: which part of the text this is, in characters, where a job has one
             record for each chunk; None otherwise.
+        prompt_tokens, completion_tokens, cost_usd, model: what it cost and who made it, in jobs
+            with ``cost_columns``; None otherwise, and where it is not known.
     """
 
     row: int
@@ -33,6 +35,10 @@ class Result:
     chunk: int | None = None
     start: int | None = None
     end: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    model: str | None = None
 
     def __repr__(self) -> str:
         """Which one it is; what it holds is the user's."""
@@ -47,6 +53,7 @@ def results_of(batch: OutputBatch) -> Iterator[Result]:
     """The records of a batch one by one; vectors are views of the batch's array."""
     for at, (row, row_id) in enumerate(zip(batch.rows, batch.ids, strict=True)):
         chunk, start, end = batch.chunks[at] if batch.chunks else (None, None, None)
+        prompt, completion, cost, model = batch.costs[at] if batch.costs else (None,) * 4
         yield Result(
             row=row,
             id=row_id,
@@ -55,4 +62,8 @@ def results_of(batch: OutputBatch) -> Iterator[Result]:
             chunk=chunk,
             start=start,
             end=end,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost_usd=cost,
+            model=model,
         )

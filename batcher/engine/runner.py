@@ -13,7 +13,6 @@ from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.errors import OutputTaken, UsageError
-from batcher.core.kind import Endpoint
 from batcher.core.model import DeadLetter, Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
@@ -410,7 +409,7 @@ class Runner:
         spec = described.spec
         if spec.price is not None:
             return True
-        facts = self._adapters.model_facts(spec.model, Endpoint.EMBEDDINGS, spec.base_url)
+        facts = self._adapters.model_facts(spec.model, described.endpoint, spec.base_url)
         return facts.price is not None
 
 

@@ -23,6 +23,7 @@ from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.reading import (
     all_invalid,
+    make_bill,
     none_usable,
     read_answer,
     read_outcomes,
@@ -147,7 +148,7 @@ class Settler:
         usage = read_usage(answer, call, self._requests)
         self._witness.answered(call, sent.at, reply, usage)
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
-        call.shard.record_usage(usage)
+        self._pay(call, usage, answer)
         try:
             outcomes = read_outcomes(
                 self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
@@ -158,6 +159,12 @@ class Settler:
         if self._bound.shape is Shape.VECTOR:
             outcomes = await self._vectors.check(call, outcomes)
         self._settle(call, outcomes, sent.at)
+
+    def _pay(self, call: Call, usage: Usage, answer: Mapping[str, Any]) -> None:
+        """The answer cost so much, whatever it holds."""
+        call.shard.record_usage(usage)
+        if call.shard.keeps_bills:
+            call.shard.record_bill(make_bill(answer, call, usage, priced=self._requests.priced))
 
     async def _garbled(self, sent: Sent, reply: Reply) -> None:
         """A 200 that holds no JSON object: cut off on its way, or not the API's."""
@@ -175,8 +182,10 @@ class Settler:
         call = sent.call
         self._witness.answered(call, sent.at, reply)
         priced = isinstance(answer.get("usage"), dict)
-        usage = read_usage(answer, call, self._requests) if priced else Usage(requests=1)
-        call.shard.record_usage(usage)
+        if priced:
+            self._pay(call, read_usage(answer, call, self._requests), answer)
+        else:
+            call.shard.record_usage(Usage(requests=1))
         await self._pace.observe(sent, reply, None)
         await self._failures.failed(sent, reply)
 

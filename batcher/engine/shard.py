@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from batcher.core.kind import Invalid, Shape
-from batcher.core.model import DeadLetter, Doubt, Usage
+from batcher.core.model import Bill, DeadLetter, Doubt, Usage
 from batcher.core.outage import Health
 from batcher.core.progress import ShardEvent, Unit, replay, unproven, unsettled, worklist
-from batcher.engine.payload import ShardPlan, decode_plan, encode_results
+from batcher.engine.payload import ShardPlan, decode_plan, encode_bills, encode_results
 from batcher.ports import Checkpoint, Lease
 
 
@@ -23,12 +23,14 @@ class Call:
     ``refused_at`` is when its status refused it first.
     ``after_flush`` numbers the checkpoint that must be written before it is sent again: the one
     that says what the last attempt may have cost. ``request_id`` is ours for the last attempt,
-    ``answer_id`` the provider's for the last failure; both may be empty.
+    ``answer_id`` the provider's for the last failure; both may be empty. ``at_risk_picousd`` is
+    what the attempt in flight may cost at the most, where there is a budget.
     """
 
     __slots__ = (
         "after_flush",
         "answer_id",
+        "at_risk_picousd",
         "attempts",
         "convicted",
         "first_tried_at",
@@ -71,6 +73,7 @@ class Call:
         self.repairs = 0
         self.after_flush = 0
         self.request_id = self.answer_id = ""
+        self.at_risk_picousd = 0
         planned = shard.plan.tokens
         self.tokens = sum([planned[piece] for piece in pieces])
 
@@ -139,16 +142,23 @@ class LeasedShard:
     """
 
     def __init__(
-        self, lease: Lease, shape: Shape, pay: Callable[[int], None] = lambda picousd: None
+        self,
+        lease: Lease,
+        shape: Shape,
+        pay: Callable[[int], None] = lambda picousd: None,
+        *,
+        keeps_bills: bool = False,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
+        ``keeps_bills``: what each piece cost is asked for.
         """
         self._pay = pay
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
+        self.keeps_bills = keeps_bills
         self.plan: ShardPlan = decode_plan(lease.payload)
         self.lost = False
         self.sent_through = 0
@@ -184,6 +194,7 @@ class LeasedShard:
         self._attempts: dict[int, int] = {}
         self._cuts: list[int] = []
         self._usages: list[Usage] = []
+        self._bills: list[Bill] = []
         self._doubt = Doubt()
         self._rows_done = 0
         self.pending_bytes = 0
@@ -311,6 +322,11 @@ class LeasedShard:
         self._pay(usage.cost_picousd)
         self.dirty = True
 
+    def record_bill(self, bill: Bill) -> None:
+        """Keep which pieces an answered request was for, and each one's part of what it cost."""
+        self._bills.append(bill)
+        self.dirty = True
+
     def record_doubt(self, doubt: Doubt) -> None:
         """Add what may have been billed without a result."""
         self._doubt = self._doubt + doubt
@@ -340,6 +356,7 @@ class LeasedShard:
             sent_through=sent_through,
             finished=self.finished,
             released=released,
+            bills=encode_bills(self._bills) if self._bills else None,
         )
         self._seq += 1
         self._reset()

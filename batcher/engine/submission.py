@@ -46,6 +46,7 @@ class Submission:
             facts = await self._intake.check(bound, source)
             store = self._adapters.store
             job, _ = await store.open_job(await self._intake.new_job(bound, facts), fresh=fresh)
+            bound.check_taken_up(job)
             if job.state is not JobState.COMPLETE:
                 await store.set_budget(job.id, bound.budget_picousd)
                 job = await store.move(job.id, JobEvent.RESUME)

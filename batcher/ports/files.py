@@ -71,14 +71,15 @@ class OutputSchema:
     """What an output's records look like, known before the first is written.
 
     ``columns`` are the input's (CSV and Parquet write them), ``fields`` the kind's, ``chunked``
-    whether records carry ``chunk, start, end``; ``dimension`` is the length of a vector (None
-    where there is none yet).
+    whether records carry ``chunk, start, end``, ``costs`` whether they say what each cost;
+    ``dimension`` is the length of a vector (None where there is none yet).
     """
 
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
     chunked: bool
     dimension: int | None
+    costs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,9 @@ class OutputBatch:
     ``results`` hold what the kind made: for vectors one float32 array of shape (records,
     dimension) is in ``vectors`` and ``results`` is empty; otherwise one JSON object each.
     ``records`` are the input's columns (empty where the job did not keep them); ``chunks`` are
-    ``(chunk, start, end)`` where the schema is chunked.
+    ``(chunk, start, end)`` where the schema is chunked; ``costs`` are, where it has them, tokens of
+    the prompt and of the output, dollars (None where no price is known) and the model as the
+    provider names it (None where nothing was sent).
     """
 
     ids: Sequence[RowId]
@@ -97,6 +100,7 @@ class OutputBatch:
     vectors: Any = field(repr=False)
     records: Sequence[Mapping[str, Any]] = field(repr=False)
     chunks: Sequence[tuple[int, int, int]]
+    costs: Sequence[tuple[int, int, float | None, str | None]] = ()
 
 
 Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]

@@ -92,7 +92,8 @@ class Checkpoint:
 
     ``seq`` ascends within a lease, from any number not below 0. ``dead`` is parallel to the
     event's ``dead``. What the event names as ``reopened`` had results, which count no more;
-    ``rows_done`` may be negative then.
+    ``rows_done`` may be negative then. ``bills`` is what the pieces cost that were answered (opaque
+    to the store; None where that is not kept): it counts whatever becomes of their results.
     """
 
     shard_id: int
@@ -108,13 +109,15 @@ class Checkpoint:
     reserved_picousd: int = 0
     finished: bool = False
     released: bool = False
+    bills: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredShard:
     """A shard as the export reads it: the plan, and every result blob with the pieces in it.
 
-    Blobs whose pieces were all reopened are not among ``results``.
+    Blobs whose pieces were all reopened are not among ``results``. ``bills`` are those of all
+    checkpoints that have some, in their order.
     """
 
     ordinal: int
@@ -124,6 +127,7 @@ class StoredShard:
     columns: bytes | None = field(repr=False)
     results: Sequence[tuple[tuple[int, ...], bytes]] = field(repr=False)
     dead_rows: frozenset[int]
+    bills: Sequence[bytes] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import orjson
 
 from batcher.simulator.chat_call import ChatCall
 from batcher.simulator.choices import Choices
+from batcher.simulator.config import SimulatorConfig
 from batcher.simulator.embeddings_call import EmbeddingsCall
 from batcher.simulator.faults import DueFault
 from batcher.simulator.instances import InstanceMaker
@@ -31,8 +32,10 @@ _NO_NUMBERS = {"nan": np.nan, "inf": np.inf}
 _REFUSAL = "I'm sorry, but I can't help with that request."
 
 
-def embeddings_body(call: EmbeddingsCall, due: Sequence[DueFault] = ()) -> bytes:
-    """Return the body of an embeddings answer."""
+def embeddings_body(
+    call: EmbeddingsCall, due: Sequence[DueFault] = (), *, stated: bool = True
+) -> bytes:
+    """Return the body of an embeddings answer; `stated` is whether it says its usage."""
     names = {fault.name for fault in due}
     dimensions = max(1, call.dimensions // 2) if "other_model" in names else call.dimensions
     rows = vectors(call.inputs, call.model, dimensions)
@@ -60,9 +63,47 @@ def embeddings_body(call: EmbeddingsCall, due: Sequence[DueFault] = ()) -> bytes
         else:
             data *= 2
     usage = {"prompt_tokens": call.prompt_tokens, "total_tokens": call.prompt_tokens}
-    body = {"object": "list", "data": data, "model": call.model, "usage": usage}
+    body: dict[str, Any] = {"object": "list", "data": data, "model": call.model}
+    if stated:
+        body["usage"] = usage
     # JSON has neither NaN nor infinity: orjson writes null for them, as llama.cpp's server does.
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """What a chat answer is billed for beside its prompt and its text, and by which tier."""
+
+    cached: int = 0
+    written: int = 0
+    reasoning: int = 0
+    rejected: int = 0
+    tier: str = "default"
+    stated: bool = True
+    """Whether the answer says so."""
+
+    @classmethod
+    def of(cls, call: ChatCall, config: SimulatorConfig) -> Billing:
+        """As the provider is set up; what nobody sees leaves room for a token of text."""
+        cached = int(call.prompt_tokens * config.cached_share)
+        left = None if call.max_tokens is None else call.max_tokens - 1
+        reasoning = config.reasoning_tokens if left is None else min(config.reasoning_tokens, left)
+        rejected = (
+            config.rejected_tokens
+            if left is None
+            else min(config.rejected_tokens, left - reasoning)
+        )
+        written = int(call.prompt_tokens * config.written_share)
+        asked = call.service_tier
+        own = {None: config.project_tier, "auto": config.project_tier, "fast": "priority"}
+        return cls(
+            cached=cached,
+            written=min(written, call.prompt_tokens - cached),
+            reasoning=reasoning,
+            rejected=rejected,
+            tier=own.get(asked) or str(asked),
+            stated=config.usage,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +118,12 @@ class ChatAnswer:
     """Whether the answer has no choices at all."""
     silent: bool = False
     """Whether the message holds nothing."""
+    billing: Billing
 
     @property
     def completion_tokens(self) -> int:
-        """Tokens of the output."""
-        return len(self.tokens)
+        """Tokens of the output, those that nobody sees included."""
+        return len(self.tokens) + self.billing.reasoning + self.billing.rejected
 
     def body(self, created: int) -> bytes:
         """Return the body; `created` is its time in seconds since 1970."""
@@ -100,37 +142,55 @@ class ChatAnswer:
             "logprobs": logprobs,
             "finish_reason": self.finish_reason,
         }
-        usage = {
-            "prompt_tokens": call.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": call.prompt_tokens + self.completion_tokens,
-            "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+        body = {
+            "id": f"chatcmpl-{call.key.hex()}",
+            "object": "chat.completion",
+            "created": created,
+            "model": call.model,
+            "choices": [] if self.empty else [choice],
+            "usage": self._usage(),
+            "service_tier": self.billing.tier,
+            "system_fingerprint": "fp_simulator",
         }
-        return orjson.dumps(
-            {
-                "id": f"chatcmpl-{call.key.hex()}",
-                "object": "chat.completion",
-                "created": created,
-                "model": call.model,
-                "choices": [] if self.empty else [choice],
-                "usage": usage,
-                "system_fingerprint": "fp_simulator",
-            }
-        )
+        if not self.billing.stated:
+            del body["usage"]
+        return orjson.dumps(body)
+
+    def _usage(self) -> dict[str, Any]:
+        prompt, output, billing = self.call.prompt_tokens, self.completion_tokens, self.billing
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": output,
+            "total_tokens": prompt + output,
+            "prompt_tokens_details": {
+                "cached_tokens": billing.cached,
+                "cache_write_tokens": billing.written,
+                "audio_tokens": 0,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": billing.reasoning,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": billing.rejected,
+                "audio_tokens": 0,
+            },
+        }
 
 
 def chat_answer(
-    call: ChatCall, output_tokens: int, faults: Collection[str] = frozenset()
+    call: ChatCall, config: SimulatorConfig, faults: Collection[str] = frozenset()
 ) -> ChatAnswer:
     """Answer a chat request with about `output_tokens`, or with an instance of its schema."""
+    billing = Billing.of(call, config)
     if "refusal" in faults:
         words = tuple(_split(_REFUSAL))
-        return ChatAnswer(call=call, tokens=words, finish_reason="stop", refused=True)
-    tokens = _tokens(call, output_tokens, spoiled="invalid_json" in faults)
+        return ChatAnswer(
+            call=call, tokens=words, finish_reason="stop", refused=True, billing=billing
+        )
+    tokens = _tokens(call, config.output_tokens, spoiled="invalid_json" in faults)
     finish_reason = "stop"
-    if call.max_tokens is not None and call.max_tokens < len(tokens):
-        tokens, finish_reason = tokens[: call.max_tokens], "length"
+    unseen = billing.reasoning + billing.rejected
+    if call.max_tokens is not None and call.max_tokens - unseen < len(tokens):
+        tokens, finish_reason = tokens[: call.max_tokens - unseen], "length"
     for name in ("length", "content_filter"):
         if name in faults:
             tokens, finish_reason = tokens[: max(1, len(tokens) // 2)], name
@@ -140,6 +200,7 @@ def chat_answer(
         finish_reason=finish_reason,
         empty="short" in faults,
         silent="no_content" in faults,
+        billing=billing,
     )
 
 

@@ -17,6 +17,8 @@ from batcher.simulator.response_format import ResponseFormat, read_response_form
 UNSTATED_OUTPUT_TOKENS = 16
 """Charged beside the prompt where a chat request does not say how long its answer may be."""
 
+SERVICE_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
+
 _REASONING = re.compile(r"o\d|gpt-([5-9]|[1-9]\d)")
 
 
@@ -31,6 +33,8 @@ class ChatCall:
     prompt_tokens: int
     max_tokens: int | None
     response_format: ResponseFormat
+    service_tier: str | None
+    """What was asked for; None where that was left out."""
     top_logprobs: int | None
     """How many alternatives beside each token; None where no logprobs are asked for."""
 
@@ -77,6 +81,7 @@ def read_chat(
         key=blake2b(orjson.dumps(messages), digest_size=16, person=b"messages").digest(),
         prompt_tokens=prompt_tokens,
         max_tokens=max_tokens,
+        service_tier=_read_tier(body.get("service_tier")),
         response_format=read_response_format(body.get("response_format"), texts),
         top_logprobs=_read_logprobs(body),
     )
@@ -143,6 +148,17 @@ def _read_max_tokens(body: Object, *, reasoning: bool) -> int | None:
             code="integer_below_min_value",
         )
     return value
+
+
+def _read_tier(tier: object) -> str | None:
+    if tier is None or tier in SERVICE_TIERS:
+        return None if tier is None else str(tier)
+    listed = ", ".join(repr(name) for name in SERVICE_TIERS)
+    raise invalid(
+        f"Invalid value: {tier!r}. Supported values are: {listed}.",
+        param="service_tier",
+        code="invalid_value",
+    )
 
 
 def _check_sampling(body: Object) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 Charge = Literal["admission", "usage"]
 Outage = Literal["503", "reset"]
+Tier = Literal["default", "flex", "priority"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,18 @@ class SimulatorConfig:
     """Length of a vector where the request does not ask for one."""
     output_tokens: int = 24
     """Mean length of a chat answer, in tokens."""
+    cached_share: float = 0.0
+    """Share of a chat's prompt that usage says was read from the cache."""
+    written_share: float = 0.0
+    """Share of it that usage says was written to the cache."""
+    reasoning_tokens: int = 0
+    """Tokens of reasoning before a chat answer: billed, not shown, part of its length."""
+    rejected_tokens: int = 0
+    """Tokens of a prediction that a chat answer does not use: billed likewise."""
+    project_tier: Tier = "default"
+    """What serves a chat request that leaves its service tier to the project."""
+    usage: bool = True
+    """Whether answers state their usage."""
     seed: int = 0
     """Of the random faults and latencies; answers do not depend on it."""
     max_inputs: int = 2048
@@ -79,12 +92,12 @@ class SimulatorConfig:
                 raise ValueError(f"{name} must be above 0, not {value}")
         if not (self.bucket_seconds > 0 and math.isfinite(self.bucket_seconds)):
             raise ValueError(f"bucket_seconds must be above 0, not {self.bucket_seconds}")
-        for name in ("latency_ms", "latency_spread"):
+        for name in ("latency_ms", "latency_spread", "reasoning_tokens", "rejected_tokens"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must not be negative, not {value}")
         rates = ("error_rate", "hang_rate", "disconnect_rate", "garbage_rate")
-        for name in rates:
+        for name in (*rates, "cached_share", "written_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if sum(getattr(self, name) for name in rates) > 1:

@@ -108,7 +108,7 @@ class Provider:
         """Return the body of an answer, and settle what was charged with what was used."""
         if work.answer is None:
             assert isinstance(work.call, EmbeddingsCall)
-            return embeddings_body(work.call, work.due)
+            return embeddings_body(work.call, work.due, stated=self.config.usage)
         if self.config.charge == "usage":
             used = work.call.prompt_tokens + work.answer.completion_tokens
             self._limiter(work.call.model, now).charge(used - work.charged, now)
@@ -148,7 +148,7 @@ class Provider:
         try:
             due = self._due_faults(call, effective, caller)
             if isinstance(call, ChatCall):
-                answer = chat_answer(call, self.config.output_tokens, {f.name for f in due})
+                answer = chat_answer(call, self.config, {f.name for f in due})
         except Refused as refusal:
             if refusal.reply.status < 500:
                 limiter.charge(-cost, now, requests=-1)
@@ -161,6 +161,9 @@ class Provider:
             call.tokens if isinstance(call, EmbeddingsCall) else (call.prompt_tokens,),
             0 if answer is None else answer.completion_tokens,
         )
+        if answer is not None:
+            billing = answer.billing
+            self.stats.billed(billing.cached, billing.written, billing.reasoning, billing.tier)
         return Work(
             call=call,
             headers=self._limit_headers(limiter, now),

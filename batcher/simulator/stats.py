@@ -19,6 +19,8 @@ class Stats:
     __slots__ = (
         "_seen",
         "by_status",
+        "by_tier",
+        "cached_tokens",
         "completion_tokens",
         "faults",
         "first_request_at",
@@ -28,11 +30,13 @@ class Stats:
         "max_in_flight",
         "prompt_tokens",
         "rate_limited",
+        "reasoning_tokens",
         "requests",
         "requests_served",
         "requests_served_twice",
         "tokens_charged",
         "tokens_served_twice",
+        "written_tokens",
     )
 
     def __init__(self) -> None:
@@ -58,6 +62,10 @@ class Stats:
         self.inputs_served = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.cached_tokens = 0
+        self.written_tokens = 0
+        self.reasoning_tokens = 0
+        self.by_tier: Counter[str] = Counter()
         self.tokens_served_twice = 0
         self.tokens_charged = 0
         self.max_in_flight = self.in_flight
@@ -100,6 +108,13 @@ class Stats:
             self.requests_served_twice += 1
             self.tokens_served_twice += sum(again) + completion_tokens
 
+    def billed(self, cached: int, written: int, reasoning: int, tier: str) -> None:
+        """Count what a chat answer is billed for by kind of token, and the tier that served it."""
+        self.cached_tokens += cached
+        self.written_tokens += written
+        self.reasoning_tokens += reasoning
+        self.by_tier[tier] += 1
+
     def snapshot(self) -> dict[str, Any]:
         """Return every count, ready for JSON."""
         return {
@@ -112,7 +127,14 @@ class Stats:
             "inputs_served": self.inputs_served,
             "inputs_served_twice": self.inputs_served_twice,
             "distinct_inputs": self.distinct_inputs,
-            "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "tokens": {
+                "prompt": self.prompt_tokens,
+                "completion": self.completion_tokens,
+                "cached": self.cached_tokens,
+                "cache_written": self.written_tokens,
+                "reasoning": self.reasoning_tokens,
+            },
+            "by_tier": dict(sorted(self.by_tier.items())),
             "tokens_served_twice": self.tokens_served_twice,
             "tokens_charged": self.tokens_charged,
             "in_flight": self.in_flight,

@@ -166,6 +166,42 @@ async def test_large_and_odd_events_survive(store: Store) -> None:
     assert (letter.id, letter.chunk, letter.row) == (2**70, 3, 4_998)
 
 
+async def test_bills_are_kept_whatever_becomes_of_the_results(store: Store) -> None:
+    await open_planned(store)
+    lease = await claim_one(store)
+    await store.checkpoint(
+        "j1",
+        [
+            replace(make_checkpoint(lease, 1, dead={1: make_dead(1)}), bills=b"one"),
+            replace(make_checkpoint(lease, 2, done=[0]), bills=b"two"),
+            make_checkpoint(lease, 3, done=[2]),
+            replace(make_checkpoint(lease, 4), bills=b"three", released=True),
+        ],
+    )
+    await store.reopen_dead("j1")
+    (shard,) = await stored(store)
+    assert shard.bills == (b"one", b"two", b"three")
+    again = await claim_one(store)
+    await store.checkpoint("j1", [replace(make_checkpoint(again, 5, done=[1]), bills=b"four")])
+    stale = replace(make_checkpoint(lease, 9, done=[3]), bills=b"five")
+    assert await store.checkpoint("j1", [stale]) == {lease.shard_id}
+    (shard,) = await stored(store)
+    assert shard.bills == (b"one", b"two", b"three", b"four")
+
+
+async def test_all_that_usage_says_adds_up(store: Store) -> None:
+    await open_planned(store, shards=2)
+    leases = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
+    usage = Usage(
+        requests=1, prompt_tokens=2**40, completion_tokens=3, cost_picousd=2**50, cached_tokens=5,
+        written_tokens=2**40, reasoning_tokens=7, unstated=1, stated_picousd=2**50,
+    )  # fmt: skip
+    batch = [replace(make_checkpoint(lease, 1), usage=usage) for lease in leases]
+    await store.checkpoint("j1", batch)
+    await store.checkpoint("j1", [replace(make_checkpoint(leases[0], 2), usage=usage)])
+    assert (await store.tally("j1")).usage == usage + usage + usage
+
+
 async def test_an_id_keeps_its_type(store: Store) -> None:
     await open_planned(store)
     lease = await claim_one(store)

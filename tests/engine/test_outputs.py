@@ -160,7 +160,8 @@ async def test_the_manifest_says_what_the_provider_counted(here: Path) -> None:
         assert ran.manifest == ran.report.manifest()
         assert ran.manifest["rows"] == {"total": 7, "done": 6, "failed": 1}
         assert ran.manifest["requests"] == stats.requests
-        tokens = {"prompt": stats.prompt_tokens, "completion": stats.completion_tokens}
+        counted = {"prompt": stats.prompt_tokens, "completion": stats.completion_tokens}
+        tokens = {**counted, "cached": 0, "cache_written": 0, "reasoning": 0}
         assert ran.manifest["tokens"] == tokens
         assert ran.manifest["status"] == "complete"
         assert ran.manifest["billed_twice_at_most"]["requests"] == 0

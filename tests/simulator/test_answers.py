@@ -213,7 +213,50 @@ async def test_usage_is_counted_by_the_tokenizer() -> None:
         assert usage["prompt_tokens"] == 3 + 4 + 2 + 4 + 1
         assert usage["completion_tokens"] == 2
         assert usage["total_tokens"] == 16
-        assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
+        assert usage["prompt_tokens_details"]["cached_tokens"] == 0
+
+
+async def test_usage_tells_the_cache_and_what_nobody_sees() -> None:
+    config = SimulatorConfig(
+        cached_share=0.5, written_share=0.25, reasoning_tokens=30, rejected_tokens=5
+    )
+    async with serve(config, count_tokens=lambda text: len(text.split())) as simulator:
+        body = (await chat(simulator, "one two three four five", max_tokens=40)).json
+        usage = body["usage"]
+        assert usage["prompt_tokens"] == 12
+        assert usage["prompt_tokens_details"]["cached_tokens"] == 6
+        assert usage["prompt_tokens_details"]["cache_write_tokens"] == 3
+        assert usage["completion_tokens"] == 40
+        assert usage["completion_tokens_details"]["reasoning_tokens"] == 30
+        assert usage["completion_tokens_details"]["rejected_prediction_tokens"] == 5
+        assert len(body["choices"][0]["message"]["content"].split()) == 5
+        assert body["choices"][0]["finish_reason"] == "length"
+        stats = simulator.stats
+        assert (stats.cached_tokens, stats.written_tokens, stats.reasoning_tokens) == (6, 3, 30)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ({}, "flex"),
+        ({"service_tier": None}, "flex"),
+        ({"service_tier": "auto"}, "flex"),
+        ({"service_tier": "default"}, "default"),
+        ({"service_tier": "fast"}, "priority"),
+        ({"service_tier": "scale"}, "scale"),
+    ],
+)
+async def test_an_answer_says_which_tier_served_it(asked: dict[str, Any], served: str) -> None:
+    async with serve(SimulatorConfig(project_tier="flex")) as simulator:
+        assert (await chat(simulator, "a", **asked)).json["service_tier"] == served
+        assert dict(simulator.stats.by_tier) == {served: 1}
+        assert simulator.stats.snapshot()["by_tier"] == {served: 1}
+
+
+async def test_usage_may_be_left_out() -> None:
+    async with serve(SimulatorConfig(usage=False)) as simulator:
+        assert "usage" not in (await chat(simulator, "a")).json
+        assert "usage" not in (await embed(simulator, ["a"])).json
 
 
 def _essence(answer: Answer) -> Any:

@@ -17,6 +17,7 @@ from batcher.adapters.files.layout import (
     json_bytes,
     lay_out_for,
     leading_columns,
+    record_columns,
 )
 from batcher.adapters.files.target import Target, writing
 from batcher.adapters.files.text_sink import TextSink
@@ -39,8 +40,7 @@ class CsvSink(TextSink):
             return
         layout = self._begin(batch)
         columns = [_texts(values) for values in leading_columns(layout, batch)]
-        if self._schema.chunked:
-            columns += [_texts(values) for values in zip(*batch.chunks, strict=True)]
+        columns += [_texts(values) for values in record_columns(self._schema, batch)]
         if not self._is_vector:
             for field in self._schema.fields:
                 values = [result.get(field.name) for result in batch.results]

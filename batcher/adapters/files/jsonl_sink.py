@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from batcher.adapters.files.layout import CHUNK_COLUMNS, json_bytes
+from batcher.adapters.files.layout import CHUNK_COLUMNS, json_bytes, lay_out
 from batcher.adapters.files.target import writing
 from batcher.adapters.files.text_sink import TextSink
 from batcher.ports import OutputBatch
@@ -26,11 +26,15 @@ class JsonlSink(TextSink):
                 name = names[0]
                 for head, vector in zip(heads, batch.vectors, strict=True):
                     head[name] = vector
-                    self._writer.write(_line(head))
             else:
                 for head, result in zip(heads, batch.results, strict=True):
                     head.update((name, result[name]) for name in names if name in result)
-                    self._writer.write(_line(head))
+            if self._schema.costs:
+                columns = lay_out(self._schema, kept=False).costs
+                for head, cost in zip(heads, batch.costs, strict=True):
+                    head.update(zip(columns, cost, strict=True))
+            for head in heads:
+                self._writer.write(_line(head))
 
     def _heads(self, batch: OutputBatch) -> list[dict[str, Any]]:
         heads: list[dict[str, Any]] = [

@@ -11,6 +11,7 @@ import orjson
 from batcher.ports import OutputBatch, OutputSchema
 
 CHUNK_COLUMNS: Final = ("chunk", "start", "end")
+COST_COLUMNS: Final = ("prompt_tokens", "completion_tokens", "cost_usd", "model")
 ROW_COLUMNS: Final = ("id", "row")
 
 
@@ -19,18 +20,20 @@ class Layout:
     """The columns of a CSV or Parquet output.
 
     ``leading`` are the input's, or ``id, row`` where the records were not kept. A name of
-    ``chunks`` or ``fields`` that is taken already has got ``_result``, as often as it takes.
+    ``chunks``, ``costs`` or ``fields`` that is taken already has got ``_result``, as often as it
+    takes.
     """
 
     kept: bool
     leading: tuple[str, ...]
     chunks: tuple[str, ...]
+    costs: tuple[str, ...]
     fields: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns, in order."""
-        return (*self.leading, *self.chunks, *self.fields)
+        return (*self.leading, *self.chunks, *self.costs, *self.fields)
 
 
 def lay_out(schema: OutputSchema, *, kept: bool) -> Layout:
@@ -39,7 +42,8 @@ def lay_out(schema: OutputSchema, *, kept: bool) -> Layout:
     taken = set(leading)
     chunks = tuple(_free(name, taken) for name in (CHUNK_COLUMNS if schema.chunked else ()))
     fields = tuple(_free(field.name, taken) for field in schema.fields)
-    return Layout(kept, leading, chunks, fields)
+    costs = tuple(_free(name, taken) for name in (COST_COLUMNS if schema.costs else ()))
+    return Layout(kept, leading, chunks, costs, fields)
 
 
 def lay_out_for(schema: OutputSchema, batch: OutputBatch | None) -> Layout:
@@ -59,6 +63,16 @@ def leading_columns(layout: Layout, batch: OutputBatch) -> list[Sequence[Any]]:
     if not layout.kept:
         return [batch.ids, batch.rows]
     return [[record.get(name) for record in batch.records] for name in layout.leading]
+
+
+def record_columns(schema: OutputSchema, batch: OutputBatch) -> list[Sequence[Any]]:
+    """The values of the columns that say which part of a row a record is, and what it cost."""
+    columns: list[Sequence[Any]] = []
+    if schema.chunked:
+        columns += zip(*batch.chunks, strict=True)
+    if schema.costs:
+        columns += zip(*batch.costs, strict=True)
+    return columns
 
 
 def is_vector(schema: OutputSchema) -> bool:

@@ -19,6 +19,7 @@ from batcher.adapters.files.layout import (
     json_bytes,
     lay_out_for,
     leading_columns,
+    record_columns,
 )
 from batcher.adapters.files.parquet_draft import Draft
 from batcher.adapters.files.parquet_types import ColumnType, to_arrow, type_of, widen
@@ -34,6 +35,8 @@ _DECLARED: Final = {
     "int": ColumnType.BIG_INT,
     "float": ColumnType.FLOAT,
 }
+
+_COSTS: Final = (ColumnType.BIG_INT, ColumnType.BIG_INT, ColumnType.FLOAT, ColumnType.TEXT)
 
 
 class ParquetSink:
@@ -78,8 +81,9 @@ class ParquetSink:
             self._layout = lay_out_for(self._schema, batch)
             leading = [ColumnType.NOTHING] * len(self._layout.leading)
             chunks = [ColumnType.BIG_INT] * len(self._layout.chunks)
+            costs = _COSTS if self._schema.costs else ()
             fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
-            self._types = leading + chunks + fields
+            self._types = [*leading, *chunks, *costs, *fields]
             if self._is_vector:
                 size = self._schema.dimension if batch is None else batch.vectors.shape[1]
                 element = pa.field("element", pa.float32(), nullable=False)
@@ -89,8 +93,7 @@ class ParquetSink:
     def _columns(self, batch: OutputBatch) -> Iterator[Sequence[Any]]:
         """The values of every column but the vectors'."""
         yield from leading_columns(self._begin(batch), batch)
-        if self._schema.chunked:
-            yield from zip(*batch.chunks, strict=True)
+        yield from record_columns(self._schema, batch)
         if not self._is_vector:
             for field in self._schema.fields:
                 values = [result.get(field.name) for result in batch.results]

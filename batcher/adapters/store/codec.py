@@ -207,6 +207,11 @@ def counter_row(usage: Usage, doubt: Doubt) -> dict[str, int]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cost_picousd": usage.cost_picousd,
+        "cached_tokens": usage.cached_tokens,
+        "written_tokens": usage.written_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "unstated": usage.unstated,
+        "stated_picousd": usage.stated_picousd,
         "doubt_requests": doubt.requests,
         "doubt_pieces": doubt.pieces,
         "doubt_tokens": doubt.tokens,
@@ -221,6 +226,11 @@ def counter_values(row: Mapping[str, int]) -> tuple[Usage, Doubt]:
         prompt_tokens=int(row["prompt_tokens"]),
         completion_tokens=int(row["completion_tokens"]),
         cost_picousd=int(row["cost_picousd"]),
+        cached_tokens=int(row["cached_tokens"]),
+        written_tokens=int(row["written_tokens"]),
+        reasoning_tokens=int(row["reasoning_tokens"]),
+        unstated=int(row["unstated"]),
+        stated_picousd=int(row["stated_picousd"]),
     )
     doubt = Doubt(
         requests=int(row["doubt_requests"]),

@@ -307,6 +307,8 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             shard.rows_done += new.rows_done
             shard.pieces_done += len(new.event.done) - len(new.event.reopened)
             shard.checkpoints.append((new.event, bytes(new.results)))
+            if new.bills is not None:
+                shard.bills.append(new.bills)
             if new.finished:
                 shard.open = False
             if new.finished or new.released:

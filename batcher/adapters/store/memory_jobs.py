@@ -28,6 +28,7 @@ class Shard:
     rows_done: int = 0
     pieces_done: int = 0
     checkpoints: list[tuple[ShardEvent, bytes]] = field(default_factory=list)
+    bills: list[bytes] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: NewShard, shard_id: int) -> Shard:
@@ -75,6 +76,7 @@ class Shard:
             payload=self.plan.payload,
             columns=self.plan.columns,
             results=in_force(self.checkpoints),
+            bills=tuple(self.bills),
             dead_rows=dead_rows,
         )
 

@@ -144,6 +144,11 @@ class ShardRow(Base, table=True):
     rows_carried: int = Field(default=0, sa_column_kwargs=_ZERO)
     rows_changed: int = Field(default=0, sa_column_kwargs=_ZERO)
     rows_failed_before: int = Field(default=0, sa_column_kwargs=_ZERO)
+    cached_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
+    written_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
+    reasoning_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
+    unstated: int = Field(default=0, sa_column_kwargs=_ZERO)
+    stated_picousd: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
 
 
 class PayloadRow(Base, table=True):
@@ -169,6 +174,7 @@ class CheckpointRow(Base, table=True):
     seq: int = Field(primary_key=True)
     event: str = Field(sa_type=Text)
     results: bytes = Field(sa_type=LargeBinary)
+    bills: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class DeadLetterRow(Base, table=True):

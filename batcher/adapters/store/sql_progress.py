@@ -183,6 +183,7 @@ def _write(connection: Connection, job_id: str, settlement: Settlement) -> None:
                 "seq": checkpoint.seq,
                 "event": event_text(checkpoint.event),
                 "results": checkpoint.results,
+                "bills": checkpoint.bills,
             }
             for checkpoint, _ in settlement.fresh
         ],

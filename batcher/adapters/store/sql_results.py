@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from batcher.adapters.store.database import Database
     from batcher.core.model import DeadLetter
+    from batcher.core.progress import ShardEvent
 
 _BEFORE_ALL = -1
 _PAGE_LETTERS = 1_000
@@ -33,7 +34,7 @@ _NEXT_PLAN = (
 )
 _NEXT_SHARD = _NEXT_PLAN.add_columns(PAYLOAD.c.columns)
 _RESULTS = (
-    select(CHECKPOINT.c.event, CHECKPOINT.c.results)
+    select(CHECKPOINT.c.event, CHECKPOINT.c.results, CHECKPOINT.c.bills)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
     .order_by(CHECKPOINT.c.fence, CHECKPOINT.c.seq)
 )
@@ -113,7 +114,12 @@ def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline 
 
 def _stored(connection: Connection, shard: Row[Any]) -> StoredShard:
     of = {"of": shard.id}
-    checkpoints = ((event_value(text), blob) for text, blob in connection.execute(_RESULTS, of))
+    checkpoints: list[tuple[ShardEvent, bytes]] = []
+    bills: list[bytes] = []
+    for text, blob, bill in connection.execute(_RESULTS, of):
+        checkpoints.append((event_value(text), blob))
+        if bill is not None:
+            bills.append(bill)
     return StoredShard(
         ordinal=shard.ordinal,
         first_row=shard.first_row,
@@ -121,6 +127,7 @@ def _stored(connection: Connection, shard: Row[Any]) -> StoredShard:
         payload=shard.payload,
         columns=shard.columns,
         results=in_force(checkpoints),
+        bills=tuple(bills),
         dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
     )
 
