@@ -72,13 +72,15 @@ class OutputSchema:
 
     ``columns`` are the input's (CSV and Parquet write them), ``fields`` the kind's, ``chunked``
     whether records carry ``chunk, start, end``; ``dimension`` is the length of a vector (None
-    where there is none yet).
+    where there is none yet). ``arrow_schema`` says the columns' types where the records come as
+    Arrow tables (:class:`batcher.core.model.InputFacts`).
     """
 
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
     chunked: bool
     dimension: int | None
+    arrow_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,8 @@ class OutputBatch:
 
     ``results`` hold what the kind made: for vectors one float32 array of shape (records,
     dimension) is in ``vectors`` and ``results`` is empty; otherwise one JSON object each.
-    ``records`` are the input's columns (empty where the job did not keep them); ``chunks`` are
-    ``(chunk, start, end)`` where the schema is chunked.
+    ``records`` are the input's columns (empty where the job did not keep them), or ``arrow`` is a
+    ``pyarrow.Table`` of them; ``chunks`` are ``(chunk, start, end)`` where the schema is chunked.
     """
 
     ids: Sequence[RowId]
@@ -97,6 +99,7 @@ class OutputBatch:
     vectors: Any = field(repr=False)
     records: Sequence[Mapping[str, Any]] = field(repr=False)
     chunks: Sequence[tuple[int, int, int]]
+    arrow: Any = field(default=None, repr=False)
 
 
 Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]

@@ -77,7 +77,7 @@ def test_ids_that_are_none(inputs: Inputs) -> None:
     _, rows = inputs.read("a.parquet", id_column="id", skip_bad=True)
     assert bad(rows) == [
         (1, None, 2, "missing_id", "the row has no id in 'id'"),
-        (2, None, 3, "bad_id", "the id in 'id' is no string, number or boolean"),
+        (2, None, 3, "bad_id", "the id in 'id' is no string, finite number or boolean"),
         (3, 1.0, 4, "duplicate_id", "the id in column 'id' is that of row 0"),
     ]
 
