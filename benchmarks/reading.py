@@ -63,11 +63,11 @@ def main(path: str) -> None:
         options={"text": "text"},
         id="id",
     )
-    kinds = InstalledKinds()
+    kind = InstalledKinds().get(spec.kind)
     bound = bind(
         spec,
-        kinds=kinds,
-        model_facts=model_facts(spec.model, endpoint_of(spec, kinds, {}), spec.base_url),
+        kind=kind,
+        model_facts=model_facts(spec.model, endpoint_of(spec, kind, {}), spec.base_url),
         tokenizer=open_tokenizer(spec.model),
         files={},
     )

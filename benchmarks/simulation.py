@@ -156,11 +156,11 @@ def fill(store: Store, rows: int) -> Job:
         api_key_env="NONE",
         base_url="http://provider.test/v1",
     )
-    kinds = InstalledKinds()
+    kind = InstalledKinds().get(spec.kind)
     bound = bind(
         spec,
-        kinds=kinds,
-        model_facts=model_facts(spec.model, kinds.get("embed").bind(spec.options).endpoint, ""),
+        kind=kind,
+        model_facts=model_facts(spec.model, kind.bind(spec.options).endpoint, ""),
         tokenizer=open_tokenizer(spec.model, None),
         files={},
     )

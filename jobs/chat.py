@@ -35,6 +35,14 @@ _NO_ANSWER = (
 )
 
 
+_OF_OTHER_FILES: dict[type[nodes.Node], str] = {
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "from",
+    nodes.Extends: "extends",
+}
+
+
 class Chat:
     """The kind ``chat``."""
 
@@ -187,6 +195,11 @@ def _compile(environment: Environment, flag: str, source: str) -> tuple[Template
         raise UsageError(
             f"{flag} is no Jinja2 template: line {error.lineno}: {error.message}{advice}"
         ) from error
+    for other in (node for kind in _OF_OTHER_FILES for node in tree.find_all(kind)):
+        raise UsageError(
+            f"{flag}, line {other.lineno}: {{% {_OF_OTHER_FILES[type(other)]} %}} takes another "
+            "file, and a template is one file: put its text in here"
+        )
     template.globals = dict(template.globals)  # copied for every row, and a ChainMap slowly
     columns = sorted(names - {"row"})
     if "row" in names:

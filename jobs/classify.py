@@ -7,6 +7,7 @@ server does enforce it, so the label is also found in what else a model may writ
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 
 _INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
+_BLANKS = " \t"
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _REPAIR = 'That was not valid: {message}. Answer again with JSON of the form {{"label": …}} alone.'
 _MOST_SHOWN = 4_000
 _NOTHING = "(no answer)"  # servers refuse a message without content
@@ -29,12 +32,19 @@ class Classify:
     """The kind ``classify``."""
 
     name = "classify"
-    version = 1
+    version = 2
     summary = "One label of a given set for each row."
     example = "--text body --labels billing,shipping,bug"
+    earlier: tuple[Classify, ...]
     options = (
         Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
-        Option(name="labels", help="The labels, separated by commas.", metavar="A,B,…"),
+        Option(
+            name="labels",
+            help='The labels, as one line of CSV: A,B,"C, with a comma".',
+            type="list",
+            item="label",
+            metavar="A,B,…",
+        ),
         Option(name="labels_file", help="A file with one label a line.", type="path"),
         Option(name="instructions", help="What to tell the model instead of the short default."),
         Option(
@@ -56,19 +66,55 @@ class Classify:
         if values["text"] is None:
             raise UsageError("classify needs --text COLUMN")
         if require_one(self.name, values, "labels", "labels_file") == "labels":
-            lines = str(values["labels"]).split(",")
+            labels = self._labels_of_list(values["labels"])
         else:
-            lines = values["labels_file"].text.splitlines()
-        labels = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+            labels = self._labels_of_file(values["labels_file"].text)
+        labels = tuple(dict.fromkeys(filter(None, labels)))
         if len(labels) < 2:
             raise UsageError("classify needs at least two different labels")
         return BoundClassify(
             text=values["text"],
             labels=labels,
             instructions=values["instructions"] or _INSTRUCTIONS,
+            listed=self._listed(labels),
             confidence=values["confidence"],
             max_tokens=values["max_tokens"],
         )
+
+    def _labels_of_list(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if broken := next((label for label in labels if _LINE_END.search(label)), None):
+            raise UsageError(f"a label is one line, and {broken!r} is more")
+        return tuple(label.strip(_BLANKS) for label in labels)
+
+    def _labels_of_file(self, text: str) -> tuple[str, ...]:
+        """One a line, and a line ends where a file's do: not at every mark that Unicode has."""
+        return tuple(line.strip(_BLANKS) for line in _LINE_END.split(text))
+
+    def _listed(self, labels: tuple[str, ...]) -> str:
+        """The labels as the model is told them: a comma in one parts nothing."""
+        return "Labels:\n" + "\n".join(labels)
+
+
+class FirstClassify(Classify):
+    """Version 1, for jobs that were begun with it: it took every comma for the end of a label."""
+
+    version = 1
+    earlier: tuple[Classify, ...] = ()
+
+    def bind(self, options: Mapping[str, Any]) -> BoundClassify:
+        """As then, where the labels came as one text."""
+        if isinstance(labels := options.get("labels"), str):
+            options = {**options, "labels": labels.split(",")}
+        return super().bind(options)
+
+    def _labels_of_list(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(label.strip() for label in labels)
+
+    def _labels_of_file(self, text: str) -> tuple[str, ...]:
+        return tuple(line.strip() for line in text.splitlines())
+
+    def _listed(self, labels: tuple[str, ...]) -> str:
+        return f"Labels: {', '.join(labels)}"
 
 
 class BoundClassify:
@@ -86,10 +132,11 @@ class BoundClassify:
         text: str,
         labels: tuple[str, ...],
         instructions: str,
+        listed: str,
         confidence: bool,
         max_tokens: int | None,
     ) -> None:
-        """All options, checked."""
+        """All options, checked; ``listed`` are the labels as the model is told them."""
         self._text = text
         self._labels = Labels(labels)
         self._confidence = confidence
@@ -113,7 +160,7 @@ class BoundClassify:
         }
         self._system = {
             "role": "system",
-            "content": f"{instructions}\nLabels: {', '.join(labels)}",
+            "content": f"{instructions}\n{listed}",
         }
         self.fixed_texts = (
             self._system["content"],
@@ -213,4 +260,5 @@ def _invalid(message: str, completion: Completion) -> Invalid:
     return Invalid("invalid_output", message, completion.text)
 
 
+Classify.earlier = (FirstClassify(),)
 KIND = Classify()

@@ -11,8 +11,9 @@ import gzip
 import hashlib
 import importlib.resources
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,11 @@ _RANKS = {
 }
 _SHARES_RANKS = {"o200k_harmony": "o200k_base"}
 _BETWEEN = "<|endoftext|>"
+_LONG_CHARS = 500_000
+"""About half of the blanks in a row with which tiktoken's regular expressions give up."""
+_LONG_BLANK = re.compile(rf"\s{{{_LONG_CHARS},}}")
+_PART_CHARS = 1 << 17
+"""A multiple of the longest tokens of blanks that there are, so that a cut adds none."""
 
 
 class TiktokenTokenizer:
@@ -50,6 +56,8 @@ class TiktokenTokenizer:
         All texts in one call, between them a token that plain text cannot give: tiktoken lets the
         GIL go once for the batch, where a call for each text fights for it with the event loop.
         """
+        if any(len(text) > _LONG_CHARS for text in texts):
+            return self._count_each(texts)
         joined = _BETWEEN.join(texts)
         if not texts or joined.count(_BETWEEN) != len(texts) - 1:
             return self._count_each(texts)
@@ -64,16 +72,20 @@ class TiktokenTokenizer:
         return counts
 
     def _count_each(self, texts: Sequence[str]) -> list[int]:
-        return [len(self._encoding.encode_ordinary(text)) for text in texts]
+        return [len(self._tokens(text)) for text in texts]
+
+    def _tokens(self, text: str) -> list[int]:
+        if len(text) <= _LONG_CHARS:
+            return self._encoding.encode_ordinary(text)
+        return [token for part in _parts(text) for token in self._encoding.encode_ordinary(part)]
 
     def chunks(self, text: str, max_tokens: int) -> list[tuple[int, int, int]]:
         """See :meth:`batcher.ports.Tokenizer.chunks`."""
-        encoding = self._encoding
         spans: list[tuple[int, int, int]] = []
         start = 0
         while start < len(text):
             end = self._chunk_end(text, start, max_tokens)
-            spans.append((start, end, len(encoding.encode_ordinary(text[start:end]))))
+            spans.append((start, end, len(self._tokens(text[start:end]))))
             start = end
         return spans
 
@@ -84,16 +96,25 @@ class TiktokenTokenizer:
         some characters each; cutting can change how the last characters merge, so the cut is
         checked, and shortened by a character until it holds.
         """
-        encoding = self._encoding
         window = text[start : start + max_tokens * 16]
-        tokens = encoding.encode_ordinary(window)
+        tokens = self._tokens(window)
         if len(tokens) <= max_tokens and start + len(window) == len(text):
             return len(text)
-        kept = encoding.decode_bytes(tokens[:max_tokens])
+        kept = self._encoding.decode_bytes(tokens[:max_tokens])
         length = max(1, len(kept.decode("utf-8", "ignore")))
-        while length > 1 and len(encoding.encode_ordinary(window[:length])) > max_tokens:
+        while length > 1 and len(self._tokens(window[:length])) > max_tokens:
             length -= 1
         return start + length
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text, cut within runs of blanks that are too long for tiktoken."""
+    start = 0
+    for blank in _LONG_BLANK.finditer(text):
+        for end in range(blank.start() + _PART_CHARS, blank.end(), _PART_CHARS):
+            yield text[start:end]
+            start = end
+    yield text[start:]
 
 
 def encoding_name(model: str) -> str | None:

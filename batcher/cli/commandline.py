@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import PurePath
 from typing import Any
 
 from batcher.cli.typed import shell_line
-from batcher.core.options import flag
+from batcher.core import exactjson
+from batcher.core.options import flag, write_record
 from batcher.core.spec import JobSpec
 
 
@@ -25,7 +25,7 @@ def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
     for header, value in spec.headers.items():
         words += ["--header", f"{header}:{value}"]
     for param, value in spec.params.items():
-        words += ["--param", f"{param}={json.dumps(value)}"]
+        words += ["--param", f"{param}={exactjson.dumps(value)}"]
     if not spec.keep_input:
         words.append("--no-keep-input")
     return shell_line(words)
@@ -39,6 +39,8 @@ def _words(name: str, value: Any) -> list[str]:
         return [flag(name)]
     if value is False or value is None:
         return []
+    if isinstance(value, list):
+        return [flag(name), write_record(value)]
     return [flag(name), str(value)]
 
 

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from batcher.core.errors import BatcherError
+from batcher.core.errors import BatcherError, OutputError
 from batcher.core.inert import inert
 
 INTERRUPTED = 130
+READER_GONE = 141
+"""128 and SIGPIPE: what a shell says of a program whose reader has gone."""
 _UNFORESEEN = 1
+
+
+class ReaderGone(Exception):
+    """Whatever read the output has gone: no failure of this program's."""
+
+
+@contextmanager
+def reader_may_go() -> Iterator[None]:
+    """Translate the error of a write to standard output that nobody reads any more.
+
+    Raises:
+        ReaderGone: in its place; click would make a failure of it.
+    """
+    try:
+        yield
+    except BrokenPipeError as exc:
+        if not _nobody_reads():
+            raise  # of another pipe, or of a connection
+        raise ReaderGone from exc
 
 
 def report_failure(error: BaseException) -> int:
@@ -34,8 +57,9 @@ def report_failure(error: BaseException) -> int:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             say(f"       {error.ctx.command_path} --help says more")
         return error.exit_code
-    if isinstance(error, BrokenPipeError) or isinstance(error.__cause__, BrokenPipeError):
-        return _UNFORESEEN  # whoever read the output has gone, and knows
+    if _is_reader_gone(error):
+        _drop_stdout()  # whoever read it knows, and what is left in it is for nobody
+        return READER_GONE
     if isinstance(error, BatcherError):
         say(f"error: {error}")
         return error.exit_code
@@ -61,13 +85,34 @@ def close_stdout() -> None:
     """Flush standard output; a reader that has gone is no reason for a last complaint.
 
     Raises:
-        BrokenPipeError: it has gone.
+        ReaderGone: it has gone.
     """
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+    except BrokenPipeError as exc:
+        raise ReaderGone from exc
+
+
+def _is_reader_gone(error: BaseException) -> bool:
+    if isinstance(error, OutputError):
+        return isinstance(error.__cause__, BrokenPipeError)
+    if isinstance(error, BrokenPipeError):
+        return _nobody_reads()
+    return isinstance(error, ReaderGone)
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output or error is a pipe whose other end is closed."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+def _drop_stdout() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _traced(error: BaseException) -> Iterator[str]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.cli.setting import Setting
+from batcher.cli.setting import Lines, Record, Setting
 from batcher.cli.sharedoptions import general_keys
 from batcher.core.errors import UsageError
-from batcher.core.options import flag
+from batcher.core.options import flag, option_keys
 
 if TYPE_CHECKING:
     from batcher.core.kind import Kind, Option
@@ -26,17 +26,24 @@ def kind_options(kind: Kind) -> list[Setting]:
     """
     taken = general_keys()
     for option in kind.options:
-        if option.name in taken:
-            raise UsageError(f"the kind {kind.name!r} takes --{option.name}, which every job has")
-    return [_kind_option(kind, option) for option in kind.options]
+        for name in option_keys(option) & taken:
+            raise UsageError(f"the kind {kind.name!r} takes --{name}, which every job has")
+    settings = []
+    for option in kind.options:
+        settings.append(_kind_option(kind, option))
+        if option.item is not None:
+            settings.append(_item_option(kind, option, option.item))
+    return settings
 
 
 def _kind_option(kind: Kind, option: Option) -> Setting:
     declaration = flag(option.name)
-    if option.type == "flag":
+    if option.type == "list":
+        more: dict[str, Any] = {"type": Record(), "metavar": option.metavar}
+    elif option.type == "flag":
         if option.default:
             declaration += f"/--no-{declaration[2:]}"
-        more: dict[str, Any] = {"is_flag": True, "default": bool(option.default)}
+        more = {"is_flag": True, "default": bool(option.default)}
     else:
         metavar = option.metavar or _METAVARS.get(option.type)
         # As text: of an enum, click would take the members' names instead of their values.
@@ -48,4 +55,13 @@ def _kind_option(kind: Kind, option: Option) -> Setting:
     return Setting(
         declaration, option.name, heading=f"Options of {kind.name}", of_kind=True,
         help=option.help, **more,
+    )  # fmt: skip
+
+
+def _item_option(kind: Kind, option: Option, item: str) -> Setting:
+    """The flag that adds one item to a list."""
+    return Setting(
+        flag(item), item, heading=f"Options of {kind.name}", of_kind=True, item_of=option.name,
+        multiple=True, type=Lines(), metavar=item.upper(),
+        help=f"One of {flag(option.name)}, as it is (repeatable).",
     )  # fmt: skip

@@ -5,12 +5,11 @@ Knows no kind by name: whatever the registry finds is a command, with the option
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -22,6 +21,7 @@ from batcher.cli.layers import layers_of, read_job_file
 from batcher.cli.lazy import did_you_mean
 from batcher.cli.setting import Setting
 from batcher.cli.sharedoptions import every_key, shared_options
+from batcher.core import exactjson
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.spec import JobSpec
 
@@ -50,7 +50,7 @@ class KindCommand(ExampleCommand):
         """
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         for param, times in Counter(order).items():
-            if isinstance(param, Setting) and param.of_kind and times > 1:
+            if isinstance(param, Setting) and param.of_kind and not param.multiple and times > 1:
                 raise click.UsageError(f"{param.opts[0]} is given {times} times: once only", ctx)
         return super().parse_args(ctx, args)
 
@@ -191,11 +191,16 @@ def spec_from(ctx: click.Context) -> JobSpec:
     plain["input"] = ctx.params["input"] or file.values.get("input")
     if not isinstance(plain["input"], str):
         raise click.UsageError("INPUT is missing: name a file, or - for standard input", ctx)
+    items: list[tuple[str, str]] = []
     for setting, value in given(ctx):
-        if setting.of_kind:
+        if setting.item_of is not None:
+            items += [(setting.item_of, item) for item in value]
+        elif setting.of_kind:
             plain["options"][setting.name] = value
         elif setting.spec is not None:
             plain[setting.spec] = _plain(setting, value)
+    for name, item in items:
+        plain["options"].setdefault(name, []).append(item)
     if not plain.get("model"):
         raise click.UsageError(
             "--model NAME is missing; BATCHER_MODEL or a profile in batcher.toml can say it, too",
@@ -219,6 +224,10 @@ def _json_or_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
+        return exactjson.loads(value, constant=_no_json)
+    except (ValueError, RecursionError):
         return value
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

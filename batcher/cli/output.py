@@ -5,13 +5,13 @@ Whatever is printed passes here or through a screen, and is inert: see :mod:`bat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import click
 import orjson
 
+from batcher.core import exactjson
 from batcher.core.errors import UsageError
 from batcher.core.inert import inert, inert_json
 
@@ -20,8 +20,8 @@ def print_json(value: Any) -> None:
     """One JSON value on one line."""
     try:
         text = orjson.dumps(value).decode()
-    except TypeError:  # half of a character, as in the name of a file that is not UTF-8
-        text = json.dumps(value, separators=(",", ":"))
+    except orjson.JSONEncodeError:
+        text = exactjson.dumps(value)
     click.echo(inert_json(text))
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from batcher.cli.failure import close_stdout, report_failure
+from batcher.cli.failure import close_stdout, reader_may_go, report_failure
 from batcher.cli.lazy import Entry, LazyGroup
 from batcher.cli.typed import remember
 
@@ -71,9 +71,15 @@ class Root(LazyGroup):
     ) -> click.Context:
         """Remember what was typed, before it is taken apart."""
         typed = tuple(args)
-        ctx = super().make_context(info_name, args, parent, **extra)
+        with reader_may_go():  # of --help and --version
+            ctx = super().make_context(info_name, args, parent, **extra)
         remember(ctx, typed)
         return ctx
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with reader_may_go():
+            return super().invoke(ctx)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -114,5 +120,6 @@ def root() -> None:
     then from a profile in batcher.toml. The key is read from OPENAI_API_KEY.
 
     Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped by its
-    budget, 5 paused, 130 interrupted, 1 cancelled or anything else.
+    budget, 5 paused, 130 interrupted, 141 nobody reads the output any more, 1 cancelled or
+    anything else.
     """

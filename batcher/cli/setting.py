@@ -13,14 +13,17 @@ import click
 from click.core import ParameterSource
 
 from batcher.cli.layers import Layer, layers_of
+from batcher.core.errors import UsageError
+from batcher.core.options import read_record
 
 
 class Setting(click.Option):
     """One option.
 
     ``heading`` is where help lists it; ``spec`` the field of ``JobSpec`` that it fills, if any;
-    ``of_kind`` says that it belongs to the job kind. ``key`` is its name in files. ``default_text``
-    is what help says of a default that click does not know.
+    ``of_kind`` says that it belongs to the job kind, ``item_of`` which of the kind's lists it adds
+    to. ``key`` is its name in files. ``default_text`` is what help says of a default that click
+    does not know.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class Setting(click.Option):
         heading: str = "General",
         spec: str | None = None,
         of_kind: bool = False,
+        item_of: str | None = None,
         help: str,
         default_text: str | None = None,
         **more: Any,
@@ -42,6 +46,7 @@ class Setting(click.Option):
         self.heading = heading
         self.spec = spec
         self.of_kind = of_kind
+        self.item_of = item_of
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]
@@ -94,7 +99,10 @@ class Setting(click.Option):
                 return list(value.items())
             return value if isinstance(value, list) else [value]
         elif isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-            return ",".join(str(item) for item in value)
+            if isinstance(self.type, Record):
+                return value
+            if not self.of_kind:
+                return ",".join(str(item) for item in value)
         elif not isinstance(value, bool | Mapping | list):
             return str(value)
         raise click.BadParameter(f"{value!r} has the wrong type (in {layer.name})", ctx, self)
@@ -102,8 +110,48 @@ class Setting(click.Option):
 
 if TYPE_CHECKING:
     PairType = click.ParamType[tuple[str, Any]]
-else:
-    PairType = click.ParamType  # generic only in its stubs, or in newer versions
+    TextsType = click.ParamType[list[str]]
+    TextType = click.ParamType[str]
+else:  # generic only in its stubs, or in newer versions
+    PairType = TextsType = TextType = click.ParamType
+
+
+class Record(TextsType):
+    """Some texts: as one CSV record where they are typed, as a list where a file says one."""
+
+    name = "record"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """The texts."""
+        if isinstance(value, list):
+            return [_in_words(item) for item in value]
+        try:
+            return list(read_record("it", str(value)))
+        except UsageError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class Lines(TextType):
+    """One text of several; from the environment, one a line."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """One text a line."""
+        return [line.removesuffix("\r") for line in rv.split("\n") if line.strip()]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text; a file may say a number."""
+        if not isinstance(value, str | int | float):
+            self.fail(f"{value!r} is no text", param, ctx)
+        return _in_words(value)
+
+
+def _in_words(value: Any) -> str:
+    """A TOML value as one would type it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Pairs(PairType):

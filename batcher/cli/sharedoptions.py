@@ -9,6 +9,7 @@ from batcher.cli.joboptions import job_options, run_options
 from batcher.cli.layers import layers_of, read_profile
 from batcher.cli.setting import Setting
 from batcher.core.errors import BatcherError
+from batcher.core.options import option_keys
 
 
 def shared_options(json_help: str) -> list[Setting]:
@@ -73,7 +74,8 @@ def every_key() -> set[str]:
     registry, keys = InstalledKinds(), general_keys()
     for name in registry.names():
         try:
-            keys |= {option.name for option in registry.get(name).options}
+            for option in registry.get(name).options:
+                keys |= option_keys(option)
         except BatcherError:
             continue  # a kind that cannot be imported is its own user's concern
     return keys

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batcher.core import exactjson
 from batcher.core.errors import RowError
 from batcher.core.finish import Meaning, read_finish
 from batcher.core.kind import Broken, Refused
@@ -84,10 +85,10 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
 
 
 def text_of(record: Mapping[str, Any], column: str) -> str:
-    """A column's value as text: numbers and booleans as JSON writes them, null as nothing.
+    """A column's value as text: null as nothing, all but texts as JSON writes it.
 
     Raises:
-        RowError: the column is missing, or holds a list or an object.
+        RowError: the column is missing.
     """
     try:
         value = record[column]
@@ -97,11 +98,9 @@ def text_of(record: Mapping[str, Any], column: str) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    raise RowError("not_text", f"{column!r} holds a {type(value).__name__}, not text")
+    if type(value) is int or type(value) is float:
+        return exactjson.number_text(value)
+    return exactjson.dumps(value)
 
 
 def _broken_off(error: object) -> Broken | Refused:

@@ -84,6 +84,12 @@ class NoDatabase(UnusableStore):
     """There is no database where one is to be looked at."""
 
 
+class OutputError(BatcherError):
+    """An output could not be written to its end: the disk is full, or a reader has gone."""
+
+    exit_code = 1
+
+
 class IllegalTransition(BatcherError):
     """The job's state does not allow what was asked."""
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+from batcher.core import exactjson
 from batcher.core.model import Prompt
 
 
@@ -81,15 +83,28 @@ CONTENT_BYTES = 16
 
 
 def content(recipe: bytes, prompt: Prompt) -> bytes:
-    """A digest of a row's texts under a recipe: equal where the request would be the same."""
+    """A digest of a row's texts under a recipe: equal where the request would be the same.
+
+    Raises:
+        UnicodeEncodeError: a text has half of a surrogate pair, which cannot be sent.
+    """
     digest = hashlib.blake2b(digest_size=CONTENT_BYTES, key=recipe)
     for text in prompt:
-        raw = text.encode("utf-8", "surrogatepass")
+        raw = text.encode()
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
     return digest.digest()
 
 
 def _digest(described: Mapping[str, Any]) -> str:
-    text = json.dumps(described, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        described, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_number
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _number(value: object) -> dict[str, str]:
+    """A number that only a Decimal holds, in a form that no other parameter has."""
+    if isinstance(value, Decimal):
+        return {"batcher.decimal": exactjson.number_text(value)}
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")

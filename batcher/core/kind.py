@@ -61,12 +61,15 @@ class Option:
 
     ``name`` is written with underscores (``labels_file``); the flag has dashes. ``type`` ``path``
     is a text file, which :meth:`Kind.bind` gets as a :class:`TextFile`; ``flag`` is a boolean
-    without a value. ``at_least`` is the lowest value that a number may have.
+    without a value; ``list`` is some texts, which the command line takes as one CSV record, and one
+    at a time by the flag ``item``, where that is named. ``at_least`` is the lowest value that a
+    number may have.
     """
 
     name: str
     help: str
-    type: Literal["text", "int", "float", "path", "flag"] = "text"
+    type: Literal["text", "int", "float", "path", "flag", "list"] = "text"
+    item: str | None = None
     choices: tuple[str, ...] = ()
     at_least: int | float | None = None
     default: str | int | float | bool | None = None
@@ -206,7 +209,8 @@ class Kind(Protocol):
     """A job kind: its name, the version of its meaning, and its options.
 
     ``version`` grows whenever the same options would shape requests or results otherwise. A kind
-    may also have an ``example``: its options as one would type them, for the help.
+    may also have an ``example``: its options as one would type them, for the help; and ``earlier``:
+    its former versions, each a kind, with which jobs that were begun with them go on.
     """
 
     name: str
@@ -221,3 +225,14 @@ class Kind(Protocol):
             batcher.core.errors.UsageError: an option is missing, unknown or contradictory.
         """
         ...
+
+
+def earlier_versions(kind: Kind) -> tuple[Kind, ...]:
+    """The former versions of a kind that are still there, the latest first."""
+    versions: tuple[Kind, ...] = getattr(kind, "earlier", ())
+    return versions
+
+
+def of_version(kind: Kind, version: int) -> Kind | None:
+    """The kind as it was in that version; None where that is gone."""
+    return next((one for one in (kind, *earlier_versions(kind)) if one.version == version), None)

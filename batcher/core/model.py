@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
 from batcher.core.errors import IllegalTransition
 
-RowId: TypeAlias = str | int | float | bool
-"""A row's id as the input spells it; ids are compared as text."""
+RowId: TypeAlias = str | int | float | bool | Decimal
+"""A row's id as the input spells it; ids are compared as text. A Decimal is a number that neither
+``int`` nor ``float`` can hold."""
 
 Prompt: TypeAlias = tuple[str, ...]
 """What a kind rendered from one row: the varying texts of its request, in the kind's own order."""
@@ -82,11 +84,16 @@ def advance(state: JobState, event: JobEvent) -> JobState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRow:
-    """One input record: its number from 0, its id, and its columns."""
+    """One input record: its number from 0, its id, and its columns as plain values.
+
+    ``arrow`` is the same record as it stands in an Arrow input: a record batch and the row's index
+    in it. None where the input knows no Arrow types.
+    """
 
     number: int
     id: RowId
     record: Mapping[str, Any] = field(repr=False)
+    arrow: tuple[Any, int] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +113,15 @@ class InputFacts:
 
     ``sha256`` is the hex digest of the raw bytes (before decompression). ``columns`` are the CSV
     header, the Parquet schema or the union of the JSONL keys, in order of first appearance.
+    ``arrow_schema`` is a Parquet input's in Arrow's IPC format, as base64; None for other inputs,
+    and in jobs of versions that did not keep it.
     """
 
     rows: int
     sha256: str
     size_bytes: int
     columns: tuple[str, ...]
+    arrow_schema: str | None = None
 
 
 class Usage(NamedTuple):

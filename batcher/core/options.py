@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,14 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "flag": (bool,),
+    "list": (str, list, tuple),
 }
+_MOST = 2**63 - 1
+"""What fits everywhere that a whole number goes."""
 
 
 def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every declared option with its value or default.
+    """Every declared option with its value or default; a list as a tuple of texts.
 
     Raises:
         UsageError: an option is unknown, of the wrong type, too low, or not one of its choices.
@@ -33,6 +37,8 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
         values[option.name] = value = option.default if value is None else value
         if value is not None:
             _check(option, value)
+            if option.type == "list":
+                values[option.name] = _texts(option, value)
     return values
 
 
@@ -45,6 +51,46 @@ def _check(option: Option, value: Any) -> None:
         raise UsageError(f"{name} is one of {', '.join(option.choices)}, not {value!r}")
     if option.at_least is not None and not value >= option.at_least:
         raise UsageError(f"{name} must be at least {option.at_least}, not {value}")
+    if isinstance(value, int) and value > _MOST:
+        raise UsageError(f"{name} must be at most {_MOST}")
+
+
+def _texts(option: Option, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return read_record(flag(option.name), value)
+    if wrong := [item for item in value if not isinstance(item, str)]:
+        raise UsageError(f"{flag(option.name)} is a list of texts, and {wrong[0]!r} is none")
+    return tuple(value)
+
+
+def read_record(name: str, text: str) -> tuple[str, ...]:
+    """A text as one CSV record: fields between commas, in quotes where they hold one.
+
+    Raises:
+        UsageError: it is no record; ``name`` says whose.
+    """
+    try:
+        records = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f'{name} is read as one line of CSV, and is none ({error}): write "a, b" for a text '
+            'that holds a comma, and "" for a quote in it'
+        ) from error
+    return tuple(records[0]) if records else ()
+
+
+def write_record(texts: Sequence[str]) -> str:
+    """The reverse of :func:`read_record`."""
+    quoted = [
+        '"' + text.replace('"', '""') + '"'
+        if _QUOTED.intersection(text) or text[:1] == " "
+        else text
+        for text in texts
+    ]
+    return ",".join(quoted)
+
+
+_QUOTED = frozenset(',"\r\n')
 
 
 def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
@@ -60,6 +106,11 @@ def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
     if not given:
         raise UsageError(f"{kind} needs {flags}")
     raise UsageError(f"{kind} takes only one of {flags}")
+
+
+def option_keys(option: Option) -> set[str]:
+    """The names that an option has in files: its own, and that of one item of it."""
+    return {option.name} if option.item is None else {option.name, option.item}
 
 
 def flag(name: str) -> str:

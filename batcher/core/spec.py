@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_type_hints
 
+from batcher.core import exactjson
 from batcher.core.cost import Price
 from batcher.core.errors import UsageError
 from batcher.core.options import flag
@@ -106,8 +107,16 @@ class JobSpec:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{flag(name)} must be more than 0, not {value}")
+            if isinstance(value, int) and value > _MOST:
+                raise UsageError(f"{flag(name)} must be at most {_MOST}")
         if self.grace_seconds < 0:
             raise UsageError(f"--grace-seconds must not be negative: {self.grace_seconds}")
+        object.__setattr__(self, "params", _plain_params(self.params))
+        options = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.options.items()
+        }
+        object.__setattr__(self, "options", options)
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
@@ -150,6 +159,7 @@ class JobSpec:
         return cls(**{name: _coerce(name, value) for name, value in plain.items()})
 
 
+_MOST = 2**63 - 1
 _POSITIVE = (
     "limit", "timeout", "rpm", "tpm", "concurrency", "max_cost", "max_inputs",
     "max_request_tokens", "max_input_tokens", "outage_timeout",
@@ -183,6 +193,18 @@ def _coerce(name: str, value: Any) -> Any:
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise UsageError(f"{flag(name)} has the wrong type: {value!r}")
     return value
+
+
+def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as JSON holds them, with all digits that they have."""
+    plain = {}
+    for name, value in params.items():
+        try:
+            plain[name] = exactjson.plain(value)
+        except (ValueError, RecursionError) as error:
+            what = "is nested too deep" if isinstance(error, RecursionError) else f"holds {error}"
+            raise UsageError(f"--param {name} cannot be sent: it {what}") from error
+    return plain
 
 
 def _amount(value: Any) -> Decimal:

@@ -19,6 +19,7 @@ from batcher.core.cost import PICO
 from batcher.core.errors import StoreError
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
+from batcher.engine.arrow_records import ArrowRecords
 from batcher.engine.description import Description
 from batcher.engine.payload import (
     ShardPlan,
@@ -44,6 +45,7 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
         chunked=described.chunked,
         dimension=job.learned.dimension,
         costs=described.spec.cost_columns,
+        arrow_schema=job.facts.arrow_schema if described.spec.keep_input else None,
     )
 
 
@@ -127,6 +129,7 @@ def _read_shard(stored: StoredShard, described: Description, dimension: int | No
         results=[objects[piece] or {} for piece in chosen] if objects else [],
         vectors=vectors,
         records=_pick(records, rows),
+        arrow=records.pick(rows) if isinstance(records, ArrowRecords) else None,
         chunks=_spans(plan, chosen) if described.chunked else [],
         costs=_costs(plan, stored, chosen, described) if described.spec.cost_columns else (),
     )
@@ -250,9 +253,11 @@ def _combine(plan: ShardPlan, pieces: Sequence[int], vectors: Vectors) -> tuple[
 
 
 def _pick(
-    records: Sequence[Mapping[str, Any] | None] | None, rows: Sequence[int]
+    records: Sequence[Mapping[str, Any] | None] | ArrowRecords | None, rows: Sequence[int]
 ) -> Sequence[Mapping[str, Any]]:
-    return [] if records is None else [records[row] or {} for row in rows]
+    if records is None or isinstance(records, ArrowRecords):
+        return []
+    return [records[row] or {} for row in rows]
 
 
 def _spans(plan: ShardPlan, pieces: Sequence[int]) -> list[tuple[int, int, int]]:

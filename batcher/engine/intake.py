@@ -11,7 +11,7 @@ from typing import TypeAlias
 from batcher.core.baseurl import check_base_url
 from batcher.core.errors import KindNotHere, UsageError
 from batcher.core.inputurl import is_url
-from batcher.core.kind import TextFile
+from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
@@ -59,7 +59,8 @@ class Intake:
         def look_up() -> Bound:
             if not spec.simulate:
                 check_base_url(spec.base_url)
-            return self._bound(spec, read_files(spec, adapters.kinds, adapters.files.read_text))
+            files = read_files(spec, adapters.kinds, adapters.files.read_text)
+            return self._bound(spec, files, adapters.kinds.get(spec.kind))
 
         return await asyncio.to_thread(look_up)
 
@@ -71,30 +72,56 @@ class Intake:
         """
         if not spec.simulate:
             check_base_url(spec.base_url)
-        return await asyncio.to_thread(self._bound, spec, files)
+        kind = self._adapters.kinds.get(spec.kind)
+        return await asyncio.to_thread(self._bound, spec, files, kind)
 
     async def rebind(self, job: Job) -> Bound:
-        """What the job was made of, without its files.
+        """What the job was made of, without its files, as the version that planned it means it.
 
         Raises:
-            KindChanged: the kind has another version here.
-            KindNotHere: it is not installed.
+            KindChanged: that version of the kind is not here.
+            KindNotHere: the kind is not installed.
         """
         described = Description.read(job)
-        bound = await asyncio.to_thread(self._bound, described.spec, described.files)
-        if bound.kind_version != described.kind_version:
+        current = self._adapters.kinds.get(described.spec.kind)
+        kind = of_version(current, described.kind_version)
+        if kind is None:
             raise KindChanged(
                 f"job {job.id} was planned by version {described.kind_version} of the kind "
-                f"{described.spec.kind}, and here is version {bound.kind_version}"
+                f"{described.spec.kind}, and here is version {current.version}"
             )
+        return await asyncio.to_thread(self._bound, described.spec, described.files, kind)
+
+    async def as_begun(self, bound: Bound, facts: InputFacts, told: Told) -> Bound:
+        """The same, by the version of its kind with which the job was begun, if it was before.
+
+        An earlier version counts where it understands the options as today's does. ``told`` hears
+        that it goes on.
+        """
+        store, spec = self._adapters.store, bound.spec
+        kind = self._adapters.kinds.get(spec.kind)
+        versions = earlier_versions(kind)
+        if not versions or await store.newest(bound.fingerprint(facts), spec.name) is not None:
+            return bound
+        for version in versions:
+            former = await asyncio.to_thread(self._bound, spec, bound.files, version)
+            if former.kind.identity != bound.kind.identity:
+                continue
+            job = await store.newest(former.fingerprint(facts), spec.name)
+            if job is not None:
+                told(
+                    f"job {job.id} goes on as version {version.version} of {spec.kind}, with which "
+                    f"it was begun; --fresh begins anew with version {kind.version}"
+                )
+                return former
         return bound
 
-    def _bound(self, spec: JobSpec, files: Mapping[str, TextFile]) -> Bound:
+    def _bound(self, spec: JobSpec, files: Mapping[str, TextFile], kind: Kind) -> Bound:
         adapters = self._adapters
-        endpoint = endpoint_of(spec, adapters.kinds, files)
+        endpoint = endpoint_of(spec, kind, files)
         return bind(
             spec,
-            kinds=adapters.kinds,
+            kind=kind,
             model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
             tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
             files=files,

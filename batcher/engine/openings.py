@@ -23,7 +23,7 @@ from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.ending import Endings, put_down
-from batcher.engine.intake import Intake
+from batcher.engine.intake import Intake, unheard
 from batcher.engine.preparing import Bound
 from batcher.engine.submission import write_plan
 from batcher.ports import Event, InputSource, Log, Order, OrderState
@@ -81,6 +81,8 @@ class Openings:
             return
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
+            if not order.fresh:
+                bound = await self._intake.as_begun(bound, facts, unheard)
             new = await self._intake.new_job(bound, facts)
             opened = await self._adapters.store.open_ordered(order.id, fence, new)
             if opened is not None:

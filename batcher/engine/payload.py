@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 import zstandard
 
+from batcher.core import exactjson
 from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.model import Bill, Prompt, RowId
+from batcher.engine.arrow_records import ArrowRecords, decode_arrow, is_arrow
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WORTH_COMPRESSING_BYTES = 256
@@ -79,7 +81,7 @@ def encode_plan(plan: ShardPlan) -> bytes:
 
 def decode_plan(payload: bytes) -> ShardPlan:
     """The plan that :func:`encode_plan` was given."""
-    plain = orjson.loads(zstandard.decompress(payload))
+    plain = _read_json(zstandard.decompress(payload))
     plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
     if plain["chunks"] is not None:
         plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
@@ -93,9 +95,12 @@ def encode_records(records: Sequence[Mapping[str, Any] | None]) -> bytes:
     return _compress(records)
 
 
-def decode_records(columns: bytes) -> list[Mapping[str, Any] | None]:
-    """The records that :func:`encode_records` was given."""
-    records: list[Mapping[str, Any] | None] = orjson.loads(zstandard.decompress(columns))
+def decode_records(columns: bytes) -> Sequence[Mapping[str, Any] | None] | ArrowRecords:
+    """The records that :func:`encode_records` or ``encode_arrow`` was given."""
+    content = zstandard.decompress(columns)
+    if is_arrow(content):
+        return decode_arrow(content)
+    records: list[Mapping[str, Any] | None] = _read_json(content)
     return records
 
 
@@ -149,4 +154,13 @@ def _lines(blob: bytes) -> list[bytes]:
 
 
 def _compress(plain: object) -> bytes:
-    return zstandard.compress(orjson.dumps(plain), 1)
+    """As JSON; what orjson cannot write exactly is such that :func:`_read_json` knows it."""
+    try:
+        text = orjson.dumps(plain)
+    except orjson.JSONEncodeError:
+        text = exactjson.marked(plain).encode()
+    return zstandard.compress(text, 1)
+
+
+def _read_json(text: bytes) -> Any:
+    return exactjson.loads(text) if exactjson.is_marked(text) else orjson.loads(text)

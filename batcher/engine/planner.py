@@ -19,6 +19,7 @@ from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
 from batcher.core.rowid import id_texts
+from batcher.engine.arrow_records import encode_arrow
 from batcher.engine.payload import ShardPlan, encode_plan, encode_records
 from batcher.ports import Carried, FormerRow, InputSource, NewShard, RowIndex, Tokenizer
 
@@ -79,10 +80,12 @@ class Planner:
         row_ids: bool,
         keep_records: bool,
         recipe: str,
+        keep_arrow: bool = False,
         former: RowIndex | None = None,
     ) -> None:
         """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids.
 
+        ``keep_arrow``: what is kept of the records, if anything, keeps its Arrow types.
         ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``former`` are
         the rows whose results may be carried over.
         """
@@ -95,7 +98,9 @@ class Planner:
         self._limits = limits
         self._rows = rows
         self._row_ids = row_ids
-        self._keep_records = keep_records
+        self._keep = Keep.NOTHING
+        if keep_records:
+            self._keep = Keep.ARROW if keep_arrow else Keep.PLAIN
         self._next_row = next_row
         self._next_shard = next_shard
         self._prepared = self._prepare(source)
@@ -116,9 +121,7 @@ class Planner:
             return None
         self._next_row += shard.packer.rows
         self._next_shard += 1
-        return shard.finish(
-            self._next_shard - 1, row_ids=self._row_ids, keep_records=self._keep_records
-        )
+        return shard.finish(self._next_shard - 1, row_ids=self._row_ids, keep=self._keep)
 
     def next_shards(self, rows: int, size_bytes: int) -> list[PlannedShard]:
         """Plan shards until they have so many rows or bytes together; none when all are planned.
@@ -175,15 +178,20 @@ class Planner:
             entry = _PlannedRow(row.number, row.id, None)
             entry.bad = True
             return entry.fail(row.code, row.message)
-        entry = _PlannedRow(row.number, row.id, row.record)
+        entry = _PlannedRow(row.number, row.id, row.record, row.arrow)
         try:
             prompt = self._bound.render(row.record)
             blank = not "".join(prompt).strip()
-            entry.content = content(self._recipe, prompt)
         except RowError as error:
             return entry.fail(error.code, str(error))
         except Exception as error:
             raise KindFailed.raised(self._kind, "render", error) from error
+        try:
+            entry.content = content(self._recipe, prompt)
+        except UnicodeEncodeError:
+            return entry.fail(
+                "not_unicode", "the row's text has half of a surrogate pair, which cannot be sent"
+            )
         if blank:
             return entry.fail("empty_input", "the row's text is empty")
         entry.prompts = [prompt]
@@ -222,6 +230,14 @@ class Planner:
         entry.spans = [(start, end) for start, end, _ in kept]
 
 
+class Keep(Enum):
+    """What is kept of the records."""
+
+    NOTHING = auto()
+    PLAIN = auto()
+    ARROW = auto()
+
+
 class Standing(Enum):
     """What a row was in the former job, where its result is not carried over."""
 
@@ -234,6 +250,7 @@ class _PlannedRow:
     """One row on its way into a shard; ``bad`` ones could not be read, and are always new."""
 
     __slots__ = (
+        "arrow",
         "bad",
         "content",
         "dead",
@@ -247,10 +264,17 @@ class _PlannedRow:
         "tokens",
     )
 
-    def __init__(self, number: int, row_id: RowId | None, record: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        row_id: RowId | None,
+        record: Mapping[str, Any] | None,
+        arrow: tuple[Any, int] | None = None,
+    ) -> None:
         self.number = number
         self.id = row_id
         self.record = record
+        self.arrow = arrow
         self.prompts: list[Prompt] = []
         self.tokens: list[int] = []
         self.spans: list[tuple[int, int]] | None = None
@@ -287,6 +311,7 @@ class _ShardInMaking:
         self._first_row = first_row
         self._ids: list[RowId | None] = []
         self._records: list[Mapping[str, Any] | None] = []
+        self._arrows: list[tuple[Any, int] | None] = []
         self._piece_rows: list[int] = []
         self._prompts: list[Prompt] = []
         self._chunks: list[tuple[int, int, int]] = []
@@ -310,6 +335,7 @@ class _ShardInMaking:
         self._prompts += row.prompts
         self._ids.append(row.id)
         self._records.append(row.record)
+        self._arrows.append(row.arrow)
         if row.dead is not None:
             self._dead.append(row.dead)
         self._contents += row.content or bytes(CONTENT_BYTES)
@@ -322,7 +348,7 @@ class _ShardInMaking:
             self._places.append(row.place)
         self.packer.add(row.tokens, characters, sent=row.place is None)
 
-    def finish(self, ordinal: int, *, row_ids: bool, keep_records: bool) -> PlannedShard:
+    def finish(self, ordinal: int, *, row_ids: bool, keep: Keep) -> PlannedShard:
         """The shard as the store takes it."""
         packer = self.packer
         plan = ShardPlan(
@@ -347,13 +373,20 @@ class _ShardInMaking:
             pieces=len(packer.tokens),
             requests=len(packer.starts),
             payload=encode_plan(plan),
-            columns=encode_records(self._records) if keep_records else None,
+            columns=self._columns(keep),
             dead=tuple(self._dead),
             carried=carried,
             rows_changed=self._standings[Standing.CHANGED],
             rows_failed_before=self._standings[Standing.FAILED_BEFORE],
         )
         return PlannedShard(shard=shard, places=self._places)
+
+    def _columns(self, keep: Keep) -> bytes | None:
+        if keep is Keep.NOTHING:
+            return None
+        if keep is Keep.ARROW and any(self._arrows):
+            return encode_arrow(self._arrows)
+        return encode_records(self._records)
 
 
 def check_unchanged(source: InputSource, sha256: str | None, *, all_rows: bool) -> None:

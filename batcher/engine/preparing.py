@@ -135,6 +135,7 @@ class Bound:
             next_shard=job.plan_shard,
             row_ids=self.spec.id is None,
             keep_records=self.spec.keep_input,
+            keep_arrow=job.facts.arrow_schema is not None,
             recipe=Description.read(job).recipe,
             former=former,
         )
@@ -167,7 +168,7 @@ class Bound:
 def bind(
     spec: JobSpec,
     *,
-    kinds: KindRegistry,
+    kind: Kind,
     model_facts: ModelFacts,
     tokenizer: Tokenizer,
     files: Mapping[str, TextFile],
@@ -179,7 +180,6 @@ def bind(
     Raises:
         UsageError: an option is wrong, or the budget cannot be kept.
     """
-    kind = kinds.get(spec.kind)
     bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
@@ -226,9 +226,9 @@ def read_files(
     return found
 
 
-def endpoint_of(spec: JobSpec, kinds: KindRegistry, files: Mapping[str, TextFile]) -> Endpoint:
+def endpoint_of(spec: JobSpec, kind: Kind, files: Mapping[str, TextFile]) -> Endpoint:
     """Where a spec's requests will go."""
-    return _bind(kinds.get(spec.kind), spec, files).endpoint
+    return _bind(kind, spec, files).endpoint
 
 
 def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:

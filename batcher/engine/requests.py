@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from batcher.core import exactjson
 from batcher.core.allowance import OutputAllowance, PromptAllowance
 from batcher.core.bucket import Cost
 from batcher.core.cost import TIER_FACTORS, Price
@@ -101,7 +102,7 @@ class Requests:
         prompts = call.shard.plan.prompts
         try:
             body = self._bound.body([prompts[piece] for piece in call.pieces], repair=call.repair)
-            return orjson.dumps(self._as_wanted(body))
+            return _encoded(self._as_wanted(body))
         except Exception as error:
             raise KindFailed.raised(self.kind, "body", error) from error
 
@@ -215,3 +216,10 @@ class Requests:
     def learn_dimension(self, dimension: int) -> None:
         """Learn the length of the job's vectors."""
         self.learned = dataclasses.replace(self.learned, dimension=dimension)
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return exactjson.dumps(body).encode()  # a parameter may be an integer of any size

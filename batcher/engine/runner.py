@@ -96,6 +96,8 @@ class Runner:
             check = functools.partial(self._delivery.check_for, target)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
+            if not fresh:
+                bound = await self._intake.as_begun(bound, facts, on_told or unheard)
             job = await self._intake.open_job(bound, facts, fresh=fresh, check=check)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)

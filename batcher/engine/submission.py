@@ -44,6 +44,8 @@ class Submission:
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
+            if not fresh:
+                bound = await self._intake.as_begun(bound, facts, self._told)
             store = self._adapters.store
             job, _ = await store.open_job(await self._intake.new_job(bound, facts), fresh=fresh)
             bound.check_taken_up(job)

@@ -72,7 +72,9 @@ class OutputSchema:
 
     ``columns`` are the input's (CSV and Parquet write them), ``fields`` the kind's, ``chunked``
     whether records carry ``chunk, start, end``, ``costs`` whether they say what each cost;
-    ``dimension`` is the length of a vector (None where there is none yet).
+    ``dimension`` is the length of a vector (None where there is none yet). ``arrow_schema`` says
+    the columns' types where the records come as Arrow tables
+    (:class:`batcher.core.model.InputFacts`).
     """
 
     columns: tuple[str, ...]
@@ -80,6 +82,7 @@ class OutputSchema:
     chunked: bool
     dimension: int | None
     costs: bool = False
+    arrow_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +91,10 @@ class OutputBatch:
 
     ``results`` hold what the kind made: for vectors one float32 array of shape (records,
     dimension) is in ``vectors`` and ``results`` is empty; otherwise one JSON object each.
-    ``records`` are the input's columns (empty where the job did not keep them); ``chunks`` are
-    ``(chunk, start, end)`` where the schema is chunked; ``costs`` are, where it has them, tokens of
-    the prompt and of the output, dollars (None where no price is known) and the model as the
-    provider names it (None where nothing was sent).
+    ``records`` are the input's columns (empty where the job did not keep them), or ``arrow`` is a
+    ``pyarrow.Table`` of them; ``chunks`` are ``(chunk, start, end)`` where the schema is chunked;
+    ``costs`` are, where it has them, tokens of the prompt and of the output, dollars (None where no
+    price is known) and the model as the provider names it (None where nothing was sent).
     """
 
     ids: Sequence[RowId]
@@ -101,6 +104,7 @@ class OutputBatch:
     records: Sequence[Mapping[str, Any]] = field(repr=False)
     chunks: Sequence[tuple[int, int, int]]
     costs: Sequence[tuple[int, int, float | None, str | None]] = ()
+    arrow: Any = field(default=None, repr=False)
 
 
 Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]

@@ -162,6 +162,10 @@ class JobStore(Protocol):
         """
         ...
 
+    async def newest(self, fingerprint: str, name: str | None) -> Job | None:
+        """The job that :meth:`open_job` would find for one of these; None where it would insert."""
+        ...
+
     async def last_complete(self, name: str) -> Job | None:
         """The complete job of that name that ended last; None where there is none."""
         ...

@@ -149,16 +149,24 @@ def test_a_reader_that_goes_away_is_no_reason_for_complaints(directory: Path) ->
         job = json.loads(
             start(directory, "jobs", "--json").communicate(timeout=PATIENCE_SECONDS)[0]
         )[0]["job"]
-        read, write = os.pipe()
-        os.close(read)
-        with os.fdopen(write, "wb") as gone:
-            export = start(
-                directory, "export", job, "-o", "-", "--output-format", "jsonl", stdout=gone
-            )
-            _, stderr = export.communicate(timeout=PATIENCE_SECONDS)
-
-    assert export.returncode == 1
-    assert stderr == b""
+        work = ["classify", "in.csv", "--text", "body", "--labels", "a,b", "--model", "m"]
+        for command in (
+            ["--help"],
+            ["jobs", "--json"],
+            ["status", job],
+            ["estimate", *work, "--json"],
+            ["export", job, "-o", "-", "--output-format", "jsonl"],
+            ["export", job, "-o", "-", "--output-format", "parquet"],
+            ["run", *work, "--simulate", "--quiet", "-o", "-", "--output-format", "csv"],
+            ["simulate", "--faults"],
+        ):
+            read, write = os.pipe()
+            os.close(read)
+            with os.fdopen(write, "wb") as gone:
+                process = start(directory, *command, stdout=gone)
+                _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 141, command
+            assert stderr == b"", command
 
 
 def test_a_run_goes_on_without_anybody_to_watch_it(directory: Path) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sqlite3
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batcher.cli.commandline import command_of
 from batcher.cli.joboptions import job_options
+from batcher.core.options import read_record
 from batcher.core.spec import JobSpec
 from tests.cli.conftest import Cli
 
@@ -217,3 +224,110 @@ def test_every_field_of_the_specification_has_its_option() -> None:
     fields = {field.name for field in dataclasses.fields(JobSpec)}
 
     assert {option.spec for option in job_options()} == fields - {"kind", "input", "options"}
+
+
+def labels_of(cli: Cli, *arguments: str) -> list[str]:
+    """The labels of a job, as its description keeps them."""
+    ran = cli(
+        "run", "classify", "tickets.csv", "--text", "body", "--model", "m", "--simulate", "--json",
+        *arguments,
+    )  # fmt: skip
+    assert ran.code == 0, ran.stderr
+    with closing(sqlite3.connect(".batcher/batcher.db")) as database:
+        query = "SELECT spec FROM job WHERE id = ?"
+        (spec,) = database.execute(query, (ran.json["job"],)).fetchone()
+    labels: list[str] = json.loads(spec)["job"]["options"]["labels"]
+    return labels
+
+
+def test_labels_are_read_as_one_record_of_csv(cli: Cli) -> None:
+    assert labels_of(cli, "--labels", 'card,"transfer, abroad"') == ["card", "transfer, abroad"]
+
+
+def test_label_may_be_given_many_times(cli: Cli) -> None:
+    assert labels_of(cli, "--label", "card", "--label", "transfer, abroad") == [
+        "card",
+        "transfer, abroad",
+    ]
+    assert labels_of(cli, "--labels", "a,b", "--label", "c,d") == ["a", "b", "c,d"]
+
+
+def test_labels_of_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCHER_LABEL", "card\r\ntransfer, abroad\n")
+    assert labels_of(cli) == ["card", "transfer, abroad"]
+    monkeypatch.setenv("BATCHER_LABELS", '"x, y"')
+    assert labels_of(cli) == ["x, y", "card", "transfer, abroad"]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('labels = ["card", "transfer, abroad"]', ["card", "transfer, abroad"]),
+        ('labels = "card,\\"transfer, abroad\\""', ["card", "transfer, abroad"]),
+        ('label = ["a,b", "c"]', ["a,b", "c"]),
+        ("labels = [1, 2.5, true]", ["1", "2.5", "true"]),
+    ],
+)
+def test_a_list_of_labels_in_a_file_is_a_list(cli: Cli, text: str, labels: list[str]) -> None:
+    cli.write("batcher.toml", f"[defaults]\n{text}\n")
+    assert labels_of(cli) == labels
+    cli.write("batcher.toml", "")
+    cli.write(
+        "job.toml",
+        f'kind = "classify"\ninput = "tickets.csv"\ntext = "body"\nmodel = "m"\n{text}\n',
+    )
+    ran = cli("run", "job.toml", "--simulate", "-o", "out.jsonl")
+    assert ran.code == 0, ran.stderr
+    assert {json.loads(line)["label"] for line in cli.read("out.jsonl").splitlines()} <= set(labels)
+
+
+def test_an_option_that_is_one_text_takes_no_list(cli: Cli) -> None:
+    cli.write("job.toml", 'kind = "embed"\ninput = "tickets.csv"\ntext = ["a", "b"]\nmodel = "m"\n')
+    ran = cli("estimate", "job.toml")
+    assert ran.code == 2
+    assert "['a', 'b'] has the wrong type (in job.toml)" in ran.stderr
+
+
+def test_a_command_that_means_the_same_quotes_its_labels(cli: Cli) -> None:
+    labels = ["card", "transfer, abroad", 'say "hi"']
+    spec = JobSpec(
+        kind="classify", input="in.csv", model="m", options={"text": "t", "labels": labels}
+    )
+    words = shlex.split(command_of(spec))
+    text = words[words.index("--labels") + 1]
+    assert list(read_record("--labels", text)) == labels
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("seed=12345678901234567890123", b'"seed":12345678901234567890123'),
+        ("x=[1e400,-0.5]", b'"x":[1e+400,-0.5]'),
+        ("x=" + "7" * 5000, b'"x":' + b"7" * 5000),
+        ("x=NaN", b'"x":"NaN"'),
+    ],
+)
+def test_a_parameter_keeps_all_its_digits(cli: Cli, typed: str, sent: bytes) -> None:
+    bodies: list[bytes] = []
+
+    class Keeping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(400)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with HTTPServer(("127.0.0.1", 0), Keeping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            cli(
+                "run", "embed", "tickets.csv", "--text", "body", "--model", "m", "--param", typed,
+                "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "--quiet",
+                "--api-key-env", "NONE",
+            )  # fmt: skip
+        finally:
+            server.shutdown()
+    assert bodies
+    assert all(sent in body for body in bodies)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from batcher.core import exactjson
 from batcher.core.fingerprint import CONTENT_BYTES, content, fingerprint, recipe
 
 BASE: dict[str, Any] = {
@@ -97,8 +99,20 @@ def test_whatever_shapes_a_request_makes_another_recipe_and_other_contents(
 
 def test_contents_are_equal_where_all_texts_are() -> None:
     key = bytes.fromhex(recipe(**RECIPE))
-    prompts = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("\ud800",), ("",), ()]
+    prompts = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("",), ()]
     contents = [content(key, prompt) for prompt in prompts]
     assert len(set(contents)) == len(prompts)
     assert [content(key, prompt) for prompt in prompts] == contents
     assert {len(each) for each in contents} == {CONTENT_BYTES}
+
+
+def test_a_text_that_cannot_be_sent_has_no_content() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        content(bytes.fromhex(recipe(**RECIPE)), ("\ud800",))
+
+
+def test_a_number_of_any_size_shapes_requests() -> None:
+    numbers = [1, 10**5000, 10**5000 + 1, Decimal("1e400"), "1e+400", {"batcher.decimal": "1"}]
+    plain = [exactjson.plain(number) for number in numbers]
+    made = {recipe(**{**RECIPE, "parameters": {"seed": number}}) for number in plain}
+    assert len(made) == len(numbers)

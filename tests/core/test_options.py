@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.core.errors import UsageError
 from batcher.core.kind import Option, TextFile
-from batcher.core.options import read_options, require_one
+from batcher.core.options import read_options, require_one, write_record
 
 DECLARED = (
     Option(name="text", help="…"),
@@ -59,3 +61,31 @@ def test_one_of_several_is_needed_and_only_one() -> None:
         require_one("kind", {"text": None, "labels_file": None}, "text", "labels_file")
     with pytest.raises(UsageError, match="kind takes only one of --text or --labels-file"):
         require_one("kind", {"text": "a", "labels_file": file}, "text", "labels_file")
+
+
+LISTED = (Option(name="labels", help="…", type="list", item="label"),)
+
+
+@given(st.lists(st.text(), min_size=2))
+def test_a_list_as_one_record_of_csv_comes_back(texts: list[str]) -> None:
+    texts = [text.strip() for text in texts]
+    assert read_options("kind", LISTED, {"labels": write_record(texts)})["labels"] == tuple(texts)
+    assert read_options("kind", LISTED, {"labels": texts})["labels"] == tuple(texts)
+
+
+@pytest.mark.parametrize("text", ['a,"b', 'a,"b"c', "a,b\nc"])
+def test_what_is_no_record_of_csv_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(UsageError, match="--labels is read as one line of CSV, and is none"):
+        read_options("kind", LISTED, {"labels": text})
+
+
+def test_a_list_holds_texts() -> None:
+    with pytest.raises(UsageError, match="--labels is a list of texts, and 1 is none"):
+        read_options("kind", LISTED, {"labels": ["a", 1]})
+    with pytest.raises(UsageError, match="--labels takes list, not 5"):
+        read_options("kind", LISTED, {"labels": 5})
+
+
+def test_a_whole_number_has_a_bound() -> None:
+    with pytest.raises(UsageError, match="--max-tokens must be at most 9223372036854775807"):
+        read_options("kind", DECLARED, {"max_tokens": 2**63})

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from batcher.adapters.kinds import InstalledKinds
+from batcher.core.kind import Kind
 from batcher.core.model import JobState
+from batcher.engine.intake import Intake, KindChanged
+from jobs.classify import KIND as CLASSIFY
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import MIXED, open_work, words
 
@@ -112,3 +123,72 @@ async def test_stale_errors_are_removed(here: Path) -> None:
         assert not (here / "out.jsonl.errors.jsonl").exists()
         assert again.manifest is not None
         assert again.manifest["rows"] == {"total": 3, "done": 3, "failed": 0}
+
+
+FIRST_VERSION = cast(Kind, CLASSIFY.earlier[0])
+
+
+@contextmanager
+def as_it_was(kind: Kind) -> Iterator[None]:
+    """An installation that has an earlier version of a kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InstalledKinds, "get", lambda self, name: kind)
+        yield
+
+
+@in_virtual_time
+async def test_a_job_of_an_earlier_version_goes_on_as_that(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.classify(list(words(5)))
+        with as_it_was(FIRST_VERSION):
+            planned = await work.runner.submit(spec)
+        told: list[str] = []
+        done = await work.runner.run(spec, on_told=told.append)
+        assert done.job == planned.job
+        assert done.rows_done == 5
+        assert told == [
+            f"job {done.job} goes on as version 1 of classify, with which it was begun; --fresh "
+            "begins anew with version 2"
+        ]
+        again = await work.runner.run(spec)
+        assert (again.job, again.sent_nothing) == (done.job, True)
+
+        anew = await work.runner.run(spec, fresh=True)
+        assert anew.job != done.job
+        told.clear()
+        assert (await work.runner.run(spec, on_told=told.append)).job == anew.job
+        assert told == []
+
+
+@in_virtual_time
+async def test_a_job_whose_options_were_understood_otherwise_is_another(here: Path) -> None:
+    async with open_work(here) as work:
+        spec = work.classify(list(words(3)))
+        spec = replace(spec, options={"text": "text", "labels": 'card,"transfer, abroad"'})
+        with as_it_was(FIRST_VERSION):
+            planned = await work.runner.submit(spec)
+        told: list[str] = []
+        done = await work.runner.run(spec, on_told=told.append)
+        assert done.job != planned.job
+        assert told == []
+
+
+@in_virtual_time
+async def test_a_worker_goes_on_with_a_job_of_an_earlier_version(here: Path) -> None:
+    async with open_work(here) as work:
+        with as_it_was(FIRST_VERSION):
+            planned = await work.runner.submit(work.classify(list(words(3))))
+        adapters = work.runner._adapters
+        bound = await Intake(adapters).rebind(await adapters.store.job(planned.job))
+        assert bound.kind_version == 1
+        with (
+            as_it_was(replace_version(FIRST_VERSION, 3)),
+            pytest.raises(KindChanged, match="here is version 3"),
+        ):
+            await Intake(adapters).rebind(await adapters.store.job(planned.job))
+
+
+def replace_version(kind: Kind, version: int) -> Kind:
+    other = copy(kind)
+    other.version = version
+    return other

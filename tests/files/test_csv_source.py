@@ -273,3 +273,32 @@ def test_the_csv_module_keeps_what_it_read_before_an_error() -> None:
     with pytest.raises(csv.Error):
         taken.extend(csv.reader(io.StringIO('a\nb\n"c"d\n'), strict=True))
     assert taken == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("line", ["sep={}", '"sep={}"', "\ufeffSEP={}"])
+def test_a_first_line_may_say_the_delimiter(inputs: Inputs, mark: str, end: str, line: str) -> None:
+    rows = [line.format(mark), f"id{mark}text", f"1{mark}a", f"2{mark}b"]
+    _, found = inputs.read("a.csv", end.join(rows) + end, id_column="id")
+    assert records(found) == [{"id": "1", "text": "a"}, {"id": "2", "text": "b"}]
+
+
+def test_the_line_that_says_the_delimiter_is_counted_as_one(inputs: Inputs) -> None:
+    with pytest.raises(InputError, match=r"a\.csv:4: expected 2 fields, found 3"):
+        inputs.read("a.csv", "sep=;\nid;text\n1;a\n2;b;c\n")
+    with pytest.raises(InputError, match=r"a\.csv:4: a quoted field"):
+        inputs.read("a.csv", 'sep=;\nid;text\n1;a\n2;"b"c\n')
+    with pytest.raises(InputError, match=r"a\.csv: the file is empty"):
+        inputs.read("a.csv", "sep=;\n")
+
+
+def test_a_delimiter_that_is_asked_for_wins_over_the_file(inputs: Inputs) -> None:
+    _, found = inputs.read("a.csv", "sep=;\nid,text\n1,a;b\n", delimiter=",")
+    assert records(found) == [{"id": "1", "text": "a;b"}]
+
+
+@pytest.mark.parametrize("header", ["sep=", "sep=ab", "separator", " sep=;"])
+def test_a_header_that_says_no_delimiter_is_a_header(inputs: Inputs, header: str) -> None:
+    facts, _ = inputs.read("a.csv", f"{header}\nx\n")
+    assert facts.columns == (header,)

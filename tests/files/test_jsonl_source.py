@@ -52,11 +52,43 @@ def test_integers_beyond_64_bits_keep_their_digits(inputs: Inputs) -> None:
         ),
         (
             b'{"text": NaN}\n',
-            f"{{}}:1: the line is no JSON (character 10): {ONE_OBJECT}",
+            f"{{}}:1: 'text' is NaN, for which JSON has no word (write null or a text): "
+            f"{ONE_OBJECT}",
+        ),
+        (
+            b'{"text": 1}\n{"text": {"a": [0, -Infinity]}}\n',
+            "{}:2: 'text.a[1]' is -Infinity, for which JSON has no word (write null or a text): "
+            f"{ONE_OBJECT}",
+        ),
+        (
+            b"NaN\n",
+            f"{{}}:1: the line is NaN, for which JSON has no word (write null or a text): "
+            f"{ONE_OBJECT}",
         ),
         (
             b'{"text": "\\ud800"}\n',
-            f"{{}}:1: the line is no JSON (character 11): {ONE_OBJECT}",
+            "{}:1: 'text' has \\ud800, half of a surrogate pair: no UTF-8 text can hold it; "
+            f"{SKIP}",
+        ),
+        (
+            b'{"text": 1, "\\udc00": 1}\n',
+            f"{{}}:1: the line has \\udc00, half of a surrogate pair: no UTF-8 text can hold it; "
+            f"{SKIP}",
+        ),
+        (
+            b'{"text": 1e200000}\n',
+            "{}:1: the line has a number whose exponent is out of all bounds: write it as a text; "
+            f"{SKIP}",
+        ),
+        (
+            b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+            "{}:1: the line is nested more than 500 levels deep: write what is further in as a "
+            f"text; {SKIP}",
+        ),
+        (
+            b'{"text": ' + b"[" * 600 + b"]" * 600 + b"}\n",
+            "{}:1: the line is nested more than 500 levels deep: write what is further in as a "
+            f"text; {SKIP}",
         ),
         (
             b'{"text": 1}\n[{"text": 1}]\n',
@@ -96,12 +128,18 @@ def test_skipped_rows_come_in_their_place(inputs: Inputs) -> None:
         (1, "1", 3, "duplicate_id", "the id in column 'id' is that of line 1"),
         (2, None, 4, "not_an_object", "the line is an array, no object"),
         (3, 2, 5, "missing_column", "the row has no key 'text'"),
-        (4, None, 6, "not_json", "the line is no JSON (character 1)"),
+        (
+            4,
+            None,
+            6,
+            "not_json",
+            "the line is NaN, for which JSON has no word (write null or a text)",
+        ),
         (5, None, 7, "invalid_utf8", "the line is not UTF-8"),
         (6, None, 8, "missing_id", "the row has no id in 'id'"),
         (7, None, 9, "missing_id", "the row has no id in 'id'"),
         (8, None, 10, "missing_id", "the row has no id in 'id'"),
-        (9, None, 11, "bad_id", "the id in 'id' is no string, number or boolean"),
+        (9, None, 11, "bad_id", "the id in 'id' is no string, finite number or boolean"),
         (11, "true", 13, "duplicate_id", "the id in column 'id' is that of line 12"),
     ]
     assert [row.id for row in rows if isinstance(row, InputRow)] == [1, True, 2, 2.5]

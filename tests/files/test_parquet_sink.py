@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from batcher.adapters.files import open_sink, parquet_sink
 from batcher.adapters.files.parquet_types import ColumnType, to_arrow, type_of, widen
 from batcher.core.kind import Field
+from batcher.ports import OutputBatch, OutputSchema
 from tests.files.reading import Inputs, records
 from tests.files.writing import LABEL, VECTOR, batch, labels, names, schema, vectors, write
 
@@ -187,3 +190,78 @@ def test_an_abort_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     sink.abort()
     sink.abort()
     assert names(tmp_path) == []
+
+
+def arrow_batch(table: Any) -> OutputBatch:
+    """Records of an Arrow input, each labelled."""
+    count = table.num_rows
+    return OutputBatch(
+        ids=range(count), rows=range(count), results=[{"label": "x"}] * count, vectors=None,
+        records=[], chunks=[], arrow=table,
+    )  # fmt: skip
+
+
+def schema_of(table: Any) -> OutputSchema:
+    serialized = base64.b64encode(table.schema.serialize()).decode()
+    return replace(schema(columns=tuple(table.column_names)), arrow_schema=serialized)
+
+
+def test_columns_of_an_arrow_input_keep_their_types(tmp_path: Path) -> None:
+    first = pa.table({
+        "id": pa.array([1, 2], pa.uint8()),
+        "label": pa.array([[{"t": 1_000}], None], pa.list_(pa.struct([("t", pa.time64("ns"))]))),
+        "c": pa.array(["a", None]).dictionary_encode(),
+    })  # fmt: skip
+    second = first.slice(1).set_column(2, "c", pa.array(["z"]).dictionary_encode())
+    path = write(tmp_path / "o.parquet", schema_of(first), arrow_batch(first), arrow_batch(second))
+    found = pq.ParquetFile(path).read()
+    assert found.schema.names == ["id", "label", "c", "label_result", "confidence"]
+    assert found.schema.types[:3] == first.schema.types
+    assert found.column("label").to_pylist() == [*first["label"].to_pylist(), None]
+    assert found.column("c").to_pylist() == ["a", None, "z"]
+
+
+def test_an_arrow_input_without_a_result_has_its_types_all_the_same(tmp_path: Path) -> None:
+    table = pa.table({"t": pa.array([1], pa.timestamp("ns"))})
+    path = write(tmp_path / "o.parquet", schema_of(table))
+    assert pq.ParquetFile(path).schema_arrow.field("t").type == pa.timestamp("ns")
+
+
+def test_types_stay_when_a_result_s_type_widens_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_sink, "GROUP_ROWS", 1)
+    table = pa.table({
+        "s": pa.array([{"a": 1, "d": 5}], pa.struct([("a", pa.int8()), ("d", pa.date32())])),
+        "c": pa.array(["a"]).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())),
+    })  # fmt: skip
+    output = replace(schema_of(table), fields=(Field(name="n", type="float"),))
+    batches = [replace(arrow_batch(table), results=[{"n": n}]) for n in (0.5, "text")]
+    found = pq.ParquetFile(write(tmp_path / "o.parquet", output, *batches)).read()
+    assert found.column("n").to_pylist() == ["0.5", "text"]
+    assert found.schema.types[:2] == table.schema.types
+    assert found.column("s").to_pylist() == table["s"].to_pylist() * 2
+
+
+@pytest.mark.parametrize("rows", [1, 10_000])
+def test_more_words_than_a_dictionary_s_index_has_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(parquet_sink, "GROUP_ROWS", rows)
+    kind = pa.dictionary(pa.int8(), pa.string())
+    words = [[f"{part}-{n}" for n in range(100)] for part in range(3)]
+    tables = [pa.table({"c": pa.array(some).dictionary_encode().cast(kind)}) for some in words]
+    path = write(tmp_path / "o.parquet", schema_of(tables[0]), *map(arrow_batch, tables))
+    found = pq.read_table(path).column("c")
+    assert found.type == pa.dictionary(pa.int32(), pa.string())
+    assert found.to_pylist() == [word for some in words for word in some]
+
+
+def test_every_leaf_of_a_nested_column_is_compressed(tmp_path: Path) -> None:
+    table = pa.table({"s": [{"a.b": ["x" * 100], "c": 1}] * 50})
+    output = replace(schema_of(table), fields=VECTOR)
+    one = replace(arrow_batch(table), results=[], vectors=vectors(*[[0.5, 0.25]] * 50))
+    group = pq.ParquetFile(write(tmp_path / "o.parquet", output, one)).metadata.row_group(0)
+    assert [group.column(n).compression for n in range(group.num_columns)] == [
+        "ZSTD", "ZSTD", "UNCOMPRESSED",
+    ]  # fmt: skip

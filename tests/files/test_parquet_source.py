@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batcher.core.errors import InputError
+from batcher.core.model import InputRow
 from tests.files.reading import Inputs, bad, records
 
 
@@ -77,7 +79,7 @@ def test_ids_that_are_none(inputs: Inputs) -> None:
     _, rows = inputs.read("a.parquet", id_column="id", skip_bad=True)
     assert bad(rows) == [
         (1, None, 2, "missing_id", "the row has no id in 'id'"),
-        (2, None, 3, "bad_id", "the id in 'id' is no string, number or boolean"),
+        (2, None, 3, "bad_id", "the id in 'id' is no string, finite number or boolean"),
         (3, 1.0, 4, "duplicate_id", "the id in column 'id' is that of row 0"),
     ]
 
@@ -116,3 +118,45 @@ def test_a_damaged_page_is_found_by_the_check(inputs: Inputs) -> None:
     content[4:404] = bytes(400)
     with pytest.raises(InputError, match="is no Parquet, or is damaged"):
         inputs.read("a.parquet", bytes(content))
+
+
+def test_a_text_that_is_not_utf8_is_a_fault_of_its_row(inputs: Inputs) -> None:
+    texts = pa.Array.from_buffers(
+        pa.string(), 3, pa.array([b"a", b"\xff", b"c"], pa.binary()).buffers()
+    )
+    write(inputs, pa.table({"id": [1, 2, 3], "text": texts}))
+    with pytest.raises(InputError) as error:
+        inputs.read("a.parquet", id_column="id")
+    assert str(error.value) == (
+        f"{inputs.directory / 'a.parquet'}: row 1: column 'text' holds a text that is not UTF-8: "
+        "write the file again from its source; --on-bad-row skip leaves such rows out"
+    )
+    _, rows = inputs.read("a.parquet", id_column="id", skip_bad=True)
+    assert bad(rows) == [(1, None, 2, "bad_value", "column 'text' holds a text that is not UTF-8")]
+    assert isinstance(rows[2], InputRow)
+    assert rows[2].record == {"id": 3, "text": "c"}
+
+
+def test_a_struct_with_two_fields_of_one_name_is_refused(inputs: Inputs) -> None:
+    struct = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    write(inputs, pa.table({"s": pa.ListArray.from_arrays([0, 1], struct)}))
+    with pytest.raises(InputError, match="column 's' is a struct with two fields 'a': rename one"):
+        inputs.read("a.parquet")
+
+
+def test_the_facts_have_the_schema(inputs: Inputs) -> None:
+    write(inputs, pa.table({"t": pa.array([1], pa.timestamp("ns", "UTC"))}))
+    facts, rows = inputs.read("a.parquet")
+    assert facts.arrow_schema is not None
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(facts.arrow_schema)))
+    assert schema == pa.schema([("t", pa.timestamp("ns", "UTC"))])
+    (row,) = rows
+    assert isinstance(row, InputRow)
+    assert row.record == {"t": "1970-01-01T00:00:00.000000001+00:00"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_is_no_id(inputs: Inputs, value: float) -> None:
+    write(inputs, pa.table({"id": [1.0, value]}))
+    with pytest.raises(InputError, match=r"row 1: the id in 'id' is no string, finite number or"):
+        inputs.read("a.parquet", id_column="id")

@@ -216,3 +216,25 @@ def test_a_tool_call_that_nobody_asked_for_is_told(finish_reason: str) -> None:
     assert [field.name for field in bound.fields] == ["output", "finish_reason"]
     outcome = parse(bound, {"content": None, "tool_calls": [CALL]}, finish_reason)
     assert result(outcome) == {"output": "", "finish_reason": "tool_calls"}
+
+
+@pytest.mark.parametrize(
+    ("template", "tag"),
+    [
+        ('{% include "other.j2" %}', "include"),
+        ('x\n{% include "other.j2" ignore missing %}{{ body }}', "include"),
+        ("{% if false %}{% include body %}{% endif %}", "include"),
+        ('{% import "other.j2" as other %}', "import"),
+        ('{% from "other.j2" import thing %}', "from"),
+        ('{% extends "other.j2" %}', "extends"),
+    ],
+)
+@pytest.mark.parametrize("which", ["prompt", "system"])
+def test_a_template_that_takes_another_file_is_refused(which: str, template: str, tag: str) -> None:
+    templates = {"prompt": "{{ body }}", "system": "Be kind.", which: template}
+    with pytest.raises(UsageError) as refused:
+        bind(**templates)
+    line = template.count("\n") + 1
+    assert str(refused.value).startswith(
+        f"--{which}, line {line}: {{% {tag} %}} takes another file"
+    )

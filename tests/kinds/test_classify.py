@@ -156,3 +156,49 @@ def test_the_file_s_content_and_not_its_name_is_the_identity() -> None:
     one = KIND.bind({"text": "t", "labels_file": TextFile("a.txt", "x\ny\n")})
     two = KIND.bind({"text": "t", "labels_file": TextFile("b.txt", "x\ny\n")})
     assert one.identity == two.identity
+
+
+def test_a_list_of_labels_is_a_list() -> None:
+    bound = KIND.bind({"text": "t", "labels": ["card", " transfer, abroad ", 'say "hi"', ""]})
+    assert bound.identity["labels"] == ["card", "transfer, abroad", 'say "hi"']
+
+
+def test_one_text_of_labels_is_a_record_of_csv() -> None:
+    bound = KIND.bind({"text": "t", "labels": 'card, "transfer, abroad","say ""hi""",5" pipe,,'})
+    assert bound.identity["labels"] == ["card", "transfer, abroad", 'say "hi"', '5" pipe']
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x0c", "\x0b", "\x1c", "\x85"])
+def test_only_the_end_of_a_line_ends_a_label(mark: str) -> None:
+    label = f"one{mark}label"
+    file = TextFile("labels.txt", f"{label}\r\nother\rthird\n")
+    bound = KIND.bind({"text": "t", "labels_file": file})
+    assert bound.identity["labels"] == [label, "other", "third"]
+    listed = KIND.bind({"text": "t", "labels": [label, "other"]})
+    assert listed.identity["labels"] == [label, "other"]
+
+
+@pytest.mark.parametrize("labels", [["a\nb", "c"], ["a", "b\r"], '"a\nb",c'])
+def test_a_label_of_two_lines_is_refused(labels: Any) -> None:
+    with pytest.raises(UsageError, match="a label is one line"):
+        KIND.bind({"text": "t", "labels": labels})
+
+
+def test_the_prompt_lists_the_labels_one_a_line() -> None:
+    labels = ["card", "transfer, abroad", "- odd"]
+    body = KIND.bind({"text": "t", "labels": labels}).body([("x",)])
+    lines = body["messages"][0]["content"].split("\n")
+    assert lines[-4:] == ["Labels:", *labels]
+
+
+def test_the_first_version_is_as_it_was() -> None:
+    (first,) = KIND.earlier
+    bound = first.bind({"text": "t", "labels": "card, transfer, abroad"})
+    assert first.version == 1
+    assert bound.identity["labels"] == ["card", "transfer", "abroad"]
+    system = bound.body([("x",)])["messages"][0]["content"]
+    assert system.endswith("\nLabels: card, transfer, abroad")
+    file = TextFile("labels.txt", "a\u2028b\x0cc\n")
+    assert first.bind({"text": "t", "labels_file": file}).identity["labels"] == ["a", "b", "c"]
+    same = {"text": "t", "labels": ["a", "b"], "instructions": "x", "confidence": True}
+    assert first.bind(same).identity == KIND.bind(same).identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.errors import RowError, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.kind import Broken, Done
 from jobs.embed import KIND, BoundEmbed
 
@@ -35,9 +36,22 @@ def test_scalars_are_written_as_json_writes_them(value: object, text: str) -> No
     assert bind().render({"body": value}) == (text,)
 
 
-def test_a_nested_value_is_no_text() -> None:
-    with pytest.raises(RowError, match="'body' holds a list"):
-        bind().render({"body": ["secret"]})
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["a", 'b "c"', None], '["a","b \\"c\\"",null]'),
+        ({"ü": {"x": 1.5}}, '{"ü":{"x":1.5}}'),
+        (12345678901234567890123, "12345678901234567890123"),
+        (Decimal("1e400"), "1e+400"),
+        (Decimal("1" * 5000), "1" * 5000),
+        ([10**30], f"[{10**30}]"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-Infinity"),
+        ([float("inf")], "[Infinity]"),
+    ],
+)
+def test_whatever_is_no_text_is_sent_as_json_writes_it(value: Any, text: str) -> None:
+    assert bind().render({"body": value}) == (text,)
 
 
 def test_a_template_joins_columns_and_keeps_braces() -> None:

@@ -4,7 +4,8 @@ from batcher.adapters.files.json_files import draft_json, draft_json_lines, read
 from batcher.adapters.files.opening import INPUT_FORMATS, open_source, open_spooled
 from batcher.adapters.files.outputs import OUTPUT_FORMATS, check_output, open_sink
 from batcher.adapters.files.spool import Spool
-from batcher.adapters.files.target import OutputError, is_part_of, is_same, look
+from batcher.adapters.files.target import is_part_of, is_same, look
+from batcher.core.errors import OutputError
 
 __all__ = [
     "INPUT_FORMATS",

@@ -24,6 +24,11 @@ class Batch(Protocol):
     first: int
     faults: dict[int, Fault]
 
+    @property
+    def arrow(self) -> Any:
+        """The rows as a ``pyarrow.RecordBatch``; None where the format has no Arrow types."""
+        ...
+
     def __len__(self) -> int: ...
 
     def values(self, column: str) -> list[Any]:
@@ -56,6 +61,11 @@ class Reader(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """The input's columns, in order; whole once :meth:`batches` has come to the end."""
+        ...
+
+    @property
+    def arrow_schema(self) -> str | None:
+        """The input's Arrow schema (:class:`batcher.core.model.InputFacts`), when it was read."""
         ...
 
     def batches(self) -> Iterator[Batch]:

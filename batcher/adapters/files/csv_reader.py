@@ -1,7 +1,8 @@
 """CSV: the csv module's own reader over decoded blocks, a thousand rows at a time.
 
 Python runs per batch, not per row, as long as nothing is wrong; where something is, line numbers
-are worked out from the rows themselves.
+are worked out from the rows themselves. A first line ``sep=;``, as Excel reads and writes it, says
+the delimiter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
 
 MAX_FIELD_CHARS: Final = 16 << 20
+_SEPARATOR_LINE: Final = re.compile(r'("?)sep=([^"\r\n])\1(?:\r\n|\r|\n)?', re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _TOO_LONG = (
     f"a field of this row has more than {MAX_FIELD_CHARS >> 20} MiB, the most there may be: "
@@ -36,6 +38,8 @@ _QUOTES = (
 
 class CsvBatch:
     """Rows as lists of text; ``raw`` has the blank lines too, as empty lists."""
+
+    arrow = None
 
     def __init__(
         self, *, first: int, header: tuple[str, ...], raw: list[list[str]], line: int
@@ -77,21 +81,24 @@ class CsvBatch:
 class CsvReader:
     """One pass over a CSV file: a header, then rows of as many fields."""
 
+    arrow_schema = None
+
     def __init__(
-        self, raw: RawPass, open_raw: OpenRaw, request: Request, *, delimiter: str
+        self, raw: RawPass, open_raw: OpenRaw, request: Request, *, delimiter: str | None
     ) -> None:
-        """``delimiter`` is one character."""
+        """``delimiter`` is one character; None for what the file says, else a comma."""
         csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
         self.columns: tuple[str, ...] = ()
         self._raw = raw
         self._request = request
         self._delimiter = delimiter
         self._tainted = False
+        self._lines_before = 0
 
     def batches(self) -> Iterator[CsvBatch]:
         """See :class:`batcher.adapters.files.batch.Reader`."""
-        lines = chain.from_iterable(self._texts())
-        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        lines = self._without_separator_line(chain.from_iterable(self._texts()))
+        rows = csv.reader(lines, delimiter=self._delimiter or ",", strict=True)
         self.columns = self._header(rows)
         runs = self._runs(rows)
         if len(self.columns) == 1:
@@ -104,14 +111,26 @@ class CsvReader:
                 self._find_faults(batch)
                 yield batch
 
+    def _without_separator_line(self, lines: Iterator[str]) -> Iterator[str]:
+        first = next(lines, "")
+        if found := _SEPARATOR_LINE.fullmatch(first):
+            self._delimiter = self._delimiter or found[2]
+            self._lines_before = 1
+            return lines
+        return chain((first,), lines) if first else lines
+
+    def _next_line(self, rows: Iterator[list[str]]) -> int:
+        """The physical line that the next row begins on."""
+        return self._lines_before + rows.line_num + 1  # type: ignore[attr-defined, no-any-return]
+
     def _runs(self, rows: Iterator[list[str]]) -> Iterator[_Run]:
-        line = rows.line_num + 1  # type: ignore[attr-defined]
+        line = self._next_line(rows)
         while raw := self._take(rows):
             yield line, raw
-            line = rows.line_num + 1  # type: ignore[attr-defined]
+            line = self._next_line(rows)
 
     def _take(self, rows: Iterator[list[str]], count: int = BATCH_ROWS) -> list[list[str]]:
-        line = rows.line_num + 1  # type: ignore[attr-defined]
+        line = self._next_line(rows)
         taken: list[list[str]] = []
         try:
             # extend() keeps what it took before the error, which says where the error begins.
@@ -126,7 +145,7 @@ class CsvReader:
         header: list[str] = []
         line = 1
         while not header:
-            line = rows.line_num + 1  # type: ignore[attr-defined]
+            line = self._next_line(rows)
             taken = self._take(rows, 1)
             if not taken:
                 raise self._error("the file is empty: it needs a header and rows")

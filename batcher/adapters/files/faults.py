@@ -16,11 +16,15 @@ ADVICE: Mapping[str, str] = {
     "ragged_row": f"quote fields that hold the delimiter; {SKIP}",
     "invalid_utf8": f"save the file as UTF-8; {SKIP}",
     "not_json": f"every line must be one JSON object; {SKIP}",
+    "number_too_large": f"write it as a text; {SKIP}",
+    "not_unicode": f"no UTF-8 text can hold it; {SKIP}",
+    "nested_too_deep": f"write what is further in as a text; {SKIP}",
+    "bad_value": f"write the file again from its source; {SKIP}",
     "not_an_object": f"every line must be one JSON object; {SKIP}",
     "missing_column": f"every row needs it; {SKIP}",
     "duplicate_id": f"ids are compared as text and must be unique; {SKIP}",
     "missing_id": f"every row needs an id; {SKIP}",
-    "bad_id": f"an id is a string, a number or a boolean; {SKIP}",
+    "bad_id": f"an id is a string, a finite number or a boolean; {SKIP}",
 }
 """What to do about each fault, by its code."""
 

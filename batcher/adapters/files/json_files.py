@@ -53,7 +53,7 @@ def draft_json(path: StrPath, value: Mapping[str, Any], seen: Seen = "anything")
     target = FileTarget(path, seen)
     try:
         with writing(target.name):
-            target.file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+            target.file.write(_indented(value) + b"\n")
             target.file.flush()
             os.fsync(target.file.fileno())
     except BaseException:
@@ -66,6 +66,13 @@ def read_drafts(path: StrPath) -> list[Mapping[str, Any]]:
     """The object in a file, and those that killed writers were about to put there."""
     found = (read_json(place) for place in (path, *left_parts(path)))
     return [value for value in found if value is not None]
+
+
+def _indented(value: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        return json_bytes(value)
 
 
 def read_json(path: StrPath) -> Mapping[str, Any] | None:

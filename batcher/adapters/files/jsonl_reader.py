@@ -1,21 +1,21 @@
 """JSONL: one JSON object a line, read by orjson.
 
-Blank lines are skipped. NaN and Infinity are no JSON. Of two equal keys the last wins. Integers
-beyond 64 bits at the top level of an object keep all their digits.
+Blank lines are skipped. NaN and Infinity are no JSON. Of two equal keys the last wins. Lines with
+what orjson refuses or would round are read once more, exactly (:mod:`json_lines`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import orjson
 
 from batcher.adapters.files.batch import BATCH_ROWS, Request
 from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.json_lines import ImpossibleLine, may_be_rounded, read_exactly
 from batcher.adapters.files.lines import whole_lines
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
@@ -26,6 +26,8 @@ _EXACT_FLOAT: Final = 2.0**63
 
 class JsonlBatch:
     """Rows as JSON objects; ``raw`` has the blank lines too."""
+
+    arrow = None
 
     def __init__(self, *, first: int, raw: list[bytes], line: int) -> None:
         """``line`` is the physical line of the first of ``raw``."""
@@ -54,6 +56,8 @@ class JsonlBatch:
 
 class JsonlReader:
     """One pass over a JSONL file."""
+
+    arrow_schema = None
 
     def __init__(self, raw: RawPass, open_raw: OpenRaw, request: Request) -> None:
         """``columns`` grows with the keys seen."""
@@ -109,19 +113,30 @@ class JsonlReader:
         text = batch.texts[index]
         try:
             return orjson.loads(text)
-        except orjson.JSONDecodeError as exc:
-            batch.faults[index] = _not_json(text, exc)
+        except orjson.JSONDecodeError:
+            return self._read_exactly(batch, index)
+
+    def _read_exactly(self, batch: JsonlBatch, index: int) -> Any:
+        try:
+            return read_exactly(batch.texts[index])
+        except ImpossibleLine as exc:
+            batch.faults[index] = exc.fault
             return {}
 
     def _keep_digits(self, batch: JsonlBatch) -> None:
-        """Where orjson made an integer beyond 64 bits a float, read the line again without."""
+        """Where orjson made a float of a longer integer, read the line again without."""
         objects = batch.objects
-        if float not in set(map(type, chain.from_iterable(map(dict.values, objects)))):
+        kinds = set(map(type, chain.from_iterable(map(dict.values, objects))))
+        if dict in kinds or list in kinds:
+            for index in may_be_rounded(batch.texts):
+                if index not in batch.faults:
+                    objects[index] = self._read_exactly(batch, index)
+        if float not in kinds:
             return
         for index, record in enumerate(objects):
             for value in record.values():
                 if type(value) is float and abs(value) >= _EXACT_FLOAT:
-                    objects[index] = json.loads(batch.texts[index], parse_constant=_refuse)
+                    objects[index] = self._read_exactly(batch, index)
                     break
 
     def _find_missing(self, batch: JsonlBatch) -> None:
@@ -139,18 +154,6 @@ class JsonlReader:
                     )
 
 
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
 def _not_an_object(value: Any) -> Fault:
     names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return Fault("not_an_object", f"the line is {names.get(type(value), 'a number')}, no object")
-
-
-def _not_json(text: bytes, exc: orjson.JSONDecodeError) -> Fault:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return Fault("invalid_utf8", "the line is not UTF-8")
-    return Fault("not_json", f"the line is no JSON (character {exc.pos + 1})")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from batcher.core import exactjson
 from batcher.ports import OutputBatch, OutputSchema
 
 CHUNK_COLUMNS: Final = ("chunk", "start", "end")
@@ -48,7 +49,8 @@ def lay_out(schema: OutputSchema, *, kept: bool) -> Layout:
 
 def lay_out_for(schema: OutputSchema, batch: OutputBatch | None) -> Layout:
     """The columns as the first batch shows them; None: there is not even one."""
-    return lay_out(schema, kept=bool(schema.columns) and (batch is None or bool(batch.records)))
+    has_records = batch is None or bool(batch.records) or batch.arrow is not None
+    return lay_out(schema, kept=bool(schema.columns) and has_records)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -62,6 +64,10 @@ def leading_columns(layout: Layout, batch: OutputBatch) -> list[Sequence[Any]]:
     """The values of the leading columns; None where a record lacks one."""
     if not layout.kept:
         return [batch.ids, batch.rows]
+    if batch.arrow is not None:
+        from batcher.adapters.files.arrow_values import plain_column  # imports pyarrow
+
+        return [plain_column(batch.arrow.column(name)) for name in layout.leading]
     return [[record.get(name) for record in batch.records] for name in layout.leading]
 
 
@@ -83,19 +89,27 @@ def is_vector(schema: OutputSchema) -> bool:
 def json_bytes(value: Any) -> bytes:
     """Compact JSON; arrays of float32 with as few digits as tell them apart.
 
-    Integers beyond 64 bits, which orjson refuses, are written as they are.
+    What orjson refuses (integers beyond 64 bits) or makes null of (NaN) is written as it is.
     """
     try:
-        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+        written = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError:
-        if isinstance(value, dict):
-            pairs = (json_bytes(key) + b":" + json_bytes(item) for key, item in value.items())
-            return b"{" + b",".join(pairs) + b"}"
-        if isinstance(value, list | tuple):
-            return b"[" + b",".join(map(json_bytes, value)) + b"]"
-        if isinstance(value, int):
-            return str(value).encode()
-        raise
+        return exactjson.dumps(_without_arrays(value)).encode()
+    if b"null" in written and exactjson.holds_nan(value):
+        return exactjson.dumps(value).encode()
+    return written
+
+
+def _without_arrays(value: Any) -> Any:
+    """A record with lists in place of its arrays of float32, each with the digits it needs."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: orjson.loads(orjson.dumps(item, option=orjson.OPT_SERIALIZE_NUMPY))
+        if hasattr(item, "dtype")
+        else item
+        for key, item in value.items()
+    }
 
 
 def cell_text(value: Any) -> str:

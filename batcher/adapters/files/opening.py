@@ -97,8 +97,8 @@ def _format(path: str, asked: str | None) -> str:
 
 def _reader(kind: str, delimiter: str | None) -> ReaderFactory:
     if kind == "csv":
-        mark = "," if delimiter is None else _DELIMITERS.get(delimiter, delimiter)
-        if len(mark) != 1 or mark in '"\r\n\0':
+        mark = None if delimiter is None else _DELIMITERS.get(delimiter, delimiter)
+        if mark is not None and (len(mark) != 1 or mark in '"\r\n\0'):
             raise UsageError(f"--delimiter {delimiter!r} is neither one character nor 'tab'")
         return partial(CsvReader, delimiter=mark)
     if delimiter is not None:

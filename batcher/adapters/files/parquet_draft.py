@@ -6,6 +6,7 @@ gains anything on floats that look random. Other columns get all three.
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -76,8 +77,8 @@ class Draft:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=directory))
 
     def _open_writer(self) -> Any:
-        names = list(self.schema.names)
-        vectors = [f"{names.pop()}.list.element"] if self._is_vector else []
+        names = _leaves(self.schema)
+        vectors = [names.pop()] if self._is_vector else []
         return pq.ParquetWriter(
             # By its name, so that no byte passes through Python on its way.
             self._file if self._direct is None else str(self._direct.part),
@@ -86,6 +87,14 @@ class Draft:
             use_dictionary=names,
             write_statistics=names,
         )
+
+
+def _leaves(schema: Any) -> list[str]:
+    """The paths of the columns as Parquet has them: a struct is one for each of its fields."""
+    with io.BytesIO() as file:
+        pq.ParquetWriter(file, schema).close()
+        with pq.ParquetFile(file) as parquet:
+            return [parquet.schema.column(index).path for index in range(len(parquet.schema))]
 
 
 def _whole(column: Any) -> Any:

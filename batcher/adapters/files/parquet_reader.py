@@ -1,7 +1,6 @@
-"""Parquet: pyarrow's batches, as plain JSON-like values.
+"""Parquet: pyarrow's batches, also as plain values (:mod:`arrow_values`).
 
-Dates and times become ISO 8601 text, decimals and durations text, bytes base64. Memory is that of
-some pages, not of a row group.
+Memory is that of some pages, not of a row group.
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batcher.adapters.files.arrow_values import plain_column
 from batcher.adapters.files.batch import BATCH_ROWS, Request, require
 from batcher.adapters.files.faults import Fault
 from batcher.adapters.files.raw import OpenRaw, RawPass
@@ -31,25 +28,34 @@ class ParquetBatch:
     def __init__(self, *, first: int, arrow: Any) -> None:
         """``arrow`` is a ``pyarrow.RecordBatch``."""
         self.first = first
-        self.faults: dict[int, Fault] = {}
-        self._arrow = arrow
+        self.arrow = arrow
+        self.faults = _faults_of(arrow)
 
     def __len__(self) -> int:
-        return int(self._arrow.num_rows)
+        return int(self.arrow.num_rows)
 
     def values(self, column: str) -> list[Any]:
         """See :class:`batcher.adapters.files.batch.Batch`."""
-        return _plain_column(self._arrow.column(column))
+        return self._plain(self.arrow.column(column))
 
     def records(self) -> list[dict[str, Any]]:
         """See :class:`batcher.adapters.files.batch.Batch`."""
-        names = self._arrow.schema.names
-        columns = map(_plain_column, self._arrow.columns)
+        names = self.arrow.schema.names
+        columns = map(self._plain, self.arrow.columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def lines(self) -> list[int]:
         """A Parquet file has no lines: the row's place from 1 stands for it."""
         return list(range(self.first + 1, self.first + 1 + len(self)))
+
+    def _plain(self, column: Any) -> list[Any]:
+        """The values; None in rows with a fault, which may have none."""
+        if not self.faults:
+            return plain_column(column)
+        return [
+            None if index in self.faults else plain_column(column.slice(index, 1))[0]
+            for index in range(len(self))
+        ]
 
 
 class ParquetReader:
@@ -58,6 +64,7 @@ class ParquetReader:
     def __init__(self, raw: RawPass, open_raw: OpenRaw, request: Request) -> None:
         """The raw pass only hashes; pyarrow reads the file where it needs to."""
         self.columns: tuple[str, ...] = ()
+        self.arrow_schema: str | None = None
         self._raw = raw
         self._open_raw = open_raw
         self._request = request
@@ -77,7 +84,11 @@ class ParquetReader:
 
     def _read(self, file: Any) -> Iterator[ParquetBatch]:
         with pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
-            self.columns = self._names(parquet.schema_arrow)
+            schema = parquet.schema_arrow.remove_metadata()
+            self.columns = self._names(schema)
+            for field in schema:
+                self._check_names(field.name, field.type)
+            self.arrow_schema = base64.b64encode(schema.serialize()).decode()
             groups, number = self._groups(parquet.metadata)
             for arrow in parquet.iter_batches(BATCH_ROWS, row_groups=groups, use_threads=False):
                 batch = ParquetBatch(first=number, arrow=arrow)
@@ -96,48 +107,55 @@ class ParquetReader:
         return [], first
 
     def _names(self, schema: Any) -> tuple[str, ...]:
-        names = tuple(schema.names)
+        try:
+            names = tuple(schema.names)
+        except UnicodeDecodeError as exc:
+            raise self._error("a column's name is not UTF-8: rename it") from exc
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise self._error(f"column {twice!r} is there twice: rename one of them")
         require(self._request, names)
         return names
 
+    def _check_names(self, column: str, kind: Any) -> None:
+        """Refuse two fields of one name in a struct: a plain value has room for one of them."""
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        if pa.types.is_struct(kind):
+            names = [field.name for field in fields]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise self._error(
+                    f"column {column!r} is a struct with two fields {twice!r}: rename one of them"
+                )
+        for field in fields:
+            self._check_names(column, field.type)
+
     def _error(self, message: str) -> InputError:
         return InputError(message, source=self._request.source)
 
 
-def _plain_column(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    return values if _is_plain(column.type) else [_plain(value) for value in values]
+def _faults_of(arrow: Any) -> dict[int, Fault]:
+    """The rows that hold what their columns' types do not allow, such as text that is no UTF-8."""
+    try:
+        arrow.validate(full=True)
+    except pa.ArrowInvalid:
+        pass
+    else:
+        return {}
+    faults: dict[int, Fault] = {}
+    for name, column in zip(arrow.schema.names, arrow.columns, strict=True):
+        values = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for index in range(len(values)):
+            try:
+                values.slice(index, 1).validate(full=True)
+            except pa.ArrowInvalid:
+                faults.setdefault(
+                    index, Fault("bad_value", f"column {name!r} holds {_what(values.type)}")
+                )
+    return faults
 
 
-def _is_plain(kind: Any) -> bool:
-    types = pa.types
-    return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_null(kind)
-    )
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case None | str() | bool() | int() | float():
-            return value
-        case datetime() | date() | time():
-            return value.isoformat()
-        case bytes():
-            return base64.b64encode(value).decode()
-        case Decimal() | timedelta() | UUID():
-            return str(value)
-        case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return str(value)
+def _what(kind: Any) -> str:
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if any(is_text(kind) for is_text in texts):
+        return "a text that is not UTF-8"
+    return "what its type does not allow"

@@ -1,12 +1,14 @@
 """Parquet out: the input's columns and the result's, vectors as ``fixed_size_list<float32>``.
 
-Columns have the types that their values turn out to have (:mod:`parquet_types`). Where a type
-proves too narrow after row groups have been written, those are copied once with the wider one, a
-group at a time: memory stays bounded and nobody needs to know the types beforehand.
+The columns of a Parquet input have their own types, others those that their values turn out to have
+(:mod:`parquet_types`). Where a type proves too narrow after row groups have been written, those are
+copied once with the wider one, a group at a time: memory stays bounded and nobody needs to know the
+types beforehand.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -22,7 +24,13 @@ from batcher.adapters.files.layout import (
     record_columns,
 )
 from batcher.adapters.files.parquet_draft import Draft
-from batcher.adapters.files.parquet_types import ColumnType, to_arrow, type_of, widen
+from batcher.adapters.files.parquet_types import (
+    ColumnType,
+    KeptType,
+    to_arrow,
+    type_of,
+    widen,
+)
 from batcher.adapters.files.target import Target, writing
 from batcher.ports import OutputBatch, OutputSchema
 
@@ -51,6 +59,7 @@ class ParquetSink:
         self._schema = schema
         self._is_vector = is_vector(schema)
         self._layout: Layout | None = None
+        self._kept: list[tuple[Any, KeptType]] = []
         self._types: list[ColumnType] = []
         self._vector_type: Any = None
         self._pending: list[list[Any]] = []
@@ -64,6 +73,10 @@ class ParquetSink:
             return
         self._begin(batch)
         arrays = []
+        for field, kept in self._kept:
+            column = batch.arrow.column(field.name)
+            kept.see(column)
+            arrays.append(column)
         for index, values in enumerate(self._columns(batch)):
             kind = self._types[index] | type_of(values)
             self._types[index] = kind
@@ -80,6 +93,10 @@ class ParquetSink:
         if self._layout is None:
             self._layout = lay_out_for(self._schema, batch)
             leading = [ColumnType.NOTHING] * len(self._layout.leading)
+            if self._layout.kept and self._schema.arrow_schema is not None:
+                fields_in = _read_schema(self._schema.arrow_schema)
+                self._kept = [(field, KeptType(field.type)) for field in fields_in]
+                leading = []
             chunks = [ColumnType.BIG_INT] * len(self._layout.chunks)
             costs = _COSTS if self._schema.costs else ()
             fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
@@ -91,8 +108,9 @@ class ParquetSink:
         return self._layout
 
     def _columns(self, batch: OutputBatch) -> Iterator[Sequence[Any]]:
-        """The values of every column but the vectors'."""
-        yield from leading_columns(self._begin(batch), batch)
+        """The values of every column but the vectors' and those of an Arrow input."""
+        if not self._kept:
+            yield from leading_columns(self._begin(batch), batch)
         yield from record_columns(self._schema, batch)
         if not self._is_vector:
             for field in self._schema.fields:
@@ -103,7 +121,9 @@ class ParquetSink:
 
     def _arrow_schema(self) -> Any:
         names = self._begin(None).names
-        fields = [pa.field(n, kind.arrow) for n, kind in zip(names, self._types, strict=False)]
+        fields = [field.with_type(kept.arrow) for field, kept in self._kept]
+        others = zip(names[len(fields) :], self._types, strict=False)
+        fields += [pa.field(name, kind.arrow) for name, kind in others]
         if self._is_vector:
             fields.append(pa.field(names[-1], self._vector_type, nullable=False))
         return pa.schema(fields)
@@ -117,14 +137,16 @@ class ParquetSink:
                 self._draft.rewrite(schema, self._widened)
             if self._pending:
                 columns = zip(*map(self._widened, self._pending), strict=True)
-                chunked = [pa.chunked_array(list(chunks)) for chunks in columns]
+                chunked = [_chunked(arrays) for arrays in columns]
                 self._draft.write(pa.Table.from_arrays(chunked, schema=schema))
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def _widened(self, arrays: Sequence[Any]) -> list[Any]:
         """Columns as the types in force now; the vectors as they are."""
-        count = len(self._types)
-        typed = [widen(a, kind) for a, kind in zip(arrays[:count], self._types, strict=True)]
+        types: list[ColumnType | KeptType] = [kept for _, kept in self._kept]
+        types += self._types
+        count = len(types)
+        typed = [widen(a, kind) for a, kind in zip(arrays[:count], types, strict=True)]
         return [*typed, *arrays[count:]]
 
     def commit(self) -> None:
@@ -142,6 +164,19 @@ class ParquetSink:
         if self._draft is not None:
             self._draft.abort()
         self._target.abort()
+
+
+def _read_schema(serialized: str) -> Any:
+    """The fields of an Arrow input, from its schema in base64."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(serialized)))
+
+
+def _chunked(arrays: Sequence[Any]) -> Any:
+    """Arrays and chunked arrays, one after the other, as one chunked array."""
+    chunks: list[Any] = []
+    for array in arrays:
+        chunks += array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+    return pa.chunked_array(chunks, type=arrays[0].type)
 
 
 def _vectors(vectors: Any, kind: Any) -> Any:

@@ -1,12 +1,14 @@
-"""The types of Parquet columns whose values are seen only as they come.
+"""The types of Parquet columns: those of an Arrow input, or as their values turn out to be.
 
-A column begins as what its first values are and widens when later ones do not fit: whole numbers
-become floats where that is exact, and everything else that is mixed becomes text, as in a CSV cell.
+A column whose values are seen only as they come begins as what the first of them are and widens
+when later ones do not fit: whole numbers become floats where that is exact, and everything else
+that is mixed becomes text, as in a CSV cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -39,6 +41,32 @@ class ColumnType(Enum):
             return self
         return _WIDER.get(frozenset({self, other}), ColumnType.TEXT)
 
+
+@dataclass(slots=True)
+class KeptType:
+    """The type of an Arrow input's column.
+
+    A dictionary whose index is of few bits may have few words in each part of a file and too many
+    in all of it: then the index gets 32 bits, for readers take a column's parts together.
+    """
+
+    arrow: Any
+    _words: set[Any] = field(default_factory=set, repr=False)
+
+    def see(self, column: Any) -> None:
+        """Look at some more of the column, a ``pyarrow.ChunkedArray``."""
+        kind = self.arrow
+        if not pa.types.is_dictionary(kind) or kind.index_type.bit_width >= _WIDE_INDEX:
+            return
+        for chunk in column.chunks:
+            self._words.update(chunk.dictionary.to_pylist())
+        unsigned = pa.types.is_unsigned_integer(kind.index_type)
+        if len(self._words) > 1 << (kind.index_type.bit_width - (not unsigned)):
+            self.arrow = pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+            self._words.clear()
+
+
+_WIDE_INDEX: Final = 32
 
 _ARROW: Final = {
     ColumnType.NOTHING: pa.string(),
@@ -86,10 +114,14 @@ def to_arrow(values: Sequence[Any], kind: ColumnType) -> Any:
     return pa.array(values, kind.arrow)
 
 
-def widen(array: Any, kind: ColumnType) -> Any:
-    """An array of a narrower type as one of ``kind``."""
+def widen(array: Any, kind: ColumnType | KeptType) -> Any:
+    """An array, or a chunked one, of a narrower type as one of ``kind``."""
     if array.type == kind.arrow:
         return array
+    if isinstance(kind, KeptType):
+        if pa.types.is_dictionary(array.type):
+            array = array.cast(array.type.value_type)
+        return array.cast(kind.arrow)
     if array.null_count == len(array):
         return pa.nulls(len(array), kind.arrow)
     if kind is ColumnType.TEXT:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from math import isfinite
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 
@@ -26,7 +28,7 @@ from batcher.core.errors import InputError
 from batcher.core.model import BadRow, InputFacts, InputRow, RowId
 from batcher.core.rowid import id_texts
 
-_ID_TYPES: Final = frozenset({str, int, float, bool})
+_ID_TYPES: Final = frozenset({str, int, float, bool, Decimal})
 
 
 class FileSource:
@@ -98,6 +100,7 @@ class FileSource:
             sha256=raw.sha256(),
             size_bytes=raw.size_bytes,
             columns=reader.columns,
+            arrow_schema=reader.arrow_schema,
         )
 
     def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:
@@ -175,8 +178,14 @@ class FileSource:
 
     def _rows(self, batch: Batch, ids: list[Any] | None) -> list[InputRow | BadRow]:
         numbers = range(batch.first, batch.first + len(batch))
+        arrow = batch.arrow
         rows: list[InputRow | BadRow] = [
-            InputRow(number=number, id=id_, record=record)
+            InputRow(
+                number=number,
+                id=id_,
+                record=record,
+                arrow=None if arrow is None else (arrow, number - batch.first),
+            )
             for number, id_, record in zip(numbers, ids or numbers, batch.records(), strict=True)
         ]
         if batch.faults:
@@ -194,8 +203,8 @@ class FileSource:
 
 
 def _is_id(value: Any) -> TypeGuard[RowId]:
-    """Whether it has an id's type; NaN, which equals nothing, is no id."""
-    return type(value) in _ID_TYPES and value == value
+    """Whether it has an id's type; NaN, which equals nothing, is no id, nor is what has no end."""
+    return type(value) in _ID_TYPES and (type(value) is not float or isfinite(value))
 
 
 def _find_bad_ids(ids: list[Any], faults: dict[int, Fault], column: str) -> None:
@@ -208,7 +217,9 @@ def _find_bad_ids(ids: list[Any], faults: dict[int, Fault], column: str) -> None
         if value is None or value == "":
             faults[index] = Fault("missing_id", f"the row has no id in {column!r}")
         elif not _is_id(value):
-            faults[index] = Fault("bad_id", f"the id in {column!r} is no string, number or boolean")
+            faults[index] = Fault(
+                "bad_id", f"the id in {column!r} is no string, finite number or boolean"
+            )
 
 
 def _without(values: Any, faults: dict[int, Fault]) -> Any:

@@ -17,10 +17,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Final, Protocol, TypeAlias, cast
+from typing import BinaryIO, Final, Protocol, TypeAlias, cast
 
 from batcher.adapters.files.write_behind import WriteBehind
-from batcher.core.errors import BatcherError, OutputTaken, UsageError
+from batcher.core.errors import BatcherError, OutputError, OutputTaken, UsageError
 from batcher.ports import Seen
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -34,12 +34,6 @@ _ADVICE: Final = {
     errno.EDQUOT: "free some of the quota and run the same command again",
     errno.EPIPE: "whatever read the output has gone",
 }
-
-
-class OutputError(BatcherError):
-    """An output could not be written to its end: the disk is full, or a reader has gone."""
-
-    exit_code: ClassVar[int] = 1
 
 
 @contextmanager

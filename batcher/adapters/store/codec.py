@@ -6,12 +6,12 @@ as ``[first, last]`` in place of its numbers; their order is kept.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from batcher.core import exactjson
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -63,6 +63,19 @@ def numbers(packed: Iterable[int | list[int]]) -> tuple[int, ...]:
     return tuple(flat)
 
 
+def json_text(value: Any) -> str:
+    """Compact JSON; what orjson cannot write exactly is such that :func:`json_value` knows it."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return exactjson.marked(value)
+
+
+def json_value(text: str) -> Any:
+    """The reverse of :func:`json_text`."""
+    return exactjson.loads(text) if exactjson.is_marked(text) else orjson.loads(text)
+
+
 def event_text(event: ShardEvent) -> str:
     """An event as compact JSON: what is empty is left out."""
     lists = {"d": event.done, "x": event.dead, "o": event.reopened, "c": event.cuts}
@@ -107,8 +120,8 @@ def job_row(job: Job) -> dict[str, Any]:
         "id": job.id,
         "fingerprint": job.fingerprint,
         "generation": job.generation,
-        "spec": orjson.dumps(dict(job.spec)).decode(),
-        "facts": orjson.dumps(facts).decode(),
+        "spec": json_text(dict(job.spec)),
+        "facts": json_text(facts),
         "state": job.state.value,
         "cause": job.cause,
         "reason": storable(job.reason) if job.reason is not None else None,
@@ -129,18 +142,19 @@ def job_row(job: Job) -> dict[str, Any]:
 
 def job_value(row: Row) -> Job:
     """The reverse of :func:`job_row`."""
-    facts = orjson.loads(row["facts"])
+    facts = json_value(row["facts"])
     learned = orjson.loads(row["learned"])
     return Job(
         id=row["id"],
         fingerprint=row["fingerprint"],
         generation=row["generation"],
-        spec=orjson.loads(row["spec"]),
+        spec=json_value(row["spec"]),
         facts=InputFacts(
             rows=facts["rows"],
             sha256=facts["sha256"],
             size_bytes=facts["size_bytes"],
             columns=tuple(facts["columns"]),
+            arrow_schema=facts.get("arrow_schema"),
         ),
         state=JobState(row["state"]),
         cause=None if row["cause"] is None else StopCause(row["cause"]),
@@ -172,8 +186,7 @@ def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> d
         "chunk": letter.chunk,
         "shard_id": shard_id,
         "piece": piece,
-        # The standard library's JSON: ids may be integers of any length or ill-formed Unicode.
-        "row_id": json.dumps(letter.id),
+        "row_id": exactjson.dumps(letter.id),  # an integer of any length, perhaps
         "code": storable(letter.code),
         "message": storable(letter.message),
         "attempts": letter.attempts,
@@ -183,7 +196,7 @@ def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> d
 
 def dead_value(row: Row) -> DeadLetter:
     """The reverse of :func:`dead_row`."""
-    row_id: RowId = json.loads(row["row_id"])
+    row_id: RowId | None = exactjson.loads(row["row_id"])
     return DeadLetter(
         row=row["row_number"],
         chunk=row["chunk"],

@@ -73,22 +73,32 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         return self._insert(job, fresh=fresh)
 
     def _insert(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
-        alike = [e.job for e in self._entries.values() if e.job.fingerprint == job.fingerprint]
-        alike.sort(key=lambda other: other.generation)
-        names = {other.name for other in alike} if job.name is None else {job.name, None}
-        going = [
-            other
-            for other in alike
-            if other.state is not JobState.CANCELLED and other.name in names
-        ]
+        going = self._going(job.fingerprint, job.name)
         if going and not fresh:
             entry = self._entries[going[-1].id]
             entry.job = replace(entry.job, name=entry.job.name or job.name)
             return entry.job, False
         as_stored = job_value(job_row(job))  # a spec that JSON does not keep fails here, too
-        made = replace(as_stored, generation=alike[-1].generation + 1 if alike else 1)
+        alike = [e.job for e in self._entries.values() if e.job.fingerprint == job.fingerprint]
+        made = replace(as_stored, generation=1 + max([0, *(other.generation for other in alike)]))
         self._entries[job.id] = Entry(job=made)
         return made, True
+
+    async def newest(self, fingerprint: str, name: str | None) -> Job | None:
+        """See :meth:`batcher.ports.JobStore.newest`."""
+        going = self._going(fingerprint, name)
+        return going[-1] if going else None
+
+    def _going(self, fingerprint: str, name: str | None) -> list[Job]:
+        """The uncancelled jobs of a fingerprint that may bear the name, the newest last."""
+        going = [
+            entry.job
+            for entry in self._entries.values()
+            if entry.job.fingerprint == fingerprint
+            and entry.job.state is not JobState.CANCELLED
+            and (name is None or entry.job.name in (name, None))
+        ]
+        return sorted(going, key=lambda job: job.generation)
 
     async def last_complete(self, name: str) -> Job | None:
         """See :meth:`batcher.ports.JobStore.last_complete`."""

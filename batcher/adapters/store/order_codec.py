@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from batcher.adapters.store.codec import json_text, json_value
 from batcher.core.kind import TextFile
 from batcher.core.schedule import Missed
 from batcher.ports import Blueprint, Order, OrderState, Schedule
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 def blueprint_text(blueprint: Blueprint) -> str:
     """A blueprint as JSON."""
     files = {name: [file.path, file.text] for name, file in blueprint.files.items()}
-    return orjson.dumps({"job": dict(blueprint.spec), "files": files}).decode()
+    return json_text({"job": dict(blueprint.spec), "files": files})
 
 
 def blueprint_value(text: str) -> Blueprint:
     """The reverse of :func:`blueprint_text`."""
-    plain = orjson.loads(text)
+    plain = json_value(text)
     files = {name: TextFile(*pair) for name, pair in plain["files"].items()}
     return Blueprint(spec=plain["job"], files=files)
 

@@ -60,6 +60,10 @@ class SqlJobs:
                 continue
         raise StoreError(f"database {self._database.name}: a job {job.id!r} is there already")
 
+    async def newest(self, fingerprint: str, name: str | None) -> Job | None:
+        """See :meth:`batcher.ports.JobStore.newest`."""
+        return await self._database.read(partial(_newest, fingerprint=fingerprint, name=name))
+
     async def last_complete(self, name: str) -> Job | None:
         """See :meth:`batcher.ports.JobStore.last_complete`."""
         ended = (JOB.c.finished_at.desc(), JOB.c.created_at.desc(), JOB.c.id.desc())
@@ -169,16 +173,23 @@ def find_or_insert(connection: Connection, *, job: Job, fresh: bool) -> tuple[Jo
     # would have, and whoever made it before is found.
     last = connection.scalar(select(func.max(JOB.c.generation)).where(alike))
     if not fresh:
-        going = select(JOB).where(alike, JOB.c.state != JobState.CANCELLED.value)
-        if job.name is not None:
-            going = going.where(or_(JOB.c.name == job.name, JOB.c.name.is_(None)))
-        newest = going.order_by(JOB.c.generation.desc()).limit(1)
-        row = connection.execute(newest).mappings().first()
-        if row is not None:
-            return _named(connection, job_value(row), job.name), False
+        newest = _newest(connection, fingerprint=job.fingerprint, name=job.name)
+        if newest is not None:
+            return _named(connection, newest, job.name), False
     values = job_row(job) | {"generation": (last or 0) + 1}
     connection.execute(insert(JOB).values(values))
     return job_value(values), True
+
+
+def _newest(connection: Connection, *, fingerprint: str, name: str | None) -> Job | None:
+    going = select(JOB).where(
+        JOB.c.fingerprint == fingerprint, JOB.c.state != JobState.CANCELLED.value
+    )
+    if name is not None:
+        going = going.where(or_(JOB.c.name == name, JOB.c.name.is_(None)))
+    newest = going.order_by(JOB.c.generation.desc()).limit(1)
+    row = connection.execute(newest).mappings().first()
+    return None if row is None else job_value(row)
 
 
 def _named(connection: Connection, job: Job, name: str | None) -> Job:
