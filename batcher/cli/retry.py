@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
 from batcher.cli.command import JobArgument, command
@@ -10,6 +13,11 @@ from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.output import print_json
 from batcher.cli.session import with_runner
+from batcher.cli.summary import by_code
+
+if TYPE_CHECKING:
+    from batcher.engine.report import Report
+    from batcher.engine.runner import Runner
 
 
 @command(
@@ -23,17 +31,29 @@ def retry(ctx: click.Context, *, job: str, as_json: bool) -> None:
 
     Nothing is sent by this: the job's own command sends them, and writes its output anew.
     """
-    report, reopened = with_runner(ctx, lambda runner: runner.retry(job))
+    before, (report, reopened) = with_runner(ctx, partial(_retry, job=job))
     again = command_of(report.spec)
     if as_json:
         print_json({**report.to_json(), "reopened": reopened, "command": again})
     elif reopened:
         say(
-            f"{count(reopened, 'dead letter')} of job {report.job} reopened. To send "
+            f"{count(reopened, 'dead letter')} of job {report.job} reopened "
+            f"({by_code(_reopenable(before))}). To send "
             f"{'it' if reopened == 1 else 'them'}, run the job again:",
             f"  {again}",
         )
     elif report.rows_failed:
-        say(f"nothing to reopen: {count(report.rows_failed, 'row')} of the input cannot be sent")
+        say(
+            f"nothing to reopen: {count(report.rows_failed, 'row')} of the input cannot be sent "
+            f"({by_code(report.failed_by_code)})"
+        )
     else:
         say(f"nothing to reopen: no row of job {report.job} failed for good")
+
+
+async def _retry(runner: Runner, *, job: str) -> tuple[Report, tuple[Report, int]]:
+    return await runner.status(job), await runner.retry(job)
+
+
+def _reopenable(report: Report) -> dict[str, int]:
+    return {one.code: one.dead_letters for one in report.failures if not one.final}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batcher.cli.figures import count, duration, moment, money, rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from batcher.core.since import Incremental
     from batcher.engine.report import Report
@@ -20,6 +20,7 @@ def facts(report: Report) -> list[str]:
     lines = [
         f"job {report.job}: {report.kind} with {report.model}, {state(report)}",
         _fact("rows", _rows(report)),
+        *([_fact("failed", by_code(report.failed_by_code))] if report.failures else []),
         *([_fact("since", compared(report.incremental))] if report.incremental else []),
         _fact("requests", count(report.requests)),
         _fact("tokens", _tokens(report)),
@@ -33,6 +34,11 @@ def facts(report: Report) -> list[str]:
         lines.append(_fact("go on", f"not before {moment(report.resume_at)}"))
     lines += [_fact("note", note) for note in report.notes]
     return lines
+
+
+def by_code(failures: Mapping[str, int]) -> str:
+    """``3 invalid_output, 2 request_too_large``: the dead letters of each code."""
+    return ", ".join(f"{count(letters)} {code}" for code, letters in failures.items())
 
 
 def compared(incremental: Incremental) -> str:
@@ -91,7 +97,7 @@ def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Itera
     if report.rows_failed:
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why:"
         yield f"  batcher errors {report.job}"
-        if report.status != "cancelled":
+        if report.status != "cancelled" and report.may_retry:
             yield "To try those again that can be sent:"
             yield f"  batcher retry {report.job}"
 

@@ -212,6 +212,15 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureCount:
+    """How many dead letters of a job have one code; ``final`` ones stay through a retry."""
+
+    code: str
+    final: bool
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """What a provider taught about a job's requests, kept so that a resumed run need not relearn.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.inputurl import shown_input
-from batcher.core.model import Job, StopCause, Tally
+from batcher.core.model import FailureCount, Job, StopCause, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
@@ -68,7 +69,21 @@ class Report:
     sent_nothing: bool = False
     exported: bool = False
     notes: tuple[str, ...] = ()
+    failures: tuple[FailureCount, ...] = ()
     schedule: str | None = None
+
+    @property
+    def failed_by_code(self) -> dict[str, int]:
+        """Dead letters by their code, the most first."""
+        counted: Counter[str] = Counter()
+        for failure in self.failures:
+            counted[failure.code] += failure.dead_letters
+        return dict(counted.most_common())
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether a retry would reopen anything."""
+        return any(not failure.final for failure in self.failures)
 
     @property
     def over_budget(self) -> bool:
@@ -121,6 +136,8 @@ class Report:
             "finished_at": _time(self.finished_at),
             "version": self.version,
         }
+        if self.failures:
+            manifest["failures"] = self.failed_by_code
         if self.name is not None:
             manifest["name"] = self.name
         if self.incremental is not None:

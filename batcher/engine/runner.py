@@ -337,17 +337,11 @@ class Runner:
         job = await store.job(job_id)
         with self._adapters.lock(job.id):
             reopened = 0
-            if await self._has_reopenable(job.id):
+            if any(not failure.final for failure in await store.failures(job.id)):
                 await store.move(job.id, JobEvent.RETRY)
                 reopened = await store.reopen_dead(job.id)
                 await self._adapters.doorbell.ring(job.id)
         return await self._report(await store.job(job.id)), reopened
-
-    async def _has_reopenable(self, job_id: str) -> bool:
-        async for letter in self._adapters.store.dead_letters(job_id):
-            if not letter.final:
-                return True
-        return False
 
     async def pause(self, job_id: str) -> Report:
         """Stop sending; what is in flight is settled and kept."""
@@ -394,6 +388,8 @@ class Runner:
         tally = await self._adapters.store.tally(job.id)
         price = await asyncio.to_thread(self._is_priced, described)
         more: dict[str, Any] = {"notes": notes(described)}
+        if tally.rows_failed:
+            more["failures"] = tuple(await self._adapters.store.failures(job.id))
         if ending is not None:
             more |= {
                 "status": ending.status,

@@ -10,6 +10,7 @@ from typing import Protocol
 from batcher.core.model import (
     DeadLetter,
     Doubt,
+    FailureCount,
     Job,
     JobEvent,
     Learned,
@@ -331,6 +332,10 @@ class ShardStore(Protocol):
 
     def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """Dead letters by (row, chunk)."""
+        ...
+
+    async def failures(self, job_id: str) -> list[FailureCount]:
+        """How many dead letters there are of each code, the most first, final ones apart."""
         ...
 
 

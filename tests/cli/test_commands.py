@@ -159,7 +159,9 @@ def test_retry_leaves_rows_that_are_the_inputs_fault(cli: Cli) -> None:
 
     retried = cli("retry", cli.job())
 
-    assert retried.stderr == "nothing to reopen: 1 row of the input cannot be sent\n"
+    assert retried.stderr == (
+        "nothing to reopen: 1 row of the input cannot be sent (1 empty_input)\n"
+    )
     assert cli.job()
     assert cli("status", cli.job(), "--json").json["status"] == "complete"
 

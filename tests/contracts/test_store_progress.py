@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.core.model import DeadLetter, JobEvent, JobState, RowId, Usage
+from batcher.core.model import DeadLetter, FailureCount, JobEvent, JobState, RowId, Usage
 from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort, Lease, StoredShard
 from tests.fakes import FakeClock
@@ -219,6 +219,24 @@ async def test_dead_letters_come_by_row_and_chunk(store: Store) -> None:
     await store.checkpoint("j1", [make_checkpoint(lease, dead=dead)])
     read = [letter async for letter in store.dead_letters("j1")]
     assert read == list(reversed(dead.values()))
+
+
+async def test_dead_letters_are_counted_by_code_and_by_whether_a_retry_may_help(
+    store: Store,
+) -> None:
+    await open_planned(store, rows=9)
+    assert await store.failures("j1") == []
+    lease = await claim_one(store)
+    codes = ["b", "a", "a", "c", "a"]
+    dead = {row: make_dead(row, code=code) for row, code in enumerate(codes)}
+    dead[5] = make_dead(5, code="a", final=True)
+    await store.checkpoint("j1", [make_checkpoint(lease, dead=dead)])
+    assert await store.failures("j1") == [
+        FailureCount(code="a", final=False, dead_letters=3),
+        FailureCount(code="a", final=True, dead_letters=1),
+        FailureCount(code="b", final=False, dead_letters=1),
+        FailureCount(code="c", final=False, dead_letters=1),
+    ]
 
 
 # --- the budget -------------------------------------------------------------------------------

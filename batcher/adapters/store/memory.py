@@ -5,6 +5,7 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
     DeadLetter,
     Doubt,
+    FailureCount,
     Job,
     JobEvent,
     JobState,
@@ -375,6 +377,17 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         """See :meth:`batcher.ports.ShardStore.dead_letters`."""
         for _, (letter, _, _) in sorted(self._entry(job_id).dead.items(), key=lambda kv: kv[0]):
             yield letter
+
+    async def failures(self, job_id: str) -> list[FailureCount]:
+        """See :meth:`batcher.ports.ShardStore.failures`."""
+        counted = Counter(
+            (letter.code, letter.final) for letter, _, _ in self._entry(job_id).dead.values()
+        )
+        found = [
+            FailureCount(code=code, final=final, dead_letters=letters)
+            for (code, final), letters in counted.items()
+        ]
+        return sorted(found, key=lambda one: (-one.dead_letters, one.code, one.final))
 
     def _entry(self, job_id: str) -> Entry:
         try:

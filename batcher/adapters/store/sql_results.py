@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 
 from batcher.adapters.store.codec import dead_value, event_value
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
 from batcher.adapters.store.sql_jobs import must_exist
+from batcher.core.model import FailureCount
 from batcher.core.progress import in_force, replay
 from batcher.ports import ShardOutline, StoredShard
 
@@ -42,6 +43,13 @@ _EVENTS = (
     select(CHECKPOINT.c.event)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
     .order_by(CHECKPOINT.c.fence, CHECKPOINT.c.seq)
+)
+_COUNT = func.count().label("letters")
+_FAILURES = (
+    select(DEAD_LETTER.c.code, DEAD_LETTER.c.final, _COUNT)
+    .where(DEAD_LETTER.c.job_id == bindparam("of"))
+    .group_by(DEAD_LETTER.c.code, DEAD_LETTER.c.final)
+    .order_by(_COUNT.desc(), DEAD_LETTER.c.code, DEAD_LETTER.c.final)
 )
 _DEAD_ROWS = select(DEAD_LETTER.c.row_number).where(DEAD_LETTER.c.shard_id == bindparam("of"))
 
@@ -85,6 +93,18 @@ class SqlResults:
             for letter in page:
                 yield letter
             past = (page[-1].row, page[-1].chunk)
+
+    async def failures(self, job_id: str) -> list[FailureCount]:
+        """See :meth:`batcher.ports.ShardStore.failures`."""
+        return await self._database.read(partial(_failures, job_id=job_id))
+
+
+def _failures(connection: Connection, *, job_id: str) -> list[FailureCount]:
+    counted = connection.execute(_FAILURES, {"of": job_id})
+    return [
+        FailureCount(code=code, final=final, dead_letters=letters)
+        for code, final, letters in counted
+    ]
 
 
 def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | None:
