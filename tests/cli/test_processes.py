@@ -84,7 +84,7 @@ def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
     assert running.returncode == 130
     said = stderr.decode()
     assert "stopping: settling " in said
-    assert "(up to 10 min); press Ctrl-C again to stop at once" in said
+    assert "(up to 10 min 00 s); press Ctrl-C again to stop at once" in said
     assert "To go on, run the same command again:\n  batcher run classify in.csv -o out" in said
     report = json.loads(stdout)
     assert report["status"] == "interrupted"

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.process
 WORKERS = (1, 2, 3, 4)
 CONCURRENCY = 8
 LATENCY_MS = 100
+SLOW_MS = 2_000
 FAULTS = {
     3: "[[fault=400]]",
     40: "[[fault=500*2]]",
@@ -164,7 +165,9 @@ async def test_rolling_restarts_more_often_than_arq_tries(
         for turn in range(8):
             await it.fleet.sent(100)
             number = WORKERS[turn % len(WORKERS)]
+            simulator.configure(latency_ms=SLOW_MS)  # the others must not end the job meanwhile
             await it.fleet.stop(number)
+            simulator.configure(latency_ms=LATENCY_MS)
             await it.fleet.start(number)
         report = await it.over(report.job)
         assert it.simulator.stats.inputs_served_twice <= it.served_twice_at_most()
