@@ -53,8 +53,8 @@ def redact(message: str, secrets: Sequence[str] = (), *, limit: int = MESSAGE_LI
 
     What is shorter than a word is no key but a stand-in for one (``x``, ``none``), and stays.
     """
-    message = writable(" ".join(message.split())[:_LOOKED_AT]).replace("\x00", "\ufffd")
-    message = _KEY.sub(_STRUCK, _strike(message, tuple(secrets)))
+    message = _strike(" ".join(message.split())[:_LOOKED_AT], tuple(secrets))
+    message = _KEY.sub(_STRUCK, writable(message).replace("\x00", "\ufffd"))
     return message if len(message) <= limit else message[: limit - 1] + "…"
 
 

@@ -7,10 +7,11 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import OutputTaken, UsageError
 from batcher.core.model import DeadLetter, Job
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
@@ -53,15 +54,17 @@ class Delivery:
         self._files = files
         self._overwriting = Overwriting(store, files)
 
-    def check(self, target: Output, described: Description, read: Iterable[str]) -> None:
+    def check(self, target: Output | None, described: Description, protect: Iterable[str]) -> None:
         """Refuse, before anything is sent, an output that could not be written.
 
-        ``read`` are the files that the job is made of.
+        ``protect`` are files that are never replaced, besides those that the job is made of.
 
         Raises:
             UsageError: the format or the directory is wrong, or it would replace what is not its
                 own, as far as this can be said without the job.
         """
+        if target is None:
+            return
         schema = OutputSchema(
             columns=(),
             fields=described.fields,
@@ -73,16 +76,16 @@ class Delivery:
         for beside in target.files[1:]:
             if self._files.look(beside) == "stream":
                 raise UsageError(f"{beside} is not a file: name another output")
-        self._overwriting.check_apart(target, read)
+        made_of = (described.spec.input, *(file.path for file in described.files.values()))
+        self._overwriting.check_apart(target, (*made_of, *protect))
         self._overwriting.check_claimed(target)
 
-    async def check_for(self, target: Output, job: Job) -> None:
-        """Refuse, before anything is sent, what would replace what is not this job's.
+    def check_of(self, target: Output | None) -> Callable[[Job], Awaitable[object]] | None:
+        """What refuses a job, before anything is sent, whose output would replace another's.
 
-        Raises:
-            OutputTaken: with what to do.
+        It raises :class:`batcher.core.errors.OutputTaken`, with what to do.
         """
-        await self._overwriting.check(target, job)
+        return None if target is None else partial(self._overwriting.check, target)
 
     async def deliver_once(self, job: Job, report: Report, target: Output) -> Report:
         """Deliver, unless the manifest proves that this very output was written already."""
@@ -90,7 +93,12 @@ class Delivery:
             manifest = await asyncio.to_thread(self._files.read_json, target.manifest)
             if manifest is not None and manifest == report.manifest():
                 return _delivered(report, target)
-        return await self.deliver(job, report, target)
+        try:
+            return await self.deliver(job, report, target)
+        except OutputTaken as error:
+            raise OutputTaken(
+                f"{error}. The results are kept: batcher export {job.id} -o ANOTHER"
+            ) from error
 
     async def deliver(self, job: Job, report: Report, target: Output) -> Report:
         """Write errors (a stale file is removed), output and manifest.

@@ -181,7 +181,7 @@ class Intake:
         facts: InputFacts,
         *,
         fresh: bool,
-        check: Callable[[Job], Awaitable[None]] | None = None,
+        check: Callable[[Job], Awaitable[object]] | None = None,
     ) -> Job:
         """The job, found or made; none is left behind that could not even begin.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from batcher.core.cost import dollars
-from batcher.core.errors import OutputTaken, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.model import DeadLetter, Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
@@ -72,8 +71,7 @@ class Runner:
             output: where the records go; without one the results stay in the database.
             output_format: the output's format, where its name does not say it.
             fresh: begin anew even if the same job was run before.
-            overwrite: replace a file that stands where the output goes, though no manifest beside
-                it says that it is this job's.
+            overwrite: replace what stands there, though no manifest says that it is this job's.
             protect: files that are never replaced, besides what the spec names and the database.
             on_live: is given the run's live figures once, before anything is sent.
             on_told: is told, before that, how much of a job with ``since_last`` will be sent.
@@ -88,12 +86,9 @@ class Runner:
             JobInUse: another process is running this job.
         """
         bound = await self._intake.bind(spec)
-        target, check = None, None
-        if output is not None:
-            target = Output.named(output, output_format, overwrite=overwrite)
-            read = [*_files_of(bound.description), *protect]
-            await asyncio.to_thread(self._delivery.check, target, bound.description, read)
-            check = functools.partial(self._delivery.check_for, target)
+        target = Output.named(output, output_format, overwrite=overwrite) if output else None
+        await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
+        check = self._delivery.check_of(target)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
             if not fresh:
@@ -123,12 +118,7 @@ class Runner:
             job = await store.job(job.id)
         report = await self._report(job, ending, sent=sent)
         if job.state is JobState.COMPLETE and target is not None:
-            try:
-                report = await self._delivery.deliver_once(job, report, target)
-            except OutputTaken as error:
-                raise OutputTaken(
-                    f"{error}. The results are kept: batcher export {job.id} -o ANOTHER"
-                ) from error
+            report = await self._delivery.deliver_once(job, report, target)
         return report
 
     async def _go_on(
@@ -303,9 +293,7 @@ class Runner:
         overwrite: bool = False,
         protect: Sequence[str] = (),
     ) -> Report:
-        """Write a job's results, errors and manifest.
-
-        ``overwrite`` and ``protect`` are as for :meth:`run`.
+        """Write a job's results, errors and manifest; arguments as for :meth:`run`.
 
         Raises:
             UsageError: the job is not complete, and ``partial`` was not asked for; or the output
@@ -320,9 +308,7 @@ class Runner:
             )
         report = await self._report(job)
         target = Output.named(output, output_format, overwrite=overwrite)
-        described = Description.read(job)
-        read = [*_files_of(described), *protect]
-        await asyncio.to_thread(self._delivery.check, target, described, read)
+        await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
         return await self._delivery.deliver(job, report, target)
 
     # --- acting -------------------------------------------------------------------------------
@@ -409,8 +395,3 @@ class Runner:
             return True
         facts = self._adapters.model_facts(spec.model, described.endpoint, spec.base_url)
         return facts.price is not None
-
-
-def _files_of(described: Description) -> list[str]:
-    """What a job is made of: its input, and the files that its options name."""
-    return [described.spec.input, *(file.path for file in described.files.values())]

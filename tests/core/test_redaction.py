@@ -53,6 +53,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "in lines": lambda key: "\n".join(key[at : at + 5] for at in range(0, len(key), 5)),
     "in escaped lines": lambda key: "\\n".join(key[at : at + 5] for at in range(0, len(key), 5)),
     "in zero-width spaces": "\u200b".join,
+    "in zeros": "\0".join,
     "in wide letters": every(lambda c: chr(ord(c) + 0xFEE0)),
     "in hex": lambda key: key.encode().hex(),
     "in base64": lambda key: base64.b64encode(key.encode()).decode(),
@@ -140,7 +141,7 @@ def test_what_looks_like_anybodys_key_is_struck(key: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=2_000))
 def test_texts_without_a_key_stay(text: str) -> None:
-    plain = " ".join(text.split())
+    plain = " ".join(text.split()).replace("\0", "\ufffd")
     told = redact(plain, (KEY,))
 
     assert told == (plain if len(plain) <= MESSAGE_LIMIT else plain[: MESSAGE_LIMIT - 1] + "…")
