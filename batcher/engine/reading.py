@@ -26,6 +26,8 @@ def read_answer(reply: Reply) -> dict[str, Any] | None:
     """The JSON object that a good answer is, read leniently if need be; None where it is none."""
     try:
         answer = orjson.loads(reply.body)
+        if isinstance(answer, str):  # an object that a gateway wrote as a text once more
+            answer = orjson.loads(answer)
     except orjson.JSONDecodeError:
         return lenient.read_object(reply.body, reply.headers.get("content-type", ""))
     return answer if isinstance(answer, dict) else None

@@ -192,6 +192,7 @@ SPOILT = {
     "a byte order mark": (b"\xef\xbb\xbf" + _WHOLE, "TEXT"),
     "comments": (b": PROCESSING\n\n: PROCESSING\n\n" + _WHOLE, "TEXT"),
     "something behind it": (_WHOLE + b"\n\ndata: [DONE]\n\n", "TEXT"),
+    "a text of JSON": (json.dumps(_WHOLE.decode()).encode(), "TEXT"),
     "an escape that is none": (_WHOLE.replace(b"TEXT", rb"it\'s"), r"it\'s"),
 }
 
@@ -403,6 +404,21 @@ async def test_one_of_two_backends_that_numbers_wrongly_costs_no_row(here: Path)
         ran = await work.run(work.embed(numbered(100), base_url=requests.base_url, max_inputs=10))
         assert [record["embedding"][0] for record in ran.records] == list(range(100))
         assert ran.report.exit_code == 0
+
+
+@in_virtual_time
+async def test_a_server_that_embeds_the_first_text_alone_stops_the_job(here: Path) -> None:
+    async with (
+        open_work(here) as work,
+        answering(lambda body, _: vectors({"input": body["input"][:1]})) as requests,
+    ):
+        spec = work.embed(numbered(60), base_url=requests.base_url, max_inputs=10)
+        ran = await work.run(spec)
+        assert (ran.report.exit_code, ran.report.rows_failed) == (2, 0)
+        assert "--max-inputs 1 " in (ran.report.reason or "")
+        assert len(requests) <= 11
+        ran = await work.run(work.embed(numbered(60), base_url=requests.base_url, max_inputs=1))
+        assert [record["embedding"][0] for record in ran.records] == list(range(60))
 
 
 @in_virtual_time
