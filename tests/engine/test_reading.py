@@ -8,7 +8,8 @@ import pytest
 
 from batcher.core.allowance import OutputAllowance
 from batcher.core.cost import Price
-from batcher.engine.reading import read_usage
+from batcher.core.finish import read_finish
+from batcher.engine.reading import read_usage, strike
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call
 
@@ -51,3 +52,28 @@ def test_usage(usage: Any, prompt: int, completion: int, cost: int) -> None:
     assert (read.prompt_tokens, read.completion_tokens) == (prompt, completion)
     assert read.cost_picousd == cost
     assert read.requests == 1
+
+
+KEY = "sk-proj-abcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": KEY},
+        {"finish_reason": {"type": KEY}},
+        {"finish_reason": {"reason": f"because {KEY}"}},
+        {"finish_reason": None, "native_finish_reason": KEY},
+        {"provider_specific_fields": {"native_finish_reason": KEY}},
+    ],
+)
+def test_no_key_is_told_as_the_reason_for_an_end(choice: dict[str, Any]) -> None:
+    struck = strike({"choices": [choice]}, (KEY,))["choices"][0]
+    assert read_finish(struck).word == "other"
+
+
+@pytest.mark.parametrize("reason", ["stop", "Max Tokens", {"type": "length"}, None, 7])
+def test_other_reasons_keep_their_meaning(reason: object) -> None:
+    answer = {"choices": [{"finish_reason": reason}]}
+    struck = strike(answer, (KEY,))
+    assert read_finish(struck["choices"][0]) == read_finish(answer["choices"][0])
