@@ -31,7 +31,9 @@ from batcher.core.options import read_options, require_one
 
 _MISSING = Broken("missing_vector", "the answer lacks this input's vector")
 _FEWER = Broken(
-    "missing_vector", "the answer has fewer vectors than texts, and does not say whose are missing"
+    "missing_vector",
+    "the answer has fewer vectors than texts, and does not say whose are missing; --max-inputs 1 "
+    "sends each text alone",
 )
 _UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used")
 _NO_ITEM = object()

@@ -81,7 +81,7 @@ _FAILURES: Final = frozenset(
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN: Final = re.compile(r"[^a-z0-9]+")
-_TOLD: Final = re.compile(r"[\w.:-]{1,64}")
+_TOLD: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
 def read_finish(choice: Mapping[str, Any]) -> Finish:

@@ -65,6 +65,8 @@ _NEGATED: Final = re.compile(
 )
 
 _SMART: Final = str.maketrans("“”„‟‘’‚‛", "\"\"\"\"''''")
+_UNSEEN: Final = (0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
+_PLAIN: Final = _SMART | dict.fromkeys(range(0x2010, 0x2016), "-") | dict.fromkeys(_UNSEEN, "")
 _SINGLE_QUOTED: Final = re.compile(r"(?<=[{\[,:])(\s*)'((?:[^'\\\n]|\\.)*)'(?=\s*[,:}\]])")
 _TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
 _BARE_KEY: Final = re.compile(r"(?<=[{,])(\s*)([A-Za-z_]\w*)(?=\s*:)")
@@ -204,8 +206,9 @@ class Labels:
 
 
 def _folded_case(text: str) -> str:
-    """Without regard to Unicode form, case and the number of spaces."""
-    return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
+    """Without regard to Unicode form, case, the number of spaces and the kind of quotes."""
+    text = normalize("NFKC", normalize("NFKC", text.translate(_PLAIN)).casefold())
+    return " ".join(text.split())
 
 
 def _spaced(text: str) -> str:

@@ -27,6 +27,8 @@ def read_answer(reply: Reply) -> dict[str, Any] | None:
     """The JSON object that a good answer is, read leniently if need be; None where it is none."""
     try:
         answer = orjson.loads(reply.body)
+        if isinstance(answer, str):  # an object that a gateway wrote as a text once more
+            answer = orjson.loads(answer)
     except orjson.JSONDecodeError:
         return lenient.read_object(reply.body, reply.headers.get("content-type", ""))
     return answer if isinstance(answer, dict) else None
@@ -117,13 +119,28 @@ def strike(answer: Mapping[str, Any], secrets: tuple[str, ...]) -> Mapping[str, 
     choices = answer.get("choices")
     if isinstance(choices, list):
         for at, choice in enumerate(choices):
-            reason = choice.get("finish_reason") if isinstance(choice, dict) else None
-            if isinstance(reason, str) and (clean := told_code(reason, secrets)) != reason:
+            if isinstance(choice, dict) and (reasons := _strike_reasons(choice, secrets)):
                 kept = changed.setdefault("choices", list(choices))
-                kept[at] = {**choice, "finish_reason": clean}
+                kept[at] = {**choice, **reasons}
     return {**answer, **changed} if changed else answer
 
 
+def _strike_reasons(said: Mapping[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
+    """What changes of a choice's reasons to end, so that none of them holds a key."""
+    changed: dict[str, Any] = {}
+    for name in _REASONS:
+        reason = said.get(name)
+        if isinstance(reason, dict):
+            if clean := _strike_reasons(reason, secrets):
+                changed[name] = {**reason, **clean}
+        elif isinstance(reason, str):
+            clean_reason = told_code("_".join(reason.split()), secrets)
+            if clean_reason != reason:
+                changed[name] = clean_reason
+    return changed
+
+
+_REASONS = ("finish_reason", "native_finish_reason", "provider_specific_fields", "type", "reason")
 _TOLD = {"model": told_name, "service_tier": told_code}
 
 

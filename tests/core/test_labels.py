@@ -144,6 +144,14 @@ def test_labels_that_are_the_same_when_folded_must_be_spelled_out() -> None:
     assert labels.find("THEM") == "them"
 
 
+def test_typographic_and_unseen_characters_make_no_difference() -> None:
+    labels = Labels(["don't know", "follow-up", "\u2764\ufe0f", "yes"])
+    assert labels.find('{"label": "Don\u2019t know"}') == "don't know"
+    assert labels.find("follow\u2011up") == "follow-up"
+    assert labels.find("\u2764") == "\u2764\ufe0f"
+    assert labels.find("\ufeffyes\u200b") == "yes"
+
+
 def test_labels_that_are_numbers() -> None:
     labels = Labels(["1", "2", "-1", "true"])
     assert labels.find('{"label": 1}') == "1"

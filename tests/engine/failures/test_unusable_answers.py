@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,7 +13,14 @@ import pytest
 
 from tests.engine.answering import Answer, Body, answering, asked, chat, vectors
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import CANARY_KEY, nothing_written, open_work, read_lines, state_of
+from tests.engine.workbench import (
+    CANARY_KEY,
+    LABELS,
+    nothing_written,
+    open_work,
+    read_lines,
+    state_of,
+)
 
 ADVICE = "raise --max-tokens"
 
@@ -192,6 +200,7 @@ SPOILT = {
     "a byte order mark": (b"\xef\xbb\xbf" + _WHOLE, "TEXT"),
     "comments": (b": PROCESSING\n\n: PROCESSING\n\n" + _WHOLE, "TEXT"),
     "something behind it": (_WHOLE + b"\n\ndata: [DONE]\n\n", "TEXT"),
+    "a text of JSON": (json.dumps(_WHOLE.decode()).encode(), "TEXT"),
     "an escape that is none": (_WHOLE.replace(b"TEXT", rb"it\'s"), r"it\'s"),
 }
 
@@ -344,6 +353,50 @@ async def test_repairs_that_work_are_no_reason_to_stop(here: Path) -> None:
         assert len(requests) == 120
 
 
+# --- all of it ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+@in_virtual_time
+async def test_whatever_comes_is_counted_and_each_row_ends_once(here: Path, seed: int) -> None:
+    """Rows that get any mixture of answers: their own label, or what is no result."""
+    chance = Random(seed)
+    no_results: list[Answer] = [
+        chat("delta"),
+        chat(None, "length"),
+        chat("alpha", "error"),
+        chat("", "SAFETY"),
+        chat(None),
+        json.dumps(chat("delta \ud83c")).encode(),
+    ]
+    rows = chance.choice([3, 30, 90])
+    likely = chance.choice([0.0, 0.1, 0.5, 0.9])
+
+    def answer(body: Body, _: int) -> Answer:
+        if chance.random() < likely:
+            return chat(LABELS.split(",")[int(asked(body).split()[-1]) % 3])
+        return chance.choice(no_results)
+
+    async with open_work(here) as work, answering(answer) as requests:
+        spec = work.classify(numbered(rows), base_url=requests.base_url, concurrency=8)
+        ran = await work.run(spec)
+
+        report = ran.report
+        assert report.exit_code in (0, 2, 3)
+        assert report.rows_done + report.rows_failed + report.rows_left == rows
+        assert report.requests == len(requests)
+        assert report.prompt_tokens == 10 * len(requests)
+        assert report.completion_tokens == 5 * len(requests)
+        if report.exit_code == 2:
+            assert (report.rows_done, ran.records) == (0, [])
+            assert len(requests) <= 40
+        else:
+            assert sorted([*ran.done, *ran.failed]) == list(range(rows))
+        for record in ran.records:
+            assert record["label"] == LABELS.split(",")[record["row"] % 3]
+        assert sum(attempts for _, attempts in ran.failed.values()) <= len(requests)
+
+
 # --- indexes --------------------------------------------------------------------------------------
 
 
@@ -403,6 +456,21 @@ async def test_one_of_two_backends_that_numbers_wrongly_costs_no_row(here: Path)
         ran = await work.run(work.embed(numbered(100), base_url=requests.base_url, max_inputs=10))
         assert [record["embedding"][0] for record in ran.records] == list(range(100))
         assert ran.report.exit_code == 0
+
+
+@in_virtual_time
+async def test_a_server_that_embeds_the_first_text_alone_stops_the_job(here: Path) -> None:
+    async with (
+        open_work(here) as work,
+        answering(lambda body, _: vectors({"input": body["input"][:1]})) as requests,
+    ):
+        spec = work.embed(numbered(60), base_url=requests.base_url, max_inputs=10)
+        ran = await work.run(spec)
+        assert (ran.report.exit_code, ran.report.rows_failed) == (2, 0)
+        assert "--max-inputs 1 " in (ran.report.reason or "")
+        assert len(requests) <= 11
+        ran = await work.run(work.embed(numbered(60), base_url=requests.base_url, max_inputs=1))
+        assert [record["embedding"][0] for record in ran.records] == list(range(60))
 
 
 @in_virtual_time
