@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0005"
+HEAD = "0007"

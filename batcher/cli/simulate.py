@@ -90,6 +90,9 @@ _CONFIG = [
             default_text="1536"),
     _option("--output-tokens", "output_tokens", MANNERS, "Mean length of a chat answer.", type=int,
             metavar="N", default_text="24"),
+    _option("--idempotency", "idempotency", MANNERS,
+            "Keep answers for their Idempotency-Key, and serve them again without a charge.",
+            is_flag=True),
     _option("--api-key", "api_key", MANNERS, "Answer 401 to any other key.", metavar="KEY"),
     _option("--seed", "seed", FAULTS, "Of the random faults and latencies.", type=int, metavar="N",
             default_text="0"),
@@ -244,4 +247,9 @@ def _farewell(stats: Stats) -> str:
         f"again; {count(stats.prompt_tokens)} tokens in, {count(stats.completion_tokens)} out; at "
         f"most {count(stats.max_in_flight)} in flight",
     ]
+    if stats.requests_replayed:
+        lines.append(
+            f"served {count(stats.requests_replayed, 'request')} again from what was kept for an "
+            "idempotency key"
+        )
     return "\n".join([*lines, f"faults: {faults}"] if faults else lines)

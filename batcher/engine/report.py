@@ -23,8 +23,10 @@ class Report:
 
     ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
-    an answer that could not be used. ``exit_code`` is what the command line returns;
-    ``sent_nothing`` says that the job was complete before, ``exported`` that output was written.
+    an answer that could not be used. ``kept`` figures are of answers that were given again
+    from what was kept for their idempotency keys, and not billed again. ``exit_code`` is what the
+    command line returns; ``sent_nothing`` says that the job was complete before, ``exported`` that
+    output was written.
     ``incremental`` is what came of the comparison with a former job, None where there is none.
     """
 
@@ -43,6 +45,9 @@ class Report:
     doubt_inputs: int
     doubt_tokens: int
     doubt_cost_usd: Decimal | None
+    kept_requests: int
+    kept_inputs: int
+    kept_tokens: int
     started_at: datetime | None
     finished_at: datetime | None
     version: str
@@ -100,6 +105,11 @@ class Report:
                 "tokens": self.doubt_tokens,
                 "cost_usd": _number(self.doubt_cost_usd),
             },
+            "served_from_idempotency": {
+                "requests": self.kept_requests,
+                "inputs": self.kept_inputs,
+                "tokens": self.kept_tokens,
+            },
             "started_at": _time(self.started_at),
             "finished_at": _time(self.finished_at),
             "version": self.version,
@@ -155,6 +165,9 @@ def make_report(
         doubt_inputs=doubt.pieces,
         doubt_tokens=doubt.tokens,
         doubt_cost_usd=dollars(doubt.cost_picousd) if priced else None,
+        kept_requests=doubt.kept_requests,
+        kept_inputs=doubt.kept_pieces,
+        kept_tokens=doubt.kept_tokens,
         started_at=job.started_at,
         finished_at=job.finished_at,
         version=version,

@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 
 from batcher.core.allowance import OutputAllowance
+from batcher.core.answersize import most_text_bytes, most_vector_bytes
 from batcher.core.bucket import Cost
 from batcher.core.cost import Price
 from batcher.core.errors import KindFailed
-from batcher.core.kind import BoundKind
+from batcher.core.kind import BoundKind, Shape
 from batcher.core.model import Doubt, Learned
+from batcher.engine.keys import Keys
 from batcher.engine.shard import Call
 
 _CHARACTERS_PER_TOKEN = 4
@@ -34,10 +36,13 @@ class Requests:
         price: Price | None,
         learned: Learned,
         charges_prompt_too: bool,
+        most_answer_bytes: int | None = None,
+        keys: Keys | None = None,
     ) -> None:
         """``kind`` is the kind's name; ``model`` is None where the URL names it.
 
-        ``charges_prompt_too`` is Azure's rule.
+        ``charges_prompt_too`` is Azure's rule. ``most_answer_bytes`` is the user's own limit.
+        ``keys`` are the idempotency keys; without them none is sent.
         """
         self._bound = bound
         self.kind = kind
@@ -45,8 +50,11 @@ class Requests:
         self._params = params
         self._price = price
         self._charges_prompt_too = charges_prompt_too
+        self._most_answer_bytes = most_answer_bytes
+        self.keys = keys or Keys(None)
         self.learned = learned
         self.allowance = OutputAllowance()
+        self._most_text_bytes = most_text_bytes(self.output_limit, params)
 
     @property
     def path(self) -> str:
@@ -79,6 +87,18 @@ class Requests:
             return orjson.dumps(self._as_wanted(body))
         except Exception as error:
             raise KindFailed.raised(self.kind, "body", error) from error
+
+    def key(self, call: Call) -> str:
+        """The call's idempotency key; empty where none is sent."""
+        return self.keys.of(call, self.learned)
+
+    def most_answer_bytes(self, call: Call) -> int:
+        """How large the answer to a call may be, decompressed."""
+        if self._most_answer_bytes is not None:
+            return self._most_answer_bytes
+        if self._bound.shape is Shape.VECTOR:
+            return most_vector_bytes(len(call.pieces), self.learned.dimension)
+        return self._most_text_bytes
 
     def _as_wanted(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body with the model, the user's parameters and what the provider taught."""

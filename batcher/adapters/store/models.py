@@ -144,6 +144,9 @@ class ShardRow(Base, table=True):
     rows_carried: int = Field(default=0, sa_column_kwargs=_ZERO)
     rows_changed: int = Field(default=0, sa_column_kwargs=_ZERO)
     rows_failed_before: int = Field(default=0, sa_column_kwargs=_ZERO)
+    kept_requests: int = Field(default=0, sa_column_kwargs=_ZERO)
+    kept_pieces: int = Field(default=0, sa_column_kwargs=_ZERO)
+    kept_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
 
 
 class PayloadRow(Base, table=True):
