@@ -86,7 +86,7 @@ async def test_what_is_halved_repaired_or_begun_anew_has_keys_of_its_own(
 async def test_a_row_that_is_retried_by_hand_is_asked_anew(tmp_path: Path, sent: Sent) -> None:
     """And a second retry does not hit upon what the first one got."""
     async with open_work(tmp_path, idempotency=True) as work:
-        spec = work.chat(["fine", "[[fault=garbage*14]] bad"])
+        spec = work.chat(["fine", "[[fault=short*14]] bad"])
         report = await work.runner.run(spec)
         assert report.rows_failed == 1
         for failed in (1, 0):

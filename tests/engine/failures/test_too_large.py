@@ -111,6 +111,7 @@ async def test_all_memory_is_given_back(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(ByteRoom, "__init__", noting)
     async with open_work(tmp_path, dimensions=1_536) as work:
         await work.run(work.embed([f"row {number}" for number in range(900)]))
-        await work.run(work.chat(["a", "endless", "[[fault=hang*1]]"], timeout=5))
+        spec = work.chat(["a", "endless", "[[fault=hang*1]]"], timeout=5)
+        await work.run(spec, overwrite=True)
     assert rooms
     assert all(room.used_bytes == 0 for room in rooms)
