@@ -29,6 +29,7 @@ from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.adapters.tracing import open_trace
 from batcher.core.errors import UsageError
+from batcher.core.idempotency import OFF
 from batcher.core.limits import model_family
 from batcher.core.retry import Chance
 from batcher.core.schedule import DueTimes
@@ -250,6 +251,7 @@ def _files(database_url: str) -> Files:
             format=spec.format,
             delimiter=spec.delimiter,
             spool_dir=STATE_DIRECTORY / "spool",
+            max_bytes=spec.max_input_bytes,
         )
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
@@ -331,6 +333,7 @@ async def _connect_http(
             timeout_seconds=spec.timeout,
             connections=spec.concurrency,
             proxy=proxy,
+            key_header="" if spec.idempotency_header == OFF else spec.idempotency_header,
         ) as provider:
             yield Connection(
                 provider=provider,

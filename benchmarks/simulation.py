@@ -123,9 +123,9 @@ class Provider:
         usage = {"prompt_tokens": INPUTS * TOKENS_PER_ROW, "total_tokens": INPUTS * TOKENS_PER_ROW}
         self._answer = orjson.dumps({"data": data, "usage": usage})
 
-    async def post(self, path: str, body: bytes, request_id: str) -> Reply:
+    async def post(self, path: str, body: bytes, request_id: str, **more: Any) -> Reply:
         """See :class:`batcher.ports.Provider`."""
-        del path, body, request_id
+        del path, body, request_id, more
         now = self.clock.now()
         cost = float(INPUTS * TOKENS_PER_ROW)
         self.requests += 1

@@ -142,7 +142,7 @@ class BoundEmbed:
             return [places] * count
         outcomes: list[Outcome] = [_MISSING] * count
         for place, item in zip(places, items, strict=True):
-            vector = _read_vector(item.get("embedding"))
+            vector = _read_vector(item.pop("embedding", None))  # as text it takes the more room
             outcomes[place] = _UNUSABLE if vector is None else Done(vector)
         return self._check_dimension(outcomes)
 

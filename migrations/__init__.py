@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0006"
+HEAD = "0007"

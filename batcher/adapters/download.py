@@ -7,7 +7,6 @@ in part is thrown away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,10 +42,12 @@ async def open_url(
 
     Raises:
         UsageError: the format is not known.
-        InputError: it cannot be fetched. The message does not have the URL's query.
+        InputError: it cannot be fetched, or is too long. The message does not have the URL's query.
     """
     name, patience = shown(spec.input), patience or Patience()
-    spool = await asyncio.to_thread(partial(Spool, spool_dir, source=name))
+    spool = await asyncio.to_thread(
+        partial(Spool, spool_dir, source=name, most_bytes=spec.max_input_bytes)
+    )
     try:
         source = open_spooled(
             spool,
@@ -66,7 +67,7 @@ async def _fetch(url: str, spool: Spool, *, name: str, clock: Clock, patience: P
     deadline = clock.now() + patience.whole
     for tries_left in reversed(range(_TRIES)):
         left = deadline - clock.now()
-        fault, may_pass = await _try(url, spool.write, patience, max(left, 0.001))
+        fault, may_pass = await _try(url, spool, patience, max(left, 0.001))
         if not fault:
             return
         if not may_pass or not tries_left or clock.now() + _WAIT_SECONDS >= deadline:
@@ -75,9 +76,7 @@ async def _fetch(url: str, spool: Spool, *, name: str, clock: Clock, patience: P
         await clock.sleep(_WAIT_SECONDS)
 
 
-async def _try(
-    url: str, write: Callable[[bytes], None], patience: Patience, left: float
-) -> tuple[str, bool]:
+async def _try(url: str, spool: Spool, patience: Patience, left: float) -> tuple[str, bool]:
     """One download: what went wrong, empty where nothing did, and whether that may pass."""
     timeout = aiohttp.ClientTimeout(
         total=left, sock_connect=patience.connect, sock_read=patience.read
@@ -90,8 +89,9 @@ async def _try(
         ):
             if reply.status != 200:
                 return f"HTTP {reply.status}", reply.status >= 500 or reply.status in _MAY_PASS
+            spool.expect(reply.content_length or 0)
             async for block in reply.content.iter_chunked(_BLOCK_BYTES):
-                await asyncio.to_thread(write, block)
+                await asyncio.to_thread(spool.write, block)
             return "", False
     except TimeoutError:
         return "it takes too long", True

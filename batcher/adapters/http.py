@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from io import BytesIO
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from batcher.adapters.answerbody import BLOCK_BYTES, read_body
+from batcher.adapters.connection import CheckedRequest, OwnAnswers, StaleConnection
 from batcher.adapters.proxy import Proxy
 from batcher.adapters.timelimit import TimeLimit
 from batcher.adapters.transport import transport_error
-from batcher.ports import Reply
+from batcher.ports import MOST_ANSWER_BYTES, AnswerRoom, Reply
 
 REQUEST_ID = "X-Client-Request-Id"
 """OpenAI's name for an id that the client chooses: at most 512 characters of ASCII."""
@@ -37,34 +39,63 @@ class HttpProvider:
         query: Mapping[str, str],
         proxy: Proxy | None,
         time_limit: TimeLimit,
+        key_header: str = "",
     ) -> None:
-        """``base_url`` has no trailing slash; ``query`` goes with every request."""
+        """``base_url`` has no trailing slash; ``query`` goes with every request.
+
+        ``key_header`` names the header for idempotency keys; where it is empty none is sent.
+        """
         self._session = session
         self._base_url = base_url
         self._query = query
         self._proxy = proxy
         self._proxy_url = None if proxy is None else proxy.url
         self._time_limit = time_limit
+        self._key_header = key_header
 
     def __repr__(self) -> str:
         """Where it posts to; never with what credential."""
         return f"<HttpProvider {self._base_url}>"
 
-    async def post(self, path: str, body: bytes, request_id: str) -> Reply:
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        request_id: str,
+        *,
+        key: str = "",
+        most_bytes: int = MOST_ANSWER_BYTES,
+        room: AnswerRoom | None = None,
+    ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
         try:
             with self._time_limit():
-                async with self._session.post(
-                    self._base_url + path,
-                    data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
-                    params=self._query or None,
-                    headers={REQUEST_ID: request_id},
-                    proxy=self._proxy_url,
-                    allow_redirects=False,
-                ) as response:
-                    return Reply(response.status, response.headers, await response.read())
+                while True:
+                    try:
+                        async with self._asked(path, body, request_id, key) as response:
+                            told = await read_body(response, request_id, most_bytes, room)
+                            return Reply(response.status, response.headers, told)
+                    except StaleConnection as exc:
+                        if exc.fresh:
+                            raise
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise transport_error(exc, urlsplit(self._base_url).netloc, self._proxy) from exc
+
+    def _asked(
+        self, path: str, body: bytes, request_id: str, key: str
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """One request on one connection, and the head of its answer."""
+        headers = {REQUEST_ID: request_id}
+        if key and self._key_header:
+            headers[self._key_header] = key
+        return self._session.post(
+            self._base_url + path,
+            data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
+            params=self._query or None,
+            headers=headers,
+            proxy=self._proxy_url,
+            allow_redirects=False,
+        )
 
 
 @asynccontextmanager
@@ -76,6 +107,7 @@ async def open_provider(
     timeout_seconds: float,
     connections: int,
     proxy: Proxy | None = None,
+    key_header: str = "",
 ) -> AsyncIterator[HttpProvider]:
     """A provider with a session of its own.
 
@@ -86,12 +118,14 @@ async def open_provider(
         timeout_seconds: seconds for one request, answer included.
         connections: how many may be open at once.
         proxy: what all requests go through; for TLS by CONNECT.
+        key_header: the header for idempotency keys; none where it is empty.
     """
     base_url = base_url.rstrip("/")
-    connector = aiohttp.TCPConnector(limit=connections, ttl_dns_cache=300)
+    connector = OwnAnswers(limit=connections, ttl_dns_cache=300)
     connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
     async with aiohttp.ClientSession(
         connector=connector,
+        request_class=CheckedRequest,
         timeout=aiohttp.ClientTimeout(
             total=None,
             sock_connect=connect_seconds,
@@ -100,7 +134,7 @@ async def open_provider(
         headers={"Content-Type": "application/json", **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
-        read_bufsize=2**20,
+        read_bufsize=BLOCK_BYTES,
         max_line_size=_HEADER_BYTES,
         max_field_size=_HEADER_BYTES,
         max_headers=_HEADERS,
@@ -112,4 +146,5 @@ async def open_provider(
                 query=query,
                 proxy=proxy,
                 time_limit=time_limit,
+                key_header=key_header,
             )

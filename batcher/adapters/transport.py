@@ -10,6 +10,7 @@ import ssl
 
 import aiohttp
 
+from batcher.adapters.connection import StaleConnection
 from batcher.adapters.proxy import Proxy
 from batcher.core.errors import TransportError
 
@@ -17,6 +18,9 @@ from batcher.core.errors import TransportError
 def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> TransportError:
     """The error that a POST to ``host`` has met; ``proxy`` is what it went through."""
     match exc:
+        case StaleConnection():
+            message = "the server ends connections, or answers, before it is asked"
+            return TransportError("disconnect", message, maybe_billed=False)
         case aiohttp.ConnectionTimeoutError():
             return TransportError("connect", "no connection in time", maybe_billed=False)
         case TimeoutError():

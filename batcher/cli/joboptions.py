@@ -35,6 +35,11 @@ def job_options() -> list[Setting]:
         ),
         _job("--delimiter", INPUT, "CHARACTER", "What separates CSV fields.", default_text="comma"),
         _job(
+            "--max-input-bytes", INPUT, "BYTES",
+            "The most that is copied of standard input, a pipe or a URL.", type=int,
+            default_text="what the disk holds",
+        ),
+        _job(
             "--limit", INPUT, "ROWS",
             "Only the first so many rows; another number is another job.", type=int,
         ),
@@ -78,6 +83,11 @@ def job_options() -> list[Setting]:
             type=click.Choice(["auto", "default", "flex", "priority"]),
         ),
         _job(
+            "--idempotency-header", MODEL, "NAME",
+            "The header with each request's idempotency key, the same in every attempt; off sends "
+            "none.",
+        ),
+        _job(
             "--tokenizer", MODEL, "ENCODING",
             "A tiktoken encoding, where the model's is not known.",
         ),
@@ -117,6 +127,11 @@ def job_options() -> list[Setting]:
             type=click.Choice(["stop", "skip"]),
         ),
         _job("--timeout", TROUBLE, "SECONDS", "For one request, answer included.", type=float),
+        _job(
+            "--max-answer-bytes", TROUBLE, "BYTES",
+            "The largest answer that is read, decompressed; what exceeds it fails for good.",
+            type=int, default_text="what was asked for can take",
+        ),
         _job(
             "--outage-timeout", TROUBLE, "SECONDS", "Pause after so long without any success.",
             type=float,

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from batcher.adapters.allocator import give_large_blocks_back
 from batcher.cli.failure import INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._work = asyncio.current_task()
         _collect_rarely()
+        give_large_blocks_back()
         try:
             return await work
         finally:

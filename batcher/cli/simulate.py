@@ -106,6 +106,9 @@ _CONFIG = [
             "The service tier of chat requests that name none, or auto.",
             type=click.Choice(["default", "flex", "priority"]), default_text="default"),
     _option("--no-usage", "usage", MANNERS, "Leave usage out of answers.", is_flag=True),
+    _option("--idempotency", "idempotency", MANNERS,
+            "Keep answers for their Idempotency-Key, and serve them again without a charge.",
+            is_flag=True),
     _option("--api-key", "api_key", MANNERS, "Answer 401 to any other key.", metavar="KEY"),
     _option("--seed", "seed", FAULTS, "Of the random faults and latencies.", type=int, metavar="N",
             default_text="0"),
@@ -260,4 +263,9 @@ def _farewell(stats: Stats) -> str:
         f"again; {count(stats.prompt_tokens)} tokens in, {count(stats.completion_tokens)} out; at "
         f"most {count(stats.max_in_flight)} in flight",
     ]
+    if stats.requests_replayed:
+        lines.append(
+            f"served {count(stats.requests_replayed, 'request')} again from what was kept for an "
+            "idempotency key"
+        )
     return "\n".join([*lines, f"faults: {faults}"] if faults else lines)

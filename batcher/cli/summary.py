@@ -28,6 +28,8 @@ def facts(report: Report) -> list[str]:
     ]
     if report.requests_unstated:
         lines.append(_fact("", _unstated(report)))
+    if report.kept_requests:
+        lines.append(_fact("kept", _kept(report)))
     if report.doubt_requests:
         lines.append(_fact("at most", _doubt(report)))
     if report.resume_at is not None:
@@ -187,6 +189,13 @@ def _doubt(report: Report) -> str:
     return (
         f"{count(report.doubt_requests, 'more request')} may have been billed without a result "
         f"({count(report.doubt_tokens, 'token')}{costs})"
+    )
+
+
+def _kept(report: Report) -> str:
+    return (
+        f"{count(report.kept_requests, 'answer')} came from what was kept for an idempotency key "
+        f"({count(report.kept_tokens, 'token')}), billed once"
     )
 
 

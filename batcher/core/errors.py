@@ -123,12 +123,22 @@ class TransportError(BatcherError):
 
     ``maybe_billed`` is true where the provider may have done the work all the same: a timeout or a
     connection lost after the request was written. A refused connection is not billed. ``lasting``
-    says what to do about a cause that no waiting mends, and is empty for others.
+    says what to do about a cause that no waiting mends, and is empty for others. ``final`` where
+    another try would end in the same way.
     """
 
-    def __init__(self, code: str, message: str, *, maybe_billed: bool, lasting: str = "") -> None:
-        """``code`` is one of ``connect``, ``timeout``, ``disconnect``."""
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        maybe_billed: bool,
+        lasting: str = "",
+        final: bool = False,
+    ) -> None:
+        """``code`` is one of ``connect``, ``timeout``, ``disconnect``, ``answer_too_large``."""
         super().__init__(message)
+        self.final = final
         self.code = code
         self.maybe_billed = maybe_billed
         self.lasting = lasting

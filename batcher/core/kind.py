@@ -177,8 +177,8 @@ class BoundKind(Protocol):
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """One outcome for each of the ``count`` pieces asked, in the order asked.
 
-        ``answer`` is the decoded body of a 200. Never raises on a malformed answer: pieces that
-        it lacks, repeats or garbles are :class:`Broken`.
+        ``answer`` is the decoded body of a 200, the kind's own to take apart. Never raises on a
+        malformed answer: pieces that it lacks, repeats or garbles are :class:`Broken`.
         """
         ...
 

@@ -177,12 +177,19 @@ class Doubt:
 
     ``pieces`` are inputs, ``tokens`` the prompt and the worst case of the output, ``cost_picousd``
     the worst case in picodollars.
+
+    ``kept_requests``, ``kept_pieces`` and ``kept_tokens`` are not in doubt any more: their answers
+    were kept for their idempotency keys, and given again without being billed again. A sum may hold
+    less than a part of it: what is proven is taken off.
     """
 
     requests: int = 0
     pieces: int = 0
     tokens: int = 0
     cost_picousd: int = 0
+    kept_requests: int = 0
+    kept_pieces: int = 0
+    kept_tokens: int = 0
 
     def __add__(self, other: Doubt) -> Doubt:
         """The sum, field by field."""
@@ -191,6 +198,9 @@ class Doubt:
             pieces=self.pieces + other.pieces,
             tokens=self.tokens + other.tokens,
             cost_picousd=self.cost_picousd + other.cost_picousd,
+            kept_requests=self.kept_requests + other.kept_requests,
+            kept_pieces=self.kept_pieces + other.kept_pieces,
+            kept_tokens=self.kept_tokens + other.kept_tokens,
         )
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+Amounts: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,8 @@ class ShardEvent:
     ``reopened`` lost theirs: a dead letter to a retry, a result because it turned out to be none;
     ``attempts`` are failed attempts so far; ``cuts`` are pieces that begin a new unit.
     ``unproven`` is the length of this checkpoint's vectors where no second answer has confirmed it
-    yet: they may be taken back.
+    yet: they may be taken back. ``doubts`` are by the first piece of a request what was sent of it
+    and not answered, as of now: requests, pieces, tokens and picodollars.
     """
 
     fence: int
@@ -32,28 +35,38 @@ class ShardEvent:
     attempts: Mapping[int, int] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
     unproven: int | None = None
+    doubts: Mapping[int, Amounts] = field(default_factory=dict)
 
 
 class Unit(NamedTuple):
     """Pieces to be asked for in one call: a planned request, or what a failure left of one.
 
     ``convicted`` are those that had a dead letter before, all of them: others succeeded then.
+    ``reopened`` is how often what came for them was thrown away; ``doubt`` what was sent of just
+    these pieces and not answered.
     """
 
     pieces: tuple[int, ...]
     attempts: int = 0
     convicted: bool = False
+    reopened: int = 0
+    doubt: Amounts | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class ShardProgress:
-    """The state of a shard's pieces after some events; ``retried`` ones were dead before."""
+    """The state of a shard's pieces after some events; ``retried`` ones were dead before.
+
+    ``reopened`` counts how often a piece was.
+    """
 
     done: set[int] = field(default_factory=set)
     dead: set[int] = field(default_factory=set)
     attempts: dict[int, int] = field(default_factory=dict)
     cuts: set[int] = field(default_factory=set)
     retried: set[int] = field(default_factory=set)
+    reopened: dict[int, int] = field(default_factory=dict)
+    doubts: dict[int, Amounts] = field(default_factory=dict)
 
     def apply(self, event: ShardEvent) -> None:
         """Take in one event; events are applied in the order of (fence, seq)."""
@@ -62,6 +75,8 @@ class ShardProgress:
         self.done.difference_update(event.reopened)
         for piece in event.reopened:
             self.attempts.pop(piece, None)
+            self.reopened[piece] = self.reopened.get(piece, 0) + 1
+        self.doubts.update(event.doubts)
         self.done.update(event.done)
         self.dead.update(event.dead)
         self.cuts.update(event.cuts)
@@ -121,8 +136,29 @@ def worklist(starts: Sequence[int], pieces: int, progress: ShardProgress) -> lis
         missing = tuple([p for p in planned if p not in settled] if settled else planned)
         if missing:
             tried = max([attempts.get(piece, 0) for piece in missing]) if attempts else 0
-            units.append(Unit(missing, tried, progress.retried.issuperset(missing)))
+            units.append(
+                Unit(
+                    missing,
+                    tried,
+                    progress.retried.issuperset(missing),
+                    _times_reopened(missing, progress),
+                    _doubt_of(missing, progress),
+                )
+            )
     return units
+
+
+def _times_reopened(pieces: Sequence[int], progress: ShardProgress) -> int:
+    reopened = progress.reopened
+    return max([reopened.get(piece, 0) for piece in pieces]) if reopened else 0
+
+
+def _doubt_of(pieces: Sequence[int], progress: ShardProgress) -> Amounts | None:
+    """What is in doubt of a request with these very pieces: that of another is another's."""
+    doubt = progress.doubts.get(pieces[0]) if progress.doubts else None
+    if doubt is None or not doubt[0] or doubt[1] != doubt[0] * len(pieces):
+        return None
+    return doubt
 
 
 def unsettled(

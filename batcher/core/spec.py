@@ -19,6 +19,7 @@ from batcher.core.options import flag
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f]{0,98}\S)?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _REFERENCE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
 
 
@@ -44,6 +45,9 @@ class JobSpec:
         headers: more HTTP headers; ``$NAME`` in a value is read from the environment.
         params: more parameters for every request body.
         timeout: seconds for one request, answer included.
+        idempotency_header: the header that carries each request's idempotency key, or ``off``.
+        max_answer_bytes: the largest answer that is read, decompressed; otherwise what was asked
+            for could take at the most.
         rpm, tpm: ceilings of requests and tokens a minute, where the provider states none or more.
         concurrency: requests in flight at most.
         priority: ``high``, ``normal`` or ``low``, against other jobs that share the limit.
@@ -59,6 +63,7 @@ class JobSpec:
         on_bad_row: ``stop`` before anything is sent, or ``skip`` (dead letters).
         outage_timeout: seconds without any success after which the job pauses.
         grace_seconds: how long requests in flight may take to settle when stopping.
+        max_input_bytes: the most that is copied of an input that can be read only once.
         keep_input: keep the input's columns for CSV and Parquet output.
         simulate: send to a built-in simulated provider instead.
 
@@ -82,6 +87,8 @@ class JobSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     timeout: float = 600.0
+    idempotency_header: str = "Idempotency-Key"
+    max_answer_bytes: int | None = None
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int = 100
@@ -98,6 +105,7 @@ class JobSpec:
     on_bad_row: Literal["stop", "skip"] = "stop"
     outage_timeout: float = 900.0
     grace_seconds: float = 10.0
+    max_input_bytes: int | None = None
     keep_input: bool = True
     simulate: bool = False
 
@@ -127,6 +135,10 @@ class JobSpec:
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"--name is up to 100 characters on one line, without blanks around: {self.name!r}"
+            )
+        if not _HEADER.fullmatch(self.idempotency_header):
+            raise UsageError(
+                f"--idempotency-header is the name of a header, or off: {self.idempotency_header!r}"
             )
         for header, value in self.headers.items():
             if _SECRET_HEADER.search(header) and not _REFERENCE.search(value):
@@ -162,7 +174,8 @@ class JobSpec:
 _MOST = 2**63 - 1
 _POSITIVE = (
     "limit", "timeout", "rpm", "tpm", "concurrency", "max_cost", "max_inputs",
-    "max_request_tokens", "max_input_tokens", "outage_timeout",
+    "max_request_tokens", "max_input_tokens", "outage_timeout", "max_answer_bytes",
+    "max_input_bytes",
 )  # fmt: skip
 _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "format": ("csv", "jsonl", "parquet", None),

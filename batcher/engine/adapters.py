@@ -13,6 +13,7 @@ from batcher.core.schedule import DueTimes
 from batcher.core.slots import Slots
 from batcher.core.spec import JobSpec
 from batcher.engine.delivery import Files
+from batcher.engine.room import ByteRoom
 from batcher.ports import (
     Clock,
     Doorbell,
@@ -46,7 +47,8 @@ class Adapters:
     what a spec names, or has what cannot be used; ``due_times``, of a cron expression and a time
     zone, where they mean nothing;
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
-    how long a worker that died holds a shard; ``slots`` are the requests that may be in flight.
+    how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
+    ``room`` the memory for their answers.
     """
 
     store: Store
@@ -66,3 +68,4 @@ class Adapters:
     version: str
     lease_seconds: float = 30.0
     slots: Slots = field(default_factory=Slots)
+    room: ByteRoom = field(default_factory=ByteRoom)

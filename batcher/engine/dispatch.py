@@ -27,6 +27,11 @@ from batcher.ports import Clock, Throttle
 
 _BATCH = 256
 _MOST_PIECES_IN_FLIGHT = 8_192
+_MOST_PIECES_READY = 2 * _MOST_PIECES_IN_FLIGHT
+_MOST_TOKENS_READY = 4_000_000
+_FEWEST_READY = 4
+_MOST_TOKENS_IN_FLIGHT = 8_000_000
+"""Some 32 MB of texts, each of them in memory two or three times while it is sent."""
 _EARLY_SECONDS = 0.0005
 _LATE_SECONDS = 1.0
 
@@ -79,6 +84,7 @@ class Dispatcher:
         self._reserve_at = 0.0
         self._probe_at = 0.0
         self._pieces_in_flight = 0
+        self._tokens_in_flight = 0
         self._stopped = False
         self._wakeup = Wakeup()
         self.waits = 0
@@ -115,8 +121,18 @@ class Dispatcher:
 
     @property
     def wanting(self) -> int:
-        """How many more calls would keep the window busy."""
-        return 2 * self._window.size + 16 - len(self._ready) - len(self._booked)
+        """How many more calls would keep the window busy.
+
+        Large ones are leased as they can be sent: all that waits is in memory.
+        """
+        wanted = 2 * self._window.size + 16
+        if self._ready:
+            first, last = self._ready[0], self._ready[-1]
+            pieces = max(len(first.pieces), len(last.pieces))
+            tokens = max(first.tokens, last.tokens, 1)
+            wanted = min(wanted, _MOST_PIECES_READY // pieces, _MOST_TOKENS_READY // tokens)
+            wanted = max(wanted, _FEWEST_READY)
+        return wanted - len(self._ready) - len(self._booked)
 
     def wake(self) -> None:
         """Something changed: look again."""
@@ -137,6 +153,7 @@ class Dispatcher:
         """A call that was started is no longer in flight."""
         self._slots.give(self._seat)
         self._pieces_in_flight -= len(call.pieces)
+        self._tokens_in_flight -= call.tokens
         self._purse.land(call)
         self._wakeup.set()
 
@@ -221,12 +238,14 @@ class Dispatcher:
                 return
             if self.in_flight and (
                 self._pieces_in_flight + len(call.pieces) > _MOST_PIECES_IN_FLIGHT
+                or self._tokens_in_flight + call.tokens > _MOST_TOKENS_IN_FLIGHT
                 or self._ledger.backlogged
             ):
                 return
             self._booked.popleft()
             self._slots.take(self._seat)
             self._pieces_in_flight += len(call.pieces)
+            self._tokens_in_flight += call.tokens
             self._purse.send(call)
             if call.position == call.shard.position:
                 self._ledger.note_sent(call.shard)

@@ -140,7 +140,7 @@ class Failures:
                 self._pace.object_to(sent)
                 self.back_off(call, verdict)
             case Split():
-                self._split(call, verdict)
+                self.split(call, verdict)
             case Dead():
                 self.reject(call, verdict)
             case Refusal():
@@ -299,11 +299,11 @@ class Failures:
 
     def _give_up(self, call: Call, verdict: Split | Dead) -> None:
         if isinstance(verdict, Split):
-            self._split(call, verdict)
+            self.split(call, verdict)
         else:
             self._bury(call, verdict)
 
-    def _split(self, call: Call, split: Split) -> None:
+    def split(self, call: Call, split: Split) -> None:
         """Two halves instead of one; a single piece cannot be split."""
         if len(call.pieces) == 1:
             self.reject(call, Dead(split.code, split.message))

@@ -121,6 +121,8 @@ class JobRun:
                     task.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        finally:
+            self._ledger.close()
         assert self._ending is not None
         ending = await self._move(self._ending)
         if self._error is not None:

@@ -80,9 +80,13 @@ class Leases:
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
         shard = LeasedShard(lease, self._shape, self._purse.pay, keeps_bills=self._keeps_bills)
+        again = {call.pieces: call for call in shard.calls} if shard.left_behind else {}
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)
-            shard.record_doubt(self._requests.doubt(left, left.pieces))
+            doubt = self._requests.doubt(left, left.pieces)
+            shard.record_doubt(doubt)
+            if (call := again.get(unit.pieces)) is not None:
+                self._requests.keys.doubt(call, doubt)
         self._ledger.add(shard)
         self._dispatcher.add(shard)
         self._settler.take(shard)

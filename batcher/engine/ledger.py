@@ -12,6 +12,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from batcher.engine.room import ByteRoom
 from batcher.engine.shard import LeasedShard
 from batcher.engine.wakeup import Wakeup
 from batcher.ports import BudgetShort, Checkpoint, Clock, Store
@@ -35,11 +36,14 @@ class Ledger:
         store: Store,
         job_id: str,
         clock: Clock,
+        room: ByteRoom,
         worst_case: Callable[[int], int] | None,
         on_flush: Callable[[Sequence[Checkpoint], float], None],
         on_lost: Callable[[LeasedShard], None],
     ) -> None:
-        """``worst_case`` gives picodollars for a piece's tokens, where the job has a budget.
+        """``room`` is the memory that results take until they are written.
+
+        ``worst_case`` gives picodollars for a piece's tokens, where the job has a budget.
 
         ``on_flush`` is told what was committed and the seconds that it took, ``on_lost`` of a
         shard that proved to be somebody else's by now.
@@ -47,6 +51,7 @@ class Ledger:
         self._store = store
         self._job_id = job_id
         self._clock = clock
+        self._room = room
         self._worst_case = worst_case
         self._on_flush = on_flush
         self._on_lost = on_lost
@@ -82,7 +87,7 @@ class Ledger:
     @property
     def backlogged(self) -> bool:
         """Whether results wait for the disk; then nothing more should be sent."""
-        return self._pending_bytes > _BACKLOG_BYTES
+        return self._pending_bytes > _BACKLOG_BYTES or self._room.is_full
 
     def add(self, shard: LeasedShard) -> None:
         """Take a shard under care."""
@@ -102,6 +107,7 @@ class Ledger:
     def note_result(self, size_bytes: int) -> None:
         """Results of this size were recorded."""
         self._pending_bytes += size_bytes
+        self._room.keep(size_bytes)
         if self._pending_bytes >= GROUP_BYTES:
             self._wakeup.set()
 
@@ -137,13 +143,18 @@ class Ledger:
             if self._urgent or self.dirty:
                 await self.flush()
 
+    def close(self) -> None:
+        """What is not written by now will not be: it takes no memory from other jobs any more."""
+        self._room.wrote(self._pending_bytes)
+        self._pending_bytes = 0
+
     async def flush(self, *, release: bool = False) -> None:
         """Commit everything recorded; with ``release`` give all leases back as well."""
         async with self._lock:
             self._started += 1
             self._ahead = 0 if release else self._next_ahead()
             self._urgent = False
-            self._pending_bytes = 0
+            pending, self._pending_bytes = self._pending_bytes, 0
             for shard in [shard for shard in self._shards.values() if shard.lost]:
                 self._shards.pop(shard.id).let_go()
             allowances = self._allowances(self._ahead)
@@ -153,7 +164,10 @@ class Ledger:
                 if shard.dirty or release or allowances[shard.id] != shard.sent_through
             ]
             began = self._clock.now()
-            stale = await self._commit(batch)
+            try:
+                stale = await self._commit(batch)
+            finally:
+                self._room.wrote(pending)
             seconds = self._clock.now() - began
             self._forget(batch, stale)
             self._left = sum(s.sent_through - s.position for s in self._shards.values())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from batcher.core.idempotency import OFF, KeyMaker
 from batcher.core.model import Job
 from batcher.core.outage import Health
 from batcher.core.sharing import WEIGHTS, Flow
@@ -21,6 +22,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending
 from batcher.engine.failing import Failures
 from batcher.engine.funds import Funds
+from batcher.engine.keys import Keys
 from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
@@ -72,6 +74,7 @@ class Parts:
             work.job.learned,
             model_in_body=connection.model_in_body,
             azure=connection.charges_prompt_too,
+            keys=_keys(work),
         )
         self.witness = _witness(work)
         self.health = Health()
@@ -99,6 +102,7 @@ class Parts:
             window=self.window,
             dispatcher=self.dispatcher,
             settler=self.settler,
+            room=adapters.room,
             witness=self.witness,
             clock=adapters.clock,
             end=end,
@@ -115,6 +119,14 @@ class Parts:
             dispatcher=self.dispatcher,
             take_over=self.leases.take_over,
         )
+
+
+def _keys(work: Work) -> Keys:
+    spec = work.bound.spec
+    if spec.idempotency_header == OFF:
+        return Keys(None)
+    parameters = [("model", spec.model), *spec.params.items()]
+    return Keys(KeyMaker(secret=work.job.fingerprint, job=work.job.id, parameters=parameters))
 
 
 def _witness(work: Work) -> Witness:
@@ -154,6 +166,7 @@ def _ledger(
         store=work.adapters.store,
         job_id=work.job.id,
         clock=work.adapters.clock,
+        room=work.adapters.room,
         worst_case=parts.requests.worst_case if work.job.budget_picousd is not None else None,
         on_flush=on_flush,
         on_lost=lambda shard: witness.lease_lost(shard.ordinal),

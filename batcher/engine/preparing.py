@@ -26,6 +26,7 @@ from batcher.core.options import flag
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
+from batcher.engine.keys import Keys
 from batcher.engine.planner import Planner
 from batcher.engine.requests import Requests
 from batcher.ports import InputSource, KindRegistry, RowIndex, Tokenizer
@@ -106,7 +107,14 @@ class Bound:
                 "cost was not kept: leave it out to go on, or begin anew with --fresh"
             )
 
-    def requests(self, learned: Learned, *, model_in_body: bool, azure: bool) -> Requests:
+    def requests(
+        self,
+        learned: Learned,
+        *,
+        model_in_body: bool,
+        azure: bool,
+        keys: Keys | None = None,
+    ) -> Requests:
         """How the job's calls become requests."""
         return Requests(
             bound=self.kind,
@@ -118,6 +126,8 @@ class Bound:
             tokenizer=self.tokenizer,
             learned=learned,
             charges_prompt_too=azure,
+            most_answer_bytes=self.spec.max_answer_bytes,
+            keys=keys,
         )
 
     def planner(

@@ -24,10 +24,12 @@ class Report:
 
     ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
-    an answer that could not be used. ``cached_tokens`` and ``written_tokens`` are those of the
-    prompts that were read from the provider's cache and written to it, ``reasoning_tokens`` part of
-    the output; ``requests_unstated`` did not say what they took, and ``cost_stated_usd`` is what
-    those that name a cost themselves say together (None: none does). ``exit_code`` is what the
+    an answer that could not be used. ``kept`` figures are of answers that were given again
+    from what was kept for their idempotency keys, and not billed again. ``cached_tokens`` and
+    ``written_tokens`` are those of the prompts that were read from the provider's cache and written
+    to it, ``reasoning_tokens`` part of the output; ``requests_unstated`` did not say what they
+    took, and ``cost_stated_usd`` is what those that name a cost themselves say together (None: none
+    does). ``exit_code`` is what the
     command line returns; ``sent_nothing`` says that the job was complete before, ``exported`` that
     output was written.
     ``incremental`` is what came of the comparison with a former job, None where there is none.
@@ -53,6 +55,9 @@ class Report:
     doubt_inputs: int
     doubt_tokens: int
     doubt_cost_usd: Decimal | None
+    kept_requests: int
+    kept_inputs: int
+    kept_tokens: int
     started_at: datetime | None
     finished_at: datetime | None
     version: str
@@ -132,6 +137,11 @@ class Report:
                 "tokens": self.doubt_tokens,
                 "cost_usd": _number(self.doubt_cost_usd),
             },
+            "served_from_idempotency": {
+                "requests": self.kept_requests,
+                "inputs": self.kept_inputs,
+                "tokens": self.kept_tokens,
+            },
             "started_at": _time(self.started_at),
             "finished_at": _time(self.finished_at),
             "version": self.version,
@@ -194,6 +204,9 @@ def make_report(
         doubt_inputs=doubt.pieces,
         doubt_tokens=doubt.tokens,
         doubt_cost_usd=dollars(doubt.cost_picousd) if priced or doubt.cost_picousd else None,
+        kept_requests=doubt.kept_requests,
+        kept_inputs=doubt.kept_pieces,
+        kept_tokens=doubt.kept_tokens,
         started_at=job.started_at,
         finished_at=job.finished_at,
         version=version,

@@ -10,11 +10,13 @@ import orjson
 
 from batcher.core import exactjson
 from batcher.core.allowance import OutputAllowance, PromptAllowance
+from batcher.core.answersize import most_text_bytes, most_vector_bytes
 from batcher.core.bucket import Cost
 from batcher.core.cost import TIER_FACTORS, Price
 from batcher.core.errors import KindFailed
-from batcher.core.kind import BoundKind, has_free_output
+from batcher.core.kind import BoundKind, Shape, has_free_output
 from batcher.core.model import Doubt, Learned
+from batcher.engine.keys import Keys
 from batcher.engine.shard import Call
 from batcher.ports import Tokenizer
 
@@ -40,10 +42,14 @@ class Requests:
         tokenizer: Tokenizer,
         learned: Learned,
         charges_prompt_too: bool,
+        most_answer_bytes: int | None = None,
+        keys: Keys | None = None,
     ) -> None:
         """``kind`` is the kind's name; ``model`` is None where the URL names it.
 
         ``tier`` is the service tier asked for; ``charges_prompt_too`` is Azure's rule.
+        ``most_answer_bytes`` is the user's own limit. ``keys`` are the idempotency keys; without
+        them none is sent.
         """
         self._bound = bound
         self.kind = kind
@@ -53,11 +59,14 @@ class Requests:
         self._tier = tier
         self._tokenizer = tokenizer
         self._charges_prompt_too = charges_prompt_too
+        self._most_answer_bytes = most_answer_bytes
+        self.keys = keys or Keys(None)
         self.learned = learned
         self.allowance = OutputAllowance()
         self.free_output = has_free_output(bound.endpoint)
         self.prompts = PromptAllowance(0 if self.free_output else _PROMPT_MARGIN_TOKENS)
         self._set_prices(bound, params)
+        self._most_text_bytes = most_text_bytes(self.output_limit, params)
 
     def _set_prices(self, bound: BoundKind, params: Mapping[str, Any]) -> None:
         """What answers may cost: by the tier that serves, which may be another than was asked for.
@@ -105,6 +114,18 @@ class Requests:
             return _encoded(self._as_wanted(body))
         except Exception as error:
             raise KindFailed.raised(self.kind, "body", error) from error
+
+    def key(self, call: Call) -> str:
+        """The call's idempotency key; empty where none is sent."""
+        return self.keys.of(call, self.learned)
+
+    def most_answer_bytes(self, call: Call) -> int:
+        """How large the answer to a call may be, decompressed."""
+        if self._most_answer_bytes is not None:
+            return self._most_answer_bytes
+        if self._bound.shape is Shape.VECTOR:
+            return most_vector_bytes(len(call.pieces), self.learned.dimension)
+        return self._most_text_bytes
 
     def _as_wanted(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body with the model, the user's parameters and what the provider taught."""

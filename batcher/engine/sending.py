@@ -17,6 +17,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.pace import Sent
 from batcher.engine.requests import Requests
+from batcher.engine.room import ByteRoom
 from batcher.engine.settling import Settler
 from batcher.engine.shard import Call
 from batcher.engine.witness import Witness
@@ -34,16 +35,18 @@ class Senders:
         window: ConcurrencyWindow,
         dispatcher: Dispatcher,
         settler: Settler,
+        room: ByteRoom,
         witness: Witness,
         clock: Clock,
         end: Callable[[Ending], None],
     ) -> None:
-        """``end`` stops the run."""
+        """``room`` is the memory for answers; ``end`` stops the run."""
         self._provider = provider
         self._requests = requests
         self._window = window
         self._dispatcher = dispatcher
         self._settler = settler
+        self._room = room
         self._witness = witness
         self._clock = clock
         self._end = end
@@ -91,17 +94,24 @@ class Senders:
 
     async def _attempt(self, sent: Sent) -> None:
         """One request; once begun, its call is landed whatever becomes of it."""
+        name = self._witness.name(sent.call)
         try:
-            body = self._requests.body(sent.call)
-            name = self._witness.name(sent.call)
-            reply = await self._provider.post(self._requests.path, body, name)
+            reply = await self._provider.post(
+                self._requests.path,
+                self._requests.body(sent.call),
+                name,
+                key=self._requests.key(sent.call),
+                most_bytes=self._requests.most_answer_bytes(sent.call),
+                room=self._room,
+            )
             await self._settler.answered(sent, reply)
         except TransportError as error:
             await self._settler.lost(sent, error)
         except KindFailed as error:
             self._end(Endings.kind_failed(str(error)))
         except asyncio.CancelledError:
-            self._settler.doubt(sent.call)
+            self._settler.leave(sent.call)
             raise
         finally:
+            self._room.release(name)
             self._dispatcher.landed(sent.call)

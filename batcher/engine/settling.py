@@ -14,11 +14,12 @@ from batcher.core.foreign import foreign_answer
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
 from batcher.core.model import Learned, Usage
 from batcher.core.redaction import redact
-from batcher.core.retry import MAX_REPAIRS, Backoff, Dead
+from batcher.core.retry import MAX_REPAIRS, Backoff, Dead, Split
 from batcher.core.unusable import UnusableAnswers
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.failing import Failures
+from batcher.engine.keys import KEY_REFUSED
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.reading import (
@@ -91,7 +92,11 @@ class Settler:
             self._witness.answered(call, sent.at, reply)
             call.shard.record_usage(Usage(requests=1))
             await self._pace.observe(sent, reply, None)
-            await self._failures.failed(sent, reply)
+            if self._requests.keys.failed(call, reply):
+                refused = Backoff(KEY_REFUSED, "the idempotency key was refused")
+                self._failures.back_off(call, refused)
+            else:
+                await self._failures.failed(sent, reply)
 
     async def lost(self, sent: Sent, error: TransportError) -> None:
         """Act on a request that got no whole answer."""
@@ -101,7 +106,10 @@ class Settler:
             return
         call.shard.record_usage(Usage(requests=1))
         if error.maybe_billed:
-            self.doubt(call)
+            self.leave(call)
+        if error.final:
+            self._failures.split(call, Split(error.code, str(error)))
+            return
         self._pace.object_to(sent)
         message = redact(str(error), self._secrets)
         self._failures.back_off(call, Backoff(error.code, message, lasting=error.lasting))
@@ -109,6 +117,11 @@ class Settler:
     def doubt(self, call: Call) -> None:
         """The call may have been billed and gives no result."""
         self._failures.doubt(call)
+
+    def leave(self, call: Call) -> None:
+        """The call was sent, and no answer will be waited for; a later one may prove its cost."""
+        self.doubt(call)
+        self._requests.keys.doubt(call, self._requests.doubt(call, call.pieces))
 
     def take(self, shard: LeasedShard) -> None:
         """A shard was claimed, with what earlier leases left in it."""
@@ -149,6 +162,7 @@ class Settler:
         self._witness.answered(call, sent.at, reply, usage)
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
         self._pay(call, usage, answer)
+        self._requests.keys.answered(call, reply, usage)
         try:
             outcomes = read_outcomes(
                 self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
@@ -172,6 +186,7 @@ class Settler:
         self._witness.answered(call, sent.at, reply)
         await self._pace.observe(sent, reply, None)
         call.shard.record_usage(Usage(requests=1))
+        self._requests.keys.answered(call, reply, Usage())
         self.doubt(call)
         lasting = foreign_answer(reply.headers.get("content-type", ""), reply.body)
         message = lasting.partition(":")[0] or "the answer is not a JSON object"
@@ -182,10 +197,12 @@ class Settler:
         call = sent.call
         self._witness.answered(call, sent.at, reply)
         priced = isinstance(answer.get("usage"), dict)
+        usage = read_usage(answer, call, self._requests) if priced else Usage(requests=1)
         if priced:
-            self._pay(call, read_usage(answer, call, self._requests), answer)
+            self._pay(call, usage, answer)
         else:
-            call.shard.record_usage(Usage(requests=1))
+            call.shard.record_usage(usage)
+        self._requests.keys.answered(call, reply, usage)
         await self._pace.observe(sent, reply, None)
         await self._failures.failed(sent, reply)
 

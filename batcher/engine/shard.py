@@ -8,9 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from batcher.core.kind import Invalid, Shape
 from batcher.core.model import Bill, DeadLetter, Doubt, Usage
 from batcher.core.outage import Health
-from batcher.core.progress import ShardEvent, Unit, replay, unproven, unsettled, worklist
+from batcher.core.progress import (
+    Amounts,
+    ShardEvent,
+    Unit,
+    replay,
+    unproven,
+    unsettled,
+    worklist,
+)
 from batcher.engine.payload import ShardPlan, decode_plan, encode_bills, encode_results
 from batcher.ports import Checkpoint, Lease
+
+_NO_DOUBT = Doubt()
 
 
 class Call:
@@ -24,21 +34,29 @@ class Call:
     ``after_flush`` numbers the checkpoint that must be written before it is sent again: the one
     that says what the last attempt may have cost. ``request_id`` is ours for the last attempt,
     ``answer_id`` the provider's for the last failure; both may be empty. ``at_risk_picousd`` is
-    what the attempt in flight may cost at the most, where there is a budget.
+    what the attempt in flight may cost at the most, where there is a budget. ``reopened`` is how
+    often its pieces were, and ``anew`` how often an answer since then was of no use: both make
+    another idempotency key. ``conflicts`` is how often the key was refused, ``failure_id`` the
+    provider's id of its last failure, and ``in_doubt`` what was sent under it and not answered.
     """
 
     __slots__ = (
         "after_flush",
+        "anew",
         "answer_id",
         "at_risk_picousd",
         "attempts",
+        "conflicts",
         "convicted",
+        "failure_id",
         "first_tried_at",
         "halved",
+        "in_doubt",
         "others_succeeded",
         "pieces",
         "position",
         "refused_at",
+        "reopened",
         "repair",
         "repairs",
         "request_id",
@@ -72,7 +90,9 @@ class Call:
         self.repair: Invalid | None = None
         self.repairs = 0
         self.after_flush = 0
-        self.request_id = self.answer_id = ""
+        self.request_id = self.answer_id = self.failure_id = ""
+        self.reopened = self.anew = self.conflicts = 0
+        self.in_doubt = _NO_DOUBT
         self.at_risk_picousd = 0
         planned = shard.plan.tokens
         self.tokens = sum([planned[piece] for piece in pieces])
@@ -88,6 +108,7 @@ class Call:
         part.halved = self.halved
         part.after_flush = self.after_flush
         part.request_id, part.answer_id = self.request_id, self.answer_id
+        part.reopened, part.anew = self.reopened, self.anew
         return part
 
     def halves(self) -> tuple[Call, Call]:
@@ -102,6 +123,12 @@ class Call:
             half.tried_at = None
             half.halved = True
         return first, second
+
+    def keep_in_doubt(self, doubt: Doubt) -> None:
+        """This is what was sent under its idempotency key and not answered, all in all."""
+        if doubt != self.in_doubt:
+            self.in_doubt = doubt
+            self.shard.record_in_doubt(self)
 
     def start(self, now: float) -> None:
         """It is sent: from now on the successes of others are held against it."""
@@ -172,6 +199,10 @@ class LeasedShard:
             Call(self, unit.pieces, position, unit.attempts, convicted=unit.convicted)
             for position, unit in enumerate(units)
         ]
+        for call, unit in zip(self.calls, units, strict=True):
+            call.reopened = unit.reopened
+            if unit.doubt is not None:
+                call.in_doubt = _doubt(unit.doubt)
         self._unsettled = {piece for unit in units for piece in unit.pieces}
         self._row_left = Counter([plan.piece_rows[piece] for piece in self._unsettled])
         self._dead_rows = {plan.piece_rows[piece] for piece in progress.dead}
@@ -195,7 +226,8 @@ class LeasedShard:
         self._cuts: list[int] = []
         self._usages: list[Usage] = []
         self._bills: list[Bill] = []
-        self._doubt = Doubt()
+        self._doubt = _NO_DOUBT
+        self._doubts: dict[int, Amounts] = {}
         self._rows_done = 0
         self.pending_bytes = 0
         self.dirty = False
@@ -333,6 +365,13 @@ class LeasedShard:
         self._pay(doubt.cost_picousd)
         self.dirty = True
 
+    def record_in_doubt(self, call: Call) -> None:
+        """Keep what is in doubt of the call, for whoever gets its answer."""
+        doubt = call.in_doubt
+        amounts = (doubt.requests, doubt.pieces, doubt.tokens, doubt.cost_picousd)
+        self._doubts[call.pieces[0]] = amounts
+        self.dirty = True
+
     def take_checkpoint(self, *, sent_through: int, released: bool) -> Checkpoint:
         """Everything since the last checkpoint; the shard then gathers for the next one."""
         checkpoint = Checkpoint(
@@ -347,6 +386,7 @@ class LeasedShard:
                 attempts=self._attempts,
                 cuts=tuple(self._cuts),
                 unproven=self.unproven.get(self._done[0]) if self._done else None,
+                doubts=self._doubts,
             ),
             results=encode_results(self._shape, self._results) if self._results else b"",
             dead=tuple(self._letters),
@@ -361,3 +401,8 @@ class LeasedShard:
         self._seq += 1
         self._reset()
         return checkpoint
+
+
+def _doubt(amounts: Amounts) -> Doubt:
+    requests, pieces, tokens, cost_picousd = amounts
+    return Doubt(requests=requests, pieces=pieces, tokens=tokens, cost_picousd=cost_picousd)

@@ -38,6 +38,7 @@ _FAULTS = {
     Fate.CONNECT: "no connection",
     Fate.TIMEOUT: "timeout",
     Fate.DISCONNECT: "connection lost",
+    Fate.TOO_LARGE: "answer too large",
 }
 _ANSWER_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 

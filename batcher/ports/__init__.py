@@ -9,7 +9,7 @@ from batcher.ports.files import Draft, InputSource, OutputBatch, OutputSchema, O
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
-from batcher.ports.provider import Provider, Reply
+from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store import (
@@ -30,6 +30,8 @@ from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
     "LEVELS",
+    "MOST_ANSWER_BYTES",
+    "AnswerRoom",
     "Blueprint",
     "BudgetShort",
     "Carried",

@@ -28,6 +28,7 @@ class Fate(StrEnum):
     CONNECT = "connect"
     TIMEOUT = "timeout"
     DISCONNECT = "disconnect"
+    TOO_LARGE = "answer_too_large"
 
     @staticmethod
     def of(status: int) -> Fate:

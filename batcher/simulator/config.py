@@ -82,6 +82,8 @@ class SimulatorConfig:
     """Tokens in one embeddings input."""
     context_window: int = 128_000
     """Tokens of a chat's messages and its answer."""
+    idempotency: bool = False
+    """Whether answers are kept for their `Idempotency-Key`, and served again without a charge."""
     api_key: str | None = dataclasses.field(default=None, repr=False)
     """Where set, any other key is answered 401."""
 

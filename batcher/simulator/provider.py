@@ -21,12 +21,14 @@ from batcher.simulator.fault_context import FaultContext
 from batcher.simulator.fault_replies import fault_reply
 from batcher.simulator.faults import (
     CHAT_FAULTS,
+    CONNECTION_FAULTS,
     EMBEDDINGS_FAULTS,
     RESULT_FAULTS,
     STATUS_FAULTS,
     DueFault,
     Faults,
 )
+from batcher.simulator.kept import REPLAYED, KeptAnswers
 from batcher.simulator.limits import Limiter
 from batcher.simulator.replies import Refused, overloaded, rate_limited, unauthorized
 from batcher.simulator.stats import Stats
@@ -36,9 +38,10 @@ Endpoint = Literal["embeddings", "chat"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, and in which way: the key that was sent, and what Azure's path says."""
+    """Who asks, and in which way: the keys that were sent, and what Azure's path says."""
 
     key: str | None
+    idempotency_key: str | None = None
     azure: bool = False
     deployment: str | None = None
 
@@ -61,6 +64,13 @@ class Work:
         return next((f.name for f in self.due if f.name not in RESULT_FAULTS), None)
 
 
+def without_fault(work: Work) -> Work:
+    """The same, from a gateway that has the whole answer: its connection fails no more."""
+    due = tuple(fault for fault in work.due if fault.name not in CONNECTION_FAULTS)
+    used = work.call.prompt_tokens + (work.answer.completion_tokens if work.answer else 0)
+    return replace(work, due=due, charged=used)
+
+
 class Provider:
     """The state of one simulated provider."""
 
@@ -81,6 +91,16 @@ class Provider:
     def accept(self, endpoint: Endpoint, raw: bytes, caller: Caller, now: float) -> Work:
         """Validate, admit and begin to work; raises `Refused` where one of these fails."""
         self.authorize(caller)
+        name = caller.idempotency_key if self.config.idempotency else None
+        kept = self._kept.find(name, raw)
+        if kept is not None:
+            self.stats.replayed(len(kept.call.identities()))
+            return replace(kept, headers={**kept.headers, REPLAYED: "true"})
+        work = self._accept(endpoint, raw, caller, now)
+        self._kept.keep(name, raw, work)
+        return work
+
+    def _accept(self, endpoint: Endpoint, raw: bytes, caller: Caller, now: float) -> Work:
         body, model = read_body(raw, caller.deployment, azure=caller.azure)
         limiter = self._limiter(model, now)
         try:
@@ -130,6 +150,7 @@ class Provider:
     def _start_over(self) -> None:
         self._faults = Faults(self.config.seed)
         self._random = Random(self.config.seed + 1)
+        self._kept: KeptAnswers[Work] = KeptAnswers(without_fault)
 
     def _begin(
         self,

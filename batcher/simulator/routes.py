@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import orjson
 from aiohttp import web
 
+from batcher.simulator.kept import KEY_HEADER
 from batcher.simulator.provider import Caller, Endpoint
 from batcher.simulator.replies import (
     Refused,
@@ -50,7 +51,12 @@ def route(request: web.BaseRequest, path: str) -> tuple[Endpoint | None, Caller]
         deployment, endpoint = match[1], _ENDPOINTS[f"/v1{match[2]}"]
     if request.method != method:
         raise Refused(wrong_method(request.method, path))
-    return endpoint, Caller(key=key, azure=deployment is not None, deployment=deployment)
+    return endpoint, Caller(
+        key=key,
+        idempotency_key=request.headers.get(KEY_HEADER),
+        azure=deployment is not None,
+        deployment=deployment,
+    )
 
 
 def models_reply(path: str) -> Reply:

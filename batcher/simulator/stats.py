@@ -25,6 +25,7 @@ class Stats:
         "faults",
         "first_request_at",
         "in_flight",
+        "inputs_replayed",
         "inputs_served",
         "last_request_at",
         "max_in_flight",
@@ -32,6 +33,7 @@ class Stats:
         "rate_limited",
         "reasoning_tokens",
         "requests",
+        "requests_replayed",
         "requests_served",
         "requests_served_twice",
         "tokens_charged",
@@ -55,6 +57,8 @@ class Stats:
         self._seen = HashSet()
         self.requests = 0
         self.requests_served = 0
+        self.requests_replayed = 0
+        self.inputs_replayed = 0
         self.requests_served_twice = 0
         self.by_status: Counter[int] = Counter()
         self.rate_limited = 0
@@ -91,6 +95,11 @@ class Stats:
             self.first_request_at = at
         self.last_request_at = at
 
+    def replayed(self, inputs: int) -> None:
+        """Count a request of so many inputs that was answered from what was kept of another."""
+        self.requests_replayed += 1
+        self.inputs_replayed += inputs
+
     def served(
         self, identities: Sequence[bytes], prompt_tokens: Sequence[int], completion_tokens: int
     ) -> None:
@@ -121,6 +130,8 @@ class Stats:
             "requests": self.requests,
             "requests_served": self.requests_served,
             "requests_served_twice": self.requests_served_twice,
+            "requests_replayed": self.requests_replayed,
+            "inputs_replayed": self.inputs_replayed,
             "by_status": {str(status): n for status, n in sorted(self.by_status.items())},
             "rate_limited": self.rate_limited,
             "faults": dict(self.faults),

@@ -51,6 +51,11 @@ class Server:
                 assert request.transport is not None
                 request.transport.close()
                 return reply
+            case "/endless.csv":
+                reply = web.StreamResponse()
+                await reply.prepare(request)
+                while True:
+                    await reply.write(CSV * 10_000)
             case "/slow.csv":
                 reply = web.StreamResponse()
                 await reply.prepare(request)
@@ -81,7 +86,7 @@ class Hasty(SystemClock):
         await super().sleep(min(seconds, 0.01))
 
 
-async def fetch(url: str, directory: Path, **more: str) -> list[dict[str, object]]:
+async def fetch(url: str, directory: Path, **more: str | int) -> list[dict[str, object]]:
     """The rows of what is at a URL."""
     spec = replace(JobSpec(kind="chat", input=url, model="m"), **more)  # type: ignore[arg-type]
     source = await open_url(spec, spool_dir=directory, clock=Hasty())
@@ -150,6 +155,16 @@ async def test_a_fault_in_what_was_fetched_names_the_line_without_the_query(
 async def test_nobody_there_is_an_error(tmp_path: Path, unused_tcp_port: int) -> None:
     with pytest.raises(InputError, match="there is no connection"):
         await fetch(f"http://127.0.0.1:{unused_tcp_port}/in.csv", tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/endless.csv", "/short.csv"])
+async def test_what_is_longer_than_allowed_is_not_fetched(
+    path: str, server: Server, tmp_path: Path
+) -> None:
+    """Neither what says so nor what has no end; and once is enough to know."""
+    with pytest.raises(InputError, match=r"is longer than --max-input-bytes allows \(999 bytes\)"):
+        await fetch(server.url + path, tmp_path, max_input_bytes=999)
+    assert server.asked == [path]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.core.model import DeadLetter, FailureCount, JobEvent, JobState, RowId, Usage
+from batcher.core.model import (
+    DeadLetter,
+    Doubt,
+    FailureCount,
+    JobEvent,
+    JobState,
+    RowId,
+    Usage,
+)
 from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort, Lease, StoredShard
 from tests.fakes import FakeClock
@@ -152,7 +160,11 @@ async def test_large_and_odd_events_survive(store: Store) -> None:
     lease = await claim_one(store)
     done = (4, 2, 3, *range(7, 4_000), 0, 1, 6, 5, 4_999)
     event = ShardEvent(
-        fence=1, done=done, attempts={4_500: 3, 4_501: 1}, cuts=tuple(range(4_400, 4_600, 2))
+        fence=1,
+        done=done,
+        attempts={4_500: 3, 4_501: 1},
+        cuts=tuple(range(4_400, 4_600, 2)),
+        doubts={4_500: (1, 2, 3, 2**40), 4_600: (0, 0, 0, 0)},
     )
     odd = make_dead(4_998, code="x")
     odd = DeadLetter(
@@ -200,6 +212,31 @@ async def test_all_that_usage_says_adds_up(store: Store) -> None:
     await store.checkpoint("j1", batch)
     await store.checkpoint("j1", [replace(make_checkpoint(leases[0], 2), usage=usage)])
     assert (await store.tally("j1")).usage == usage + usage + usage
+
+
+async def test_what_turns_out_not_to_be_billed_is_taken_off_again(store: Store) -> None:
+    """And its money may be spent on something else."""
+    await open_planned(store)
+    await store.set_budget("j1", 100)
+    lease = await claim_one(store)
+    doubt = Doubt(requests=1, pieces=2, tokens=3, cost_picousd=90)
+    await store.checkpoint("j1", [replace(make_checkpoint(lease, 0), doubt=doubt)])
+    asking = make_checkpoint(lease, 1, sent=2, reserved=50)
+    with pytest.raises(BudgetShort):
+        await store.checkpoint("j1", [asking])
+    proof = Doubt(
+        requests=-1,
+        pieces=-2,
+        tokens=-3,
+        cost_picousd=-90,
+        kept_requests=1,
+        kept_pieces=2,
+        kept_tokens=2**40,
+    )
+    await store.checkpoint("j1", [replace(make_checkpoint(lease, 2), doubt=proof)])
+    await store.checkpoint("j1", [replace(asking, seq=3)])
+    tally = await store.tally("j1")
+    assert tally.doubt == Doubt(kept_requests=1, kept_pieces=2, kept_tokens=2**40)
 
 
 async def test_an_id_keeps_its_type(store: Store) -> None:

@@ -129,13 +129,27 @@ def test_a_lease_that_ended_cleanly_left_nothing_behind() -> None:
     assert unsettled([0], 9, [], sent_fence=1, sent_through=0) == []
 
 
+def test_what_is_in_doubt_of_a_request_is_known_to_whoever_asks_for_the_same() -> None:
+    """What was sent of other pieces is not: its answer would be another."""
+    events = [
+        ShardEvent(fence=1, doubts={0: (1, 2, 30, 4), 2: (2, 4, 60, 8)}),
+        ShardEvent(fence=1, doubts={2: (0, 0, 0, 0)}),
+    ]
+    first, second = worklist([0, 2], 4, replay(events[:1]))
+    assert (first.doubt, second.doubt) == ((1, 2, 30, 4), (2, 4, 60, 8))
+    first, second = worklist([0, 2], 4, replay(events))
+    assert (first.doubt, second.doubt) == ((1, 2, 30, 4), None)
+    smaller = worklist([0, 2], 4, replay([*events, ShardEvent(fence=1, done=(1,))]))
+    assert [unit.doubt for unit in smaller] == [None, None]
+
+
 def test_a_result_that_is_taken_back_is_asked_for_again() -> None:
     events = [
         ShardEvent(fence=1, done=(0, 1), unproven=4, attempts={0: 2}),
         ShardEvent(fence=1, reopened=(0, 1), done=(1,), attempts={1: 3}),
     ]
     assert worklist([0], 3, replay(events[:1])) == [Unit(pieces=(2,))]
-    assert worklist([0], 3, replay(events)) == [Unit(pieces=(0, 2))]
+    assert worklist([0], 3, replay(events)) == [Unit(pieces=(0, 2), reopened=1)]
     assert replay(events).attempts == {1: 3}
     assert unproven(events[:1]) == {0: 4, 1: 4}
     assert unproven(events) == {}

@@ -95,15 +95,22 @@ def read_errors(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-async def test_killed_at_random_it_ends_as_if_undisturbed(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "idempotency"), [("classify", False), ("embed", False), ("embed", True)]
+)
+async def test_killed_at_random_it_ends_as_if_undisturbed(
+    kind: str, idempotency: bool, tmp_path: Path
+) -> None:
+    """Where the provider keeps answers for their keys, it bills what a kill lost but once."""
     source, output = tmp_path / "in.csv", tmp_path / "out.jsonl"
     write_input(source)
     arguments = [
         "run", *KINDS[kind], str(source), "-o", str(output), "--id", "id", "--quiet",
         "--concurrency", str(CONCURRENCY), "--timeout", "1.5", "--tpm", "100000000",
     ]  # fmt: skip
-    config = SimulatorConfig(latency_ms=30, latency_spread=0.5, dimensions=256)
+    config = SimulatorConfig(
+        latency_ms=30, latency_spread=0.5, dimensions=256, idempotency=idempotency
+    )
     async with serve(config) as simulator:
         calm = tmp_path / "calm"
         calm.mkdir()
@@ -113,7 +120,8 @@ async def test_killed_at_random_it_ends_as_if_undisturbed(kind: str, tmp_path: P
         expected_errors = read_errors(tmp_path / "out.jsonl.errors.jsonl")
         undisturbed = json.loads((tmp_path / "out.jsonl.manifest.json").read_text())
         faulty = undisturbed["billed_twice_at_most"]["inputs"]
-        assert faulty >= simulator.stats.snapshot()["inputs_served_twice"] > 0
+        calmly = simulator.stats.snapshot()
+        assert faulty >= calmly["inputs_served_twice"] > 0
         for path in tmp_path.glob("out.jsonl*"):
             path.unlink()
         simulator.reset()
@@ -150,6 +158,14 @@ async def test_killed_at_random_it_ends_as_if_undisturbed(kind: str, tmp_path: P
     most = sum(kill.in_flight + interval for kill in sending)
     assert admitted["requests"] <= most + undisturbed["billed_twice_at_most"]["requests"] + 2
     assert admitted["inputs"] <= per_request * most + faulty + 2 * per_request
+    if idempotency:
+        # What was thrown away, an answer that was no JSON, is asked for anew; nothing else is.
+        assert stats["inputs_served_twice"] == calmly["inputs_served_twice"] <= per_request
+        kept = manifest["served_from_idempotency"]
+        assert 0 < kept["requests"] <= stats["requests_replayed"]
+        assert 0 < kept["inputs"] <= stats["inputs_replayed"]
+        told = manifest["tokens"]["prompt"] + admitted["tokens"]
+        assert manifest["tokens"]["prompt"] <= stats["tokens"]["prompt"] <= told
 
 
 async def test_killed_while_results_are_carried_over_it_ends_as_if_undisturbed(

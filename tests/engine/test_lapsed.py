@@ -16,6 +16,7 @@ from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.kind import Shape
 from batcher.engine.ending import Endings, put_down
 from batcher.engine.ledger import Ledger
+from batcher.engine.room import ByteRoom
 from batcher.engine.shard import LeasedShard
 from batcher.ports import Event, Grant, WorkerCard
 from batcher.wiring import Settings, open_fleet, open_runner
@@ -108,6 +109,7 @@ async def test_a_shard_that_was_lost_takes_no_allowance_from_the_others(
                 store=store,
                 job_id=report.job,
                 clock=LoopClock(),
+                room=ByteRoom(),
                 worst_case=None,
                 on_flush=lambda committed, seconds: None,
                 on_lost=lambda shard: None,

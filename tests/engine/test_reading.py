@@ -10,15 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.cost import Price
-<<<<<<< HEAD
+from batcher.core.finish import read_finish
 from batcher.core.kind import BoundKind, Endpoint, Invalid, Shape, TextFile
 from batcher.core.model import Learned, Usage
 from batcher.engine.payload import ShardPlan, encode_plan
-from batcher.engine.reading import make_bill, read_usage
-=======
-from batcher.core.finish import read_finish
-from batcher.engine.reading import read_usage, strike
->>>>>>> 45ef83afb52cfda1692c89fb21d15704a17dd1bd
+from batcher.engine.reading import make_bill, read_usage, strike
 from batcher.engine.requests import Requests
 from batcher.engine.shard import Call, LeasedShard
 from batcher.ports import Lease
@@ -122,7 +118,6 @@ def read(usage: object) -> Usage:
     ],
 )
 def test_usage(usage: Any, prompt: int, completion: int, cost: int) -> None:
-<<<<<<< HEAD
     found = read(usage)
     assert (found.prompt_tokens, found.completion_tokens) == (prompt, completion)
     assert (found.cost_picousd, found.requests, found.unstated) == (cost, 1, 0)
@@ -273,11 +268,6 @@ def test_a_bill_is_shared_out_by_the_tokens_of_the_pieces() -> None:
     assert bill.costs == [100_000, 300_000, 600_001]
     unpriced = make_bill({"model": 7}, a_call(10), usage._replace(cost_picousd=0), priced=False)
     assert (unpriced.costs, unpriced.model) == (None, None)
-=======
-    read = read_usage({"usage": usage}, cast("Call", FakeCall()), cast("Requests", FakeRequests()))
-    assert (read.prompt_tokens, read.completion_tokens) == (prompt, completion)
-    assert read.cost_picousd == cost
-    assert read.requests == 1
 
 
 KEY = "sk-proj-abcdefghijklmnop"
@@ -303,4 +293,3 @@ def test_other_reasons_keep_their_meaning(reason: object) -> None:
     answer = {"choices": [{"finish_reason": reason}]}
     struck = strike(answer, (KEY,))
     assert read_finish(struck["choices"][0]) == read_finish(answer["choices"][0])
->>>>>>> 45ef83afb52cfda1692c89fb21d15704a17dd1bd

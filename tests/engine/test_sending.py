@@ -11,6 +11,7 @@ from typing import Any
 from batcher.core.bucket import Cost, Ticket
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.pace import Sent
+from batcher.engine.room import ByteRoom
 from batcher.engine.sending import Senders
 from batcher.ports import Reply
 from tests.fakes import FakeClock
@@ -30,10 +31,17 @@ class Sending:
         whatever: Any = SimpleNamespace
         self.senders = Senders(
             provider=whatever(post=self._post),
-            requests=whatever(path="/x", learned=None, body=lambda call: b"{}"),
+            requests=whatever(
+                path="/x",
+                learned=None,
+                body=lambda call: b"{}",
+                most_answer_bytes=lambda call: 1,
+                key=lambda call: "",
+            ),
             window=ConcurrencyWindow(8),
             dispatcher=whatever(landed=self._land),
-            settler=whatever(answered=self._answer, doubt=self._doubt),
+            settler=whatever(answered=self._answer, leave=self._doubt),
+            room=ByteRoom(),
             witness=whatever(name=lambda call: "r-1"),
             clock=FakeClock(),
             end=lambda ending: None,
@@ -56,8 +64,8 @@ class Sending:
         self.senders.start(call, TICKET, group)
         return weakref.ref(call.shard)
 
-    async def _post(self, path: str, body: bytes, name: str) -> Reply:
-        del path, body, name
+    async def _post(self, path: str, body: bytes, name: str, **more: Any) -> Reply:
+        del path, body, name, more
         self.asked += 1
         await self.answers.wait()
         return Reply(200, {}, b"{}")

@@ -70,6 +70,8 @@ async def test_the_snapshot_names_every_count(simulator: Simulator) -> None:
         "requests": 2,
         "requests_served": 1,
         "requests_served_twice": 0,
+        "requests_replayed": 0,
+        "inputs_replayed": 0,
         "by_status": {"200": 1, "418": 1},
         "rate_limited": 0,
         "faults": {"418": 1},

@@ -26,12 +26,14 @@ def open_source(
     format: str | None = None,
     delimiter: str | None = None,
     spool_dir: Path,
+    max_bytes: int | None = None,
     stdin: BinaryIO | None = None,
 ) -> FileSource:
     """The input at ``path``, where ``-`` is standard input (``stdin``, for tests another stream).
 
     ``format`` overrules the name's suffix; ``delimiter`` is one character or ``tab``. Standard
-    input and pipes are copied to ``spool_dir`` first, until the source is closed.
+    input and pipes are copied to ``spool_dir`` first, until the source is closed; of at most
+    ``max_bytes``.
 
     Raises:
         UsageError: the format is not known, or the delimiter is none.
@@ -43,11 +45,13 @@ def open_source(
     compression = name.compression if kind in COMPRESSIBLE else None
     if path == STDIN:
         stream = sys.stdin.buffer if stdin is None else stdin
-        return _spooled(stream, "standard input", kind, reader, spool_dir)
+        spool = Spool(spool_dir, source="standard input", most_bytes=max_bytes)
+        return _spooled(stream, spool, "standard input", kind, reader)
     file = Path(path)
     with _open(path) as stream:
         if not file.is_file():
-            return _spooled(stream, path, kind, reader, spool_dir)
+            spool = Spool(spool_dir, source=path, most_bytes=max_bytes)
+            return _spooled(stream, spool, path, kind, reader)
     return FileSource(
         name=path,
         open_raw=lambda: file.open("rb"),
@@ -123,10 +127,13 @@ def _open(path: str) -> BinaryIO:
 
 
 def _spooled(
-    stream: BinaryIO, name: str, kind: str, reader: ReaderFactory, directory: Path
+    stream: BinaryIO, spool: Spool, name: str, kind: str, reader: ReaderFactory
 ) -> FileSource:
-    spool = Spool(directory, source=name)
-    spool.copy(stream)
+    try:
+        spool.copy(stream)
+    except BaseException:
+        spool.close()
+        raise
     return FileSource(
         name=name,
         open_raw=spool.open,

@@ -85,6 +85,8 @@ def event_text(event: ShardEvent) -> str:
         body["a"] = list(event.attempts.items())
     if event.unproven is not None:
         body["u"] = event.unproven
+    if event.doubts:
+        body["q"] = list(event.doubts.items())
     return orjson.dumps(body).decode()
 
 
@@ -99,6 +101,7 @@ def event_value(text: str) -> ShardEvent:
         attempts=dict(body.get("a", ())),
         cuts=numbers(body.get("c", ())),
         unproven=body.get("u"),
+        doubts={piece: tuple(doubt) for piece, doubt in body.get("q", ())},
     )
 
 
@@ -229,6 +232,9 @@ def counter_row(usage: Usage, doubt: Doubt) -> dict[str, int]:
         "doubt_pieces": doubt.pieces,
         "doubt_tokens": doubt.tokens,
         "doubt_picousd": doubt.cost_picousd,
+        "kept_requests": doubt.kept_requests,
+        "kept_pieces": doubt.kept_pieces,
+        "kept_tokens": doubt.kept_tokens,
     }
 
 
@@ -250,5 +256,8 @@ def counter_values(row: Mapping[str, int]) -> tuple[Usage, Doubt]:
         pieces=int(row["doubt_pieces"]),
         tokens=int(row["doubt_tokens"]),
         cost_picousd=int(row["doubt_picousd"]),
+        kept_requests=int(row["kept_requests"]),
+        kept_pieces=int(row["kept_pieces"]),
+        kept_tokens=int(row["kept_tokens"]),
     )
     return usage, doubt

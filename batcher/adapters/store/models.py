@@ -149,6 +149,9 @@ class ShardRow(Base, table=True):
     reasoning_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
     unstated: int = Field(default=0, sa_column_kwargs=_ZERO)
     stated_picousd: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
+    kept_requests: int = Field(default=0, sa_column_kwargs=_ZERO)
+    kept_pieces: int = Field(default=0, sa_column_kwargs=_ZERO)
+    kept_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_ZERO)
 
 
 class PayloadRow(Base, table=True):

@@ -171,7 +171,7 @@ async def test_rows_that_fail_once_more_when_they_are_retried_alone_end_again(
 async def test_rows_that_are_retried_while_nobody_is_there_do_not_fail_for_it(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> Reply:
+    async def refuse(*_: object, **__: object) -> Reply:
         raise TransportError("connect", "no connection: Connection refused", maybe_billed=False)
 
     async with open_work(here, latency_ms=100) as work:
