@@ -140,6 +140,12 @@ class JobSpec:
             raise UsageError(
                 f"--idempotency-header is the name of a header, or off: {self.idempotency_header!r}"
             )
+        self._check_request()
+
+    def _check_request(self) -> None:
+        """Check what goes with every request."""
+        if self.params.get("stream"):
+            raise UsageError("--param stream: answers are read whole, so leave it out")
         for header, value in self.headers.items():
             if _SECRET_HEADER.search(header) and not _REFERENCE.search(value):
                 raise UsageError(
