@@ -6,14 +6,20 @@ otherwise; to wait for it to change its mind helps nobody.
 
 from __future__ import annotations
 
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 _ADVICE = "check --base-url, which mostly ends in /v1"
 
 
-def foreign_answer(content_type: str, body: bytes) -> str:
+def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = "") -> str:
     """What is wrong and what to do; empty where the body may be an object that was garbled.
 
-    ``content_type`` is the header's value, perhaps empty.
+    ``content_type`` and ``content_encoding`` are the headers' values, perhaps empty.
     """
+    if content_encoding.strip().lower() not in _ENCODINGS:
+        return (
+            "the server encodes its answers in a way that was not asked for (Content-Encoding): "
+            f"have it or the proxy in front of it leave that, and {_ADVICE}"
+        )
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = content_type.partition(";")[0].strip().lower()
     if start.startswith(b"{"):

@@ -188,7 +188,11 @@ class Settler:
         call.shard.record_usage(Usage(requests=1))
         self._requests.keys.answered(call, reply, Usage())
         self.doubt(call)
-        lasting = foreign_answer(reply.headers.get("content-type", ""), reply.body)
+        lasting = foreign_answer(
+            reply.headers.get("content-type", ""),
+            reply.body,
+            content_encoding=reply.headers.get("content-encoding", ""),
+        )
         message = lasting.partition(":")[0] or "the answer is not a JSON object"
         self._failures.back_off(call, Backoff("garbled_answer", message, lasting=lasting))
 

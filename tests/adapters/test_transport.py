@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import ssl
 import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import brotli
 import pytest
 import trustme
+import zstandard
 
 from batcher.adapters.http import open_provider
 from batcher.adapters.proxy import Proxy, proxy_for
@@ -225,6 +230,31 @@ async def test_long_headers_are_read() -> None:
     ):
         reply = await provider.post("/x", b"{}", "r-1")
     assert (reply.status, len(reply.headers["x-trace"])) == (200, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        (b"gzip", gzip.compress),
+        (b"GZIP", gzip.compress),
+        (b"deflate", zlib.compress),
+        (b"deflate", lambda raw: zlib.compress(raw)[2:-4]),
+        (b"br", brotli.compress),
+        (b"zstd", zstandard.compress),
+        (b"identity", bytes),
+    ],
+)
+async def test_an_encoded_answer_is_read_asked_for_or_not(
+    encoding: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    body = b'{"choices": []}' * 1000
+    async with (
+        raw_server(always(answering(pack(body), b"Content-Encoding: " + encoding))) as port,
+        open_provider(
+            f"http://127.0.0.1:{port}", headers={}, query={}, timeout_seconds=5.0, connections=1
+        ) as provider,
+    ):
+        assert (await provider.post("/x", b"{}", "r-1")).body == body
 
 
 @pytest.mark.parametrize(

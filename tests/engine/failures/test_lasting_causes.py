@@ -32,6 +32,10 @@ FOREIGN: dict[str, tuple[Callable[[], web.Response], str]] = {
     "no-content": (lambda: web.Response(status=204), "nothing in it"),
     "text": (lambda: saying("OK", "text/plain"), "no JSON object"),
     "number": (lambda: saying("42"), "no JSON object"),
+    "encoding": (
+        lambda: web.Response(body=b"\x1f\x9d\x90", headers={"Content-Encoding": "compress"}),
+        "Content-Encoding",
+    ),
     "null": (lambda: saying("null"), "no JSON object"),
 }
 
