@@ -14,7 +14,7 @@ from batcher.core.foreign import foreign_answer
 from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
 from batcher.core.model import Learned, Usage
 from batcher.core.redaction import redact
-from batcher.core.retry import MAX_REPAIRS, Backoff, Dead, Split
+from batcher.core.retry import MAX_ATTEMPTS, MAX_REPAIRS, Backoff, Dead, Split
 from batcher.core.unusable import UnusableAnswers
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
@@ -291,6 +291,8 @@ class Settler:
             self._dispatcher.again(call)
             self._end(Endings.refused(none_usable(broken.message)))
         else:
+            if call.tries >= MAX_ATTEMPTS - 1:
+                call.others_succeeded = True  # it was answered each time: that is no outage
             self._failures.back_off(call, Backoff(broken.code, broken.message))
 
     def _ask_again(self, call: Call) -> None:

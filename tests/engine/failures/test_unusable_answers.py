@@ -82,6 +82,30 @@ async def test_a_provider_that_breaks_every_answer_off_stops_the_job(here: Path)
         assert ran.report.completion_tokens == 5 * len(requests)
 
 
+@pytest.mark.parametrize("content", [None, "half"])
+@pytest.mark.parametrize("rows", [["odd"], ["odd", "odd too"], ["a", "b", "c", "odd"]])
+@in_virtual_time
+async def test_rows_that_never_get_an_answer_are_paid_six_times_at_most(
+    here: Path, rows: list[str], content: str | None
+) -> None:
+    """Also where nobody is left to succeed beside them: they were answered, that is no outage."""
+    reason = "stop" if content is None else "error"
+
+    def answer(body: Body, _: int) -> Answer:
+        return chat(content, reason) if "odd" in asked(body) else chat("whole")
+
+    async with open_work(here) as work, answering(answer) as requests:
+        began = work.now()
+        spec = work.chat(rows, base_url=requests.base_url, concurrency=1)
+        ran = await work.run(spec)
+
+        code = "no_content" if content is None else "broken_off"
+        odd = [row for row, text in enumerate(rows) if "odd" in text]
+        assert ran.failed == dict.fromkeys(odd, (code, 6))
+        assert len(requests) == len(rows) + 5 * len(odd)
+        assert work.now() - began < 30
+
+
 # --- nothing at the limit -------------------------------------------------------------------------
 
 
