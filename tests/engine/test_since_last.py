@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import OutputTaken, UsageError
 from tests.engine.nights import FIRST, Nights, compared, edited, job_of, write
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import open_work, words
@@ -187,7 +187,12 @@ async def test_a_run_that_was_purged_is_not_compared_with(here: Path) -> None:
 async def test_names_are_apart(here: Path) -> None:
     async with open_work(here) as work:
         await Nights(work).run(FIRST)
-        other = await Nights(work, name="weekly").run({**FIRST, "n": "new"})
+        nights = Nights(work, name="weekly")
+        with pytest.raises(OutputTaken):
+            await nights.run({**FIRST, "n": "new"})
+        for path in here.glob("out.*"):
+            path.unlink()
+        other = await nights.run({**FIRST, "n": "new"})
         assert compared(other) == (41, 0, 0, 0, 0)
         with pytest.raises(UsageError, match="--name NAME"):
             await Nights(work, name=None).run(FIRST)
