@@ -205,10 +205,10 @@ def test_a_budget_is_never_overshot(
                 texts, price=price, service_tier=asked, max_tokens=60, concurrency=concurrency,
                 max_cost=Decimal(budget) / 10,
             )  # fmt: skip
-            ran = await work.run(spec, fresh=True)
+            report = await work.runner.run(spec, fresh=True)
             assert billed(work, price) <= Decimal(budget) / 10
-            assert ran.report.cost_usd == billed(work, price)
-            assert ran.report.status in ("complete", "over_budget")
+            assert report.cost_usd == billed(work, price)
+            assert report.status in ("complete", "over_budget")
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(run())
