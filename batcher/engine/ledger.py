@@ -207,11 +207,17 @@ class Ledger:
         return checkpoint if release else self._reserving(checkpoint, sent_through)
 
     def _reserving(self, checkpoint: Checkpoint, sent_through: int) -> Checkpoint:
-        """The checkpoint with another allowance, and the worst case of that reserved."""
+        """The checkpoint with another allowance, and the worst case of that reserved.
+
+        What is allowed already does not ask for more, if a request proves to cost more than was
+        thought when it was: such a checkpoint must never be refused.
+        """
         reserved = 0
         if self._worst_case is not None:
             shard = self._shards[checkpoint.shard_id]
             reserved = shard.reserved(sent_through, self._worst_case)
+            if sent_through <= shard.sent_through:
+                reserved = min(reserved, shard.reserved_picousd)
         return dataclasses.replace(checkpoint, sent_through=sent_through, reserved_picousd=reserved)
 
     async def _commit(self, batch: list[Checkpoint]) -> set[int]:
@@ -238,5 +244,6 @@ class Ledger:
                 self.lose(shard)
             else:
                 shard.sent_through = checkpoint.sent_through
+                shard.reserved_picousd = checkpoint.reserved_picousd
             if shard.lost or checkpoint.finished or checkpoint.released:
                 self._shards.pop(checkpoint.shard_id).let_go()

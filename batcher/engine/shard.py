@@ -189,6 +189,7 @@ class LeasedShard:
         self.plan: ShardPlan = decode_plan(lease.payload)
         self.lost = False
         self.sent_through = 0
+        self.reserved_picousd = 0
         self.position = 0
         self._shape = shape
         self._seq = 0

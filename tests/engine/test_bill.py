@@ -140,6 +140,28 @@ async def test_an_estimate_prices_each_request_by_its_own_length(here: Path) -> 
         assert flex.cost_usd == estimate.cost_usd / 2
 
 
+@pytest.mark.parametrize("database", ["memory://", "b.db"])
+@pytest.mark.parametrize("kind", ["chat", "embed"])
+@pytest.mark.parametrize("concurrency", [1, 20])
+@in_virtual_time
+async def test_a_provider_that_counts_more_tokens_is_learned_of(
+    here: Path, kind: str, database: str, concurrency: int
+) -> None:
+    """The first answers teach; from then on each request is reserved for as it is billed."""
+    async with open_work(here, token_factor=9, database=database, latency_ms=200) as work:
+        more: dict[str, Any] = {"max_inputs": 2} if kind == "embed" else {"max_tokens": 5}
+        budget = Decimal(4)
+        spec = getattr(work, kind)(
+            list(words(200)), price="1000,10", max_cost=budget, concurrency=concurrency,
+            service_tier="default" if kind == "chat" else None, **more,
+        )  # fmt: skip
+        ran = await asyncio.wait_for(work.run(spec), timeout=600)
+        assert ran.report.status == "over_budget"
+        dearest = Decimal("0.15")
+        assert budget - dearest * (concurrency + 1) < billed(work, "1000,10") <= budget
+        assert ran.report.cost_usd == billed(work, "1000,10")
+
+
 RATE = st.integers(1, 3_000)
 
 
@@ -183,10 +205,10 @@ def test_a_budget_is_never_overshot(
                 texts, price=price, service_tier=asked, max_tokens=60, concurrency=concurrency,
                 max_cost=Decimal(budget) / 10,
             )  # fmt: skip
-            ran = await work.run(spec, fresh=True)
+            report = await work.runner.run(spec, fresh=True)
             assert billed(work, price) <= Decimal(budget) / 10
-            assert ran.report.cost_usd == billed(work, price)
-            assert ran.report.status in ("complete", "over_budget")
+            assert report.cost_usd == billed(work, price)
+            assert report.status in ("complete", "over_budget")
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(run())

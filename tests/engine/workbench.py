@@ -134,15 +134,23 @@ class Work:
 
 @asynccontextmanager
 async def open_work(
-    directory: Path, *, database: str = "memory://", lease_seconds: float = 30.0, **config: Any
+    directory: Path,
+    *,
+    database: str = "memory://",
+    lease_seconds: float = 30.0,
+    token_factor: int = 1,
+    **config: Any,
 ) -> AsyncIterator[Work]:
-    """A provider (vectors of length 8 unless told otherwise) and a runner, in virtual time."""
+    """A provider (vectors of length 8 unless told otherwise) and a runner, in virtual time.
+
+    ``token_factor``: how many tokens the provider counts for each of ours.
+    """
     tokenizer = open_tokenizer(EMBEDDER)
     clock = LoopClock()
     async with (
         serve(
             SimulatorConfig(**{"dimensions": 8, **config}),
-            count_tokens=lambda text: tokenizer.count([text])[0],
+            count_tokens=lambda text: token_factor * tokenizer.count([text])[0],
             clock=clock.now,
             wall=clock.wall,
         ) as simulator,
