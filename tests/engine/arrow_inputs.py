@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from batcher.adapters.files.arrow_storage import holds_view, is_list_view
+
 DAY_SECONDS = 86_400
 TEXTS = st.text(max_size=8)
 ZONES = st.sampled_from([None, "UTC", "Europe/Berlin", "+05:45", "Mars/Phobos", ""])
@@ -105,8 +107,14 @@ def columns(draw: st.DrawFn, rows: int) -> Any:
         kind, values = draw(st.sampled_from(EXTENSIONS))
         storage = draw(st.lists(values | st.none(), min_size=rows, max_size=rows))
         return pa.ExtensionArray.from_storage(kind, pa.array(storage, kind.storage_type))
-    kind, values = draw(TYPES)
+    kind, values = draw(TYPES.filter(lambda of: not _is_list_view_of_views(of[0])))
     return pa.array(draw(st.lists(values | st.none(), min_size=rows, max_size=rows)), kind)
+
+
+def _is_list_view_of_views(kind: Any) -> bool:
+    """Such a column is refused in the check."""
+    inner = [kind.field(index).type for index in range(kind.num_fields)]
+    return (is_list_view(kind) and holds_view(kind)) or any(map(_is_list_view_of_views, inner))
 
 
 EXTENSIONS: list[tuple[Any, st.SearchStrategy[Any]]] = [
