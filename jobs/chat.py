@@ -6,6 +6,7 @@ error before anything is sent. ``row`` is the whole row, for columns whose names
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from batcher.core import exactjson
 from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import RowError, UsageError
 from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
@@ -96,6 +98,7 @@ class BoundChat:
         environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False
         )
+        environment.policies["json.dumps_function"] = _to_json
         self._prompt, columns, _ = _compile(environment, "--prompt", prompt)
         self._system: Template | None = None
         self._fixed_system: str | None = None
@@ -176,6 +179,14 @@ class BoundChat:
         if not completion.is_whole and not (called and completion.finish_reason == "tool_calls"):
             result["finish_reason"] = completion.finish_reason
         return [Done(orjson.dumps(result))]
+
+
+def _to_json(value: Any, **options: Any) -> str:
+    """What ``tojson`` writes; a row may hold numbers of any size."""
+    try:
+        return json.dumps(value, **options)
+    except (TypeError, ValueError):
+        return exactjson.dumps(value)
 
 
 def _compile(environment: Environment, flag: str, source: str) -> tuple[Template, list[str], bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from batcher.core import exactjson
 from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.model import Bill, Prompt, RowId
-from batcher.engine.arrow_records import ArrowRecords, decode_arrow, is_arrow
+from batcher.engine.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WORTH_COMPRESSING_BYTES = 256
@@ -88,6 +89,25 @@ def decode_plan(payload: bytes) -> ShardPlan:
     if (contents := plain.get("contents")) is not None:
         plain["contents"] = b64decode(contents)
     return ShardPlan(**plain)
+
+
+class Keep(Enum):
+    """What is kept of the input's columns."""
+
+    NOTHING = auto()
+    PLAIN = auto()
+    ARROW = auto()
+
+
+def encode_columns(
+    keep: Keep,
+    records: Sequence[Mapping[str, Any] | None],
+    arrows: Sequence[tuple[Any, int] | None],
+) -> bytes | None:
+    """The columns of the same rows as they are kept: their plain ``records``, or as Arrow."""
+    if keep is Keep.NOTHING:
+        return None
+    return encode_arrow(arrows) if keep is Keep.ARROW and any(arrows) else encode_records(records)
 
 
 def encode_records(records: Sequence[Mapping[str, Any] | None]) -> bytes:

@@ -19,8 +19,7 @@ from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
 from batcher.core.rowid import id_texts
-from batcher.engine.arrow_records import encode_arrow
-from batcher.engine.payload import ShardPlan, encode_plan, encode_records
+from batcher.engine.payload import Keep, ShardPlan, encode_columns, encode_plan
 from batcher.ports import Carried, FormerRow, InputSource, NewShard, RowIndex, Tokenizer
 
 # OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and its role, and 3
@@ -230,14 +229,6 @@ class Planner:
         entry.spans = [(start, end) for start, end, _ in kept]
 
 
-class Keep(Enum):
-    """What is kept of the records."""
-
-    NOTHING = auto()
-    PLAIN = auto()
-    ARROW = auto()
-
-
 class Standing(Enum):
     """What a row was in the former job, where its result is not carried over."""
 
@@ -373,20 +364,13 @@ class _ShardInMaking:
             pieces=len(packer.tokens),
             requests=len(packer.starts),
             payload=encode_plan(plan),
-            columns=self._columns(keep),
+            columns=encode_columns(keep, self._records, self._arrows),
             dead=tuple(self._dead),
             carried=carried,
             rows_changed=self._standings[Standing.CHANGED],
             rows_failed_before=self._standings[Standing.FAILED_BEFORE],
         )
         return PlannedShard(shard=shard, places=self._places)
-
-    def _columns(self, keep: Keep) -> bytes | None:
-        if keep is Keep.NOTHING:
-            return None
-        if keep is Keep.ARROW and any(self._arrows):
-            return encode_arrow(self._arrows)
-        return encode_records(self._records)
 
 
 def check_unchanged(source: InputSource, sha256: str | None, *, all_rows: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,32 @@ async def test_a_job_comes_back_as_it_went_in(store: Store) -> None:
     assert made
     assert opened == replace(job, generation=1)
     assert await store.job(job.id) == opened
+
+
+async def test_a_spec_keeps_numbers_of_any_size_and_any_name(store: Store) -> None:
+    params = {"seed": 10**40, "x": [Decimal("1e400"), Decimal("7" * 5000)], "y": 0.5}
+    job = replace(
+        make_job(),
+        spec={"input": "not utf-8: \udcff.csv", "params": params},
+        facts=replace(make_job().facts, columns=("", "a b", "é"), arrow_schema="AAAA"),
+    )
+    opened, _ = await store.open_job(job, fresh=False)
+    assert (opened.spec, opened.facts) == (job.spec, job.facts)
+    assert repr(await store.job(job.id)) == repr(opened)
+
+
+async def test_the_newest_job_is_the_one_that_would_be_opened(store: Store) -> None:
+    assert await store.newest("f", None) is None
+    first, _ = await store.open_job(make_job("j1"), fresh=False)
+    assert await store.newest("f", None) == first
+    assert await store.newest("f", "nightly") == first
+    assert await store.newest("g", None) is None
+    named = replace(make_job("j2"), name="weekly")
+    second, _ = await store.open_job(named, fresh=True)
+    assert await store.newest("f", None) == second
+    assert await store.newest("f", "nightly") == first
+    await store.move(second.id, JobEvent.CANCEL)
+    assert await store.newest("f", None) == first
 
 
 async def test_times_come_back_in_utc(store: Store) -> None:

@@ -265,3 +265,21 @@ def test_every_leaf_of_a_nested_column_is_compressed(tmp_path: Path) -> None:
     assert [group.column(n).compression for n in range(group.num_columns)] == [
         "ZSTD", "ZSTD", "UNCOMPRESSED",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("view", [pa.string_view(), pa.binary_view()])
+def test_views_within_other_types_are_written_as_plain_ones(tmp_path: Path, view: Any) -> None:
+    value = "abc" if view == pa.string_view() else b"abc"
+    plain = pa.string() if view == pa.string_view() else pa.binary()
+    table = pa.table({
+        "v": pa.array([value, None, value] * 500, view),
+        "s": pa.array([{"x": value}, None, {"x": None}] * 500, pa.struct([("x", view)])),
+        "l": pa.array([[value], None, []] * 500, pa.large_list(view)),
+        "m": pa.array([[(value, value)], None, []] * 500, pa.map_(view, view)),
+        "f": pa.array([[value], None, [None]] * 500, pa.list_(view, 1)),
+    }).slice(1)  # fmt: skip
+    found = read(write(tmp_path / "o.parquet", schema_of(table), arrow_batch(table)))
+    for name in table.column_names:
+        assert found.column(name).to_pylist() == table.column(name).to_pylist()
+    assert found.schema.field("v").type == view
+    assert found.schema.field("s").type == pa.struct([("x", plain)])

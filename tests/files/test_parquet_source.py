@@ -160,3 +160,9 @@ def test_what_is_not_finite_is_no_id(inputs: Inputs, value: float) -> None:
     write(inputs, pa.table({"id": [1.0, value]}))
     with pytest.raises(InputError, match=r"row 1: the id in 'id' is no string, finite number or"):
         inputs.read("a.parquet", id_column="id")
+
+
+def test_list_views_of_views_are_refused(inputs: Inputs) -> None:
+    write(inputs, pa.table({"v": pa.array([["a"]], pa.list_view(pa.string_view()))}))
+    with pytest.raises(InputError, match=r"column 'v' is of type list_view<.*>, which cannot be"):
+        inputs.read("a.parquet")

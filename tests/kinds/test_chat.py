@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -238,3 +239,11 @@ def test_a_template_that_takes_another_file_is_refused(which: str, template: str
     assert str(refused.value).startswith(
         f"--{which}, line {line}: {{% {tag} %}} takes another file"
     )
+
+
+def test_a_row_with_numbers_of_any_size_is_json_in_a_template() -> None:
+    record = {"b": [Decimal("1e400"), 10**30], "a": Decimal("7" * 5000)}
+    assert bind("{{ row | tojson }}").render(record) == (
+        f'{{"b":[1e+400,{10**30}],"a":{"7" * 5000}}}',
+    )
+    assert bind("{{ b }}").render({"b": 10**30}) == (str(10**30),)

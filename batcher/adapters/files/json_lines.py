@@ -15,14 +15,13 @@ from batcher.adapters.files.faults import Fault
 from batcher.core.exactjson import MAX_DEPTH, loads
 
 _BOM: Final = "\ufeff"
-_LONG: Final = b"0" * 19
-"""As many digits as an integer has at least that a float is made of."""
-_BRACKETS: Final = b"[]{}"
-_TO_ZEROS: Final = bytes(
-    ord("0") if chr(byte).isdigit() and byte < 128 else byte for byte in range(256)
+_BEFORE_NUMBERS: Final = b":[,- \t\r\n"
+_LONG_NUMBER: Final = b":" + b"0" * 19
+"""As many digits as an integer has at least that a float is made of, after :data:`_MARKS`."""
+_MARKS: Final = bytes(
+    ord("0") if byte in b"0123456789" else ord(":") if byte in _BEFORE_NUMBERS else byte
+    for byte in range(256)
 )
-_LONG_NUMBER: Final = re.compile(rb"[:\[,\s-]\d{19,}")
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SHOWN_PATH_CHARS: Final = 80
@@ -41,9 +40,10 @@ def may_be_rounded(lines: Sequence[bytes]) -> Iterator[int]:
 
     A quick look at their bytes: some of them have their long digits in a string.
     """
+    long_numbers = _LONG_NUMBER in b"\n".join(lines).translate(_MARKS)
     for index, line in enumerate(lines):
-        if len(line.translate(None, _NOT_BRACKETS)) > MAX_DEPTH or (
-            _LONG in line.translate(_TO_ZEROS) and _LONG_NUMBER.search(line)
+        if (long_numbers and _LONG_NUMBER in line.translate(_MARKS)) or (
+            len(line) > 2 * MAX_DEPTH and line.count(b"[") + line.count(b"{") > MAX_DEPTH
         ):
             yield index
 

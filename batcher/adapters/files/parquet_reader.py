@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batcher.adapters.files.arrow_storage import holds_view, is_list_view
 from batcher.adapters.files.arrow_values import plain_column
 from batcher.adapters.files.batch import BATCH_ROWS, Request, require
 from batcher.adapters.files.faults import Fault
@@ -87,7 +88,7 @@ class ParquetReader:
             schema = parquet.schema_arrow.remove_metadata()
             self.columns = self._names(schema)
             for field in schema:
-                self._check_names(field.name, field.type)
+                self._check_type(field.name, field.type)
             self.arrow_schema = base64.b64encode(schema.serialize()).decode()
             groups, number = self._groups(parquet.metadata)
             for arrow in parquet.iter_batches(BATCH_ROWS, row_groups=groups, use_threads=False):
@@ -117,8 +118,8 @@ class ParquetReader:
         require(self._request, names)
         return names
 
-    def _check_names(self, column: str, kind: Any) -> None:
-        """Refuse two fields of one name in a struct: a plain value has room for one of them."""
+    def _check_type(self, column: str, kind: Any) -> None:
+        """Refuse what has no form: two fields of one name in a struct, list views of views."""
         fields = [kind.field(i) for i in range(kind.num_fields)]
         if pa.types.is_struct(kind):
             names = [field.name for field in fields]
@@ -126,8 +127,13 @@ class ParquetReader:
                 raise self._error(
                     f"column {column!r} is a struct with two fields {twice!r}: rename one of them"
                 )
+        if is_list_view(kind) and holds_view(kind):
+            raise self._error(
+                f"column {column!r} is of type {kind}, which cannot be written again: make lists "
+                "of its list views"
+            )
         for field in fields:
-            self._check_names(column, field.type)
+            self._check_type(column, field.type)
 
     def _error(self, message: str) -> InputError:
         return InputError(message, source=self._request.source)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from batcher.adapters.files.arrow_storage import writable
 from batcher.adapters.files.layout import (
     Layout,
     is_vector,
@@ -95,7 +96,7 @@ class ParquetSink:
             leading = [ColumnType.NOTHING] * len(self._layout.leading)
             if self._layout.kept and self._schema.arrow_schema is not None:
                 fields_in = _read_schema(self._schema.arrow_schema)
-                self._kept = [(field, KeptType(field.type)) for field in fields_in]
+                self._kept = [(field, KeptType(writable(field.type))) for field in fields_in]
                 leading = []
             chunks = [ColumnType.BIG_INT] * len(self._layout.chunks)
             costs = _COSTS if self._schema.costs else ()
