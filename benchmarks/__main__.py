@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "reading": reading.reading,
     "packing": packing.packing,
     "memory": memory.memory,
+    "packed": memory.packed,
     "crash": crash.crash,
     "startup": startup.startup,
     "limits": limits.known,

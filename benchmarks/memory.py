@@ -1,4 +1,4 @@
-"""Whether memory grows with the number of rows: peak of a whole run, planning to export."""
+"""Whether memory grows with the number of rows, or with what comes in: peak of a whole run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmarks.results import Result
 
 _FEW = 20_000
 _MANY = 1_000_000
+_MANY_PACKED = 200_000
 _MEGABYTE = 1e6
 
 
@@ -29,10 +30,41 @@ def memory(scale: float) -> Iterator[Result]:
     yield Result(name="memory: peak at 20,000 rows", value=few / _MEGABYTE, unit="MB")
 
 
-def _peak_bytes(directory: Path, rows: int, base_url: str) -> int:
+def packed(scale: float) -> Iterator[Result]:
+    """Answers of 17 MB, 2,048 vectors of 1,536 numbers, from a provider that takes no time."""
+    with TemporaryDirectory() as name, serving("-m", "batcher", "simulate", "--json") as server:
+        many = max(_FEW, round(_MANY_PACKED * scale))
+        small, large = (
+            _peak_bytes(Path(name), rows, server.base_url, words=12, inputs=2_048, output=False)
+            for rows in (_FEW, many)
+        )
+    yield Result(
+        name="memory: packed embeddings, peak of 200,000 rows",
+        value=large / _MEGABYTE,
+        unit="MB",
+        most=300.0,
+    )
+    yield Result(
+        name="memory: packed embeddings, above 20,000 rows",
+        value=(large - small) / _MEGABYTE,
+        unit="MB",
+        most=40.0,
+    )
+
+
+def _peak_bytes(
+    directory: Path,
+    rows: int,
+    base_url: str,
+    *,
+    words: int = 5,
+    inputs: int = 128,
+    output: bool = True,
+) -> int:
     source = directory / f"{rows}.csv"
-    write_csv(source, rows, words=5)
+    write_csv(source, rows, words=words)
     options = ["--text", "text", "--id", "id", "--model", "text-embedding-3-small"]
-    options += ["--max-inputs", "128", "--base-url", base_url, "--quiet"]
-    options += ["-o", str(directory / "out.parquet")]
+    options += ["--max-inputs", str(inputs), "--base-url", base_url, "--quiet"]
+    if output:
+        options += ["-o", str(directory / "out.parquet")]
     return run(["-m", "batcher", "run", "embed", str(source), *options], directory).peak_bytes

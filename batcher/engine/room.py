@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-MOST_BYTES = 32_000_000
+MOST_BYTES = 24_000_000
 PATIENCE_SECONDS = 5.0
 """How long an answer waits for results to be written: a database that is away must lose none."""
 
