@@ -198,14 +198,12 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         entry = self._entry(job_id)
         now = self._clock.wall()
         held = entry.plan_expires_at is not None and now < entry.plan_expires_at
-        if entry.plan_owner == owner:
-            if unblamed and held and entry.job.plan_tries > 0:
-                entry.job = replace(entry.job, plan_tries=entry.job.plan_tries - 1)
-        else:
-            if held:
-                return None
-            entry.plan_fence += 1
-            entry.job = replace(entry.job, plan_tries=entry.job.plan_tries + 1)
+        taken_up = entry.plan_owner != owner
+        if taken_up and held:
+            return None
+        forgiven = unblamed and held and entry.job.plan_tries > 0
+        entry.plan_fence += taken_up
+        entry.job = replace(entry.job, plan_tries=entry.job.plan_tries + taken_up - forgiven)
         entry.plan_owner = owner
         entry.plan_expires_at = now + ttl_seconds
         return entry.plan_fence
