@@ -85,6 +85,7 @@ def run(
     *,
     output: str | None = None,
     output_format: str | None = None,
+    csv_safe: bool = False,
     fresh: bool = False,
     overwrite: bool = False,
     settings: Settings | None = None,
@@ -100,6 +101,7 @@ def run(
         spec: what to do; or its fields as keyword arguments.
         output: where the records go; without one the results stay in the database.
         output_format: the output's format, where its name does not say it.
+        csv_safe: put a ``'`` before what a spreadsheet would take for a formula in a CSV cell.
         fresh: begin anew even if the same job was run before.
         overwrite: replace a file that stands where the output goes, though no manifest beside it
             says that it is of this job, this command or this name.
@@ -134,6 +136,7 @@ def run(
                 wanted,
                 output=output,
                 output_format=output_format,
+                csv_safe=csv_safe,
                 fresh=fresh,
                 overwrite=overwrite,
             )

@@ -22,6 +22,7 @@ from batcher.adapters.eventlog import EventLog
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.private import STATE_DIRECTORY
+from batcher.adapters.rowguard import ThreadGuard
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
@@ -198,6 +199,7 @@ async def _open_adapters(
             open_url=partial(_open_url, clock=clock),
             due_times=_due_times,
             slots=slots or Slots(),
+            open_guard=ThreadGuard,
         )
 
 

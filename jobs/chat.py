@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 from jinja2 import (
     Environment,
-    StrictUndefined,
     Template,
     TemplateError,
     TemplateSyntaxError,
@@ -21,7 +20,6 @@ from jinja2 import (
     meta,
     nodes,
 )
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batcher.core import exactjson
 from batcher.core.answers import Completion, read_completion
@@ -29,8 +27,12 @@ from batcher.core.errors import RowError, UsageError
 from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
 from batcher.core.model import Prompt
 from batcher.core.options import read_options
+from batcher.kinds.sandbox import TemplateEnvironment
 
-_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+_FAILURES = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError,
+    RecursionError,
+)  # fmt: skip
 _NO_ANSWER = (
     "the model reasoned and gave no answer (or its server takes the answer for reasoning: see how "
     "it parses that)"
@@ -95,9 +97,7 @@ class BoundChat:
 
     def __init__(self, *, prompt: str, system: str | None, max_tokens: int | None) -> None:
         """Template sources."""
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False
-        )
+        self._environment = environment = TemplateEnvironment()
         environment.policies["json.dumps_function"] = _to_json
         self._prompt, columns, _ = _compile(environment, "--prompt", prompt)
         self._system: Template | None = None
@@ -108,7 +108,7 @@ class BoundChat:
             if varies:
                 self._system = template
             else:
-                self._fixed_system = template.render()
+                self._fixed_system = _fixed_text("--system", template)
         self.columns = tuple(dict.fromkeys(columns))
         self.max_output_tokens = max_tokens
         self.fixed_texts = () if self._fixed_system is None else (self._fixed_system,)
@@ -124,6 +124,7 @@ class BoundChat:
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
         """The prompt, after the system message where that speaks of the row."""
+        self._environment.begin()
         try:
             prompt = self._prompt.render(record, row=record)
             if not prompt.strip():
@@ -216,6 +217,20 @@ def _compile(environment: Environment, flag: str, source: str) -> tuple[Template
     if "row" in names:
         columns += _columns_of_row(flag, tree)
     return template, columns, bool(names)
+
+
+def _fixed_text(flag: str, template: Template) -> str:
+    """What a template makes that speaks of no row.
+
+    Raises:
+        UsageError: it fails, or makes too much.
+    """
+    try:
+        return template.render()
+    except RowError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    except _FAILURES as error:
+        raise UsageError(f"{flag}: the template fails: {type(error).__name__}") from error
 
 
 def _columns_of_row(flag: str, tree: nodes.Template) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pybase64
 
 from batcher.core.answers import text_of
-from batcher.core.errors import UsageError
+from batcher.core.errors import RowError, UsageError
 from batcher.core.kind import (
     Broken,
     Done,
@@ -28,6 +28,7 @@ from batcher.core.kind import (
 )
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
+from batcher.kinds.metering import MOST_CHARACTERS
 
 _MISSING = Broken("missing_vector", "the answer lacks this input's vector")
 _FEWER = Broken(
@@ -120,6 +121,10 @@ class BoundEmbed:
             if is_column
         ):
             return ("",)
+        if sum(map(len, values)) > MOST_CHARACTERS:
+            raise RowError(
+                "template_error", f"the template makes more than {MOST_CHARACTERS:,} characters"
+            )
         return ("".join(values),)
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:

@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0007"
+HEAD = "0008"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import click
 
 from batcher.cli.command import command
@@ -11,6 +14,14 @@ from batcher.cli.helptext import ExampleGroup
 from batcher.cli.output import print_json
 from batcher.cli.session import settings_from, with_runner
 from batcher.cli.setting import Setting
+
+if TYPE_CHECKING:
+    from batcher.engine.runner import Runner
+    from batcher.ports import Space
+
+
+_MOST_SHOWN = 20
+_SILENT_SECONDS = 1.0
 
 
 @click.group(
@@ -63,15 +74,44 @@ def upgrade(ctx: click.Context, *, as_json: bool) -> None:
 def purge(ctx: click.Context, *, older_than: str, as_json: bool) -> None:
     """Delete jobs that are complete or cancelled, and ended so long ago, with their results.
 
+    What they took goes back to the disk: an SQLite file shrinks, also while others use it; one that
+    an older version made is rewritten for that, once nobody else has it open. A Postgres hands back
+    what lies at the end of its tables, and writes over the rest.
+
     Output files stay. The command of a purged job would send everything again, and so would a run
     with --since-last, if it was the last one of its name.
     """
     seconds = parse_span(older_than)
-    gone = with_runner(ctx, lambda runner: runner.purge(seconds))
+
+    async def work(runner: Runner) -> tuple[list[str], Space]:
+        gone = await runner.purge(seconds)
+        if not as_json:
+            shown = ", ".join(gone[:_MOST_SHOWN]) + (", …" if len(gone) > _MOST_SHOWN else "")
+            say(f"{count(len(gone), 'job')} deleted" + (f": {shown}" if gone else ""))
+        giving = asyncio.create_task(runner.give_back(), name="giving space back")
+        done, _ = await asyncio.wait([giving], timeout=_SILENT_SECONDS)
+        if not done and not as_json:
+            say("giving the space back to the disk, which takes a while for a large database")
+        return gone, await giving
+
+    gone, space = with_runner(ctx, work)
     if as_json:
-        print_json({"purged": gone})
-    else:
-        say(f"{count(len(gone), 'job')} deleted" + (f": {', '.join(gone)}" if gone else ""))
+        print_json(
+            {
+                "purged": gone,
+                "given_back_bytes": space.given_back_bytes,
+                "free_bytes": space.free_bytes,
+            }
+        )
+        return
+    if space.given_back_bytes:
+        say(f"{_megabytes(space.given_back_bytes)} given back to the disk")
+    if space.left_because:
+        say(f"{_megabytes(space.free_bytes)} are free within the database: {space.left_because}")
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):,.1f} MB"
 
 
 db.add_command(upgrade)

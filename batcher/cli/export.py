@@ -37,6 +37,7 @@ def export(
     output: str,
     output_format: str | None,
     overwrite: bool,
+    csv_safe: bool,
     partial: bool,
     as_json: bool,
 ) -> None:
@@ -55,6 +56,7 @@ def export(
             partial=partial,
             overwrite=overwrite,
             protect=files_of(ctx),
+            csv_safe=csv_safe,
         ),
     )
     if as_json:
@@ -64,4 +66,10 @@ def export(
     left_out += [f"{count(report.rows_left)} not done yet"] if report.rows_left else []
     without = f"; left out: {', '.join(left_out)}" if left_out else ""
     where = "standard output" if output == "-" else output
+    for note in report.notes:
+        if note.startswith(("left out: ", "the input's columns")):  # what the file lacks
+            say(f"note: {note}")
+    if any(note.startswith("left out: ") for note in report.notes):
+        say(f"the other rows of job {report.job} written to {where}{without}")
+        return
     say(f"{count(report.rows_done, 'row')} of job {report.job} written to {where}{without}")

@@ -8,12 +8,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from batcher.core.errors import BatcherError, OutputError
 from batcher.core.inert import inert
+from batcher.core.unforeseen import described
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -125,10 +125,4 @@ def _traced(error: BaseException) -> Iterator[str]:
 
 
 def _described(error: BaseException) -> str:
-    name = type(error).__name__
-    if isinstance(error, OSError):
-        return f"{name}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return name
-    return f"{name} in {Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else described(error)

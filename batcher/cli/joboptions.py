@@ -181,6 +181,11 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
             help="Replace a file that stands where the output goes, though no manifest beside it "
             "says that it is of this job, this command or this --name.",
         ),
+        Setting(
+            "--csv-safe", heading=OUTPUT, hidden=hidden, is_flag=True,
+            help="Put a ' before what a spreadsheet would take for a formula in a CSV cell: texts "
+            "that begin with =, +, -, @, a tab or a line break. Numbers stay.",
+        ),
     ]  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
                     spec,
                     output=options["output"],
                     output_format=options["output_format"],
+                    csv_safe=options["csv_safe"],
                     fresh=options["fresh"],
                     overwrite=options["overwrite"],
                     protect=files_of(ctx),

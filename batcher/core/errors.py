@@ -90,6 +90,10 @@ class OutputError(BatcherError):
     exit_code = 1
 
 
+class DamagedStore(StoreError):
+    """What stands in the database is not what was written."""
+
+
 class IllegalTransition(BatcherError):
     """The job's state does not allow what was asked."""
 
@@ -116,6 +120,12 @@ class KindFailed(BatcherError):
     def raised(cls, kind: str, verb: str, error: Exception) -> KindFailed:
         """One of its verbs raised an exception that nobody may expect."""
         return cls(kind, f"cannot go on, its {verb} raised {type(error).__name__}")
+
+
+class PlanFailed(BatcherError):
+    """A job's input and options make no plan: what is wrong with them together."""
+
+    exit_code = 2
 
 
 class TransportError(BatcherError):

@@ -43,6 +43,7 @@ class StopCause(StrEnum):
     DEAD_LETTER = "dead letter"
     INPUT = "input"
     KIND = "kind"
+    PLAN = "plan"
 
 
 class JobEvent(StrEnum):
@@ -273,7 +274,8 @@ class Job:
     ``name`` is what the user calls it and its like, night after night. ``spec`` is the JSON form of
     :class:`batcher.core.spec.JobSpec`. ``cause`` says what has stopped a job, ``reason`` the same
     in words; ``resume_at`` when a provider said that it may go on. ``plan_row`` and ``plan_shard``
-    are the plan's cursor: the next row to plan and the next shard's ordinal. ``schedule`` is the
+    are the plan's cursor: the next row to plan and the next shard's ordinal; ``plan_tries`` is how
+    often somebody took it up without getting any further. ``schedule`` is the
     name of the schedule that opened it, if one did.
     """
 
@@ -297,3 +299,4 @@ class Job:
     finished_at: datetime | None = None
     version: str
     schedule: str | None = None
+    plan_tries: int = 0

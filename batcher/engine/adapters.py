@@ -19,7 +19,9 @@ from batcher.ports import (
     Doorbell,
     InputSource,
     KindRegistry,
+    NoGuard,
     Provider,
+    RowGuard,
     RowIndex,
     Store,
     Throttle,
@@ -48,7 +50,8 @@ class Adapters:
     zone, where they mean nothing;
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
-    ``room`` the memory for their answers.
+    ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
+    plan is made.
     """
 
     store: Store
@@ -69,3 +72,4 @@ class Adapters:
     lease_seconds: float = 30.0
     slots: Slots = field(default_factory=Slots)
     room: ByteRoom = field(default_factory=ByteRoom)
+    open_guard: Callable[[], RowGuard] = NoGuard

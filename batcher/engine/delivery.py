@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import OutputTaken, UsageError
+from batcher.core.errors import DamagedStore, OutputTaken, UsageError
 from batcher.core.model import DeadLetter, Job
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
@@ -89,6 +89,7 @@ class Delivery:
 
     async def deliver_once(self, job: Job, report: Report, target: Output) -> Report:
         """Deliver, unless the manifest proves that this very output was written already."""
+        report = _noted(report, target)
         if target.manifest is not None and await asyncio.to_thread(Path(target.path).exists):
             manifest = await asyncio.to_thread(self._files.read_json, target.manifest)
             if manifest is not None and manifest == report.manifest():
@@ -100,18 +101,24 @@ class Delivery:
                 f"{error}. The results are kept: batcher export {job.id} -o ANOTHER"
             ) from error
 
-    async def deliver(self, job: Job, report: Report, target: Output) -> Report:
+    async def deliver(
+        self, job: Job, report: Report, target: Output, *, partial: bool = False
+    ) -> Report:
         """Write errors (a stale file is removed), output and manifest.
+
+        What is damaged is left out with ``partial``, and the report's notes say what that is.
 
         Raises:
             UsageError: the output cannot hold these results.
             OutputTaken: it would replace what is not this job's.
         """
         files = self._files
+        report = _noted(report, target)
         described = Description.read(job)
-        schema = output_schema(job, described)
+        schema = dataclasses.replace(output_schema(job, described), csv_safe=target.csv_safe)
         files.check_output(target.path, target.format, schema)
         seen = await self._overwriting.check(target, job)
+        as_npy = Path(target.path).suffix == ".npy" or target.format == "npy"
         with contextlib.ExitStack() as stack:
             manifest = errors = None
             if target.manifest is not None:  # first: if this is killed, it says whose the rest is
@@ -123,12 +130,22 @@ class Delivery:
                 letters = self._error_records(job.id)
                 errors = await files.draft_records(target.errors, letters, seen[target.errors])
                 stack.callback(errors.abort)
-            if Path(target.path).suffix == ".npy" or target.format == "npy":
+            if as_npy:
                 await self._check_npy(report, errors)
             here = seen.get(Path(target.path), "anything")
             sink = files.open_sink(target.path, target.format, schema, here)
             stack.callback(sink.abort)
-            await export(self._store, job, described, sink)
+            left_out: list[DamagedStore] | None = [] if partial and not as_npy else None
+            await export(self._store, job, described, sink, left_out)
+            if left_out:
+                said = tuple(f"left out: {each}" for each in left_out)
+                report = dataclasses.replace(report, notes=(*report.notes, *said))
+            if left_out and manifest is not None and target.manifest is not None:
+                await asyncio.to_thread(manifest.abort)
+                manifest = await asyncio.to_thread(
+                    files.draft_json, target.manifest, report.manifest(), seen[target.manifest]
+                )
+                stack.callback(manifest.abort)
             for draft in (errors, sink, manifest):
                 if draft is not None:
                     await asyncio.to_thread(draft.commit)
@@ -154,6 +171,14 @@ class Delivery:
     async def _error_records(self, job_id: str) -> AsyncIterator[Mapping[str, Any]]:
         async for letter in self.errors(job_id):
             yield error_record(letter)
+
+
+def _noted(report: Report, target: Output) -> Report:
+    """The report, saying of an output what the same job's might be without."""
+    safe = "CSV cells that a spreadsheet would take for formulas begin with ' (--csv-safe)"
+    if not target.csv_safe or safe in report.notes:
+        return report
+    return dataclasses.replace(report, notes=(*report.notes, safe))
 
 
 def _delivered(report: Report, target: Output, **more: Any) -> Report:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from batcher.core.errors import DamagedStore
 from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile
 from batcher.core.model import Job
 from batcher.core.since import Since
@@ -55,8 +56,21 @@ class Description:
 
     @classmethod
     def read(cls, job: Job) -> Description:
-        """The description that the store kept."""
-        plain = job.spec
+        """The description that the store kept.
+
+        Raises:
+            DamagedStore: what it kept is none.
+        """
+        try:
+            return cls._of_json(job.spec)
+        except (LookupError, ValueError, TypeError, AttributeError) as exc:
+            raise DamagedStore(
+                f"job {job.id}: the database is damaged: what it says of the job makes no sense "
+                f"({type(exc).__name__}); restore a copy of it"
+            ) from exc
+
+    @classmethod
+    def _of_json(cls, plain: Mapping[str, Any]) -> Description:
         shape = Shape(plain["shape"])
         usual = Endpoint.EMBEDDINGS if shape is Shape.VECTOR else Endpoint.CHAT
         return cls(

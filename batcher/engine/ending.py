@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from batcher.core.errors import BatcherError, InputError, KindFailed
+from batcher.core.errors import (
+    BatcherError,
+    InputError,
+    KindFailed,
+    KindNotHere,
+    PlanFailed,
+    UsageError,
+)
 from batcher.core.model import Job, JobEvent, JobState, StopCause
+from batcher.core.unforeseen import described
 from batcher.ports import JobStore
 
 LEAST_ROOM_BYTES = 128 << 20
@@ -40,6 +48,7 @@ _STATUS_AND_EXIT_CODE: Final[Mapping[StopCause, tuple[str, int]]] = {
     StopCause.DEAD_LETTER: ("stopped", 3),
     StopCause.INPUT: ("stopped", 2),
     StopCause.KIND: ("failed", 1),
+    StopCause.PLAN: ("failed", 1),
 }
 
 
@@ -56,6 +65,20 @@ async def put_down(store: JobStore, job_id: str, ending: Ending) -> Job:
         cause=ending.cause,
         reason=ending.reason,
         resume_at=ending.resume_at,
+    )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what was raised may be otherwise the next time, here or elsewhere.
+
+    A kind that is not installed here may be there elsewhere.
+    """
+    if isinstance(error, KindNotHere):
+        return True
+    if isinstance(error, InputError | KindFailed | PlanFailed | UsageError):
+        return False
+    return isinstance(error, BatcherError | OSError | MemoryError) or not isinstance(
+        error, Exception
     )
 
 
@@ -115,13 +138,39 @@ class Endings:
         return _stopped(StopCause.INPUT, reason)
 
     @staticmethod
-    def of_planning(error: BatcherError) -> Ending:
-        """Planning raised this."""
+    def of_planning(error: Exception) -> Ending:
+        """Planning raised this.
+
+        What may be otherwise the next time (a database or a disk that is away, memory that others
+        had taken) interrupts; whatever else is raised would be raised again.
+        """
         if isinstance(error, InputError):
             return Endings.input_changed(str(error))
         if isinstance(error, KindFailed):
             return Endings.kind_failed(str(error))
-        return Endings.interrupted()
+        if isinstance(error, PlanFailed | UsageError):
+            return Endings.unreadable(str(error))
+        if may_pass(error):
+            return Endings.interrupted()
+        return Endings.plan_failed(described(error))
+
+    @staticmethod
+    def plan_failed(what: str) -> Ending:
+        """Its plan cannot be made, for a reason that batcher has no words for."""
+        return _stopped(
+            StopCause.PLAN,
+            f"the plan cannot be made: {what}: that is a fault of batcher's, met with this input; "
+            "once it is mended, the same command goes on",
+        )
+
+    @staticmethod
+    def plan_given_up(tries: int) -> Ending:
+        """Whoever took the plan up ended, or was ended, without getting any further."""
+        return _stopped(
+            StopCause.PLAN,
+            f"the plan cannot be made: given up after {tries} tries in a row that came no further; "
+            "the workers' logs say why. `batcher resume` tries again",
+        )
 
     @staticmethod
     def out_of_budget(reason: str) -> Ending:

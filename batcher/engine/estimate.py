@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -12,9 +13,10 @@ from batcher.core.progress import ShardEvent
 from batcher.core.since import Incremental
 from batcher.engine.description import Description
 from batcher.engine.preparing import Bound
+from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
 from batcher.engine.shard import LeasedShard
-from batcher.ports import InputSource, Lease, NewShard, RowIndex
+from batcher.ports import InputSource, Lease, NewShard, RowGuard, RowIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +63,27 @@ class Estimate:
         return plain
 
 
+async def estimated(
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, former: Former | None
+) -> Estimate:
+    """The estimate of a job, made in a thread that ends with whoever waits for it."""
+    try:
+        if former is None:
+            return await asyncio.to_thread(estimate, bound, source, job, guard)
+        async with former.opened() as previous:
+            index = None if previous is None else previous.index
+            return await asyncio.to_thread(estimate, bound, source, job, guard, index)
+    finally:
+        guard.stop()
+
+
 def estimate(
-    bound: Bound, source: InputSource, job: Job, former: RowIndex | None = None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, former: RowIndex | None = None
 ) -> Estimate:
     """Plan all rows and add up what would be sent; ``former`` rows may be carried over."""
     requests = bound.requests(Learned(), model_in_body=True, azure=False)
     rows = rows_total(job, bound.description)
-    planner = bound.planner(source, rows, job, former)
+    planner = bound.planner(source, rows, job, former, guard)
     count = unusable = prompt = charged = least = most = 0
     price = None if bound.price is None else bound.price.at(bound.spec.service_tier or "")
     ceiling = None if price is None else price.ceiling()

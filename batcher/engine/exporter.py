@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batcher.core.cost import PICO
-from batcher.core.errors import StoreError
+from batcher.core.errors import DamagedStore, StoreError
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.engine.arrow_records import ArrowRecords
@@ -49,12 +49,19 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
     )
 
 
-async def export(store: Store, job: Job, described: Description, sink: OutputSink) -> int:
+async def export(
+    store: Store,
+    job: Job,
+    described: Description,
+    sink: OutputSink,
+    left_out: list[DamagedStore] | None = None,
+) -> int:
     """Write all results of a job to a sink, in input order; returns the number of records.
 
     The sink is not committed.
 
-    Batches are read while those before them are being written.
+    Batches are read while those before them are being written. What is damaged is left out, and
+    put into ``left_out``, where that is given.
 
     Raises:
         StoreError: rows of a complete job lack their results.
@@ -64,14 +71,16 @@ async def export(store: Store, job: Job, described: Description, sink: OutputSin
     written: asyncio.Future[None] = loop.create_future()
     written.set_result(None)
     try:
-        async with aclosing(ahead(batches(store, job, described), _BATCHES_AHEAD)) as read:
+        async with aclosing(
+            ahead(batches(store, job, described, left_out), _BATCHES_AHEAD)
+        ) as read:
             async for batch in read:
                 await written
                 written = loop.run_in_executor(None, sink.write, batch)
                 records += len(batch.rows)
     finally:
         await written
-    if job.state is JobState.COMPLETE and not described.chunked:
+    if job.state is JobState.COMPLETE and not described.chunked and not left_out:
         await _check_complete(store, job, records)
     return records
 
@@ -87,14 +96,23 @@ async def _check_complete(store: Store, job: Job, records: int) -> None:
 
 
 async def batches(
-    store: Store, job: Job, described: Description
+    store: Store, job: Job, described: Description, left_out: list[DamagedStore] | None = None
 ) -> AsyncGenerator[OutputBatch, None]:
     """The output records of a job, one batch a shard, in input order.
 
     While two answers have not agreed on the length of the vectors, only those of the first length.
+
+    Raises:
+        DamagedStore: a shard is not what was written, and there is no ``left_out``.
     """
     dimension = job.learned.dimension
     async for stored in store.shards(job.id):
+        if stored.damage is not None:
+            if left_out is None:
+                raise stored.damage
+            left_out.append(stored.damage)
+            if not stored.payload:
+                continue
         batch = await asyncio.to_thread(_read_shard, stored, described, dimension)
         if batch.rows:
             if batch.vectors is not None:

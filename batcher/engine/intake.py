@@ -217,7 +217,9 @@ class Intake:
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: bound.planner(source, rows, now, former),
+            make=lambda now, former: bound.planner(
+                source, rows, now, former, self._adapters.open_guard()
+            ),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import count
 
-from batcher.core.errors import BatcherError, IllegalTransition, KindFailed
+from batcher.core.errors import IllegalTransition, InputError
 from batcher.core.model import Job, JobState
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.ending import LEAST_ROOM_BYTES, Ending, Endings, put_down
@@ -69,7 +69,7 @@ class JobRun:
         self._idle_since: float | None = None
         self._at_once = _CLAIMED_AT_ONCE if linger_seconds is None else 1  # leave some to others
         self._ending: Ending | None = None
-        self._error: BatcherError | None = None
+        self._error: Exception | None = None
         self._ended = asyncio.Event()
         self._all_claimed = False
         self._hungry = Wakeup()
@@ -156,9 +156,11 @@ class JobRun:
         )
         try:
             written = await writer.write()
-        except BatcherError as error:
-            self._error = None if isinstance(error, KindFailed) else error
-            self.end(Endings.of_planning(error))
+        except Exception as error:  # noqa: BLE001 - an input may make anything be raised
+            ending = Endings.of_planning(error)
+            told = ending.event is not None and not isinstance(error, InputError)
+            self._error = None if told else error
+            self.end(ending)
             return
         if written:
             self._planned = True

@@ -15,14 +15,14 @@ from batcher.core.errors import (
     BatcherError,
     IllegalTransition,
     InputError,
-    KindNotHere,
     StoreError,
     UsageError,
 )
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
+from batcher.core.unforeseen import described
 from batcher.engine.adapters import Adapters
-from batcher.engine.ending import Endings, put_down
+from batcher.engine.ending import Endings, may_pass, put_down
 from batcher.engine.intake import Intake, unheard
 from batcher.engine.preparing import Bound
 from batcher.engine.submission import write_plan
@@ -66,11 +66,15 @@ class Openings:
                     )
                 await self._fill(order, fence, owner)
         except BaseException as error:
-            if not _is_its_own_fault(error):
+            if may_pass(error) or await self._is_done(order):
                 await store.claim_order(order.id, owner, 0.0)  # others need not wait
                 raise
             self._log(Event.ORDER_FAILED, order=order.id, error=type(error).__name__)
-            await store.settle_order(order.id, fence, OrderState.FAILED, error=str(error))
+            await store.settle_order(order.id, fence, OrderState.FAILED, error=_words(error))
+
+    async def _is_done(self, order: Order) -> bool:
+        """Whether its job is open: what fails after that is the job's to tell."""
+        return (await self._adapters.store.order(order.id)).state is not OrderState.WAITING
 
     async def _fill(self, order: Order, fence: int, owner: str) -> None:
         spec = JobSpec.from_json(order.blueprint.spec)
@@ -117,28 +121,38 @@ class Openings:
         try:
             async with self._kept(lambda: store.lease_plan(job_id, owner, seconds)):
                 await self._go_on(await store.job(job_id), owner)
-        except BaseException:
-            await store.lease_plan(job_id, owner, 0.0)
+        except BaseException as error:
+            await store.lease_plan(job_id, owner, 0.0, unblamed=_is_unblamed(error))
             raise
 
     async def _go_on(self, job: Job, owner: str) -> None:
+        store = self._adapters.store
+        if job.plan_tries > MOST_TRIES:
+            with suppress(IllegalTransition):  # it is over
+                await put_down(store, job.id, Endings.plan_given_up(MOST_TRIES))
+            return
         try:
             bound = await self._intake.rebind(job)
-            with await self._intake.open(bound.spec) as source:
+            source = await self._intake.open(bound.spec)
+            with source:
                 await self._intake.check(bound, source)
                 await self._plan(job, bound, source, owner)
-        except (UsageError, InputError) as error:  # it could be read before, and may be again
-            if _is_its_own_fault(error):
+        except Exception as error:
+            if not may_pass(error) and (await store.job(job.id)).state is JobState.OPEN:
+                ending = Endings.of_planning(error)
+                if isinstance(error, InputError):  # it could be read before, and may be again
+                    ending = Endings.unreadable(str(error))
                 with suppress(IllegalTransition):  # it is over
-                    await put_down(self._adapters.store, job.id, Endings.unreadable(str(error)))
+                    await put_down(store, job.id, ending)
             raise
 
     async def _plan(self, job: Job, bound: Bound, source: InputSource, owner: str) -> None:
         """Write the plan as far as nobody else does."""
         try:
             await write_plan(self._adapters, job, bound, source, owner=owner)
-        except BaseException:
-            await self._adapters.store.lease_plan(job.id, owner, 0.0)  # others need not wait
+        except BaseException as error:
+            unblamed = _is_unblamed(error)  # others need not wait
+            await self._adapters.store.lease_plan(job.id, owner, 0.0, unblamed=unblamed)
             raise
         await self._adapters.doorbell.ring(job.id)
 
@@ -167,6 +181,16 @@ class Openings:
         return f"{self._worker}/opening-{next(self._leases)}"
 
 
-def _is_its_own_fault(error: BaseException) -> bool:
-    """Whether another worker could do no better."""
-    return isinstance(error, UsageError | InputError) and not isinstance(error, KindNotHere)
+def _is_unblamed(error: BaseException) -> bool:
+    """Whether a plan was left by no fault of its own: its worker ended, or the database was away.
+
+    An input that cannot be read, or no memory for it, may be its own fault all the same.
+    """
+    return isinstance(error, StoreError) or not isinstance(error, Exception)
+
+
+def _words(error: BaseException) -> str:
+    """Why an order failed; what was not foreseen might quote a row."""
+    if isinstance(error, BatcherError):
+        return str(error)
+    return f"its job cannot be opened: {described(error)}: that is a fault of batcher's"

@@ -35,19 +35,28 @@ class Output:
     """Where the records go: a path (``-`` is standard output) and a format if its name has none.
 
     ``overwrite`` replaces whatever stands there. A pipe or a device is a ``stream``, with nothing
-    beside it.
+    beside it. ``csv_safe`` puts a ``'`` before what a spreadsheet would take for a formula in a CSV
+    cell.
     """
 
     path: str
     format: str | None = None
     overwrite: bool = False
     stream: bool = False
+    csv_safe: bool = False
 
     @classmethod
-    def named(cls, path: str, format: str | None = None, *, overwrite: bool = False) -> Output:
+    def named(
+        cls,
+        path: str,
+        format: str | None = None,
+        *,
+        overwrite: bool = False,
+        csv_safe: bool = False,
+    ) -> Output:
         """The output at a path, which is looked at."""
         stream = path == "-" or _is_special(Path(path))
-        return cls(path=path, format=format, overwrite=overwrite, stream=stream)
+        return cls(path=path, format=format, overwrite=overwrite, stream=stream, csv_safe=csv_safe)
 
     @property
     def errors(self) -> Path | None:

@@ -7,7 +7,8 @@ read, and readable by anything in ten years.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 import zstandard
 
 from batcher.core import exactjson
+from batcher.core.errors import DamagedStore
 from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.model import Bill, Prompt, RowId
@@ -82,6 +84,11 @@ def encode_plan(plan: ShardPlan) -> bytes:
 
 def decode_plan(payload: bytes) -> ShardPlan:
     """The plan that :func:`encode_plan` was given."""
+    with _sound("a plan"):
+        return _decoded_plan(payload)
+
+
+def _decoded_plan(payload: bytes) -> ShardPlan:
     plain = _read_json(zstandard.decompress(payload))
     plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
     if plain["chunks"] is not None:
@@ -117,10 +124,11 @@ def encode_records(records: Sequence[Mapping[str, Any] | None]) -> bytes:
 
 def decode_records(columns: bytes) -> Sequence[Mapping[str, Any] | None] | ArrowRecords:
     """The records that :func:`encode_records` or ``encode_arrow`` was given."""
-    content = zstandard.decompress(columns)
-    if is_arrow(content):
-        return decode_arrow(content)
-    records: list[Mapping[str, Any] | None] = _read_json(content)
+    with _sound("the input's columns"):
+        content = zstandard.decompress(columns)
+        if is_arrow(content):
+            return decode_arrow(content)
+        records: list[Mapping[str, Any] | None] = _read_json(content)
     return records
 
 
@@ -134,13 +142,15 @@ def encode_results(shape: Shape, values: Sequence[bytes]) -> bytes:
 
 def decode_json_results(blob: bytes) -> list[dict[str, Any]]:
     """The objects of a blob of JSON results, in order."""
-    return [orjson.loads(line) for line in _lines(blob)]
+    with _sound("results"):
+        return [orjson.loads(line) for line in _lines(blob)]
 
 
 def split_results(shape: Shape, pieces: int, blob: bytes) -> list[bytes]:
     """The reverse of :func:`encode_results`, for a blob of so many pieces' results."""
     if shape is not Shape.VECTOR:
-        return _lines(blob)
+        with _sound("results"):
+            return _lines(blob)
     size = len(blob) // pieces
     return [blob[start : start + size] for start in range(0, len(blob), size)]
 
@@ -157,16 +167,29 @@ def encode_bills(bills: Sequence[Bill]) -> bytes:
 
 def decode_bills(blob: bytes) -> list[Bill]:
     """The bills that :func:`encode_bills` was given."""
-    return [
-        Bill(
-            pieces=tuple(pieces),
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            costs=costs,
-            model=model,
-        )
-        for pieces, prompt, completion, costs, model in orjson.loads(zstandard.decompress(blob))
-    ]
+    with _sound("what requests cost"):
+        return [
+            Bill(
+                pieces=tuple(pieces),
+                prompt_tokens=prompt,
+                completion_tokens=completion,
+                costs=costs,
+                model=model,
+            )
+            for pieces, prompt, completion, costs, model in orjson.loads(zstandard.decompress(blob))
+        ]
+
+
+@contextmanager
+def _sound(what: str) -> Iterator[None]:
+    """Raise what bytes raise that are not what was written."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, MemoryError, zstandard.ZstdError) as exc:
+        raise DamagedStore(
+            f"the database is damaged: {what} in it cannot be read ({type(exc).__name__}); restore "
+            "a copy of it"
+        ) from exc
 
 
 def _lines(blob: bytes) -> list[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from batcher.core.errors import InputError, KindFailed, RowError
@@ -20,7 +19,17 @@ from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
 from batcher.core.rowid import id_texts
 from batcher.engine.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import Carried, FormerRow, InputSource, NewShard, RowIndex, Tokenizer
+from batcher.engine.rendering import Rendering
+from batcher.engine.rowinplanning import RowInPlanning, Standing
+from batcher.ports import (
+    Carried,
+    InputSource,
+    NewShard,
+    NoGuard,
+    RowGuard,
+    RowIndex,
+    Tokenizer,
+)
 
 # OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and its role, and 3
 # that prime the reply.
@@ -81,13 +90,15 @@ class Planner:
         recipe: str,
         keep_arrow: bool = False,
         former: RowIndex | None = None,
+        guard: RowGuard | None = None,
     ) -> None:
         """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids.
 
         ``keep_arrow``: what is kept of the records, if anything, keeps its Arrow types.
         ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``former`` are
-        the rows whose results may be carried over.
+        the rows whose results may be carried over; ``guard`` keeps the time of each row.
         """
+        self._rendering = Rendering(bound, kind, guard or NoGuard())
         self._recipe = bytes.fromhex(recipe)
         self._former = former
         self._bound = bound
@@ -103,7 +114,7 @@ class Planner:
         self._next_row = next_row
         self._next_shard = next_shard
         self._prepared = self._prepare(source)
-        self._ahead: _PlannedRow | None = None
+        self._ahead: RowInPlanning | None = None
         self._failure: Exception | None = None
 
     def next_shard(self) -> PlannedShard | None:
@@ -145,12 +156,16 @@ class Planner:
             size_bytes -= planned.shard.size_bytes
         return shards
 
+    def stop(self) -> None:
+        """End what is being planned, from any thread; what is to be planned raises GuardStopped."""
+        self._rendering.stop()
+
     @property
     def next_row(self) -> int:
         """The first row that is in no shard yet."""
         return self._next_row
 
-    def _prepare(self, source: InputSource) -> Iterator[_PlannedRow]:
+    def _prepare(self, source: InputSource) -> Iterator[RowInPlanning]:
         """Rows with their pieces, rendered and counted a batch at a time."""
         left = self._rows - self._next_row
         for batch in source.rows(self._next_row):
@@ -159,7 +174,7 @@ class Planner:
             yield from self._prepare_batch(batch[:left])
             left -= len(batch)
 
-    def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[_PlannedRow]:
+    def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[RowInPlanning]:
         planned = [self._render(row) for row in batch]
         if self._former is not None:
             self._compare(planned, self._former)
@@ -171,20 +186,17 @@ class Planner:
                 self._shorten(entry, count)
         return iter(planned)
 
-    def _render(self, row: InputRow | BadRow) -> _PlannedRow:
+    def _render(self, row: InputRow | BadRow) -> RowInPlanning:
         """The row with its texts, or with the reason why it has none."""
         if isinstance(row, BadRow):
-            entry = _PlannedRow(row.number, row.id, None)
+            entry = RowInPlanning(row.number, row.id, None)
             entry.bad = True
             return entry.fail(row.code, row.message)
-        entry = _PlannedRow(row.number, row.id, row.record, row.arrow)
+        entry = RowInPlanning(row.number, row.id, row.record, row.arrow)
         try:
-            prompt = self._bound.render(row.record)
-            blank = not "".join(prompt).strip()
+            prompt, blank = self._rendering.render(row.record)
         except RowError as error:
             return entry.fail(error.code, str(error))
-        except Exception as error:
-            raise KindFailed.raised(self._kind, "render", error) from error
         try:
             entry.content = content(self._recipe, prompt)
         except UnicodeEncodeError:
@@ -196,7 +208,14 @@ class Planner:
         entry.prompts = [prompt]
         return entry
 
-    def _compare(self, planned: Sequence[_PlannedRow], former: RowIndex) -> None:
+    def _content(self, prompt: Prompt) -> bytes:
+        """The hash of what is asked; a prompt that is none is the kind's fault."""
+        try:
+            return content(self._recipe, prompt)
+        except Exception as error:
+            raise KindFailed.raised(self._kind, "render", error) from error
+
+    def _compare(self, planned: Sequence[RowInPlanning], former: RowIndex) -> None:
         """Say of each row what it was before, and where its result is if that is still right."""
         entries = [entry for entry in planned if not entry.bad]
         ids = [entry.number if self._row_ids else entry.id for entry in entries]
@@ -213,7 +232,7 @@ class Planner:
             else:
                 entry.carry(row)
 
-    def _shorten(self, entry: _PlannedRow, count: int) -> None:
+    def _shorten(self, entry: RowInPlanning, count: int) -> None:
         """Do with an over-long row what its kind says."""
         limit = self._limits.max_input_tokens
         if self._bound.overlong is Overlong.ERROR:
@@ -227,71 +246,6 @@ class Planner:
         entry.prompts = [(text[start:end],) for start, end, _ in kept]
         entry.tokens = [tokens + self._count.fixed for _, _, tokens in kept]
         entry.spans = [(start, end) for start, end, _ in kept]
-
-
-class Standing(Enum):
-    """What a row was in the former job, where its result is not carried over."""
-
-    NEW = auto()
-    CHANGED = auto()
-    FAILED_BEFORE = auto()
-
-
-class _PlannedRow:
-    """One row on its way into a shard; ``bad`` ones could not be read, and are always new."""
-
-    __slots__ = (
-        "arrow",
-        "bad",
-        "content",
-        "dead",
-        "id",
-        "number",
-        "place",
-        "prompts",
-        "record",
-        "spans",
-        "standing",
-        "tokens",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        row_id: RowId | None,
-        record: Mapping[str, Any] | None,
-        arrow: tuple[Any, int] | None = None,
-    ) -> None:
-        self.number = number
-        self.id = row_id
-        self.record = record
-        self.arrow = arrow
-        self.prompts: list[Prompt] = []
-        self.tokens: list[int] = []
-        self.spans: list[tuple[int, int]] | None = None
-        self.dead: DeadLetter | None = None
-        self.bad = False
-        self.content: bytes | None = None
-        self.place: tuple[int, int] | None = None
-        self.standing = Standing.NEW
-
-    def carry(self, row: FormerRow) -> None:
-        """Take the former row's result, cut as that row was: the text is the same."""
-        self.place = row.place
-        self.tokens = list(row.tokens)
-        (*_, text) = self.prompts[0]
-        if row.spans is not None and row.spans != ((0, len(text)),):
-            self.spans = list(row.spans)
-            self.prompts = [(text[start:end],) for start, end in row.spans]
-
-    def fail(self, code: str, message: str) -> _PlannedRow:
-        """Make the row a dead letter: it sends nothing, now or at any retry."""
-        self.prompts = []
-        self.tokens = []
-        self.dead = DeadLetter(
-            row=self.number, chunk=0, id=self.id, code=code, message=message, attempts=0, final=True
-        )
-        return self
 
 
 class _ShardInMaking:
@@ -313,7 +267,7 @@ class _ShardInMaking:
         self._places: list[tuple[int, int]] = []
         self._standings: Counter[Standing] = Counter()
 
-    def add(self, row: _PlannedRow) -> None:
+    def add(self, row: RowInPlanning) -> None:
         """Take a row in, dead or alive."""
         number = self.packer.rows
         characters = 0

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from batcher.core.model import Job
+from batcher.core.errors import StoreError
+from batcher.core.model import Job, JobState
 from batcher.engine.ending import Endings, put_down
 from batcher.engine.planner import PlannedShard, Planner, check_unchanged
 from batcher.engine.previous import Former, Previous
-from batcher.ports import Clock, InputSource, NewShard, RowIndex, Store
+from batcher.ports import Clock, GuardStopped, InputSource, NewShard, RowIndex, Store
 
 _ROWS_AT_ONCE = 1_024
 _BYTES_AT_ONCE = 256_000
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class PlanWriter:
         self._renew_at = 0.0
 
     async def write(self) -> bool:
-        """Write the plan to its end; False where another owner plans, or the job is paused.
+        """Write the plan to its end; False where another owner plans, or the job was stopped.
 
         Raises:
             batcher.core.errors.InputError: the input changed while it was being read.
@@ -80,18 +83,43 @@ class PlanWriter:
         planning = self._planning
         job = await self._store.job(self._job_id)
         planner = planning.make(job, None if previous is None else previous.index)
-        async for planned in _ahead(planner):
-            shard = planned.shard if previous is None else await previous.fill(planned)
-            await self._keep()
-            if not await self._add(fence, shard, shard.first_row + shard.rows):
-                return False
-            self._wrote(shard)
-            if self._stop_at_dead and shard.dead:
-                await put_down(self._store, self._job_id, Endings.at_dead_letter())
+        async with self._until_cancelled(planner), aclosing(_ahead(planner)) as shards:
+            try:
+                async for planned in shards:
+                    shard = planned.shard if previous is None else await previous.fill(planned)
+                    await self._keep()
+                    if not await self._add(fence, shard, shard.first_row + shard.rows):
+                        return False
+                    self._wrote(shard)
+                    if self._stop_at_dead and shard.dead:
+                        await put_down(self._store, self._job_id, Endings.at_dead_letter())
+                        return False
+            except GuardStopped:
                 return False
         all_rows = planner.next_row >= planning.rows
         check_unchanged(planning.source, planning.sha256, all_rows=all_rows)
         return await self._add(fence, None, planner.next_row)
+
+    @asynccontextmanager
+    async def _until_cancelled(self, planner: Planner) -> AsyncIterator[None]:
+        """Stop the planner where somebody cancels the job, be it in the middle of a row."""
+
+        async def look() -> None:
+            while True:
+                await self._clock.sleep(_LOOK_SECONDS)
+                try:
+                    job = await self._store.job(self._job_id)
+                except StoreError:
+                    continue  # whoever writes next says so
+                if job.state is JobState.CANCELLED:
+                    planner.stop()
+
+        looking = asyncio.create_task(look(), name=f"looking at {self._job_id}")
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def _add(self, fence: int, shard: NewShard | None, next_row: int) -> bool:
         """Write a shard, or that there are no more."""
@@ -110,7 +138,7 @@ class PlanWriter:
         return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
 
 
-async def _ahead(planner: Planner) -> AsyncIterator[PlannedShard]:
+async def _ahead(planner: Planner) -> AsyncGenerator[PlannedShard, None]:
     """The rest of a plan; what comes next is planned while the shards before it are written.
 
     The first shard comes alone, so that sending begins. Then shards of short rows come a few at a
@@ -128,4 +156,5 @@ async def _ahead(planner: Planner) -> AsyncIterator[PlannedShard]:
             for shard in shards:
                 yield shard
     finally:
+        planner.stop()  # a row that is being rendered need not be waited for
         following.cancel()

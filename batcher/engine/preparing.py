@@ -29,7 +29,7 @@ from batcher.engine.description import Description
 from batcher.engine.keys import Keys
 from batcher.engine.planner import Planner
 from batcher.engine.requests import Requests
-from batcher.ports import InputSource, KindRegistry, RowIndex, Tokenizer
+from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -131,7 +131,12 @@ class Bound:
         )
 
     def planner(
-        self, source: InputSource, rows: int, job: Job, former: RowIndex | None = None
+        self,
+        source: InputSource,
+        rows: int,
+        job: Job,
+        former: RowIndex | None = None,
+        guard: RowGuard | None = None,
     ) -> Planner:
         """The rest of the job's plan, from its cursor on; ``former`` rows may be carried over."""
         return Planner(
@@ -148,6 +153,7 @@ class Bound:
             keep_arrow=job.facts.arrow_schema is not None,
             recipe=Description.read(job).recipe,
             former=former,
+            guard=guard,
         )
 
     def fingerprint(self, facts: InputFacts) -> str:

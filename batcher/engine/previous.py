@@ -103,6 +103,8 @@ class Previous:
                     f"job {self.job_id} was deleted while its results were carried over: "
                     "run again, and what is missing is sent"
                 )
+            if stored.damage is not None:
+                raise stored.damage
             results = await asyncio.to_thread(_row_results, stored, self.shape)
             if shard in self._read:
                 await asyncio.to_thread(self.index.keep, shard, results)

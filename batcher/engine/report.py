@@ -242,7 +242,10 @@ def notes(described: Description) -> tuple[str, ...]:
         changed = ", ".join(since.differs)
         said.append(f"nothing was carried over from job {since.job}: {changed} changed")
     if not described.spec.keep_input:
-        said.append("the input's columns were not kept: CSV and Parquet have id and row instead")
+        said.append(
+            "the input's columns were not kept (--no-keep-input): CSV and Parquet have id and row "
+            "instead; to have them, join by id, or run it again with --fresh, which sends all again"
+        )
     return tuple(said)
 
 

@@ -6,9 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 from batcher.core.cost import dollars
 from batcher.core.errors import UsageError
@@ -19,19 +17,21 @@ from batcher.engine.asking import ask
 from batcher.engine.delivery import Delivery
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings, put_down
-from batcher.engine.estimate import Estimate, estimate
+from batcher.engine.estimate import Estimate, estimated
 from batcher.engine.exporter import batches
 from batcher.engine.following import follow
 from batcher.engine.intake import Intake, Told, unheard
 from batcher.engine.jobrun import JobRun
+from batcher.engine.listing import Reports
 from batcher.engine.live import Live, begin_live
 from batcher.engine.overwriting import Output
 from batcher.engine.preparing import Bound
-from batcher.engine.report import Report, exit_code, make_report, notes
+from batcher.engine.purging import purge
+from batcher.engine.report import Report
 from batcher.engine.results import Result, results_of
 from batcher.engine.schedules import Schedules
 from batcher.engine.submission import Submission
-from batcher.ports import InputSource, WorkerState
+from batcher.ports import InputSource, Space, WorkerState
 
 
 class Runner:
@@ -41,6 +41,8 @@ class Runner:
         """Not for direct use."""
         self._adapters = adapters
         self._intake = Intake(adapters)
+        self._reports = Reports(adapters)
+        self._report = self._reports.of
         self._delivery = Delivery(adapters.store, adapters.files)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
@@ -58,6 +60,7 @@ class Runner:
         *,
         output: str | None = None,
         output_format: str | None = None,
+        csv_safe: bool = False,
         fresh: bool = False,
         overwrite: bool = False,
         protect: Sequence[str] = (),
@@ -70,6 +73,7 @@ class Runner:
             spec: what to do.
             output: where the records go; without one the results stay in the database.
             output_format: the output's format, where its name does not say it.
+            csv_safe: see :class:`batcher.engine.delivery.Output`.
             fresh: begin anew even if the same job was run before.
             overwrite: replace what stands there, though no manifest says that it is this job's.
             protect: files that are never replaced, besides what the spec names and the database.
@@ -86,7 +90,9 @@ class Runner:
             JobInUse: another process is running this job.
         """
         bound = await self._intake.bind(spec)
-        target = Output.named(output, output_format, overwrite=overwrite) if output else None
+        target = None
+        if output:
+            target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)
         with await self._intake.open(spec) as source:
@@ -228,7 +234,7 @@ class Runner:
         """
         store, clock = self._adapters.store, self._adapters.clock
         described = Description.read(job := await store.job(job_id))
-        priced = await asyncio.to_thread(self._is_priced, described)
+        priced = await asyncio.to_thread(self._reports.is_priced, described)
         job = await follow(store, clock, job.id, priced=priced, on_live=on_live)
         return await self._report(job, Endings.of(job))
 
@@ -250,17 +256,13 @@ class Runner:
             facts = await self._intake.check(bound, source)
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, unheard)
-            if former is None:
-                return await asyncio.to_thread(estimate, bound, source, job)
-            async with former.opened() as previous:
-                index = None if previous is None else previous.index
-                return await asyncio.to_thread(estimate, bound, source, job, index)
+            return await estimated(bound, source, job, self._adapters.open_guard(), former)
 
     # --- looking after ------------------------------------------------------------------------
 
     async def jobs(self, *, limit: int = 100) -> list[Report]:
         """The reports of all jobs, newest first."""
-        return [await self._report(job) for job in await self._adapters.store.jobs(limit=limit)]
+        return await self._reports.newest(limit)
 
     async def status(self, job_id: str) -> Report:
         """The report of one job, by its id or a unique beginning of it.
@@ -292,6 +294,7 @@ class Runner:
         partial: bool = False,
         overwrite: bool = False,
         protect: Sequence[str] = (),
+        csv_safe: bool = False,
     ) -> Report:
         """Write a job's results, errors and manifest; arguments as for :meth:`run`.
 
@@ -307,9 +310,9 @@ class Runner:
                 "--partial"
             )
         report = await self._report(job)
-        target = Output.named(output, output_format, overwrite=overwrite)
+        target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
         await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
-        return await self._delivery.deliver(job, report, target)
+        return await self._delivery.deliver(job, report, target, partial=partial)
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -354,44 +357,12 @@ class Runner:
 
         One whose results another job is still carrying over stays.
         """
-        deadline = self._adapters.clock.wall() - older_than_seconds
-        jobs = await self._adapters.store.jobs(limit=1_000_000)
-        unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
-        needed = {since.job for job in unplanned if (since := Description.read(job).since)}
-        purged = []
-        for job in jobs:
-            ended = job.finished_at
-            if ended is not None and ended.timestamp() <= deadline and job.id not in needed:
-                await self._adapters.store.purge(job.id)
-                purged.append(job.id)
-        await self._adapters.store.purge_orders(datetime.fromtimestamp(deadline, UTC))
-        return purged
+        return await purge(self._adapters.store, self._adapters.clock.wall() - older_than_seconds)
 
-    # --- reports and outputs ------------------------------------------------------------------
+    async def give_back(self) -> Space:
+        """Give the disk back what deleted jobs took, as far as nobody has to wait for it.
 
-    async def _report(self, job: Job, ending: Ending | None = None, *, sent: bool = True) -> Report:
-        described = Description.read(job)
-        tally = await self._adapters.store.tally(job.id)
-        price = await asyncio.to_thread(self._is_priced, described)
-        more: dict[str, Any] = {"notes": notes(described)}
-        if tally.rows_failed:
-            more["failures"] = tuple(await self._adapters.store.failures(job.id))
-        if ending is not None:
-            more |= {
-                "status": ending.status,
-                "cause": ending.cause,
-                "reason": ending.reason,
-                "resume_at": ending.resume_at,
-                "exit_code": exit_code(ending, tally),
-                "sent_nothing": not sent,
-            }
-        return make_report(
-            job, described, tally, priced=price, version=self._adapters.version, **more
-        )
-
-    def _is_priced(self, described: Description) -> bool:
-        spec = described.spec
-        if spec.price is not None:
-            return True
-        facts = self._adapters.model_facts(spec.model, described.endpoint, spec.base_url)
-        return facts.price is not None
+        An SQLite file that an older version made is rewritten for that, where nobody else uses it
+        and there is room; a Postgres hands on what lies at the end of its tables.
+        """
+        return await self._adapters.store.give_back()

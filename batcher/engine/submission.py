@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from batcher.core.errors import IllegalTransition, InputError, KindFailed
+from batcher.core.errors import IllegalTransition
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
@@ -92,6 +92,7 @@ async def write_plan(
     Raises:
         InputError: the input is not what the job was opened for, which is cancelled.
         KindFailed: the kind's own code is at fault; the job is paused.
+        Exception: whatever an input may make be raised; the job is paused, unless it may pass.
     """
     left = Intake(adapters).planning(bound, job, source, told)
     if left is None:
@@ -108,7 +109,9 @@ async def write_plan(
     )
     try:
         return await writer.write()
-    except (InputError, KindFailed) as error:
-        with suppress(IllegalTransition):  # it is over
-            await put_down(adapters.store, job.id, Endings.of_planning(error))
+    except Exception as error:
+        ending = Endings.of_planning(error)
+        if ending.event is not None:
+            with suppress(IllegalTransition):  # it is over
+                await put_down(adapters.store, job.id, ending)
         raise

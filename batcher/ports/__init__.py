@@ -10,6 +10,7 @@ from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store import (
@@ -21,6 +22,7 @@ from batcher.ports.store import (
     NewShard,
     ShardOutline,
     ShardStore,
+    Space,
     Store,
     StoredShard,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "FleetStore",
     "FormerRow",
     "Grant",
+    "GuardStopped",
     "InputSource",
     "JobStore",
     "KindRegistry",
@@ -55,6 +58,7 @@ __all__ = [
     "Log",
     "Meter",
     "NewShard",
+    "NoGuard",
     "Order",
     "OrderState",
     "OrderStore",
@@ -64,13 +68,16 @@ __all__ = [
     "Provider",
     "Reply",
     "RequestFact",
+    "RowGuard",
     "RowIndex",
+    "RowOverran",
     "Sample",
     "Schedule",
     "ScheduleStore",
     "Seen",
     "ShardOutline",
     "ShardStore",
+    "Space",
     "Store",
     "StoredShard",
     "Throttle",

@@ -74,7 +74,8 @@ class OutputSchema:
     whether records carry ``chunk, start, end``, ``costs`` whether they say what each cost;
     ``dimension`` is the length of a vector (None where there is none yet). ``arrow_schema`` says
     the columns' types where the records come as Arrow tables
-    (:class:`batcher.core.model.InputFacts`).
+    (:class:`batcher.core.model.InputFacts`). ``csv_safe`` keeps CSV cells from being taken for
+    formulas.
     """
 
     columns: tuple[str, ...]
@@ -83,6 +84,7 @@ class OutputSchema:
     dimension: int | None
     costs: bool = False
     arrow_schema: str | None = None
+    csv_safe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from batcher.core.errors import DamagedStore
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -117,8 +118,9 @@ class Checkpoint:
 class StoredShard:
     """A shard as the export reads it: the plan, and every result blob with the pieces in it.
 
-    Blobs whose pieces were all reopened are not among ``results``. ``bills`` are those of all
-    checkpoints that have some, in their order.
+    Blobs whose pieces were all reopened are not among ``results``, nor are those that are not what
+    was written: ``damage`` says so. Where the plan itself is not, nothing else may be relied on:
+    ``payload`` is empty. ``bills`` are those of all checkpoints that have some, in their order.
     """
 
     ordinal: int
@@ -129,6 +131,7 @@ class StoredShard:
     results: Sequence[tuple[tuple[int, ...], bytes]] = field(repr=False)
     dead_rows: frozenset[int]
     bills: Sequence[bytes] = field(default=(), repr=False)
+    damage: DamagedStore | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,18 @@ class ShardOutline:
     payload: bytes = field(repr=False)
     done: frozenset[int]
     dead_rows: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What a database gave back to the disk, and what it holds free for what it will write.
+
+    ``left_because`` says why something is left, empty where nothing is to be said.
+    """
+
+    given_back_bytes: int = 0
+    free_bytes: int = 0
+    left_because: str = ""
 
 
 class JobStore(Protocol):
@@ -223,6 +238,10 @@ class JobStore(Protocol):
         """Sums over the job's shards, and its dead letters."""
         ...
 
+    async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
+        """The same of many jobs, by id; those that are gone have none."""
+        ...
+
     async def purge(self, job_id: str) -> None:
         """Delete the job and everything of it; idempotent.
 
@@ -231,15 +250,29 @@ class JobStore(Protocol):
         """
         ...
 
+    async def purge_all(self, job_ids: Sequence[str]) -> None:
+        """The same of many jobs."""
+        ...
+
+    async def give_back(self) -> Space:
+        """Give space that deletions left back to the disk, as far as nobody has to wait for it."""
+        ...
+
 
 class ShardStore(Protocol):
     """Shards: planned, leased, checkpointed, read. The fence alone decides who may write."""
 
-    async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def lease_plan(
+        self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """The right to plan, as a fence; None while another owner's right has not expired.
 
         A right may be claimed when the database's clock is at or past its expiry; to its own
         owner it is extended, under the same fence. Writing ``planned`` gives it back.
+
+        A claim counts in the job's ``plan_tries``, which each shard that is written, and a RESUME,
+        sets back to 0. An owner that gives its right back ``unblamed``, ended by no fault of the
+        plan's, takes its claim out of the count.
         """
         ...
 

@@ -325,3 +325,71 @@ async def finish(store: Store) -> None:
     lease = await claim_one(store)
     await store.checkpoint("j1", [make_checkpoint(lease, done=range(4), finished=True)])
     assert await store.complete("j1")
+
+
+async def test_many_tallies_are_those_of_each(store: Store) -> None:
+    for number in range(3):
+        await open_planned(store, shards=2, job_id=f"j{number}", fingerprint=f"f{number}")
+        lease = await claim_one(store, job_id=f"j{number}")
+        dead = {3: make_dead(3)} if number else {}
+        await store.checkpoint(
+            f"j{number}", [make_checkpoint(lease, done=range(number), dead=dead, cost=number)]
+        )
+    await store.open_job(make_job("k1", fingerprint="g"), fresh=False)
+    ids = ["j2", "j0", "k1", "j1"]
+    assert await store.tallies([*ids, "no"]) == {id_: await store.tally(id_) for id_ in ids}
+    assert await store.tallies([]) == {}
+
+
+async def test_many_jobs_are_purged_and_no_other(store: Store) -> None:
+    await store.open_job(make_job("j0", fingerprint="f0"), fresh=False)
+    for number in range(1, 6):
+        name, fingerprint = f"j{number}", f"f{number}"
+        await open_planned(store, shards=number * 3, job_id=name, fingerprint=fingerprint)
+    await store.purge_all([f"j{number}" for number in (0, 1, 2, 4, 5, 9)])
+    assert [job.id for job in await store.jobs()] == ["j3"]
+    assert len([shard async for shard in store.shards("j3")]) == 9
+    await store.purge_all([])
+
+
+async def test_giving_space_back_harms_nothing(store: Store) -> None:
+    await open_planned(store, shards=9, job_id="j1", fingerprint="f1")
+    await open_planned(store, shards=3, job_id="j2", fingerprint="f2")
+    await store.purge("j1")
+    assert (await store.give_back()).free_bytes == 0
+    assert len([shard async for shard in store.shards("j2")]) == 3
+    await open_planned(store, shards=2, job_id="j3", fingerprint="f3")
+
+
+async def test_a_plan_s_tries_count_until_it_gets_further(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await store.open_job(make_job(), fresh=False)
+
+    async def tries() -> int:
+        return (await store.job("j1")).plan_tries
+
+    for number in range(1, 4):
+        fence = await store.lease_plan("j1", f"owner-{number}", 30)
+        assert await store.lease_plan("j1", f"owner-{number}", 30) == fence  # extended
+        assert await store.lease_plan("j1", "another", 30) is None
+        assert await tries() == number
+        await store.lease_plan("j1", f"owner-{number}", 0)
+    fence = await store.lease_plan("j1", "interrupted", 30)
+    await store.lease_plan("j1", "interrupted", 0, unblamed=True)
+    await store.lease_plan("j1", "interrupted", 0, unblamed=True)
+    assert await tries() == 3
+    fence = await store.lease_plan("j1", "crashed", 30)
+    await fake_clock.advance(30)
+    fence = await store.lease_plan("j1", "a", 30)
+    assert await tries() == 5
+    await store.move("j1", JobEvent.PAUSE)
+    assert await tries() == 5
+    await store.move("j1", JobEvent.RESUME)
+    assert await tries() == 0
+    assert fence is not None
+    await store.lease_plan("j1", "a", 0)
+    fence = await store.lease_plan("j1", "b", 30)
+    assert fence is not None
+    assert await store.add_shard("j1", fence, make_shard(), next_row=4, planned=False)
+    assert await tries() == 0

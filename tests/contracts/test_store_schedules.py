@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.core.model import JobEvent
+from batcher.core.model import JobEvent, StopCause
 from batcher.core.schedule import Missed
 from batcher.ports import Firing, Order, OrderState, Schedule
 from tests.contracts.test_store_orders import BLUEPRINT
 from tests.fakes import EPOCH_WALL, FakeClock
-from tests.store.making import TTL, make_job
+from tests.store.making import TTL, make_job, plan
 
 if TYPE_CHECKING:
     from batcher.ports import Store
@@ -246,3 +246,26 @@ async def test_by_hand_it_fires_at_any_time_even_if_paused_and_does_not_move_on(
     assert (await store.schedules())[0].next_due == DUE
     assert await store.firings("nightly") == [second, first]
     assert await store.firings("nightly", limit=1) == [second]
+
+
+@pytest.mark.parametrize("cause", list(StopCause))
+@pytest.mark.parametrize("planned", [False, True])
+async def test_a_job_whose_plan_failed_holds_no_later_run_up(
+    store: Store, cause: StopCause, planned: bool
+) -> None:
+    await store.add_schedule(make_schedule())
+    order = await store.fire("nightly", firing(1))
+    assert order is not None
+    fence = await store.claim_order(order.id, "a", TTL)
+    assert fence is not None
+    await store.open_ordered(order.id, fence, make_job())
+    await store.settle_order(order.id, fence, OrderState.DONE)
+    if planned:
+        await plan(store)
+    await store.move("j1", JobEvent.PAUSE, cause=cause, reason="why")
+    later = await store.fire(
+        "nightly", Firing(order_id="o2", due=LATER, was_due=LATER, next_due=None)
+    )
+    assert later is not None
+    held_up = planned or cause not in (StopCause.INPUT, StopCause.KIND, StopCause.PLAN)
+    assert later.state is (OrderState.SKIPPED if held_up else OrderState.WAITING)

@@ -5,6 +5,7 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,43 @@ def test_compressed_outputs(tmp_path: Path, name: str) -> None:
 def test_pyarrow_is_imported_only_for_parquet() -> None:
     code = "import sys; import batcher.adapters.files as f; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=cmd()",
+        "+1 555 1234",
+        "-call",
+        "@here",
+        "\tx",
+        "\rx",
+        "\n=x",
+        "＝x",
+        "+1+1",
+        "-",
+        "=1",
+        "-1,5x",
+    ],
+)
+def test_a_csv_cell_that_could_be_a_formula_is_quoted_if_asked_for(
+    tmp_path: Path, text: str
+) -> None:
+    results = [{"label": text, "confidence": -0.5}]
+    given = batch(["a"], results=results, records=[{"id": text, text: text}])
+    for safe in (False, True):
+        sink_schema = replace(schema(LABEL, columns=("id", text)), csv_safe=safe)
+        path = write(tmp_path / "o.csv", sink_schema, given)
+        with path.open(newline="") as lines:
+            head, cells = csv.reader(lines)
+        kept = f"'{text}" if safe else text
+        assert head == ["id", kept, "label", "confidence"]
+        assert cells == [kept, kept, kept, "-0.5"]
+
+
+@pytest.mark.parametrize("text", ["-1.5", "+2", "-1e-9", "-.5", "-1,5", "-12%", "a=b", "'=x", ""])
+def test_numbers_and_other_texts_stay_where_formulas_are_quoted(tmp_path: Path, text: str) -> None:
+    given = batch(["a"], results=[{"label": text}], records=[{"id": -7, "text": text}])
+    path = write(tmp_path / "o.csv", replace(schema(), csv_safe=True), given)
+    with path.open(newline="") as lines:
+        assert list(csv.reader(lines))[1][:3] == ["-7", text, text]

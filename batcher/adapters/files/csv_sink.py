@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from batcher.adapters.files.formats import Compression
 from batcher.adapters.files.layout import (
@@ -22,6 +23,9 @@ from batcher.adapters.files.layout import (
 from batcher.adapters.files.target import Target, writing
 from batcher.adapters.files.text_sink import TextSink
 from batcher.ports import OutputBatch, OutputSchema
+
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?")
 
 
 class CsvSink(TextSink):
@@ -39,17 +43,26 @@ class CsvSink(TextSink):
         if len(batch.ids) == 0:
             return
         layout = self._begin(batch)
-        columns = [_texts(values) for values in leading_columns(layout, batch)]
-        columns += [_texts(values) for values in record_columns(self._schema, batch)]
+        columns = [self._cells(values) for values in leading_columns(layout, batch)]
+        columns += [self._cells(values) for values in record_columns(self._schema, batch)]
         if not self._is_vector:
             for field in self._schema.fields:
                 values = [result.get(field.name) for result in batch.results]
-                columns.append(_json(values) if field.type == "json" else _texts(values))
+                columns.append(_json(values) if field.type == "json" else self._cells(values))
         with writing(self._target.name):
             if self._is_vector:
                 self._write_vectors(columns, batch.vectors)
             else:
                 self._writer.write(_csv(zip(*columns, strict=True)))
+
+    def _cells(self, values: Sequence[Any]) -> Sequence[str]:
+        """Values as cells; numbers are no formulas, and texts that are numbers neither."""
+        if not self._schema.csv_safe:
+            return _texts(values)
+        return [
+            f"'{text}" if isinstance(value, str) and _is_formula(text) else text
+            for value, text in zip(values, _texts(values), strict=True)
+        ]
 
     def _write_vectors(self, columns: list[Sequence[str]], vectors: Any) -> None:
         """A JSON array needs quotes and nothing doubled in them; the csv module is slow to see."""
@@ -60,13 +73,21 @@ class CsvSink(TextSink):
         if self._layout is None:
             self._layout = lay_out_for(self._schema, batch)
             with writing(self._target.name):
-                self._writer.write(_csv([self._layout.names]))
+                self._writer.write(_csv([self._cells(self._layout.names)]))
         return self._layout
 
     def commit(self) -> None:
         """See :class:`batcher.ports.OutputSink`."""
         self._begin(None)
         super().commit()
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a formula, or be led to one by it.
+
+    Source: OWASP, "CSV Injection": what begins with one of these, in its wide form, too.
+    """
+    return text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
 
 
 def _texts(values: Sequence[Any]) -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from batcher.adapters.store.damage import must_be, reading
 from batcher.core import exactjson
 from batcher.core.model import (
     DeadLetter,
@@ -90,6 +91,7 @@ def event_text(event: ShardEvent) -> str:
     return orjson.dumps(body).decode()
 
 
+@reading("checkpoint")
 def event_value(text: str) -> ShardEvent:
     """The reverse of :func:`event_text`."""
     body = orjson.loads(text)
@@ -140,12 +142,20 @@ def job_row(job: Job) -> dict[str, Any]:
         "version": job.version,
         "name": job.name,
         "schedule": job.schedule,
+        "plan_tries": job.plan_tries,
     }
 
 
+@reading("job")
 def job_value(row: Row) -> Job:
     """The reverse of :func:`job_row`."""
+    must_be(str, row, "id", "fingerprint", "spec", "version")
+    must_be(int, row, "generation", "plan_row", "plan_shard", "plan_tries")
+    must_be((str, type(None)), row, "reason", "name", "schedule")
+    must_be((int, type(None)), row, "budget_picousd")
     facts = json_value(row["facts"])
+    must_be(int, facts, "rows", "size_bytes")
+    must_be(str, facts, "sha256")
     learned = orjson.loads(row["learned"])
     return Job(
         id=row["id"],
@@ -178,6 +188,7 @@ def job_value(row: Row) -> Job:
         version=row["version"],
         name=row["name"],
         schedule=row["schedule"],
+        plan_tries=row["plan_tries"],
     )
 
 
@@ -197,8 +208,11 @@ def dead_row(letter: DeadLetter, *, job_id: str, shard_id: int, piece: int) -> d
     }
 
 
+@reading("dead_letter")
 def dead_value(row: Row) -> DeadLetter:
     """The reverse of :func:`dead_row`."""
+    must_be(int, row, "row_number", "chunk", "attempts")
+    must_be(str, row, "code", "message")
     row_id: RowId | None = exactjson.loads(row["row_id"])
     return DeadLetter(
         row=row["row_number"],
@@ -238,6 +252,7 @@ def counter_row(usage: Usage, doubt: Doubt) -> dict[str, int]:
     }
 
 
+@reading("shard")
 def counter_values(row: Mapping[str, int]) -> tuple[Usage, Doubt]:
     """The reverse of :func:`counter_row`; sums may come as decimals."""
     usage = Usage(

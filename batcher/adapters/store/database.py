@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
+from batcher.adapters.store.damage import damaged, understood
 from batcher.core.errors import StoreError, UnusableStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
+
+    from batcher.ports import Space
 
 T = TypeVar("T")
 
@@ -60,6 +63,10 @@ class Database(Protocol):
         """See :meth:`batcher.ports.Store.room_bytes`."""
         ...
 
+    async def give_back(self) -> Space:
+        """See :meth:`batcher.ports.JobStore.give_back`."""
+        ...
+
     async def close(self) -> None:
         """Let what runs end, and close all connections; idempotent."""
         ...
@@ -69,14 +76,16 @@ class Database(Protocol):
 def translated(name: str) -> Iterator[None]:
     """Raise what SQLAlchemy raises as a StoreError that says what to do.
 
-    A message quotes neither parameters nor the values of a constraint.
+    A message quotes neither parameters nor the values of a constraint. What a row raises that
+    makes no sense is damage.
     """
     try:
-        yield
+        with understood(name):
+            yield
     except IntegrityError as exc:
         raise Conflict(f"database {name}: a unique key is taken") from exc
     except DBAPIError as exc:
-        raise store_error(name, exc.orig) from exc
+        raise store_error(name, exc.orig, exc.statement) from exc
     except SQLAlchemyError as exc:
         raise StoreError(f"database {name}: {type(exc).__name__}") from exc
 
@@ -84,7 +93,6 @@ def translated(name: str) -> Iterator[None]:
 _REMEDIES = {
     "SQLITE_FULL": "the disk is full: free some space and run again, nothing is lost",
     "SQLITE_IOERR": "the disk reports an error: check its space and its health, then run again",
-    "SQLITE_CORRUPT": "the file is damaged: restore a copy, or start anew with another --db",
     "SQLITE_NOTADB": "the file is no SQLite database: name another with --db",
     "SQLITE_BUSY": "another process holds it for too long: end that one, or run again later",
     "SQLITE_LOCKED": "another process holds it for too long: end that one, or run again later",
@@ -94,12 +102,18 @@ _REMEDIES = {
 }
 
 
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_IOERR_SHORT_READ", "SQLITE_FORMAT")
+_NOT_UTF8 = "Could not decode to UTF-8"
 _UNUSABLE = ("SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
 
 
-def store_error(name: str, cause: BaseException | None) -> StoreError:
-    """What a driver's error means for the user."""
+def store_error(name: str, cause: BaseException | None, statement: str | None = None) -> StoreError:
+    """What a driver's error means for the user; ``statement`` is what was to be done."""
     code: str = getattr(cause, "sqlite_errorname", None) or ""
+    if code.startswith(_DAMAGED):
+        return damaged(name, statement, code)
+    if str(cause).startswith(_NOT_UTF8):  # and then it quotes the text
+        return damaged(name, statement, "a text is not UTF-8")
     for prefix, remedy in _REMEDIES.items():
         if code.startswith(prefix):
             error = UnusableStore if code.startswith(_UNUSABLE) else StoreError

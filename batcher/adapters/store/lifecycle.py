@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
-from batcher.core.model import JobState, StopCause, advance
+from batcher.core.model import JobEvent, JobState, StopCause, advance
 from batcher.ports import Order, OrderState
 
 if TYPE_CHECKING:
-    from batcher.core.model import Job, JobEvent
+    from batcher.core.model import Job
     from batcher.ports import Firing, Schedule
 
 
@@ -49,6 +49,7 @@ def moved(
         reason=reason,
         resume_at=resume_at,
         finished_at=(job.finished_at or utc(now)) if ended else None,
+        plan_tries=0 if event is JobEvent.RESUME else job.plan_tries,
     )
 
 
@@ -74,6 +75,19 @@ def fired(schedule: Schedule, firing: Firing, *, now: float, busy: str | None) -
         due_at=firing.due,
         error=skipped,
     )
+
+
+UNPLANNABLE = (StopCause.INPUT, StopCause.KIND, StopCause.PLAN)
+"""Causes for which a job without a whole plan keeps no later run of its schedule from firing."""
+
+
+def is_under_way(job: Job) -> bool:
+    """Whether a schedule waits for the job, as for one that is paused; not where its plan failed.
+
+    A later run has an input of its own.
+    """
+    unplannable = not job.planned and job.cause in UNPLANNABLE
+    return job.state is JobState.OPEN or (job.state is JobState.PAUSED and not unplannable)
 
 
 def under_way(job_id: str | None, state: str | None) -> str:

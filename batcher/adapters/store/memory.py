@@ -20,7 +20,6 @@ from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
 from batcher.core.model import (
     DeadLetter,
-    Doubt,
     FailureCount,
     Job,
     JobEvent,
@@ -28,10 +27,9 @@ from batcher.core.model import (
     Learned,
     StopCause,
     Tally,
-    Usage,
 )
 from batcher.core.progress import ShardEvent
-from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, StoredShard
+from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, Space, StoredShard
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -171,36 +169,41 @@ class MemoryStore(MemoryFleet, MemoryOrders):
 
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""
-        entry = self._entry(job_id)
-        shards = entry.shards.values()
-        return Tally(
-            rows_planned=sum(shard.plan.rows for shard in shards),
-            rows_done=sum(shard.rows_done for shard in shards),
-            rows_failed=len({row for row, _ in entry.dead}),
-            pieces=sum(shard.plan.pieces for shard in shards),
-            pieces_done=sum(shard.pieces_done for shard in shards),
-            rows_carried=sum(s.plan.carried.rows for s in shards if s.plan.carried is not None),
-            rows_changed=sum(shard.plan.rows_changed for shard in shards),
-            rows_failed_before=sum(shard.plan.rows_failed_before for shard in shards),
-            usage=sum((shard.usage for shard in shards), Usage()),
-            doubt=sum((shard.doubt for shard in shards), Doubt()),
-        )
+        return self._entry(job_id).tally()
+
+    async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
+        """See :meth:`batcher.ports.JobStore.tallies`."""
+        return {job_id: await self.tally(job_id) for job_id in job_ids if job_id in self._entries}
 
     async def purge(self, job_id: str) -> None:
         """See :meth:`batcher.ports.JobStore.purge`."""
         self._entries.pop(job_id, None)
         self._forget_orders(job_id)
 
+    async def purge_all(self, job_ids: Sequence[str]) -> None:
+        """See :meth:`batcher.ports.JobStore.purge_all`."""
+        for job_id in job_ids:
+            await self.purge(job_id)
+
+    async def give_back(self) -> Space:
+        """See :meth:`batcher.ports.JobStore.give_back`."""
+        return Space()
+
     # --- planning -----------------------------------------------------------------------------
 
-    async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def lease_plan(
+        self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """See :meth:`batcher.ports.ShardStore.lease_plan`."""
         entry = self._entry(job_id)
         now = self._clock.wall()
-        if entry.plan_owner != owner:
-            if entry.plan_expires_at is not None and now < entry.plan_expires_at:
-                return None
-            entry.plan_fence += 1
+        held = entry.plan_expires_at is not None and now < entry.plan_expires_at
+        taken_up = entry.plan_owner != owner
+        if taken_up and held:
+            return None
+        forgiven = unblamed and held and entry.job.plan_tries > 0
+        entry.plan_fence += taken_up
+        entry.job = replace(entry.job, plan_tries=entry.job.plan_tries + taken_up - forgiven)
         entry.plan_owner = owner
         entry.plan_expires_at = now + ttl_seconds
         return entry.plan_fence
@@ -233,6 +236,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             plan_row=next_row,
             plan_shard=job.plan_shard + (shard is not None),
             planned=planned,
+            plan_tries=0,
         )
         if planned:
             entry.plan_owner = entry.plan_expires_at = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, Standing
-from batcher.core.model import DeadLetter, Doubt, Job, Usage
+from batcher.core.model import DeadLetter, Doubt, Job, Tally, Usage
 from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import Lease, NewShard, ShardOutline, StoredShard
 
@@ -112,3 +112,19 @@ class Entry:
 
     def dead_rows(self, shard_id: int) -> frozenset[int]:
         return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
+
+    def tally(self) -> Tally:
+        """How far it is."""
+        shards = self.shards.values()
+        return Tally(
+            rows_planned=sum(shard.plan.rows for shard in shards),
+            rows_done=sum(shard.rows_done for shard in shards),
+            rows_failed=len({row for row, _ in self.dead}),
+            pieces=sum(shard.plan.pieces for shard in shards),
+            pieces_done=sum(shard.pieces_done for shard in shards),
+            rows_carried=sum(s.plan.carried.rows for s in shards if s.plan.carried is not None),
+            rows_changed=sum(shard.plan.rows_changed for shard in shards),
+            rows_failed_before=sum(shard.plan.rows_failed_before for shard in shards),
+            usage=sum((shard.usage for shard in shards), Usage()),
+            doubt=sum((shard.doubt for shard in shards), Doubt()),
+        )

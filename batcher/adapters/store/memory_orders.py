@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batcher.adapters.store.lifecycle import fired, under_way, unknown_order, utc
+from batcher.adapters.store.lifecycle import fired, is_under_way, under_way, unknown_order, utc
 from batcher.adapters.store.order_codec import blueprint_text, blueprint_value
 from batcher.core.model import JobState
 from batcher.ports import Blueprint, Firing, Order, OrderState, Schedule
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from batcher.adapters.store.memory_jobs import Entry
     from batcher.core.model import Job
     from batcher.ports import Clock
-
-_GOING = {JobState.OPEN, JobState.PAUSED}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -202,7 +200,8 @@ class MemoryOrders(ABC):
             job_id = placed.order.job_id
             entry = None if job_id is None else self._entries.get(job_id)
             state = None if entry is None else entry.job.state
-            if placed.order.state is OrderState.WAITING or state in _GOING:
+            going = entry is not None and is_under_way(entry.job)
+            if placed.order.state is OrderState.WAITING or going:
                 return under_way(job_id, state)
         return None
 

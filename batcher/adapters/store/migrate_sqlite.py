@@ -51,6 +51,7 @@ class SqliteSchema:
         with self._raw() as raw:
             if not _tables(raw):
                 raw.execute(f"PRAGMA page_size={PAGE_BYTES}")
+                raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
             (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
                 raise UnusableStore(

@@ -79,7 +79,10 @@ class JobRow(Base, table=True):
     """
 
     __tablename__ = "job"
-    __table_args__ = (UniqueConstraint("fingerprint", "generation"),)
+    __table_args__ = (
+        UniqueConstraint("fingerprint", "generation"),
+        Index("ix_job_created_at", "created_at", "id"),
+    )
 
     id: str = Field(primary_key=True, sa_type=Text)
     fingerprint: str = Field(sa_type=Text)
@@ -105,6 +108,7 @@ class JobRow(Base, table=True):
     name: str | None = Field(default=None, sa_type=Text, index=True)
     schedule: str | None = Field(default=None, sa_type=Text)
     cause: str | None = Field(default=None, sa_type=Text)
+    plan_tries: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class ShardRow(Base, table=True):
@@ -155,19 +159,21 @@ class ShardRow(Base, table=True):
 
 
 class PayloadRow(Base, table=True):
-    """What planning wrote of a shard; never changed."""
+    """What planning wrote of a shard; never changed. ``checksum`` is as of a checkpoint."""
 
     __tablename__ = "shard_payload"
 
     shard_id: int = Field(primary_key=True, foreign_key="shard.id", sa_type=_Key)
     payload: bytes = Field(sa_type=LargeBinary)
     columns: bytes | None = Field(default=None, sa_type=LargeBinary)
+    checksum: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class CheckpointRow(Base, table=True):
     """Results, and the small list beside them of what they are; never changed.
 
     ``event`` stands before ``results`` so that reading events alone skips the pages of the blobs.
+    ``checksum`` (:mod:`.checksum`) is None in what was written before there was one.
     """
 
     __tablename__ = "checkpoint"
@@ -178,6 +184,7 @@ class CheckpointRow(Base, table=True):
     event: str = Field(sa_type=Text)
     results: bytes = Field(sa_type=LargeBinary)
     bills: bytes | None = Field(default=None, sa_type=LargeBinary)
+    checksum: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class DeadLetterRow(Base, table=True):

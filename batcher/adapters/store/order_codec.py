@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batcher.adapters.store.codec import json_text, json_value
+from batcher.adapters.store.damage import reading
 from batcher.core.kind import TextFile
 from batcher.core.schedule import Missed
 from batcher.ports import Blueprint, Order, OrderState, Schedule
@@ -26,6 +27,7 @@ def blueprint_value(text: str) -> Blueprint:
     return Blueprint(spec=plain["job"], files=files)
 
 
+@reading("job_order")
 def order_value(row: RowMapping) -> Order:
     """An order from its row."""
     return Order(
@@ -56,6 +58,7 @@ def schedule_row(schedule: Schedule) -> dict[str, Any]:
     }
 
 
+@reading("schedule")
 def schedule_value(row: RowMapping) -> Schedule:
     """The reverse of :func:`schedule_row`."""
     return Schedule(

@@ -35,7 +35,9 @@ from psycopg import pq
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from batcher.adapters.store.damage import understood
 from batcher.adapters.store.postgres_faults import Cure, Fault, judge
+from batcher.ports import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +53,10 @@ _RACES = 12
 _RACE_SECONDS = 0.01
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
+_EMPTIED = ("checkpoint", "shard_payload", "dead_letter", "shard", "job", "job_order")
+_SIZE = text(
+    "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(CAST(:names AS text[])) AS name"
+)
 _NOW = text("SELECT extract(epoch FROM clock_timestamp())::double precision")
 # What libpq does unless the URL says otherwise: notice within half a minute that a peer is gone.
 _CONNECTING: dict[str, Any] = {
@@ -95,6 +101,7 @@ class PostgresDatabase:
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._alone = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
 
@@ -117,6 +124,15 @@ class PostgresDatabase:
     def room_bytes(self) -> None:
         """See :meth:`.database.Database.room_bytes`: the disk is another machine's."""
 
+    async def give_back(self) -> Space:
+        """See :meth:`batcher.ports.JobStore.give_back`: VACUUM, which nobody has to wait for.
+
+        Rows that are gone are written over from then on; what lies at the end of a table goes back
+        to the disk. ``VACUUM FULL``, which gives all of it back, locks everybody out.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers, self._give_back)
+
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
         await asyncio.to_thread(self._close)
@@ -137,10 +153,21 @@ class PostgresDatabase:
     def _try(self, engine: Engine, work: Callable[[Connection], T]) -> T | Fault:
         """One transaction. A driver's error does not leave this function: it may quote a row."""
         try:
-            with engine.begin() as connection:
+            with understood(self.name), engine.begin() as connection:
                 return work(connection)
         except SQLAlchemyError as exc:
             return judge(exc, self.name)
+
+    def _give_back(self) -> Space:
+        try:
+            with self._alone.connect() as connection:
+                before = connection.scalar(_SIZE, {"names": list(_EMPTIED)}) or 0
+                for table in _EMPTIED:
+                    connection.exec_driver_sql(f"VACUUM {table}")
+                after = connection.scalar(_SIZE, {"names": list(_EMPTIED)}) or 0
+        except SQLAlchemyError as exc:
+            raise judge(exc, self.name).error from None
+        return Space(given_back_bytes=max(0, int(before) - int(after)))
 
     def _close(self) -> None:
         self._writers.shutdown()

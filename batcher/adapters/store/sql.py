@@ -9,6 +9,7 @@ from batcher.adapters.store.sql_jobs import SqlJobs
 from batcher.adapters.store.sql_leases import SqlLeases
 from batcher.adapters.store.sql_orders import SqlOrders
 from batcher.adapters.store.sql_progress import SqlProgress
+from batcher.adapters.store.sql_purge import SqlPurge
 from batcher.adapters.store.sql_results import SqlResults
 from batcher.adapters.store.sql_schedules import SqlSchedules
 
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from batcher.adapters.store.database import Database
 
 
-class SqlStore(SqlJobs, SqlLeases, SqlProgress, SqlResults, SqlFleet, SqlOrders, SqlSchedules):
+class SqlStore(
+    SqlJobs,
+    SqlPurge,
+    SqlLeases,
+    SqlProgress,
+    SqlResults,
+    SqlFleet,
+    SqlOrders,
+    SqlSchedules,
+):
     """All verbs over one :class:`Database`; open it with :func:`.open.open_store`."""
 
     def __init__(self, database: Database) -> None:

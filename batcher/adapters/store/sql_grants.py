@@ -31,7 +31,8 @@ def grant(
 ) -> Sequence[Row[Any]]:
     """Lease the lowest claimable shards, or the lowest of them whose owner has died.
 
-    Rows of id, ordinal, fence (the new one), sent_fence, sent_through and payload, by ordinal.
+    Rows of id, ordinal, fence (the new one), sent_fence, sent_through, payload and its checksum, by
+    ordinal.
     """
     lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
     picked = _claimable(job_id, now=now, lapsed=lapsed, but=but)
@@ -45,7 +46,11 @@ def grant(
     ids = connection.scalars(picked).all()
     if ids:
         connection.execute(update(SHARD).where(SHARD.c.id.in_(ids)).values(lease))
-    leased = select(*_LEASED).add_columns(PAYLOAD.c.payload).where(SHARD.c.id.in_(ids))
+    leased = (
+        select(*_LEASED)
+        .add_columns(PAYLOAD.c.payload, PAYLOAD.c.checksum)
+        .where(SHARD.c.id.in_(ids))
+    )
     by_ordinal = leased.join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id).order_by(SHARD.c.ordinal)
     return connection.execute(by_ordinal).all()
 
@@ -57,7 +62,9 @@ def _grant_picked(
     cte = picked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
     grants = update(SHARD).where(SHARD.c.id == cte.c.id).values(lease).returning(*_LEASED)
     granted = grants.cte("granted")
-    leased = select(granted, PAYLOAD.c.payload).join(PAYLOAD, PAYLOAD.c.shard_id == granted.c.id)
+    leased = select(granted, PAYLOAD.c.payload, PAYLOAD.c.checksum).join(
+        PAYLOAD, PAYLOAD.c.shard_id == granted.c.id
+    )
     return connection.execute(leased.order_by(granted.c.ordinal)).all()
 
 

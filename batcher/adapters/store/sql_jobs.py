@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, distinct, func, insert, or_, select, update
+from sqlalchemy import distinct, func, insert, or_, select, update
 
 from batcher.adapters.store.codec import (
     counter_row,
@@ -18,18 +18,19 @@ from batcher.adapters.store.codec import (
 )
 from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
+from batcher.adapters.store.models import DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
 OPEN_TRIES = 8
 """How often a job is tried to be made whose generation others make, too."""
-_PURGE_SHARDS = 8
+_TALLIES_AT_ONCE = 1_000
 _COMPARED = ("rows_carried", "rows_changed", "rows_failed_before")
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
 _COMMITTED = SHARD.c.cost_picousd + SHARD.c.doubt_picousd + SHARD.c.reserved_picousd
@@ -153,13 +154,18 @@ class SqlJobs:
 
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""
-        return await self._database.read(partial(_tally, job_id=job_id))
+        found = await self._database.read(partial(_tallies, job_ids=[job_id]))
+        if job_id not in found:
+            raise unknown_job(job_id)
+        return found[job_id]
 
-    async def purge(self, job_id: str) -> None:
-        """See :meth:`batcher.ports.JobStore.purge`."""
-        await self._database.write(partial(_bar, job_id=job_id))
-        while not await self._database.write(partial(_purge_some, job_id=job_id)):
-            pass
+    async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
+        """See :meth:`batcher.ports.JobStore.tallies`."""
+        found: dict[str, Tally] = {}
+        for first in range(0, len(job_ids), _TALLIES_AT_ONCE):
+            some = job_ids[first : first + _TALLIES_AT_ONCE]
+            found |= await self._database.read(partial(_tallies, job_ids=some))
+        return found
 
 
 def find_or_insert(connection: Connection, *, job: Job, fresh: bool) -> tuple[Job, bool]:
@@ -215,46 +221,36 @@ def _find(connection: Connection, *, job_id: str) -> Job:
     return job_value(rows[0])
 
 
-def _tally(connection: Connection, *, job_id: str) -> Tally:
-    must_exist(connection, job_id)
+def _tallies(connection: Connection, *, job_ids: Sequence[str]) -> dict[str, Tally]:
+    """Those of the jobs that there are, by id."""
     summed = ("rows", "pieces", "rows_done", "pieces_done", *_COMPARED, *_COUNTERS)
     columns = (func.coalesce(func.sum(SHARD.c[name]), 0).label(name) for name in summed)
-    sums = connection.execute(select(*columns).where(SHARD.c.job_id == job_id)).mappings().one()
-    rows_failed = select(func.count(distinct(DEAD_LETTER.c.row_number)))
+    of_shards = select(SHARD.c.job_id, *columns).where(SHARD.c.job_id.in_(job_ids))
+    sums = {
+        row["job_id"]: row
+        for row in connection.execute(of_shards.group_by(SHARD.c.job_id)).mappings()
+    }
+    of_letters = select(DEAD_LETTER.c.job_id, func.count(distinct(DEAD_LETTER.c.row_number)))
+    of_letters = of_letters.where(DEAD_LETTER.c.job_id.in_(job_ids)).group_by(DEAD_LETTER.c.job_id)
+    failed = {row[0]: int(row[1]) for row in connection.execute(of_letters)}
+    there = connection.scalars(select(JOB.c.id).where(JOB.c.id.in_(job_ids)))
+    return {job_id: _tally(sums.get(job_id), failed.get(job_id, 0)) for job_id in there}
+
+
+def _tally(sums: RowMapping | None, rows_failed: int) -> Tally:
+    if sums is None:
+        return Tally(rows_failed=rows_failed)
     usage, doubt = counter_values({name: sums[name] for name in _COUNTERS})
     return Tally(
         rows_planned=int(sums["rows"]),
         rows_done=int(sums["rows_done"]),
-        rows_failed=connection.scalar(rows_failed.where(DEAD_LETTER.c.job_id == job_id)) or 0,
+        rows_failed=rows_failed,
         pieces=int(sums["pieces"]),
         pieces_done=int(sums["pieces_done"]),
         **{name: int(sums[name]) for name in _COMPARED},
         usage=usage,
         doubt=doubt,
     )
-
-
-def _bar(connection: Connection, *, job_id: str) -> None:
-    """Make a job that is about to be purged one that nobody resumes."""
-    cancelled = update(JOB).where(JOB.c.id == job_id)
-    connection.execute(cancelled.values(state=JobState.CANCELLED.value))
-
-
-def _purge_some(connection: Connection, *, job_id: str) -> bool:
-    """Delete some shards, with the last of them the job; returns whether it is gone."""
-    some = select(SHARD.c.id).where(SHARD.c.job_id == job_id).order_by(SHARD.c.id)
-    ids = connection.scalars(some.limit(_PURGE_SHARDS).with_for_update()).all()
-    for table in (CHECKPOINT, PAYLOAD, DEAD_LETTER):
-        connection.execute(delete(table).where(table.c.shard_id.in_(ids)))
-    connection.execute(delete(SHARD).where(SHARD.c.id.in_(ids)))
-    if len(ids) == _PURGE_SHARDS:
-        return False
-    connection.execute(select(JOB.c.id).where(JOB.c.id == job_id).with_for_update())
-    if connection.scalar(some.limit(1)) is not None:
-        return False  # planned in the meantime
-    connection.execute(delete(JOB).where(JOB.c.id == job_id))
-    connection.execute(delete(ORDER).where(ORDER.c.job_id == job_id))
-    return True
 
 
 OPEN = "open"
@@ -314,4 +310,5 @@ def write_state(connection: Connection, job: Job) -> None:
         reason=storable(job.reason) if job.reason is not None else None,
         resume_at=job.resume_at,
         finished_at=job.finished_at,
+        plan_tries=job.plan_tries,
     )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 
+from batcher.adapters.store.checksum import is_payload, plan_checksum, results_checksum
 from batcher.adapters.store.codec import dead_row, event_text, event_value, job_value
+from batcher.adapters.store.damage import damaged_payload
 from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, PLANNED
@@ -40,6 +42,7 @@ _MOVE_CURSOR = (
         plan_row=bindparam("row"),
         plan_shard=JOB.c.plan_shard + bindparam("more"),
         planned=bindparam("is_last"),
+        plan_tries=0,
     )
 )
 
@@ -50,24 +53,35 @@ class SqlLeases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def lease_plan(self, job_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def lease_plan(
+        self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """See :meth:`batcher.ports.ShardStore.lease_plan`."""
         columns = select(JOB.c.plan_fence, JOB.c.plan_owner, JOB.c.plan_expires_at)
-        plan = columns.where(JOB.c.id == job_id).with_for_update(key_share=True)
+        plan = (
+            columns.add_columns(JOB.c.plan_tries)
+            .where(JOB.c.id == job_id)
+            .with_for_update(key_share=True)
+        )
 
         def work(connection: Connection) -> int | None:
             row = connection.execute(plan).first()
             if row is None:
                 raise unknown_job(job_id)
-            fence: int = row.plan_fence
             now = self._database.now(connection)
-            if row.plan_owner != owner:
-                if row.plan_expires_at is not None and now < row.plan_expires_at:
-                    return None
-                fence += 1
-            expires_at = now + ttl_seconds
+            taken_up = row.plan_owner != owner
+            held = row.plan_expires_at is not None and now < row.plan_expires_at
+            if taken_up and held:
+                return None
+            forgiven = unblamed and held and row.plan_tries > 0
+            fence: int = row.plan_fence + taken_up
             update_job(
-                connection, job_id, plan_fence=fence, plan_owner=owner, plan_expires_at=expires_at
+                connection,
+                job_id,
+                plan_fence=fence,
+                plan_owner=owner,
+                plan_expires_at=now + ttl_seconds,
+                plan_tries=row.plan_tries + taken_up - forgiven,
             )
             return fence
 
@@ -133,6 +147,7 @@ class SqlLeases:
             granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:
                 return []
+            _check_payloads(job_id, shards)
             _begin(connection, job_id, now)
             events = _events(connection, [shard.id for shard in shards])
             return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
@@ -195,6 +210,17 @@ def _stands_there(connection: Connection, cursor: Mapping[str, Any]) -> bool:
     )
 
 
+def _check_payloads(job_id: str, shards: Sequence[Row[Any]]) -> None:
+    """What is sent must be what was planned.
+
+    Raises:
+        DamagedStore: it is not.
+    """
+    for shard in shards:
+        if not is_payload(shard.payload, shard.checksum):
+            raise damaged_payload(job_id, shard.ordinal)
+
+
 def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> Lease:
     return Lease(
         shard_id=shard.id,
@@ -216,15 +242,16 @@ def _begin(connection: Connection, job_id: str, now: float) -> None:
 
 def _insert_carried(connection: Connection, shard_id: int, carried: Carried) -> None:
     """Results of another job, as what was done before the first lease."""
-    event = ShardEvent(fence=NO_FENCE, done=carried.pieces)
+    event = event_text(ShardEvent(fence=NO_FENCE, done=carried.pieces))
     connection.execute(
         _INSERT_CHECKPOINT,
         {
             "shard_id": shard_id,
             "fence": NO_FENCE,
             "seq": 0,
-            "event": event_text(event),
+            "event": event,
             "results": carried.results,
+            "checksum": results_checksum(event, carried.results),
         },
     )
 
@@ -254,7 +281,12 @@ def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> int:
     shard_id: int = made.inserted_primary_key[0]  # type: ignore[index]  # one row makes one key
     connection.execute(
         _INSERT_PAYLOAD,
-        {"shard_id": shard_id, "payload": shard.payload, "columns": shard.columns},
+        {
+            "shard_id": shard_id,
+            "payload": shard.payload,
+            "columns": shard.columns,
+            "checksum": plan_checksum(shard.payload, shard.columns),
+        },
     )
     if shard.dead:
         connection.execute(

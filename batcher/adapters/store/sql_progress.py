@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, update
 
+from batcher.adapters.store.checksum import results_checksum
 from batcher.adapters.store.codec import counter_row, dead_row, event_text
 from batcher.adapters.store.lifecycle import moved
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, SHARD
@@ -181,9 +182,10 @@ def _write(connection: Connection, job_id: str, settlement: Settlement) -> None:
                 "shard_id": checkpoint.shard_id,
                 "fence": checkpoint.fence,
                 "seq": checkpoint.seq,
-                "event": event_text(checkpoint.event),
+                "event": (event := event_text(checkpoint.event)),
                 "results": checkpoint.results,
                 "bills": checkpoint.bills,
+                "checksum": results_checksum(event, checkpoint.results, checkpoint.bills),
             }
             for checkpoint, _ in settlement.fresh
         ],
@@ -227,8 +229,9 @@ def _reopen(connection: Connection, pieces: dict[tuple[int, int], list[int]]) ->
                 "shard_id": shard_id,
                 "fence": fence,
                 "seq": 0,
-                "event": event_text(ShardEvent(fence=fence, reopened=tuple(reopened))),
+                "event": (event := event_text(ShardEvent(fence=fence, reopened=tuple(reopened)))),
                 "results": b"",
+                "checksum": results_checksum(event, b""),
             }
             for (shard_id, fence), reopened in pieces.items()
         ],

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, tuple_
 
+from batcher.adapters.store.checksum import is_payload, is_plan, is_results
 from batcher.adapters.store.codec import dead_value, event_value
+from batcher.adapters.store.damage import damaged_shard
 from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
 from batcher.adapters.store.sql_jobs import must_exist
 from batcher.core.model import FailureCount
-from batcher.core.progress import in_force, replay
+from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import ShardOutline, StoredShard
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from batcher.adapters.store.database import Database
+    from batcher.core.errors import DamagedStore
     from batcher.core.model import DeadLetter
     from batcher.core.progress import ShardEvent
 
@@ -27,7 +30,7 @@ _BEFORE_ALL = -1
 _PAGE_LETTERS = 1_000
 _NEXT_PLAN = (
     select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
-    .add_columns(PAYLOAD.c.payload)
+    .add_columns(PAYLOAD.c.payload, PAYLOAD.c.checksum)
     .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
     .where(SHARD.c.job_id == bindparam("of"), SHARD.c.ordinal > bindparam("past"))
     .order_by(SHARD.c.ordinal)
@@ -35,7 +38,7 @@ _NEXT_PLAN = (
 )
 _NEXT_SHARD = _NEXT_PLAN.add_columns(PAYLOAD.c.columns)
 _RESULTS = (
-    select(CHECKPOINT.c.event, CHECKPOINT.c.results, CHECKPOINT.c.bills)
+    select(CHECKPOINT.c.event, CHECKPOINT.c.results, CHECKPOINT.c.bills, CHECKPOINT.c.checksum)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
     .order_by(CHECKPOINT.c.fence, CHECKPOINT.c.seq)
 )
@@ -82,7 +85,7 @@ class SqlResults:
             found = connection.execute(_NEXT_SHARD, of).first()
             if found is None or found.ordinal != ordinal:
                 return None
-            return _stored(connection, found)
+            return _stored(connection, found, job_id)
 
         return await self._database.read(work)
 
@@ -111,7 +114,7 @@ def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | N
     if past == _BEFORE_ALL:
         must_exist(connection, job_id)
     shard = connection.execute(_NEXT_SHARD, {"of": job_id, "past": past}).first()
-    return None if shard is None else _stored(connection, shard)
+    return None if shard is None else _stored(connection, shard, job_id)
 
 
 def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline | None:
@@ -121,6 +124,8 @@ def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline 
     if shard is None:
         return None
     of = {"of": shard.id}
+    if not is_payload(shard.payload, shard.checksum):
+        raise damaged_shard(job_id, shard.ordinal, shard.first_row, shard.rows, "ids and texts")
     progress = replay(event_value(text) for text in connection.scalars(_EVENTS, of))
     return ShardOutline(
         ordinal=shard.ordinal,
@@ -132,23 +137,30 @@ def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline 
     )
 
 
-def _stored(connection: Connection, shard: Row[Any]) -> StoredShard:
+def _stored(connection: Connection, shard: Row[Any], job_id: str) -> StoredShard:
     of = {"of": shard.id}
+    place = (job_id, shard.ordinal, shard.first_row, shard.rows)
+    damage: DamagedStore | None = None
     checkpoints: list[tuple[ShardEvent, bytes]] = []
     bills: list[bytes] = []
-    for text, blob, bill in connection.execute(_RESULTS, of):
+    for text, blob, bill, checksum in connection.execute(_RESULTS, of):
+        if not is_results(text, blob, bill, checksum):
+            damage = damaged_shard(*place, "results")
+            continue
         checkpoints.append((event_value(text), blob))
         if bill is not None:
             bills.append(bill)
+    sound = is_plan(shard.payload, shard.columns, shard.checksum)
     return StoredShard(
         ordinal=shard.ordinal,
         first_row=shard.first_row,
         rows=shard.rows,
-        payload=shard.payload,
-        columns=shard.columns,
+        payload=shard.payload if sound else b"",
+        columns=shard.columns if sound else None,
         results=in_force(checkpoints),
         bills=tuple(bills),
         dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
+        damage=damage if sound else damaged_shard(*place, "ids and columns"),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, not_, or_, select, update
 
 from batcher.adapters.store.database import Conflict
-from batcher.adapters.store.lifecycle import fired, under_way, utc
+from batcher.adapters.store.lifecycle import UNPLANNABLE, fired, under_way, utc
 from batcher.adapters.store.models import JOB, ORDER, SCHEDULE
 from batcher.adapters.store.order_codec import order_value, schedule_row, schedule_value
 from batcher.adapters.store.sql_orders import find_order, insert_order
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from batcher.adapters.store.database import Database
 
-_GOING = (JobState.OPEN.value, JobState.PAUSED.value)
+_UNPLANNABLE = and_(
+    JOB.c.planned.is_(False), JOB.c.cause.in_([cause.value for cause in UNPLANNABLE])
+)
+# As batcher.adapters.store.lifecycle.is_under_way says it of a value.
+_GOING = or_(
+    JOB.c.state == JobState.OPEN.value,
+    and_(JOB.c.state == JobState.PAUSED.value, or_(JOB.c.cause.is_(None), not_(_UNPLANNABLE))),
+)
 
 
 class SqlSchedules:
@@ -140,7 +147,7 @@ def _locked(connection: Connection, name: str) -> Schedule | None:
 def _under_way(connection: Connection, name: str) -> str | None:
     """What of the schedule's former runs is not over yet; None where all are."""
     waiting = ORDER.c.state == OrderState.WAITING.value
-    going = or_(waiting, JOB.c.state.in_(_GOING))
+    going = or_(waiting, _GOING)
     both = ORDER.outerjoin(JOB, JOB.c.id == ORDER.c.job_id)
     query = select(ORDER.c.job_id, JOB.c.state).select_from(both)
     row = connection.execute(query.where(ORDER.c.schedule == name, going).limit(1)).first()

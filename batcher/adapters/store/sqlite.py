@@ -29,17 +29,18 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from batcher.adapters.store.database import translated
+from batcher.adapters.store.database import store_error, translated
+from batcher.adapters.store.sqlite_space import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from batcher.ports import Clock
+    from batcher.ports import Clock, Space
 
 T = TypeVar("T")
 
@@ -93,6 +94,14 @@ class SqliteDatabase:
         except OSError:
             return None
 
+    async def give_back(self) -> Space:
+        """See :meth:`batcher.ports.JobStore.give_back`.
+
+        In the thread that writes; readers open their connections again when they need them.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer_thread, self._give_back)
+
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
         await asyncio.to_thread(self._close)
@@ -107,6 +116,14 @@ class SqliteDatabase:
                 result = work(connection)
             self._bound_wal()
         return result
+
+    def _give_back(self) -> Space:
+        self._reader.dispose()
+        self._writer.dispose()
+        try:
+            return give_back(Path(self.name))
+        except sqlite3.Error as exc:
+            raise store_error(self.name, exc) from exc
 
     def _bound_wal(self) -> None:
         """Empty the WAL where readers that overlap have kept commits from starting it anew.

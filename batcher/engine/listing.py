@@ -1,0 +1,85 @@
+"""Reports of jobs: of one, and of many by as few questions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from batcher.core.model import Job
+from batcher.engine.adapters import Adapters
+from batcher.engine.description import Description
+from batcher.engine.ending import Ending
+from batcher.engine.report import Report, exit_code, make_report, notes
+
+
+class Reports:
+    """What jobs look like."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        """``adapters`` know what they did, and what their models cost."""
+        self._adapters = adapters
+
+    async def of(self, job: Job, ending: Ending | None = None, *, sent: bool = True) -> Report:
+        """The report of a job as it is; of a run that ended, with how it did."""
+        described = Description.read(job)
+        tally = await self._adapters.store.tally(job.id)
+        price = await asyncio.to_thread(self.is_priced, described)
+        more: dict[str, Any] = {"notes": notes(described)}
+        if tally.rows_failed:
+            more["failures"] = tuple(await self._adapters.store.failures(job.id))
+        if ending is not None:
+            more |= {
+                "status": ending.status,
+                "cause": ending.cause,
+                "reason": ending.reason,
+                "resume_at": ending.resume_at,
+                "exit_code": exit_code(ending, tally),
+                "sent_nothing": not sent,
+            }
+        return make_report(
+            job, described, tally, priced=price, version=self._adapters.version, **more
+        )
+
+    async def newest(self, limit: int) -> list[Report]:
+        """The reports of the newest jobs; a model's price is looked up once."""
+        store = self._adapters.store
+        jobs = await store.jobs(limit=limit)
+        tallies = await store.tallies([job.id for job in jobs])
+        there = [(job, Description.read(job)) for job in jobs if job.id in tallies]
+        asked = {_priced_alike(described): described for _, described in there}
+
+        def look_up() -> dict[tuple[str | None, ...], bool]:
+            return {alike: self.is_priced(described) for alike, described in asked.items()}
+
+        priced = await asyncio.to_thread(look_up)
+        failures = {
+            job_id: tuple(await store.failures(job_id))
+            for job_id, tally in tallies.items()
+            if tally.rows_failed
+        }
+        return [
+            make_report(
+                job,
+                described,
+                tallies[job.id],
+                priced=priced[_priced_alike(described)],
+                version=self._adapters.version,
+                notes=notes(described),
+                failures=failures.get(job.id, ()),
+            )
+            for job, described in there
+        ]
+
+    def is_priced(self, described: Description) -> bool:
+        """Whether what the job costs is known; takes a while the first time."""
+        spec = described.spec
+        if spec.price is not None:
+            return True
+        facts = self._adapters.model_facts(spec.model, described.endpoint, spec.base_url)
+        return facts.price is not None
+
+
+def _priced_alike(described: Description) -> tuple[str | None, ...]:
+    """What decides whether a job's price is known."""
+    spec = described.spec
+    return spec.model, str(described.endpoint), spec.base_url, spec.price

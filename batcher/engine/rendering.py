@@ -1,0 +1,62 @@
+"""One row's texts, as its kind makes them: within its time, and whatever else it raises told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from batcher.core.errors import KindFailed, PlanFailed, RowError
+from batcher.core.kind import BoundKind
+from batcher.core.model import Prompt
+from batcher.ports import GuardStopped, RowGuard, RowOverran
+
+MOST_OVERRUNS = 10
+"""So many rows in a row that took too long to render are no chance: the job is not planned on."""
+
+
+class Rendering:
+    """What a kind makes of the rows of one job."""
+
+    def __init__(self, bound: BoundKind, kind: str, guard: RowGuard) -> None:
+        """``kind`` is the kind's name; ``guard`` keeps the time of each row."""
+        self._bound = bound
+        self._kind = kind
+        self._guard = guard
+        self._overruns = 0
+
+    def render(self, record: Mapping[str, Any]) -> tuple[Prompt, bool]:
+        """The row's texts, and whether all of them are blank.
+
+        Raises:
+            RowError: the row has none.
+            KindFailed: the kind is at fault.
+            PlanFailed: this row took too long, and so did all of the last ones.
+            GuardStopped: nothing more is wanted.
+        """
+        try:
+            prompt = self._guard.call(self._bound.render, record)
+            blank = not "".join(prompt).strip()
+        except (RowError, GuardStopped):
+            raise
+        except RowOverran as error:
+            raise self._overran(error.seconds) from error
+        except (MemoryError, RecursionError) as error:
+            said = f"the row cannot be rendered: {type(error).__name__}"
+            raise RowError("template_error", said) from error
+        except Exception as error:
+            raise KindFailed.raised(self._kind, "render", error) from error
+        self._overruns = 0
+        return prompt, blank
+
+    def stop(self) -> None:
+        """End what is being rendered, from any thread, and render no more."""
+        self._guard.stop()
+
+    def _overran(self, seconds: float) -> RowError | PlanFailed:
+        self._overruns += 1
+        if self._overruns < MOST_OVERRUNS:
+            return RowError("template_error", f"the row took longer than {seconds:g} s to render")
+        return PlanFailed(
+            f"{MOST_OVERRUNS} rows one after the other took longer than {seconds:g} s each to "
+            f"render: the template, or the kind {self._kind!r}, does too much"
+        )
