@@ -19,9 +19,10 @@ from batcher.core.retry import Chance, backoff_seconds
 from batcher.core.sharing import Flow
 from batcher.core.slots import Seat, Slots
 from batcher.core.window import ConcurrencyWindow
+from batcher.engine.call import Call
 from batcher.engine.ledger import Ledger
 from batcher.engine.purse import Purse
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import LeasedShard
 from batcher.engine.wakeup import Wakeup
 from batcher.ports import Clock, Throttle
 

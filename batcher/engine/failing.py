@@ -28,12 +28,12 @@ from batcher.core.retry import (
     backoff_seconds,
     judge,
 )
+from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call
 from batcher.engine.unproven_failures import UnprovenFailures
 from batcher.engine.witness import Witness
 from batcher.ports import Clock, Reply

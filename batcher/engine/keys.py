@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from batcher.core.idempotency import KeyMaker, is_about_keys, is_replay
 from batcher.core.model import Doubt, Learned, Usage
-from batcher.engine.shard import Call
+from batcher.engine.call import Call
 from batcher.ports import Reply
 
 KEY_REFUSED = "idempotency_key_refused"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from batcher.core.kind import Shape
+from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ledger import Ledger
 from batcher.engine.purse import Purse
 from batcher.engine.requests import Requests
 from batcher.engine.settling import Settler
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import LeasedShard
 from batcher.ports import Clock, Lease, Store
 
 

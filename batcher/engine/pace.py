@@ -9,7 +9,7 @@ from batcher.core.model import Learned
 from batcher.core.observation import observation_from_headers
 from batcher.core.retry import Chance, SharedPause, pause_seconds
 from batcher.core.window import ConcurrencyWindow
-from batcher.engine.shard import Call
+from batcher.engine.call import Call
 from batcher.ports import Clock, Reply, Throttle
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from batcher.engine.shard import Call
+from batcher.engine.call import Call
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused
 from batcher.core.model import Bill, Usage
 from batcher.core.redaction import redact, told_code, told_name
 from batcher.core.unusable import FIRST_ANSWERS
+from batcher.engine.call import Call
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call
 from batcher.ports import Reply
 
 _MODEL_CHARACTERS = 200

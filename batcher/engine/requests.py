@@ -16,8 +16,8 @@ from batcher.core.cost import TIER_FACTORS, Price
 from batcher.core.errors import KindFailed
 from batcher.core.kind import BoundKind, Shape, has_free_output
 from batcher.core.model import Doubt, Learned
+from batcher.engine.call import Call
 from batcher.engine.keys import Keys
-from batcher.engine.shard import Call
 from batcher.ports import Tokenizer
 
 _CHARACTERS_PER_TOKEN = 4

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from batcher.core.bucket import Ticket
 from batcher.core.errors import KindFailed, TransportError
 from batcher.core.window import ConcurrencyWindow
+from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.pace import Sent
 from batcher.engine.requests import Requests
 from batcher.engine.room import ByteRoom
 from batcher.engine.settling import Settler
-from batcher.engine.shard import Call
 from batcher.engine.witness import Witness
 from batcher.ports import Clock, Provider
 

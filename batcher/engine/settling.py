@@ -16,6 +16,7 @@ from batcher.core.model import Learned, Usage
 from batcher.core.redaction import redact
 from batcher.core.retry import MAX_ATTEMPTS, MAX_REPAIRS, Backoff, Dead, Split
 from batcher.core.unusable import UnusableAnswers
+from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.failing import Failures
@@ -31,7 +32,7 @@ from batcher.engine.reading import (
     read_usage,
 )
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import LeasedShard
 from batcher.engine.vectors import Vectors
 from batcher.engine.witness import Witness
 from batcher.ports import Reply

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from batcher.core.retry import MAX_ATTEMPTS, Dead, Refusal, Split
-from batcher.engine.shard import Call
+from batcher.engine.call import Call
 
 _STREAK = 10
 

@@ -15,9 +15,10 @@ from dataclasses import replace
 from batcher.core.agreement import Agreement
 from batcher.core.kind import Broken, Done, Outcome
 from batcher.core.model import Learned
+from batcher.engine.call import Call
 from batcher.engine.ledger import Ledger
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import LeasedShard
 
 _FLOAT_BYTES = 4
 

@@ -15,9 +15,9 @@ from batcher.core.bucket import Limits
 from batcher.core.errors import TransportError
 from batcher.core.model import Usage
 from batcher.core.redaction import redact, told_code
+from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.live import Live
-from batcher.engine.shard import Call
 from batcher.ports import (
     Checkpoint,
     Clock,

@@ -13,10 +13,11 @@ from batcher.core.cost import Price
 from batcher.core.finish import read_finish
 from batcher.core.kind import BoundKind, Endpoint, Invalid, Shape, TextFile
 from batcher.core.model import Learned, Usage
+from batcher.engine.call import Call
 from batcher.engine.payload import ShardPlan, encode_plan
 from batcher.engine.reading import make_bill, read_usage, strike
 from batcher.engine.requests import Requests
-from batcher.engine.shard import Call, LeasedShard
+from batcher.engine.shard import LeasedShard
 from batcher.ports import Lease
 from jobs.chat import KIND as CHAT
 from jobs.embed import KIND as EMBED
