@@ -178,7 +178,8 @@ class Failures:
         unreachable = failure.code == "connect"
         self._health.failed(now, failure.message if unreachable else failure.code)
         self._witness.retried()
-        if failure.lasting and self._health.last_success is None and self._lasts(failure):
+        nothing_yet = self._health.last_success is None and (unreachable or not self.had_success)
+        if failure.lasting and nothing_yet and self._lasts(failure):
             self._dispatcher.again(call)
             return
         if self._health.in_outage(now):

@@ -95,7 +95,7 @@ def test_every_command_works_on_a_postgres(
     again = on_postgres(*run_arguments(faulty, "--json"))
     assert (again.code, again.json["job"]) == (3, job)
 
-    fresh = on_postgres(*run_arguments(faulty, "--fresh", "--json", "--limit", "1"))
+    fresh = on_postgres(*run_arguments(faulty, "--fresh", "--json", "--limit", "1", "--overwrite"))
     other = fresh.json["job"]
     assert (fresh.code, other != job) == (0, True)
     assert on_postgres("retry", other).code == 0

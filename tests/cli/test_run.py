@@ -145,7 +145,8 @@ def test_rows_that_fail_for_good_exit_3_and_can_be_retried(cli: Cli) -> None:
 
         assert retried.code == 0
         assert retried.stderr.startswith(
-            f"1 dead letter of job {job} reopened. To send it, run the job again:\n"
+            f"1 dead letter of job {job} reopened (1 context_length_exceeded). "
+            "To send it, run the job again:\n"
             "  batcher run classify tickets.csv -o OUTPUT --model gpt-4.1-mini --text body"
         )
         sent = simulator.stats.requests

@@ -64,8 +64,9 @@ async def completed(work: Work, job: str) -> Ran:
     """Wait for a job's end, and export it."""
     while (await work.runner.status(job)).status not in ("complete", "paused"):
         await asyncio.sleep(0.5)
-    report = await work.runner.export(job, output=str(work.path("fleet.jsonl")), partial=True)
-    return work.read(report, "fleet.jsonl")
+    output = f"fleet-{job}.jsonl"
+    report = await work.runner.export(job, output=str(work.path(output)), partial=True)
+    return work.read(report, output)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

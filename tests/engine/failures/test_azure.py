@@ -59,7 +59,7 @@ async def test_its_content_filter_is_a_dead_letter(here: Path) -> None:
     async with open_work(here) as work:
         texts = [*words(9), "[[fault=azure_content_filter]] a"]
         for kind in ("embed", "chat"):
-            ran = await work.run(on_azure(work, kind, texts))
+            ran = await work.run(on_azure(work, kind, texts), output=f"{kind}.jsonl")
             assert ran.failed == {9: ("content_filter", 1)}
             assert ran.done == list(range(9))
 
