@@ -220,7 +220,7 @@ class Window(WindowCount):
             first = self.began
             self.full = not self.told
             self._begin(_usual(self.fails_until - first, sent_at - first) + first)
-        elif self.edge <= self.fails_until:
+        elif -math.inf < self.edge <= self.fails_until:
             first = self.edge
             self._tell_apart(_usual(self.fails_until - first, sent_at - first) + first)
             self.advance(sent_at)

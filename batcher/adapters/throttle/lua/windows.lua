@@ -328,7 +328,7 @@ do
       local first = w.began
       w.full = not w.told
       begin(w, usual(w.fails_until - first, sent_at - first) + first)
-    elseif w.edge <= w.fails_until then
+    elseif w.edge > -INF and w.edge <= w.fails_until then
       local first = w.edge
       tell_apart(w, usual(w.fails_until - first, sent_at - first) + first)
       window.advance(w, sent_at)
