@@ -30,6 +30,7 @@ LATE_SECONDS = 0.25
 LATE_SHARE = 0.1
 """How much later a sliding window is used again after a request came too early, and at most."""
 EARLY_MOST = 12
+FAILS_MOST = 5
 MOVED_MOST = 2
 """How often requests may come too early, or edges move, before it is no window."""
 GAIN = 0.1
@@ -206,6 +207,8 @@ class Window(WindowCount):
             self.failed_at = now
         self.fails += 1
         self.fails_until = now
+        if self.kind != NONE and not self.told and self.fails > FAILS_MOST:
+            self._distrust(now)  # it was thought to admit more, and never did
         return self.kind != NONE or self.fails > 1
 
     def _found(self, sent_at: float, amount: float) -> None:

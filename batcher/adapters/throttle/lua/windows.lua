@@ -27,7 +27,8 @@ do
   local MARGIN_SECONDS, MARGIN_SHARE, MEMORY_SECONDS = 0.15, 0.05, 60.0
   local BIN_SECONDS, BINS, RAMP, RAMP_SPAN, LONG_WAIT_SECONDS = 0.1, 64, 8.0, 20.0, 600.0
   local FOREIGN_SECONDS, LATE_LEAST, LATE_SECONDS, LATE_SHARE = 2.0, 0.05, 0.25, 0.1
-  local EARLY_MOST, MOVED_MOST, NOISE, GAIN, TOLERANCE_SECONDS = 12, 2, 0.05, 0.1, 0.25
+  local EARLY_MOST, MOVED_MOST, FAILS_MOST = 12, 2, 5
+  local NOISE, GAIN, TOLERANCE_SECONDS = 0.05, 0.1, 0.25
   local RESET_SHARE, RESET_SECONDS, SLACK_SECONDS = 1.1, 1.1, 1.5
   local JUMP_SHARE, JUMP_TIMES, JUMP_SECONDS = 0.5, 4.0, 2.0
   local USUAL_SECONDS = {1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0}
@@ -472,6 +473,9 @@ do
     end
     w.fails = w.fails + 1
     w.fails_until = now
+    if w.kind ~= NO_WINDOW and not w.told and w.fails > FAILS_MOST then
+      distrust(w, now)
+    end
     return w.kind ~= NO_WINDOW or w.fails > 1
   end
 
