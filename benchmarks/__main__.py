@@ -35,6 +35,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "startup": startup.startup,
     "limits": limits.known,
     "twice": limits.told_twice,
+    "windows": limits.windows,
     "shared-throttle": shared_throttle.reservations,
     "postgres": postgres.postgres,
     "checkpoints": postgres.checkpoints,

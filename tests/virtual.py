@@ -208,6 +208,7 @@ class Client:
     reserves: int = 0
     sent: int = 0
     refused: int = 0
+    pauses: int = 0
     finished_at: float = 0.0
 
     def step(self) -> None:
@@ -247,6 +248,9 @@ class Client:
         self.step()
 
     def _drop_void(self) -> None:
+        void = [ticket for ticket, _ in self.held if ticket.epoch < self.quota.epoch]
+        if void:
+            self.quota.give_back(self.world.now, void)
         while self.held and self.held[-1][0].epoch < self.quota.epoch:
             self.work.appendleft(self.held.pop()[1])
             self.come_back_at = self.world.now
@@ -305,14 +309,19 @@ class Client:
                 headers, sent_at=now, admitted=True, used_tokens=request.used
             )
             self._settle(ticket, seen)
+            self.pauses = 0
             self.window.succeeded(limits_known=self.limits_known)
             self.finished_at = self.world.now
             self.step()
 
         def refuse(headers: dict[str, str], wait: float) -> None:
             self.refused += 1
-            self._settle(ticket, observation_from_headers(headers, sent_at=now, admitted=False))
-            wait = math.ceil(wait * 1000) / 1000 if self.provider.retry_after else 1.0
+            told = math.ceil(wait * 1000) / 1000 if self.provider.retry_after else None
+            seen = observation_from_headers(headers, sent_at=now, admitted=False, retry_after=told)
+            self._settle(ticket, seen)
+            if told is None:
+                self.pauses += 1
+            wait = self._backoff() if told is None else told
             self.quota.pause(self.world.now, ticket, self.world.now + wait)
             if not self.quota.limits(self.world.now).by_chance:
                 self.window.objected(epoch, limits_known=self.limits_known)
@@ -321,6 +330,9 @@ class Client:
             self.step()
 
         self.world.at(now + delay, arrive)
+
+    def _backoff(self) -> float:
+        return self.random.uniform(0.0, min(60.0, 0.5 * 2 ** min(self.pauses - 1, 10)))
 
     def _settle(self, ticket: Ticket, seen: Observation) -> None:
         self.in_flight -= 1

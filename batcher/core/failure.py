@@ -94,7 +94,7 @@ def read_error(
     param = detail.get("param")
     message = detail.get("message")
     message = message if isinstance(message, str) and message.strip() else f"HTTP {status}"
-    retry_after = _retry_after(headers, wall)
+    retry_after = read_retry_after(headers, wall)
     if retry_after is None:
         retry_after = _said_delay(detail, message)
     return ProviderError(
@@ -166,7 +166,7 @@ def _code(status: int, code: object, kind: object) -> str:
     return "" if code is None else str(code)
 
 
-def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+def read_retry_after(headers: Mapping[str, str], wall: float) -> float | None:
     """``retry-after-ms``, else ``retry-after`` in seconds or as an HTTP date; never negative."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None and milliseconds < _LONGEST_WAIT_SECONDS:

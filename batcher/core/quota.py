@@ -14,9 +14,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from batcher.core import rates
 from batcher.core.bucket import BURST_SECONDS, FLOW_SECONDS, MINUTE, Bucket, Cost, Limits, Ticket
 from batcher.core.observation import Observation, is_limit
-from batcher.core.refusals import MEASURE_SECONDS, Refusals
+from batcher.core.refusals import Refusals
 from batcher.core.sharing import (
     ANYBODY,
     GRACE_SECONDS,
@@ -25,33 +26,18 @@ from batcher.core.sharing import (
     Flow,
     Sharing,
 )
+from batcher.core.shownlimits import Shown, show_limits, shown_rate
+from batcher.core.windows import Window
 
-DECREASE = 0.75
-"""What an epoch's first 429 leaves of the rates."""
-FLOOR = 0.05
-"""The least share of the rates."""
-RECOVERY = 0.005
-"""The share of the rates that comes back each second."""
-SLOW_RECOVERY = 0.5 / 900
-"""The same after a "slow down": 50% in 15 minutes."""
-GUESS = 0.75
-"""The share of a measured rate that is used, at first, where nobody told a limit."""
-GUESS_CLOSE = 0.95
-"""Up to this share of what was measured, a guess grows quickly."""
-GUESS_RETURN = 0.05
-"""How much a guess grows each second up to there, at most,"""
-GUESS_RETURN_REQUEST = 0.0125
-"""and with each request."""
-GUESS_GROWTH = 0.01
-"""How much it grows each second from there on, until the next 429 measures again."""
-CHANCE_RECOVERY = 0.05
-"""The share of known rates that comes back each second after 429s that were chance."""
-CHANCE_GROWTH = 0.25
-"""How much a guess grows each second after 429s that were chance."""
-GUESS_MOST = 1e5
-"""A guess above this is forgotten, in units a second."""
-GUESS_SECONDS = 20.0
-"""Growth is faster the longer ago the last 429 is, beyond this."""
+WINDOW_HORIZON_SECONDS = 0.5
+"""How far into the future tickets are granted where limits are counted in windows: what the next
+answers say of an edge may change it."""
+FIRST_BURST = 16.0
+"""How many requests a second are released at first while no limit has shown."""
+GROWTH = 1.0
+"""How much more that becomes each second for each request released,"""
+GROWTH_QUICK = 0.05
+"""and in the time that the quickest answer took, if that is more."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
 PROBE_SECONDS = 10.0
@@ -61,40 +47,6 @@ PROBE_LOOK_SECONDS = 0.5
 WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What is shown of a bucket: its rate, whether somebody told it, and the use at a time."""
-
-    rate: float
-    known: bool
-    flow: float
-
-
-def show_limits(
-    now: float,
-    at: float,
-    paused_until: float,
-    requests: Shown,
-    tokens: Shown,
-    *,
-    by_chance: bool,
-) -> Limits:
-    """The limits in force and the use of them; the flows are as of ``at``."""
-    fade = math.exp(-max(0.0, now - at) / FLOW_SECONDS)
-    shares = [
-        min(1.0, shown.flow * fade / (shown.rate * FLOW_SECONDS)) if shown.rate < math.inf else 0.0
-        for shown in (requests, tokens)
-    ]
-    return Limits(
-        requests_per_minute=requests.rate * MINUTE if requests.known else None,
-        tokens_per_minute=tokens.rate * MINUTE if tokens.known else None,
-        requests_share=shares[0],
-        tokens_share=shares[1],
-        paused_until=paused_until if now < paused_until else None,
-        by_chance=by_chance,
-    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,18 +62,22 @@ class QuotaState:
     tokens: Bucket = field(default_factory=Bucket)
     refusals: Refusals = field(default_factory=Refusals)
     sharing: Sharing = field(default_factory=Sharing)
+    request_window: Window = field(default_factory=Window)
+    token_window: Window = field(default_factory=Window)
     at: float = -math.inf
     epoch: int = 0
     paused_until: float = -math.inf
     factor: float = 1.0
     factor_at: float = -math.inf
-    recovery: float = RECOVERY
+    recovery: float = rates.RECOVERY
     bound: bool = False
     faded_at: float = -math.inf
     window_at: float = -math.inf
     window_answers: int = 0
     taught: bool = True
     probe_until: float = -math.inf
+    explained: int = -1
+    quick: float = math.inf
 
     @classmethod
     def unknown(cls, now: float) -> QuotaState:
@@ -169,13 +125,14 @@ class QuotaState:
         if now < self.paused_until:
             self.sharing.leave(flow, self.paused_until + GRACE_SECONDS, wants=True)
             return tickets, self.paused_until
-        self._recover(now)
+        rates.recover(self, now)
         if now - self.at >= SILENCE_SECONDS or self.refusals.at == -math.inf:
             self.refusals.start(now, emptied=False)
         if now - self.at >= MINUTE and (self.requests.told or self.tokens.told):
             self.bound = False  # a minute of silence: as fresh as at the start
         requests, tokens, factor = self.requests, self.tokens, self.factor
         learns = not (self.taught or requests.limited or tokens.limited)
+        learns = learns or self.request_window.fails > 1 or self.token_window.fails > 1
         for cost in costs:
             if learns and now < self.probe_until:
                 later = min(now + PROBE_LOOK_SECONDS, self.probe_until)
@@ -186,14 +143,25 @@ class QuotaState:
                 break
             amount = cost.tokens
             send_at = self._earliest(now, amount)
+            windowed = self.request_window.kind or self.token_window.kind
+            if windowed and send_at > now + WINDOW_HORIZON_SECONDS:
+                later = min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
+                break
             if turn is not None:
-                turn.charge(max(requests.seconds(1, factor), tokens.seconds(amount, factor)))
+                turn.charge(
+                    max(
+                        self._seconds(requests, self.request_window, 1, factor),
+                        self._seconds(tokens, self.token_window, amount, factor),
+                    )
+                )
             elif send_at > now + HORIZON_SECONDS:
                 later = min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
                 break
             self._advance(send_at, amount)
             requests.take(1, bound=self.bound)
             tokens.take(amount, bound=self.bound)
+            self.request_window.take(send_at, 1)
+            self.token_window.take(send_at, amount)
             tickets.append(Ticket(send_at, self.epoch, cost, requests.reserved, tokens.reserved))
             if learns:
                 self.probe_until = send_at + PROBE_SECONDS
@@ -207,6 +175,8 @@ class QuotaState:
         """Return what will not be sent; void tickets have nothing to return."""
         self._advance(now)
         for ticket in reversed(tickets):
+            self.request_window.put_back(1)
+            self.token_window.put_back(ticket.cost.tokens)
             if ticket.epoch < self.epoch:
                 continue
             last = ticket.requests_through == self.requests.reserved
@@ -218,7 +188,7 @@ class QuotaState:
 
     def settle(self, now: float, ticket: Ticket, seen: Observation) -> None:
         """Learn from an answer."""
-        self._recover(now)
+        rates.recover(self, now)
         self._advance(now)
         requests, tokens = self.requests, self.tokens
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
@@ -226,14 +196,19 @@ class QuotaState:
                 bucket.set_rate(ceiling=bucket.ceiling, limit=limit / MINUTE)
                 requests.set_guess(math.inf)
                 self.refusals.forget()
+                self.request_window.forget()
+                self.token_window.forget()
         taken = ticket.cost.tokens  # in the end: what an answer leaves unused is put back
         if seen.used_tokens is not None and not tokens.told:
             taken = seen.used_tokens
         self.refusals.count(taken, ticket.send_at, admitted=seen.admitted)
+        self._learn_windows(now, ticket, seen)
         if ticket.epoch < self.epoch:
             return
         self.taught = True
+        self.probe_until = -math.inf
         elapsed, admitted = self.at - seen.sent_at, seen.admitted
+        self.quick = min(self.quick, max(now - seen.sent_at, 0.001))
         amount, through = ticket.cost.tokens, ticket.tokens_through
         if not admitted:
             requests.put_back(1)
@@ -252,19 +227,21 @@ class QuotaState:
 
     def pause(self, now: float, ticket: Ticket, until: float, *, slowly: bool = False) -> bool:
         """Stop everyone until a time; the first of an epoch's 429s begins the next one."""
-        self._recover(now)
+        rates.recover(self, now)
         opens = ticket.epoch >= self.epoch
         if slowly:
             self.refusals.forget()  # a provider that says it means it
         self.paused_until = max(self.paused_until, until, now)
         if opens:
             self.epoch += 1
+            self.request_window.ramped = self.token_window.ramped = 0.0
             self.bound = True
             self.at = self.paused_until
-            self._lower(now)
+            if self.explained < ticket.epoch:
+                rates.lower(self, now)
             self._start_window(now)
         if slowly:
-            self.recovery = SLOW_RECOVERY
+            self.recovery = rates.SLOW_RECOVERY
         if opens or self.at < self.paused_until:
             self.at = self.paused_until
             self.requests.empty()
@@ -274,16 +251,79 @@ class QuotaState:
     def limits(self, now: float) -> Limits:
         """The limits in force and the use of them; changes nothing."""
         requests, tokens = (
-            Shown(rate=b.rate * self.factor, known=b.known, flow=b.flow)
-            for b in (self.requests, self.tokens)
+            Shown(rate=shown_rate(b, w, self.factor), known=b.known, flow=b.flow)
+            for b, w in ((self.requests, self.request_window), (self.tokens, self.token_window))
         )
         chance = self.refusals.by_chance
         return show_limits(now, self.at, self.paused_until, requests, tokens, by_chance=chance)
+
+    def _learn_windows(self, now: float, ticket: Ticket, seen: Observation) -> None:
+        """What an answer says of windows; of those before a pause only what was admitted."""
+        requests_left, tokens_left = seen.remaining_requests, seen.remaining_tokens
+        amount = ticket.cost.tokens
+        few = requests_left is not None and requests_left < 1
+        little = tokens_left is not None and tokens_left < amount
+        nobody_says = requests_left is None and tokens_left is None
+        self._learn_window(
+            now,
+            ticket,
+            seen,
+            self.requests,
+            self.request_window,
+            1,
+            ticket.requests_through,
+            requests_left,
+            seen.reset_requests,
+            suspected=few or nobody_says,
+        )
+        self._learn_window(
+            now, ticket, seen, self.tokens, self.token_window, amount, ticket.tokens_through,
+            tokens_left, seen.reset_tokens, suspected=little or nobody_says,
+        )  # fmt: skip
+
+    def _learn_window(
+        self,
+        now: float,
+        ticket: Ticket,
+        seen: Observation,
+        bucket: Bucket,
+        window: Window,
+        amount: float,
+        through: float,
+        left: float | None,
+        reset: float | None,
+        *,
+        suspected: bool,
+    ) -> None:
+        """``suspected``: whether this limit may be what refused the request."""
+        sent_at = seen.sent_at
+        if seen.admitted:
+            window.answered(ticket.send_at, sent_at, amount, left)
+        elif ticket.send_at >= window.began:
+            window.put_back(amount)
+        if ticket.epoch < self.epoch:
+            return
+        if left is not None and reset is not None and bucket.limit < math.inf:
+            window.see_reset(now, sent_at, reset, seen.step, left, bucket.limit * MINUTE)
+        if left is not None and seen.admitted:
+            since = bucket.reserved - through
+            window.see_left(ticket.send_at, sent_at, amount, left, since, bucket.limit)
+        if suspected and not seen.admitted:
+            rate = bucket.rate * self.factor
+            if window.refused(now, seen.retry_after, amount, rate):
+                self.explained = ticket.epoch
 
     def _earliest(self, now: float, amount: float) -> float:
         """The time at which both buckets hold the cost, at or after the last granted send."""
         self._advance(now, amount)
         requests, tokens, factor = self.requests, self.tokens, self.factor
+        if self.request_window.kind or self.token_window.kind:
+            return self.at + max(
+                self._wait(requests, self.request_window, 1),
+                self._wait(tokens, self.token_window, amount),
+            )
+        if not (requests.limited or tokens.limited):
+            return self.at + self._growing_wait()
         wait = max(requests.wait(1, factor), tokens.wait(amount, factor))
         if wait > 0 and not self.bound:
             self.bound = True
@@ -294,6 +334,27 @@ class QuotaState:
         if self.bound or not tokens.told:
             wait = max(wait, tokens.spacing(amount, factor))
         return self.at + wait
+
+    def _wait(self, bucket: Bucket, window: Window, amount: float) -> float:
+        """Seconds until one limit holds the amount, where at least one is counted in windows."""
+        if not window.kind:
+            wait = bucket.wait(amount, self.factor)
+            return max(wait, bucket.spacing(amount, self.factor)) if self.bound else wait
+        return max(window.wait(self.at, amount, bucket.ceiling), window.spacing(amount))
+
+    def _growing_wait(self) -> float:
+        """Seconds until the next release while no limit has shown: more and more, not all at once.
+
+        A limit that nobody tells shows by a 429, and what is on its way then is refused as well.
+        """
+        if self.requests.reserved == 0:
+            return 0.0
+        growth = max(GROWTH, GROWTH_QUICK / self.quick)
+        return 1.0 / (growth * (self.requests.reserved + FIRST_BURST))
+
+    def _seconds(self, bucket: Bucket, window: Window, amount: float, factor: float) -> float:
+        """How long a limit takes to gain an amount."""
+        return amount / window.rate if window.kind else bucket.seconds(amount, factor)
 
     def _advance(self, to: float, amount: float = 0.0) -> None:
         """Refill both buckets up to a time; one in the past changes nothing."""
@@ -306,60 +367,8 @@ class QuotaState:
             fade = math.exp(-seconds / FLOW_SECONDS)
             requests.advance(seconds, factor, fade, requests.need(1))
             tokens.advance(seconds, factor, fade, tokens.need(amount))
-
-    def _recover(self, now: float) -> None:
-        """Let the rates come back, a little each second, and the memory of refunds fade."""
-        if now > self.faded_at:
-            if self.tokens.refunds > 0:
-                self.tokens.forget_refunds(now - self.faded_at)
-            self.faded_at = now
-        if now > self.factor_at:
-            if self.factor < 1.0:
-                recovery = CHANCE_RECOVERY if self.refusals.by_chance else self.recovery
-                self.factor = min(1.0, self.factor + recovery * (now - self.factor_at))
-            elif self.requests.guess < math.inf:
-                self._grow(now, min(now - self.factor_at, MINUTE))
-            self.factor_at = now
-        if self.factor == 1.0:
-            self.recovery = RECOVERY
-
-    def _grow(self, now: float, seconds: float) -> None:
-        """Try a little more than the guess."""
-        guess = self.requests.guess
-        if self.refusals.by_chance:
-            growth = CHANCE_GROWTH
-        elif guess < GUESS_CLOSE * self.refusals.measured:
-            growth = min(GUESS_RETURN, GUESS_RETURN_REQUEST * guess)
-        else:
-            growth = GUESS_GROWTH
-        calm = max(1.0, (now - self.paused_until) / GUESS_SECONDS)
-        guess *= math.exp(min(10.0, growth * calm * seconds))
-        self.requests.set_guess(guess)
-        if guess > GUESS_MOST:
-            self.requests.set_rate(ceiling=self.requests.ceiling, limit=self.requests.limit)
-
-    def _lower(self, now: float) -> None:
-        """Take the first 429 of an epoch to heart, unless it is mere chance.
-
-        Where nobody told a limit, what was served since the last one is tried again from below. (Up
-        to the very first 429 that is too much, since the bucket was full, but it ends the bursts.)
-        """
-        requests, tokens, refusals = self.requests, self.tokens, self.refusals
-        known = requests.known or tokens.known
-        refusals.judge(self.factor if known else requests.guess)
-        served = None
-        first = not known and requests.guess == math.inf
-        if refusals.served > 0 and (first or now - refusals.at >= MEASURE_SECONDS):
-            rates = (requests.rate, tokens.rate) if known else (1.0, math.inf)
-            served = refusals.measure(now, *rates)
-        if refusals.by_chance:
-            return
-        if served is not None and not known:
-            requests.set_guess(GUESS * served)
-            self.factor = 1.0
-        elif requests.limited or tokens.limited:
-            self.factor = max(FLOOR, self.factor * DECREASE)
-        self.factor_at = self.paused_until
+            self.request_window.advance(to)
+            self.token_window.advance(to)
 
     def _count_answer(self, now: float) -> None:
         """Close the window of answers once enough came whose order of admission is known."""

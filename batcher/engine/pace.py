@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batcher.core.bucket import Ticket
+from batcher.core.failure import read_retry_after
 from batcher.core.model import Learned
 from batcher.core.observation import observation_from_headers
 from batcher.core.retry import Chance, SharedPause, pause_seconds
@@ -46,11 +47,15 @@ class Pace:
 
     async def observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
         """Settle the ticket by the answer's headers and, where known, its usage."""
+        admitted = reply.status != 429
+        wall = self._clock.wall()
         observation = observation_from_headers(
             reply.headers,
             sent_at=sent.at,
-            admitted=reply.status != 429,
+            admitted=admitted,
             used_tokens=used_tokens,
+            wall=wall,
+            retry_after=None if admitted else read_retry_after(reply.headers, wall),
         )
         await self._throttle.settle(self._quota, sent.ticket, observation)
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
+from batcher.simulator.limits import LimitUnit, Shape
+
 Charge = Literal["admission", "usage"]
 Outage = Literal["503", "reset"]
 Tier = Literal["default", "flex", "priority"]
@@ -32,6 +34,12 @@ class SimulatorConfig:
     """Tokens per minute."""
     bucket_seconds: float = 60.0
     """Capacity of both buckets, in seconds of their rate."""
+    limit_shape: Shape = "bucket"
+    """What is counted: buckets that refill evenly, fixed windows or sliding ones."""
+    window: float = 60.0
+    """Length of a fixed or sliding window, in seconds; it holds that much of a minute's limit."""
+    limit_unit: LimitUnit = "minute"
+    """What `x-ratelimit-limit-*` states: the figure of a minute, or of a bucket or window."""
     charge: Charge = "admission"
     """`usage` settles the difference to the real usage when a chat answer is sent."""
     rate_limit_headers: bool = True
@@ -92,8 +100,10 @@ class SimulatorConfig:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be above 0, not {value}")
-        if not (self.bucket_seconds > 0 and math.isfinite(self.bucket_seconds)):
-            raise ValueError(f"bucket_seconds must be above 0, not {self.bucket_seconds}")
+        for name in ("bucket_seconds", "window"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be above 0, not {value}")
         for name in ("latency_ms", "latency_spread", "reasoning_tokens", "rejected_tokens"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
@@ -114,6 +124,11 @@ class SimulatorConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def limit_seconds(self) -> float:
+        """The capacity of buckets in seconds of their rate, or the length of windows."""
+        return self.bucket_seconds if self.limit_shape == "bucket" else self.window
 
     def changed(self, changes: Mapping[str, Any]) -> SimulatorConfig:
         """Return a copy with `changes`, as they come from JSON: field names and plain values.

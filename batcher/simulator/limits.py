@@ -1,4 +1,4 @@
-"""Rate limits as a provider enforces them: two buckets that refill continuously.
+"""Rate limits as a provider enforces them: buckets that refill continuously, or windows.
 
 Decides whether a request is admitted, and what the headers say about it. Pure
 arithmetic: the time comes in as a parameter, in seconds of any steady clock. Written
@@ -8,10 +8,15 @@ apart from the client's throttle on purpose: the one is the test of the other.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from batcher.simulator.windows import FixedWindow, SlidingWindow
+
 Dimension = Literal["requests", "tokens"]
+Shape = Literal["bucket", "fixed", "sliding"]
+LimitUnit = Literal["minute", "window"]
 
 _EPSILON = 1e-6
 """Rounding that is forgiven: a client that waited exactly as told must be admitted."""
@@ -69,11 +74,14 @@ class Bucket:
         return (self.capacity - self.level(now)) / self._rate
 
 
+Counter = Bucket | FixedWindow | SlidingWindow
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """Why a request was not admitted.
 
-    `limit` is the figure of a minute, `used` what is missing of it. Where `too_large`, no wait
+    `limit` is the figure that the headers tell, `used` what is missing. Where `too_large`, no wait
     helps, and `limit` is the capacity: the most that one request may cost.
     """
 
@@ -86,15 +94,27 @@ class Rejection:
 
 
 class Limiter:
-    """The request and the token bucket of one model; a limit of None is not enforced."""
+    """The limits of requests and of tokens of one model; a limit of None is not enforced.
 
-    __slots__ = ("requests", "tokens")
+    `seconds` is the capacity of buckets in seconds of their rate, or the length of windows.
+    """
+
+    __slots__ = ("requests", "shape", "tokens", "unit")
 
     def __init__(
-        self, rpm: float | None, tpm: float | None, bucket_seconds: float, now: float
+        self,
+        rpm: float | None,
+        tpm: float | None,
+        seconds: float,
+        now: float,
+        *,
+        shape: Shape = "bucket",
+        unit: LimitUnit = "minute",
     ) -> None:
-        self.requests = None if rpm is None else Bucket(rpm, bucket_seconds, now)
-        self.tokens = None if tpm is None else Bucket(tpm, bucket_seconds, now)
+        self.shape = shape
+        self.unit = unit
+        self.requests = _new(shape, rpm, seconds, now)
+        self.tokens = _new(shape, tpm, seconds, now)
 
     def admit(self, cost: int, now: float) -> Rejection | None:
         """Take one request and `cost` tokens, or take nothing and say why."""
@@ -111,9 +131,9 @@ class Limiter:
         request_wait = 0.0 if requests is None else requests.wait_seconds(1, now)
         token_wait = 0.0 if tokens is None else tokens.wait_seconds(cost, now)
         if requests is not None and request_wait > 0 and request_wait >= token_wait:
-            return _rejection("requests", requests, 1, request_wait, now)
+            return _rejection("requests", self._stated(requests), requests, 1, request_wait, now)
         if tokens is not None and token_wait > 0:
-            return _rejection("tokens", tokens, cost, token_wait, now)
+            return _rejection("tokens", self._stated(tokens), tokens, cost, token_wait, now)
         self.charge(cost, now, requests=1)
         return None
 
@@ -125,24 +145,34 @@ class Limiter:
             self.tokens.take(tokens, now)
 
     def change(
-        self, rpm: float | None, tpm: float | None, bucket_seconds: float, now: float
+        self,
+        rpm: float | None,
+        tpm: float | None,
+        seconds: float,
+        now: float,
+        *,
+        shape: Shape = "bucket",
+        unit: LimitUnit = "minute",
     ) -> None:
-        """Enforce other limits from now on; a limit that is new starts with a full bucket."""
-        self.requests = _changed(self.requests, rpm, bucket_seconds, now)
-        self.tokens = _changed(self.tokens, tpm, bucket_seconds, now)
+        """Enforce other limits from now on; one that is new, or of a new shape, starts afresh."""
+        same = shape == self.shape
+        self.shape, self.unit = shape, unit
+        self.requests = _changed(self.requests if same else None, shape, rpm, seconds, now)
+        self.tokens = _changed(self.tokens if same else None, shape, tpm, seconds, now)
 
     def headers(self, now: float) -> dict[str, str]:
         """Return the `x-ratelimit-*` headers of the limits that are enforced."""
         headers: dict[str, str] = {}
-        if (bucket := self.requests) is not None:
-            headers["x-ratelimit-limit-requests"] = str(math.floor(bucket.per_minute))
-            headers["x-ratelimit-remaining-requests"] = str(bucket.remaining(now))
-            headers["x-ratelimit-reset-requests"] = duration(bucket.full_in_seconds(now))
-        if (bucket := self.tokens) is not None:
-            headers["x-ratelimit-limit-tokens"] = str(math.floor(bucket.per_minute))
-            headers["x-ratelimit-remaining-tokens"] = str(bucket.remaining(now))
-            headers["x-ratelimit-reset-tokens"] = duration(bucket.full_in_seconds(now))
+        for name, counter in (("requests", self.requests), ("tokens", self.tokens)):
+            if counter is not None:
+                headers[f"x-ratelimit-limit-{name}"] = str(self._stated(counter))
+                headers[f"x-ratelimit-remaining-{name}"] = str(counter.remaining(now))
+                headers[f"x-ratelimit-reset-{name}"] = duration(counter.full_in_seconds(now))
         return headers
+
+    def _stated(self, counter: Counter) -> int:
+        """The limit as a header tells it."""
+        return math.floor(counter.per_minute if self.unit == "minute" else counter.capacity)
 
 
 def duration(seconds: float) -> str:
@@ -159,24 +189,37 @@ def duration(seconds: float) -> str:
 
 
 def _rejection(
-    dimension: Dimension, bucket: Bucket, requested: int, wait_seconds: float, now: float
+    dimension: Dimension,
+    limit: int,
+    counter: Counter,
+    requested: int,
+    wait_seconds: float,
+    now: float,
 ) -> Rejection:
-    limit = math.floor(bucket.per_minute)
     return Rejection(
         dimension=dimension,
         limit=limit,
-        used=max(0, limit - bucket.remaining(now)),
+        used=max(0, limit - counter.remaining(now)),
         requested=requested,
         wait_seconds=wait_seconds,
     )
 
 
-def _changed(
-    bucket: Bucket | None, per_minute: float | None, bucket_seconds: float, now: float
-) -> Bucket | None:
+def _new(shape: Shape, per_minute: float | None, seconds: float, now: float) -> Counter | None:
     if per_minute is None:
         return None
-    if bucket is None:
-        return Bucket(per_minute, bucket_seconds, now)
-    bucket.change(per_minute, bucket_seconds, now)
-    return bucket
+    kinds: Mapping[Shape, type[Bucket] | type[FixedWindow] | type[SlidingWindow]] = {
+        "bucket": Bucket,
+        "fixed": FixedWindow,
+        "sliding": SlidingWindow,
+    }
+    return kinds[shape](per_minute, seconds, now)
+
+
+def _changed(
+    counter: Counter | None, shape: Shape, per_minute: float | None, seconds: float, now: float
+) -> Counter | None:
+    if per_minute is None or counter is None:
+        return _new(shape, per_minute, seconds, now)
+    counter.change(per_minute, seconds, now)
+    return counter

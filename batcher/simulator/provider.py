@@ -139,7 +139,14 @@ class Provider:
         """Change settings while running; raises `ValueError` and changes nothing if one is bad."""
         config = self.config = self.config.changed(changes)
         for limiter in self._limiters.values():
-            limiter.change(config.rpm, config.tpm, config.bucket_seconds, now)
+            limiter.change(
+                config.rpm,
+                config.tpm,
+                config.limit_seconds,
+                now,
+                shape=config.limit_shape,
+                unit=config.limit_unit,
+            )
 
     def reset(self) -> None:
         """Forget counts, faults seen and what was charged; settings stay."""
@@ -217,7 +224,14 @@ class Provider:
         limiter = self._limiters.get(model)
         if limiter is None:
             config = self.config
-            limiter = Limiter(config.rpm, config.tpm, config.bucket_seconds, now)
+            limiter = Limiter(
+                config.rpm,
+                config.tpm,
+                config.limit_seconds,
+                now,
+                shape=config.limit_shape,
+                unit=config.limit_unit,
+            )
             self._limiters[model] = limiter
         return limiter
 

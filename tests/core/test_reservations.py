@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.bucket import Cost
+from batcher.core.observation import Observation
 from batcher.core.quota import QuotaState
 from batcher.core.sharing import HORIZON_SECONDS
 from tests.core.quota_steps import START, drain, quota, told
@@ -61,10 +63,24 @@ def test_the_budget_is_used_up(costs: list[int], rpm: int) -> None:
     assert late <= max(0.0, (len(costs) - rate) / rate) + 1 / rate + 1e-6
 
 
-def test_without_limits_everything_goes_at_once() -> None:
-    tickets, later = QuotaState().reserve(START, [Cost(10**9)] * 1000)
-    assert {t.send_at for t in tickets} == {START}
-    assert later is None
+def test_without_limits_more_and_more_is_released() -> None:
+    """What nobody limits may yet have a limit: then what is on its way is refused as well."""
+    state = QuotaState()
+    tickets = drain(state, [10**9] * 1000)
+    times = [ticket.send_at - START for ticket in tickets]
+    assert times[0] == 0
+    assert times[16] == pytest.approx(0.7, abs=0.1)
+    assert times[999] < 5
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps[1:] == sorted(gaps[1:], reverse=True)
+
+
+def test_without_limits_quick_answers_release_sooner() -> None:
+    state = QuotaState()
+    (first,), _ = state.reserve(START, [Cost(1)])
+    state.settle(START + 0.005, first, Observation(sent_at=START, admitted=True))
+    tickets = drain(state, [1] * 1000, START + 0.005)
+    assert tickets[-1].send_at < START + 0.5
 
 
 def test_a_flag_alone_starts_with_a_second_of_its_rate() -> None:

@@ -27,6 +27,8 @@ class Kept:
     shared: float
     shared_at: float
     members: list[list[Value]]
+    request_window: dict[str, Value]
+    token_window: dict[str, Value]
 
 
 def read(packed: bytes) -> Kept:
@@ -39,16 +41,25 @@ def read(packed: bytes) -> Kept:
         names = _names(script, name)
         records.append(dict(zip(names, values, strict=False)))
         values = values[len(names) :]
-    shared, shared_at, members = values
+    shared, shared_at, members, *values = values
+    windows = []
+    for _ in range(2):
+        names = _names(script, "WINDOW")
+        windows.append(dict(zip(names, values, strict=False)))
+        windows[-1]["log"] = values[len(names)] or []
+        values = values[len(names) + 1 :]
+    more = dict(zip(_names(script, "QUOTA_MORE"), values, strict=True))
     requests, tokens, refusals, quota = records
     return Kept(
         requests=requests,
         tokens=tokens,
         refusals=refusals,
-        quota=quota,
+        quota={**quota, **more},
         shared=shared,
         shared_at=shared_at,
         members=members or [],
+        request_window=windows[0],
+        token_window=windows[1],
     )
 
 

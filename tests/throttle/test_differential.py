@@ -23,13 +23,15 @@ from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.redis import read_script
 from batcher.core.bucket import MINUTE, Cost, Ticket
 from batcher.core.observation import Observation
-from batcher.core.quota import QuotaState, Shown
+from batcher.core.quota import QuotaState
 from batcher.core.sharing import ANYBODY, WEIGHTS, Flow
+from batcher.core.shownlimits import Shown, shown_rate
 from tests.core.workloads import alike, mixed
 from tests.crowd import Crowd, Job
 from tests.servers.valkey import ValkeyServer
 from tests.throttle import kept
 from tests.virtual import ReferenceProvider, Request, simulate
+from tests.windowed import WindowedProvider
 
 START = 1000.0
 KEYS = itertools.count()
@@ -62,7 +64,8 @@ class Twin(QuotaState):
         assert (figures.now, figures.epoch) == (now, self.epoch)
         assert (figures.at, figures.paused_until) == (self.at, self.paused_until)
         for bucket, shown in ((self.requests, figures.requests), (self.tokens, figures.tokens)):
-            rate = bucket.rate * self.factor
+            window = self.request_window if bucket is self.requests else self.token_window
+            rate = shown_rate(bucket, window, self.factor)
             assert shown == Shown(rate=rate, known=bucket.known, flow=bucket.flow)
         assert figures.by_chance == self.refusals.by_chance
         packed = self.client.get(self.key)
@@ -75,6 +78,8 @@ class Twin(QuotaState):
             (self.requests, state.requests),
             (self.tokens, state.tokens),
             (self.refusals, state.refusals),
+            (self.request_window, state.request_window),
+            (self.token_window, state.token_window),
         ):
             assert {name: getattr(record, name) for name in values} == values
             assert len(values) == len(fields(record))
@@ -124,15 +129,19 @@ def client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 
 def answer_of(random: Random, now: float, ticket: Ticket, *, headers: bool) -> Observation:
     """Some answer to a request, likely or not."""
-    told = {
+    told: dict[str, Any] = {
         "limit_requests": random.choice([None, 600.0, 600.0, 600.0, 6000.0]),
         "limit_tokens": random.choice([None, 60_000.0, 60_000.0]),
         "remaining_requests": random.choice([None, 0.0, random.uniform(0, 600)]),
         "remaining_tokens": random.choice([None, random.uniform(0, 60_000)]),
+        "reset_requests": random.choice([None, random.uniform(0, 60), 20.0, 700.0]),
+        "reset_tokens": random.choice([None, random.uniform(0, 5)]),
+        "step": random.choice([0.0, 0.0, 1.0]),
     }
     return Observation(
         sent_at=min(now, ticket.send_at + random.random()),
-        admitted=random.random() < 0.9,
+        admitted=random.random() < 0.8,
+        retry_after=random.choice([None, 0.1, 1.0, 18.0]),
         used_tokens=random.choice([None, int(ticket.cost.tokens * random.random())]),
         **(told if headers else {}),
     )
@@ -193,6 +202,19 @@ def test_whole_runs(client: redis.Redis, provider: dict[str, Any], flags: dict[s
     """A minute or more of a client and a provider, which both sides see the same."""
     work = mixed(300_000, 1, share=0.5, by_usage=bool(provider.get("refunds")))
     simulate(ReferenceProvider(**provider), work, seed=1, quota=Twin(client), **flags)
+
+
+@pytest.mark.parametrize("shape", ["fixed", "started", "sliding", "two"])
+@pytest.mark.parametrize("says", ["reset", "remaining", "nothing"])
+@pytest.mark.parametrize("retry_after", [True, False], ids=["", "no retry-after"])
+def test_runs_in_windows(client: redis.Redis, shape: str, says: str, retry_after: bool) -> None:
+    """A minute or more at a provider that counts in windows, which both sides see the same."""
+    told: dict[str, Any] = {"window": 20, "says": says, "phase": 993.0, "retry_after": retry_after}
+    for provider, work in (
+        (WindowedProvider(shape, requests=60, **told), alike(180)),
+        (WindowedProvider(shape, tokens=20_000, **told), mixed(55_000, 1)),
+    ):
+        simulate(provider, work, seed=1, quota=Twin(client))
 
 
 def test_a_crowd(client: redis.Redis) -> None:

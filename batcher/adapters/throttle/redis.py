@@ -25,8 +25,8 @@ from batcher.adapters.throttle.conveyor import TELL_SECONDS, Answer, Conveyor
 from batcher.adapters.throttle.timing import ServerClock
 from batcher.core.bucket import Limits
 from batcher.core.errors import UsageError
-from batcher.core.quota import show_limits
 from batcher.core.sharing import ANYBODY, Flow
+from batcher.core.shownlimits import show_limits
 from batcher.ports import Clock, Grant
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from batcher.core.bucket import Cost, Ticket
     from batcher.core.observation import Observation
 
-PARTS = ("bucket", "refusals", "sharing", "quota", "operations", "script")
+PARTS = ("bucket", "refusals", "sharing", "windows", "quota", "operations", "script")
 PREFIX = "batcher:throttle:"
 NEWS = ":news"
 KEEP_SECONDS = 6 * 3600

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from batcher.core.bucket import MINUTE, Cost, Ticket
 from batcher.core.observation import Observation
-from batcher.core.quota import Shown
 from batcher.core.sharing import Flow
+from batcher.core.shownlimits import Shown
 
 _ABSENT = math.nan
 
@@ -93,6 +93,10 @@ def settle(ticket: Ticket, seen: Observation, there: Callable[[float], float]) -
             _or_absent(seen.remaining_requests),
             _or_absent(seen.remaining_tokens),
             _or_absent(seen.used_tokens),
+            _or_absent(seen.reset_requests),
+            _or_absent(seen.reset_tokens),
+            seen.step,
+            _or_absent(seen.retry_after),
         ),
     )
 

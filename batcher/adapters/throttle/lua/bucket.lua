@@ -1,6 +1,7 @@
 -- batcher/core/bucket.py once more: one limit's bucket.
 --
--- These files are one script, in the order bucket, refusals, sharing, quota, operations, script. The
+-- These files are one script, in the order bucket, refusals, sharing, windows, quota, operations,
+-- script. The
 -- same operations in the same order as in Python, so that floating point agrees; a test on a real
 -- server holds the two together. Change both or neither. The reasons stand there.
 

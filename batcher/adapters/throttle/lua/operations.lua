@@ -33,6 +33,7 @@ function operations.R(q, now, job, numbers, worker)
   end
   local requests, tokens, factor = q.requests, q.tokens, q.factor
   local learns = not (q.taught or requests.rate < INF or tokens.rate < INF)
+    or q.request_window.fails > 1 or q.token_window.fails > 1
   local later = nil
   for i = 4, #numbers do
     if learns and now < q.probe_until then
@@ -46,8 +47,15 @@ function operations.R(q, now, job, numbers, worker)
     end
     local amount = numbers[i]
     local send_at = earliest(q, now, amount)
+    local windowed = q.request_window.kind ~= NO_WINDOW or q.token_window.kind ~= NO_WINDOW
+    if windowed and send_at > now + WINDOW_HORIZON_SECONDS then
+      later = math.min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
+      break
+    end
     if turn then
-      local used = math.max(seconds_of(requests, 1, factor), seconds_of(tokens, amount, factor))
+      local used = math.max(
+        window_seconds(requests, q.request_window, 1, factor),
+        window_seconds(tokens, q.token_window, amount, factor))
       charge_turn(turn, member, used)
     elseif send_at > now + HORIZON_SECONDS then
       later = math.min(send_at - LEAD_SECONDS, now + HORIZON_SECONDS)
@@ -56,6 +64,8 @@ function operations.R(q, now, job, numbers, worker)
     advance(q, send_at, amount)
     take(requests, 1, q.bound)
     take(tokens, amount, q.bound)
+    window.take(q.request_window, send_at, 1)
+    window.take(q.token_window, send_at, amount)
     answer[#answer + 1] = send_at
     answer[#answer + 1] = requests.reserved
     answer[#answer + 1] = tokens.reserved
@@ -77,6 +87,8 @@ function operations.G(q, now, _, numbers)
   advance(q, now, 0.0)
   for i = #numbers - 2, 1, -3 do
     local epoch, amount, through = numbers[i], numbers[i + 1], numbers[i + 2]
+    window.put_back(q.request_window, 1)
+    window.put_back(q.token_window, amount)
     if epoch >= q.epoch then
       local last = through == q.requests.reserved
       put_back(q.requests, 1)
@@ -95,10 +107,13 @@ function operations.G(q, now, _, numbers)
 end
 
 -- Settle one answer: the ticket's epoch, time, tokens, requests through and tokens through; when it
--- was sent, whether it was admitted; limits and what remains of requests and tokens; the usage.
+-- was sent, whether it was admitted; limits and what remains of requests and tokens; the usage; when
+-- requests and tokens are reset, to what that is rounded, and when to come back, all in seconds. (A
+-- worker of before the windows does not tell the last four.)
 function operations.S(q, now, _, numbers)
   local epoch, send_at, amount, requests_through, tokens_through, sent_at, admitted_flag,
-    limit_requests, limit_tokens, remaining_requests, remaining_tokens, used = unpack(numbers)
+    limit_requests, limit_tokens, remaining_requests, remaining_tokens, used,
+    reset_requests, reset_tokens, step, retry = unpack(numbers)
   local admitted = admitted_flag ~= 0
   recover(q, now)
   advance(q, now, 0.0)
@@ -109,6 +124,8 @@ function operations.S(q, now, _, numbers)
       set_rate(b, b.ceiling, limit / MINUTE)
       set_guess(requests, INF)
       forget(q.refusals)
+      window.forget(q.request_window)
+      window.forget(q.token_window)
     end
   end
   local taken = amount
@@ -116,11 +133,23 @@ function operations.S(q, now, _, numbers)
     taken = used
   end
   count(q.refusals, taken, send_at, admitted)
+  local requests_left, tokens_left = given(remaining_requests), given(remaining_tokens)
+  local nobody_says = not requests_left and not tokens_left
+  learn_window(
+    q, now, q.request_window, requests, epoch, send_at, sent_at, admitted, 1, requests_through,
+    requests_left, given(reset_requests), step or 0.0, given(retry),
+    nobody_says or (requests_left and requests_left < 1))
+  learn_window(
+    q, now, q.token_window, tokens, epoch, send_at, sent_at, admitted, amount, tokens_through,
+    tokens_left, given(reset_tokens), step or 0.0, given(retry),
+    nobody_says or (tokens_left and tokens_left < amount))
   if epoch < q.epoch then
     return {}
   end
   q.taught = true
+  q.probe_until = -INF
   local elapsed = q.at - sent_at
+  q.quick = math.min(q.quick, math.max(now - sent_at, 0.001))
   if not admitted then
     put_back(requests, 1)
     put_back(tokens, amount)
@@ -155,9 +184,12 @@ function operations.P(q, now, _, numbers)
   q.paused_until = math.max(q.paused_until, until_, now)
   if opens then
     q.epoch = q.epoch + 1
+    q.request_window.ramped, q.token_window.ramped = 0.0, 0.0
     q.bound = true
     q.at = q.paused_until
-    lower(q, now)
+    if q.explained < epoch then
+      lower(q, now)
+    end
     start_window(q, now)
   end
   if slowly then

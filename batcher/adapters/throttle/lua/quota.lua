@@ -6,11 +6,15 @@ local GUESS_GROWTH, GUESS_MOST, GUESS_SECONDS, CHANCE_RECOVERY = 0.01, 1e5, 20.0
 local CHANCE_GROWTH = 0.25
 local SILENCE_SECONDS, PROBE_SECONDS, PROBE_LOOK_SECONDS = 5.0, 10.0, 0.5
 local WINDOW_SECONDS, WINDOW_ANSWERS = 0.5, 5
+local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.0, 0.05
 
 local QUOTA = {
   "at", "epoch", "paused_until", "factor", "factor_at", "recovery", "bound", "faded_at",
   "window_at", "window_answers", "taught", "probe_until", "clock", "ahead",
 }
+
+-- What a worker of before the windows does not know, and drops: see save.
+local QUOTA_MORE = {"explained", "quick"}
 
 local function new_quota(now)
   return {
@@ -19,6 +23,7 @@ local function new_quota(now)
     at = -INF, epoch = math.floor(now * 1000), paused_until = -INF, factor = 1.0,
     factor_at = -INF, recovery = RECOVERY, bound = false, faded_at = -INF, window_at = -INF,
     window_answers = 0, taught = false, probe_until = -INF, clock = now, ahead = 0.0,
+    request_window = new_window(), token_window = new_window(), explained = -1, quick = INF,
   }
 end
 
@@ -37,6 +42,8 @@ local function advance(q, to, amount)
     local fade = math.exp(-seconds / FLOW_SECONDS)
     advance_bucket(q.requests, seconds, q.factor, fade, need(q.requests, 1))
     advance_bucket(q.tokens, seconds, q.factor, fade, need(q.tokens, amount))
+    window.advance(q.request_window, to)
+    window.advance(q.token_window, to)
   end
 end
 
@@ -124,9 +131,68 @@ local function count_answer(q, now)
   end
 end
 
+local function learn_window(
+    q, now, w, b, epoch, send_at, sent_at, admitted, amount, through, left, reset, step, retry,
+    suspected)
+  if admitted then
+    window.answered(w, send_at, sent_at, amount, left)
+  elseif send_at >= w.began then
+    window.put_back(w, amount)
+  end
+  if epoch < q.epoch then
+    return
+  end
+  if left and reset and b.limit < INF then
+    window.see_reset(w, now, sent_at, reset, step, left, b.limit * MINUTE)
+  end
+  if left and admitted then
+    window.see_left(w, send_at, sent_at, amount, left, b.reserved - through, b.limit)
+  end
+  if suspected and not admitted then
+    if window.refused(w, now, retry, amount, b.rate * q.factor) then
+      q.explained = epoch
+    end
+  end
+end
+
+local function window_wait(q, b, w, amount)
+  if w.kind == NO_WINDOW then
+    local delay = wait(b, amount, q.factor)
+    return q.bound and math.max(delay, spacing(b, amount, q.factor)) or delay
+  end
+  return math.max(window.wait(w, q.at, amount, b.ceiling), window.spacing(w, amount))
+end
+
+local function growing_wait(q)
+  if q.requests.reserved == 0 then
+    return 0.0
+  end
+  local growth = math.max(GROWTH, GROWTH_QUICK / q.quick)
+  return 1.0 / (growth * (q.requests.reserved + FIRST_BURST))
+end
+
+local function window_seconds(b, w, amount, factor)
+  if w.kind ~= NO_WINDOW then
+    return amount / window.rate(w)
+  end
+  return seconds_of(b, amount, factor)
+end
+
+local function shown_rate(b, w, factor)
+  return w.sure and math.min(window.rate(w), b.ceiling) or b.rate * factor
+end
+
 local function earliest(q, now, amount)
   advance(q, now, amount)
   local requests, tokens, factor = q.requests, q.tokens, q.factor
+  if q.request_window.kind ~= NO_WINDOW or q.token_window.kind ~= NO_WINDOW then
+    return q.at + math.max(
+      window_wait(q, requests, q.request_window, 1),
+      window_wait(q, tokens, q.token_window, amount))
+  end
+  if not (requests.rate < INF or tokens.rate < INF) then
+    return q.at + growing_wait(q)
+  end
   local delay = math.max(wait(requests, 1, factor), wait(tokens, amount, factor))
   if delay > 0 and not q.bound then
     q.bound = true

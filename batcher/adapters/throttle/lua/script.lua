@@ -38,6 +38,7 @@ local function restore(list, at, names, record)
   return at + #names
 end
 
+-- What came with the windows stands last: a worker of before them reads the rest, and drops it.
 local function save(q)
   local list = {}
   store(list, BUCKET, q.requests)
@@ -47,6 +48,11 @@ local function save(q)
   list[#list + 1] = q.sharing.shared
   list[#list + 1] = q.sharing.shared_at
   list[#list + 1] = q.sharing.members
+  store(list, WINDOW, q.request_window)
+  list[#list + 1] = q.request_window.log
+  store(list, WINDOW, q.token_window)
+  list[#list + 1] = q.token_window.log
+  store(list, QUOTA_MORE, q)
   return cmsgpack.pack(list)
 end
 
@@ -59,6 +65,15 @@ local function load(text)
   at = restore(list, at, QUOTA, q)
   q.sharing.shared, q.sharing.shared_at, q.sharing.members =
     list[at + 1], list[at + 2], list[at + 3]
+  at = at + 3
+  q.request_window, q.token_window, q.explained, q.quick = new_window(), new_window(), -1, INF
+  if #list >= at + 2 * #WINDOW + 2 + #QUOTA_MORE then
+    at = restore(list, at, WINDOW, q.request_window)
+    q.request_window.log = list[at + 1]
+    at = restore(list, at + 1, WINDOW, q.token_window)
+    q.token_window.log = list[at + 1]
+    restore(list, at + 1, QUOTA_MORE, q)
+  end
   return q
 end
 
@@ -77,8 +92,8 @@ local function figures(q, now)
   local requests, tokens = q.requests, q.tokens
   return {
     now, q.epoch, q.paused_until, q.at,
-    requests.rate * q.factor, is_known(requests) and 1 or 0, requests.flow,
-    tokens.rate * q.factor, is_known(tokens) and 1 or 0, tokens.flow,
+    shown_rate(requests, q.request_window, q.factor), is_known(requests) and 1 or 0, requests.flow,
+    shown_rate(tokens, q.token_window, q.factor), is_known(tokens) and 1 or 0, tokens.flow,
     by_chance(q.refusals) and 1 or 0,
   }
 end

@@ -1,0 +1,102 @@
+"""Limits counted in windows: what the throttle is judged by, in virtual time.
+
+`least_seconds` is what a client would need that knows the windows from its start on. Three windows
+of twenty seconds each, so a hundredth is less than half a second, and one request left over would
+cost half as much again.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import pytest
+
+from tests.core.workloads import alike, mixed
+from tests.crowd import Crowd, Job, finish
+from tests.virtual import Network, Report, simulate
+from tests.windowed import WindowedProvider
+
+WINDOW = 20.0
+REQUESTS = 120
+TOKENS = 40_000
+PHASES = [0.0, 0.35, 0.75]
+SHAPES = ["fixed", "started", "sliding"]
+
+
+def runs(kind: str, shape: str, latency: float = 0.3, **told: Any) -> list[Report]:
+    """Runs whose start lies at different places of a window."""
+    reports = []
+    for seed, phase in enumerate(PHASES):
+        told = {"window": WINDOW, **told, "phase": 1000.0 - (1 - phase) * WINDOW}
+        if kind == "requests":
+            provider = WindowedProvider(shape, requests=REQUESTS, **told)
+            work = alike(3 * REQUESTS)
+        else:
+            provider = WindowedProvider(shape, tokens=TOKENS, **told)
+            work = mixed(round(2.8 * TOKENS), seed)
+        reports.append(simulate(provider, work, seed=seed, network=Network(median=latency)))
+    return reports
+
+
+def assert_good(reports: list[Report], *, ratio: float, refused: float) -> None:
+    assert statistics.mean(report.ratio for report in reports) <= ratio, reports
+    assert statistics.mean(report.refused_share for report in reports) <= refused, reports
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+@pytest.mark.parametrize("unit", ["window", "minute"])
+@pytest.mark.parametrize("says", ["reset", "remaining"])
+def test_told_by_headers(kind: str, shape: str, says: str, unit: str) -> None:
+    assert_good(runs(kind, shape, says=says, unit=unit), ratio=1.10, refused=0.01)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_told_nothing_but_when_to_come_back(kind: str, shape: str) -> None:
+    assert_good(runs(kind, shape, says="nothing"), ratio=1.25, refused=0.05)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_told_nothing_at_all_it_finds_the_edges_by_trial(shape: str) -> None:
+    reports = runs("requests", shape, says="nothing", retry_after=False)
+    assert_good(reports, ratio=2.0, refused=0.1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_minute_is_a_window_like_any_other(shape: str) -> None:
+    told: dict[str, Any] = {"window": 60.0, "phase": 960.0}
+    for says, ratio, refused in (("reset", 1.05, 0.01), ("nothing", 1.1, 0.05)):
+        provider = WindowedProvider(shape, requests=360, says=says, **told)
+        report = simulate(provider, alike(1080), seed=1)
+        assert_good([report], ratio=ratio, refused=refused)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_resets_in_whole_seconds_do(shape: str) -> None:
+    assert_good(runs("requests", shape, says="reset", rounding=1.0), ratio=1.15, refused=0.02)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_a_fleet_shares_the_windows(kind: str, shape: str) -> None:
+    told: dict[str, Any] = {"window": WINDOW, "phase": 987.0}
+    if kind == "requests":
+        provider = WindowedProvider(shape, requests=REQUESTS, **told)
+        work = alike(3 * REQUESTS)
+    else:
+        provider = WindowedProvider(shape, tokens=TOKENS, **told)
+        work = mixed(round(2.8 * TOKENS), 1)
+    job = Job("a", work, workers=4)
+    crowd = Crowd(provider, [job])
+    assert finish(crowd, job) <= 1.10 * provider.least_seconds(work)
+    assert len(provider.refused) <= 0.01 * len(work)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_stated_limit_is_not_worn_down(shape: str) -> None:
+    """Ten windows: what is used of the later ones is all of them."""
+    provider = WindowedProvider(shape, window=WINDOW, requests=REQUESTS, phase=987.0)
+    simulate(provider, alike(10 * REQUESTS), seed=1)
+    assert provider.served_late() >= 0.97 * REQUESTS / WINDOW
