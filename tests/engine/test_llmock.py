@@ -123,4 +123,5 @@ async def test_chaos_loses_no_row(here: Path, kind: str) -> None:
 
         statuses = server.statuses
         assert sum(statuses[status] for status in (500, 502, 503)) > 0
-        assert statuses[200] == (75 if kind == "embed" else 150)
+        # The last request of all may fail three times, and then goes in halves.
+        assert statuses[200] in (range(75, 79) if kind == "embed" else (150,))
