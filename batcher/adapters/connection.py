@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
+
+from batcher.adapters.peeking import has_bytes
 
 _FAREWELL = b" 408"
 _SWITCHING = 101
@@ -62,14 +63,14 @@ class _Answers(ResponseHandler):
         self._writing = False  # a request's first byte may have left
         self._asked = False  # its last byte has
         self._answered = False  # an answer has begun that is no interim one
-        self._stray = select.poll()
+        self._descriptor = -1
         self._beginning: bytes | None = None  # the segment that an answer begins with
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         socket = transport.get_extra_info("socket")
         if socket is not None:
-            self._stray.register(socket.fileno(), select.POLLIN)
+            self._descriptor = socket.fileno()
         self._encrypted = transport.get_extra_info("sslcontext") is not None
 
     def set_response_params(self, **params: Any) -> None:
@@ -148,7 +149,7 @@ class _Answers(ResponseHandler):
 
         On a new encrypted connection they are the encryption's own.
         """
-        return (self._uses > 1 or not self._encrypted) and bool(self._stray.poll(0))
+        return (self._uses > 1 or not self._encrypted) and has_bytes(self._descriptor)
 
     def _refuse(self) -> None:
         self.set_exception(StaleConnection(fresh=self._uses == 1))

@@ -214,8 +214,9 @@ def _read_reset(text: str) -> tuple[float | None, bool, float]:
     return moment, True, 1.0 if moment == math.floor(moment) else 0.0
 
 
+@lru_cache(maxsize=64)
 def _moment(text: str) -> float | None:
-    """Unix time of an ISO 8601 time, or of an HTTP date."""
+    """Unix time of an ISO 8601 time, or of an HTTP date: the same one all second long."""
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
