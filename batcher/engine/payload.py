@@ -93,6 +93,8 @@ def _decoded_plan(payload: bytes) -> ShardPlan:
     plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
     if plain["chunks"] is not None:
         plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
+    if plain["piece_rows"] == list(range(plain["rows"])):
+        plain["piece_rows"] = range(plain["rows"])
     if (contents := plain.get("contents")) is not None:
         plain["contents"] = b64decode(contents)
     return ShardPlan(**plain)

@@ -21,7 +21,7 @@ from batcher.engine.requests import Requests
 from batcher.engine.room import ByteRoom
 from batcher.engine.settling import Settler
 from batcher.engine.witness import Witness
-from batcher.ports import Clock, Provider
+from batcher.ports import Clock, Provider, Reply
 
 
 class Senders:
@@ -96,15 +96,7 @@ class Senders:
         """One request; once begun, its call is landed whatever becomes of it."""
         name = self._witness.name(sent.call)
         try:
-            reply = await self._provider.post(
-                self._requests.path,
-                self._requests.body(sent.call),
-                name,
-                key=self._requests.key(sent.call),
-                most_bytes=self._requests.most_answer_bytes(sent.call),
-                room=self._room,
-            )
-            await self._settler.answered(sent, reply)
+            await self._settler.answered(sent, await self._post(sent.call, name))
         except TransportError as error:
             await self._settler.lost(sent, error)
         except KindFailed as error:
@@ -115,3 +107,13 @@ class Senders:
         finally:
             self._room.release(name)
             self._dispatcher.landed(sent.call)
+
+    async def _post(self, call: Call, name: str) -> Reply:
+        return await self._provider.post(
+            self._requests.path,
+            self._requests.body(call),
+            name,
+            key=self._requests.key(call),
+            most_bytes=self._requests.most_answer_bytes(call),
+            room=self._room,
+        )

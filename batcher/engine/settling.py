@@ -88,7 +88,14 @@ class Settler:
             await self._pace.observe(sent, reply, None)
             return
         if 200 <= reply.status < 300:
-            await self._succeeded(sent, reply)
+            answer = read_answer(reply)
+            if answer is None:
+                await self._garbled(sent, reply)
+            elif (status := status_within(answer)) is not None:
+                await self._failed_within(sent, reply._replace(status=status), answer)
+            else:  # a body of megabytes is not needed beside what was read of it
+                reply = Reply(reply.status, reply.headers, b"")
+                await self._succeeded(sent, reply, answer)
         else:
             self._witness.answered(call, sent.at, reply)
             call.shard.record_usage(Usage(requests=1))
@@ -149,16 +156,8 @@ class Settler:
 
     # --- success ------------------------------------------------------------------------------
 
-    async def _succeeded(self, sent: Sent, reply: Reply) -> None:
+    async def _succeeded(self, sent: Sent, reply: Reply, answer: Mapping[str, Any]) -> None:
         call = sent.call
-        answer = read_answer(reply)
-        if answer is None:
-            await self._garbled(sent, reply)
-            return
-        status = status_within(answer)
-        if status is not None:
-            await self._failed_within(sent, reply._replace(status=status), answer)
-            return
         usage = read_usage(answer, call, self._requests)
         self._witness.answered(call, sent.at, reply, usage)
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)

@@ -65,8 +65,13 @@ class LeasedShard:
             call.reopened = unit.reopened
             if unit.doubt is not None:
                 call.in_doubt = _doubt(unit.doubt)
-        self._unsettled = {piece for unit in units for piece in unit.pieces}
-        self._row_left = Counter([plan.piece_rows[piece] for piece in self._unsettled])
+        # A byte a piece, and no count for rows of one piece: many pieces may be leased at a time.
+        self._unsettled = bytearray(len(plan.tokens))
+        self._left = 0
+        self._row_left: dict[int, int] | None = None if plan.chunks is None else Counter()
+        for unit in units:
+            for piece in unit.pieces:
+                self._reopen(piece)
         self._dead_rows = {plan.piece_rows[piece] for piece in progress.dead}
         self.unproven = unproven(lease.events)
         self.left_behind: list[Unit] = unsettled(
@@ -97,7 +102,7 @@ class LeasedShard:
     @property
     def finished(self) -> bool:
         """Whether every piece has its dead letter, or a result that nothing can take back."""
-        return not self._unsettled and not self.unproven
+        return not self._left and not self.unproven
 
     def let_go(self) -> None:
         """The lease has ended: drop the calls, since they and the shard would keep each other."""
@@ -119,12 +124,14 @@ class LeasedShard:
         worst case stays reserved until its cost is.
         """
         tokens = self.plan.tokens
-        unsettled = self._unsettled.union(self._done, self._dead)
+        unsettled = self._unsettled[:]
+        for piece in (*self._done, *self._dead):
+            unsettled[piece] = True
         return sum(
             worst_case(tokens[piece])
             for call in self.calls[:sent_through]
             for piece in call.pieces
-            if piece in unsettled
+            if unsettled[piece]
         )
 
     def settle(self, piece: int, result: bytes) -> None:
@@ -163,11 +170,9 @@ class LeasedShard:
         self.pending_bytes = sum(map(len, self._results))
         self._reopened += sorted(taken - pending)
         for piece in sorted(taken):
-            row = self.plan.piece_rows[piece]
-            if self._row_left[row] == 0 and row not in self._dead_rows:
+            if self._is_done(self.plan.piece_rows[piece]):
                 self._rows_done -= 1
-            self._row_left[row] += 1
-            self._unsettled.add(piece)
+            self._reopen(piece)
             self.unproven.pop(piece, None)
         self.dirty = True
 
@@ -193,11 +198,23 @@ class LeasedShard:
 
     def _close(self, piece: int) -> None:
         row = self.plan.piece_rows[piece]
-        self._unsettled.discard(piece)
-        self._row_left[row] -= 1
-        if self._row_left[row] == 0 and row not in self._dead_rows:
+        self._left -= self._unsettled[piece]
+        self._unsettled[piece] = False
+        if self._row_left is not None:
+            self._row_left[row] -= 1
+        if self._is_done(row):
             self._rows_done += 1
         self.dirty = True
+
+    def _reopen(self, piece: int) -> None:
+        self._left += not self._unsettled[piece]
+        self._unsettled[piece] = True
+        if self._row_left is not None:
+            self._row_left[self.plan.piece_rows[piece]] += 1
+
+    def _is_done(self, row: int) -> bool:
+        """Whether all pieces of the row have results; asked where one of them is settled."""
+        return row not in self._dead_rows and not (self._row_left and self._row_left[row])
 
     def record_attempts(self, call: Call) -> None:
         """Keep the call's failed attempts for whoever owns the shard next."""
