@@ -14,7 +14,7 @@ import numpy as np
 import pybase64
 
 from batcher.core.answers import text_of
-from batcher.core.errors import RowError, UsageError
+from batcher.core.errors import RowOverBudget, UsageError
 from batcher.core.kind import (
     Broken,
     Done,
@@ -122,9 +122,7 @@ class BoundEmbed:
         ):
             return ("",)
         if sum(map(len, values)) > MOST_CHARACTERS:
-            raise RowError(
-                "template_error", f"the template makes more than {MOST_CHARACTERS:,} characters"
-            )
+            raise RowOverBudget(f"the template makes more than {MOST_CHARACTERS:,} characters")
         return ("".join(values),)
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:

@@ -165,3 +165,14 @@ class RowError(Exception):
         """``code`` is a short snake_case reason, as listed in the errors file."""
         super().__init__(message)
         self.code = code
+
+
+class RowOverBudget(RowError):
+    """A row's template does or makes more than any row's may.
+
+    One such row is a dead letter; where the first ones of a job are all so, it is the template.
+    """
+
+    def __init__(self, message: str) -> None:
+        """``message`` is for the errors file; it must not quote the row."""
+        super().__init__("template_error", message)

@@ -6,7 +6,8 @@ otherwise; to wait for it to change its mind helps nobody.
 
 from __future__ import annotations
 
-_ENCODINGS = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
+from batcher.core.contentcoding import KNOWN, codings
+
 _ADVICE = "check --base-url, which mostly ends in /v1"
 
 
@@ -15,7 +16,7 @@ def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = ""
 
     ``content_type`` and ``content_encoding`` are the headers' values, perhaps empty.
     """
-    if content_encoding.strip().lower() not in _ENCODINGS:
+    if not KNOWN.issuperset(codings(content_encoding)):
         return (
             "the server encodes its answers in a way that was not asked for (Content-Encoding): "
             f"have it or the proxy in front of it leave that, and {_ADVICE}"

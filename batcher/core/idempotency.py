@@ -74,6 +74,11 @@ def is_replay(headers: Mapping[str, str]) -> bool:
     return False
 
 
+def is_from_cache(headers: Mapping[str, str]) -> bool:
+    """Whether a gateway or a proxy says that the answer is from its cache."""
+    return any("cache" in name.lower() and "hit" in headers[name].lower() for name in headers)
+
+
 def is_about_keys(status: int, body: bytes) -> bool:
     """Whether a refusal is of the idempotency key, and not of what was asked."""
     return status in (400, 409, 422) and _ABOUT_KEYS in body[:4096].lower()

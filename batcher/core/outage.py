@@ -23,6 +23,8 @@ PROBES = 3
 PROBES_AMONG_OTHERS = 20
 """The same where others have succeeded and no cause is named: in files, like stands by like."""
 
+_MOST_DOUBLED = 3
+
 
 class Span(NamedTuple):
     """Which pieces a request is for: those of a shard, from the first to the last."""
@@ -54,6 +56,7 @@ class Health:
     limited_since: float | None = None
     doubted: bool = False
     _probes: int = 0
+    _vouched: int = 0
     _alike: dict[str, list[Span]] = field(default_factory=dict)
 
     def succeeded(self, now: float, sent_at: float) -> None:
@@ -66,6 +69,14 @@ class Health:
         self._probes = 0
         if self._alike:
             self._alike.clear()
+
+    def vouched(self, now: float, sent_at: float) -> None:
+        """What was answered before was answered once more, while others were refused.
+
+        It is paid for again; so next time it takes twice as many to ask for it, up to a point.
+        """
+        self.succeeded(now, sent_at)
+        self._vouched = min(self._vouched + 1, _MOST_DOUBLED)
 
     def failed(self, now: float, code: str) -> None:
         """A request failed in a way that may pass."""
@@ -92,11 +103,17 @@ class Health:
         of a refused request stands for it from then on: one row's fault makes all requests fail
         that hold the row.
         """
+        enough <<= self._vouched
         others = self._alike.get(likeness, ())
         alike = [other for other in others if not other.holds(request)]
         alike.append(request)
         self._alike[likeness] = alike
         return self._doubt(begins=len(alike) >= enough, probes=probes, alone=alone)
+
+    def doubts_unproven(self, likeness: str) -> bool:
+        """Whether a request may not be given up without a proof: too many are refused alike."""
+        self.doubted = self.doubted or len(self._alike.get(likeness, ())) >= ALIKE
+        return self.doubted
 
     def lasts(self, *, alone: bool) -> bool:
         """A request failed by a cause that no waiting mends; returns whether everybody does."""

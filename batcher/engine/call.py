@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.core.kind import Invalid
-from batcher.core.model import Doubt
+from batcher.core.model import Doubt, Prompt
 from batcher.core.outage import Health
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ class Call:
         self.at_risk_picousd = 0
         planned = shard.plan.tokens
         self.tokens = sum([planned[piece] for piece in pieces])
+
+    def prompts(self) -> list[Prompt]:
+        """What each of its pieces asks."""
+        prompts = self.shard.plan.prompts
+        return [prompts[piece] for piece in self.pieces]
+
+    def planned_tokens(self) -> list[int]:
+        """How many tokens each of its pieces was planned with."""
+        tokens = self.shard.plan.tokens
+        return [tokens[piece] for piece in self.pieces]
 
     def part(self, pieces: tuple[int, ...]) -> Call:
         """A call for some of the pieces, with this one's history."""

@@ -81,6 +81,7 @@ class Dispatcher:
         self._delayed: list[tuple[float, int, Call, bool]] = []
         self._held: list[tuple[Call, bool]] = []
         self._booked: deque[tuple[Ticket, Call]] = deque()
+        self._first: Call | None = None
         self._order = count()
         self._reserve_at = 0.0
         self._probe_at = 0.0
@@ -99,7 +100,8 @@ class Dispatcher:
     @property
     def queued(self) -> int:
         """Calls that wait to be sent, for whatever reason."""
-        return len(self._ready) + len(self._delayed) + len(self._held) + len(self._booked)
+        waiting = len(self._ready) + len(self._delayed) + len(self._held) + len(self._booked)
+        return waiting + (self._first is not None)
 
     def waiting(self) -> Iterator[Call]:
         """The calls that wait to be sent."""
@@ -150,6 +152,12 @@ class Dispatcher:
         heapq.heappush(self._delayed, (due, next(self._order), call, last))
         self.wake()
 
+    def before_all(self, call: Call) -> None:
+        """Queue a call before whatever waits, once its record is written."""
+        self._first = call
+        self._ledger.request()
+        self.wake()
+
     def landed(self, call: Call) -> None:
         """A call that was started is no longer in flight."""
         self._slots.give(self._seat)
@@ -184,6 +192,7 @@ class Dispatcher:
         while not self._stopped:
             now = self._clock.now()
             self._move_due(now)
+            await self._put_first()
             await self._start_due(now, start)
             await self._book(now)
             if self.wanting > 0:
@@ -210,6 +219,12 @@ class Dispatcher:
             self._ready.append(call)
         else:
             self._ready.appendleft(call)
+
+    async def _put_first(self) -> None:
+        if self._first is not None and self._first.after_flush <= self._ledger.flushed:
+            await self._unbook()
+            self._ready.appendleft(self._first)
+            self._first = None
 
     async def _start_due(self, now: float, start: Callable[[Call, Ticket], None]) -> None:
         """Start what is booked and due; void tickets and stale ones are booked again.
@@ -311,6 +326,8 @@ class Dispatcher:
     def _room(self, now: float) -> int:
         """How many more calls may be in flight: one probe at a time in an outage or a doubt."""
         in_flight = self._seat.in_flight
+        if self._first is not None:
+            return 0
         if self._health.is_probing(now):
             room = 1 - in_flight if now >= self._probe_at else 0
         else:

@@ -23,6 +23,7 @@ from batcher.core.retry import (
     Rename,
     SharedPause,
     Split,
+    Verdict,
     after_attempts,
     after_refusals,
     backoff_seconds,
@@ -31,6 +32,7 @@ from batcher.core.retry import (
 from batcher.engine.call import Call
 from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
+from batcher.engine.known_good import KnownGood, KnownGoodCall
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.requests import Requests
@@ -53,6 +55,7 @@ class Failures:
         clock: Clock,
         chance: Chance,
         witness: Witness,
+        known_good: KnownGood,
         had_success: bool,
         stop_at_dead: bool,
         secrets: tuple[str, ...],
@@ -67,6 +70,7 @@ class Failures:
         self._clock = clock
         self._chance = chance
         self._witness = witness
+        self._known_good = known_good
         self._unproven = UnprovenFailures(had_success=had_success)
         self._stop_at_dead = stop_at_dead
         self._secrets = secrets
@@ -136,6 +140,11 @@ class Failures:
         match verdict:
             case SharedPause():
                 await self._pause(sent, verdict, error.message)
+            case PauseJob(reason, wait):
+                self._dispatcher.again(call)
+                self._end(Endings.paused(reason, wait, wall=self._clock.wall()))
+            case _ if isinstance(call, KnownGoodCall):
+                self._known_good_failed(call, verdict, error.message)
             case Backoff():
                 self._pace.object_to(sent)
                 self.back_off(call, verdict)
@@ -144,16 +153,13 @@ class Failures:
             case Dead():
                 self.reject(call, verdict)
             case Refusal():
-                self._refuse(call, verdict)
+                await self._refuse(call, verdict)
             case Rename(old, new):
                 self._requests.rename(old, new)
                 self._dispatcher.again(call)
             case Drop(param):
                 self._requests.drop(param)
                 self._dispatcher.again(call)
-            case PauseJob(reason, wait):
-                self._dispatcher.again(call)
-                self._end(Endings.paused(reason, wait, wall=self._clock.wall()))
 
     async def _pause(self, sent: Sent, pause: SharedPause, said: str) -> None:
         """A rate limit: try this one again when all may go on, attempts untouched."""
@@ -178,6 +184,9 @@ class Failures:
         unreachable = failure.code == "connect"
         self._health.failed(now, failure.message if unreachable else failure.code)
         self._witness.retried()
+        if isinstance(call, KnownGoodCall):
+            self._known_good.drop(call)
+            return
         nothing_yet = self._health.last_success is None and (unreachable or not self.had_success)
         if failure.lasting and nothing_yet and self._lasts(failure):
             self._dispatcher.again(call)
@@ -243,7 +252,7 @@ class Failures:
 
     # --- refusals -----------------------------------------------------------------------------
 
-    def _refuse(self, call: Call, refusal: Refusal) -> None:
+    async def _refuse(self, call: Call, refusal: Refusal) -> None:
         """A status that refuses: the call's own if others succeed, and everybody's if none does."""
         call.attempts += 1
         self._witness.retried()
@@ -254,13 +263,17 @@ class Failures:
         if call.refused_at is None:
             call.refused_at = self._clock.now()
         enough, probes = _proof(refusal, had_success=self.had_success)
-        if self._health.refused(
+        everybody = self._health.refused(
             refusal.likeness,
             Span(call.shard.id, call.pieces[0], call.pieces[-1]),
             enough=enough,
             probes=probes,
             alone=self._is_alone(),
-        ):
+        )
+        if await self._asks_known_good(call, refusal):
+            self._dispatcher.again(call)
+            return
+        if everybody:
             self._dispatcher.again(call)
             self._end(Endings.refused(refusal.reason))
             return
@@ -273,6 +286,25 @@ class Failures:
         else:
             self._refuse_among_others(call, refusal)
         self._dispatcher.wake()
+
+    async def _asks_known_good(self, call: Call, refusal: Refusal) -> bool:
+        """Whether what was answered before goes out once more, and will tell who is refused.
+
+        Not where a key is refused: a cache in between might answer for it.
+        """
+        if not self.had_success or refusal.unsigned:
+            return False
+        if not (self._health.doubted and self._is_alone()):
+            return False
+        return await self._known_good.ask(call.shard)
+
+    def _known_good_failed(self, call: KnownGoodCall, verdict: Verdict, message: str) -> None:
+        """What was answered before is not this time; a failure that may pass tells nothing."""
+        if isinstance(verdict, Backoff):
+            self.back_off(call, verdict)
+        elif self._known_good.refused(call):
+            reason = verdict.reason if isinstance(verdict, Refusal) else message
+            self._end(Endings.refused(reason))
 
     def _refuse_at_first(self, call: Call, refusal: Refusal) -> None:
         """Nothing has succeeded yet: see what becomes of others, and of parts."""
@@ -293,6 +325,10 @@ class Failures:
             # A key that nobody is served with any more; the last rows are no worse than others.
             self._dispatcher.again(call)
             self._end(Endings.refused(refusal.reason))
+        elif not self._health.proves(call.refused_at) and self._health.doubts_unproven(
+            refusal.likeness
+        ):
+            self._dispatcher.again(call)
         else:
             self._bury(call, verdict)
 

@@ -23,6 +23,7 @@ from batcher.engine.ending import Ending
 from batcher.engine.failing import Failures
 from batcher.engine.funds import Funds
 from batcher.engine.keys import Keys
+from batcher.engine.known_good import KnownGood, find_answered
 from batcher.engine.leasing import Leases
 from batcher.engine.ledger import Ledger
 from batcher.engine.live import Live
@@ -83,6 +84,7 @@ class Parts:
         self.ledger = _ledger(work, self, on_flush)
         self.dispatcher = _dispatcher(work, self, hungry)
         self.pace = _pace(work, self)
+        self.known_good = _known_good(work, self)
         self.failures = _failures(work, self, end)
         self.settler = Settler(
             bound=work.bound.kind,
@@ -92,6 +94,7 @@ class Parts:
             dispatcher=self.dispatcher,
             witness=self.witness,
             failures=self.failures,
+            known_good=self.known_good,
             secrets=connection.secrets,
             learn=partial(adapters.store.learn, work.job.id),
             end=end,
@@ -201,6 +204,18 @@ def _pace(work: Work, parts: Parts) -> Pace:
     )
 
 
+def _known_good(work: Work, parts: Parts) -> KnownGood:
+    return KnownGood(
+        requests=parts.requests,
+        ledger=parts.ledger,
+        dispatcher=parts.dispatcher,
+        purse=parts.purse,
+        health=parts.health,
+        clock=work.adapters.clock,
+        find=partial(find_answered, work.adapters.store, work.job.id),
+    )
+
+
 def _failures(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Failures:
     adapters, connection = work.adapters, work.connection
     return Failures(
@@ -212,6 +227,7 @@ def _failures(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Failur
         clock=adapters.clock,
         chance=adapters.chance,
         witness=parts.witness,
+        known_good=parts.known_good,
         had_success=work.live.base.pieces_done > 0 or Description.read(work.job).is_proven,
         stop_at_dead=work.bound.spec.on_error == "stop",
         secrets=connection.secrets,

@@ -98,7 +98,7 @@ class Planner:
         ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``former`` are
         the rows whose results may be carried over; ``guard`` keeps the time of each row.
         """
-        self._rendering = Rendering(bound, kind, guard or NoGuard())
+        self._rendering = Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0)
         self._recipe = bytes.fromhex(recipe)
         self._former = former
         self._bound = bound

@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batcher.core.errors import KindFailed, PlanFailed, RowError
+from batcher.core.errors import KindFailed, PlanFailed, RowError, RowOverBudget
 from batcher.core.kind import BoundKind
 from batcher.core.model import Prompt
 from batcher.ports import GuardStopped, RowGuard, RowOverran
 
 MOST_OVERRUNS = 10
 """So many rows in a row that took too long to render are no chance: the job is not planned on."""
+MOST_OVER_BUDGET = 10
+"""So many different rows that ask for too much, and none before them that does not, are no chance
+either."""
 
 
 class Rendering:
     """What a kind makes of the rows of one job."""
 
-    def __init__(self, bound: BoundKind, kind: str, guard: RowGuard) -> None:
-        """``kind`` is the kind's name; ``guard`` keeps the time of each row."""
+    def __init__(
+        self, bound: BoundKind, kind: str, guard: RowGuard, *, any_before: bool = False
+    ) -> None:
+        """``kind`` is the kind's name; ``guard`` keeps the time of each row.
+
+        ``any_before``: rows of the job were rendered before.
+        """
         self._bound = bound
         self._kind = kind
         self._guard = guard
         self._overruns = 0
+        self._any_rendered = any_before
+        self._over_budget: set[int] = set()
 
     def render(self, record: Mapping[str, Any]) -> tuple[Prompt, bool]:
         """The row's texts, and whether all of them are blank.
@@ -30,12 +40,16 @@ class Rendering:
         Raises:
             RowError: the row has none.
             KindFailed: the kind is at fault.
-            PlanFailed: this row took too long, and so did all of the last ones.
+            PlanFailed: this row took too long, and so did all of the last ones; or it asks for too
+                much, and so did all of the first ones.
             GuardStopped: nothing more is wanted.
         """
         try:
             prompt = self._guard.call(self._bound.render, record)
             blank = not "".join(prompt).strip()
+        except RowOverBudget as error:
+            self._check_budget(record, error)
+            raise
         except (RowError, GuardStopped):
             raise
         except RowOverran as error:
@@ -46,6 +60,7 @@ class Rendering:
         except Exception as error:
             raise KindFailed.raised(self._kind, "render", error) from error
         self._overruns = 0
+        self._any_rendered = True
         return prompt, blank
 
     def stop(self) -> None:
@@ -60,3 +75,12 @@ class Rendering:
             f"{MOST_OVERRUNS} rows one after the other took longer than {seconds:g} s each to "
             f"render: the template, or the kind {self._kind!r}, does too much"
         )
+
+    def _check_budget(self, record: Mapping[str, Any], error: RowOverBudget) -> None:
+        if self._any_rendered:
+            return
+        self._over_budget.add(hash(repr(record)))
+        if len(self._over_budget) >= MOST_OVER_BUDGET:
+            raise PlanFailed(
+                f"the first {MOST_OVER_BUDGET} rows all fail in the same way: {error}"
+            ) from error

@@ -108,9 +108,8 @@ class Requests:
         Raises:
             KindFailed: the kind makes none.
         """
-        prompts = call.shard.plan.prompts
         try:
-            body = self._bound.body([prompts[piece] for piece in call.pieces], repair=call.repair)
+            body = self._bound.body(call.prompts(), repair=call.repair)
             return _encoded(self._as_wanted(body))
         except Exception as error:
             raise KindFailed.raised(self.kind, "body", error) from error
@@ -153,8 +152,7 @@ class Requests:
             return Cost(call.tokens + self.allowance.tokens)
         if limit == 0 or self._charges_prompt_too:
             return Cost(call.tokens + limit)
-        prompts = call.shard.plan.prompts
-        characters = sum(len(text) for piece in call.pieces for text in prompts[piece])
+        characters = sum(len(text) for prompt in call.prompts() for text in prompt)
         fixed = sum(map(len, self._bound.fixed_texts))
         return Cost(max(limit, -(-(characters + fixed) // _CHARACTERS_PER_TOKEN)))
 
@@ -175,12 +173,12 @@ class Requests:
 
         No text has more tokens than bytes.
         """
-        planned = call.shard.plan.tokens
+        planned = call.planned_tokens()
         if call.repair is None:
-            return sum([self.worst_case(planned[piece]) for piece in call.pieces])
+            return sum([self.worst_case(tokens) for tokens in planned])
         texts = (call.repair.answer, call.repair.message)
         more = sum([len(text.encode(errors="replace")) for text in texts]) + _REPAIR_FRAME_TOKENS
-        return sum([self.worst_case(planned[piece] + more) for piece in call.pieces])
+        return sum([self.worst_case(tokens + more) for tokens in planned])
 
     def worst_tokens(self, call: Call) -> int:
         """Tokens that the call may be billed for at the most."""

@@ -21,6 +21,7 @@ from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.failing import Failures
 from batcher.engine.keys import KEY_REFUSED
+from batcher.engine.known_good import KnownGood, KnownGoodCall
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.reading import (
@@ -51,6 +52,7 @@ class Settler:
         dispatcher: Dispatcher,
         witness: Witness,
         failures: Failures,
+        known_good: KnownGood,
         secrets: tuple[str, ...],
         learn: Callable[[Learned], Awaitable[None]],
         end: Callable[[Ending], None],
@@ -66,6 +68,7 @@ class Settler:
         self._dispatcher = dispatcher
         self._witness = witness
         self._failures = failures
+        self._known_good = known_good
         self._unusable = UnusableAnswers(had_result=failures.had_success)
         self._held: list[tuple[Call, Invalid]] = []
         self._secrets = secrets
@@ -113,6 +116,9 @@ class Settler:
         if call.shard.lost:
             return
         call.shard.record_usage(Usage(requests=1))
+        if isinstance(call, KnownGoodCall):
+            self._known_good.drop(call, maybe_billed=error.maybe_billed)
+            return
         if error.maybe_billed:
             self.leave(call)
         if error.final:
@@ -128,6 +134,8 @@ class Settler:
 
     def leave(self, call: Call) -> None:
         """The call was sent, and no answer will be waited for; a later one may prove its cost."""
+        if isinstance(call, KnownGoodCall):
+            return  # recorded before it was sent
         self.doubt(call)
         self._requests.keys.doubt(call, self._requests.doubt(call, call.pieces))
 
@@ -161,6 +169,9 @@ class Settler:
         usage = read_usage(answer, call, self._requests)
         self._witness.answered(call, sent.at, reply, usage)
         await self._pace.observe(sent, reply, usage.prompt_tokens + usage.completion_tokens)
+        if isinstance(call, KnownGoodCall):
+            self._known_good.answered(call, usage, reply, sent.at)
+            return
         self._pay(call, usage, answer)
         self._requests.keys.answered(call, reply, usage)
         try:
@@ -187,6 +198,9 @@ class Settler:
         await self._pace.observe(sent, reply, None)
         call.shard.record_usage(Usage(requests=1))
         self._requests.keys.answered(call, reply, Usage())
+        if isinstance(call, KnownGoodCall):
+            self._known_good.drop(call, maybe_billed=True)
+            return
         self.doubt(call)
         lasting = foreign_answer(
             reply.headers.get("content-type", ""),
@@ -215,11 +229,12 @@ class Settler:
         broken: list[int] = []
         first_broken: Broken | None = None
         size = shard.pending_bytes
-        done = refused = invalid = common = False
+        done_piece: int | None = None
+        refused = invalid = common = False
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
             if isinstance(outcome, Done):
                 shard.settle(piece, outcome.value)
-                done = True
+                done_piece = piece
             elif isinstance(outcome, Broken):
                 broken.append(piece)
                 first_broken = first_broken or outcome
@@ -234,10 +249,12 @@ class Settler:
                 refused = True
                 self._failures.bury_piece(call, piece, outcome.code, outcome.message)
         self._ledger.note_result(shard.pending_bytes - size)
-        if done:
+        if done_piece is not None:
+            self._known_good.remember(call, done_piece)
             self._note_result()
-        if done or refused or invalid or common:
-            self._note_answer(sent_at, opens=done or refused, proves=not common)
+        opens = refused or done_piece is not None
+        if opens or invalid or common:
+            self._note_answer(sent_at, opens=opens, proves=not common)
         if first_broken is not None:
             part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
             self._broken(part, first_broken)

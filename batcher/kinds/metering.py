@@ -11,7 +11,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from sys import getsizeof
 from typing import Any, Final, NoReturn
 
-from batcher.core.errors import RowError
+from batcher.core.errors import RowOverBudget
 
 MOST_BYTES: Final = 64 << 20
 """What a template may make of a row in all, what it throws away included."""
@@ -75,7 +75,7 @@ class Meter:
         """How many bytes a value is with all that it holds, at every place where it holds it.
 
         Raises:
-            RowError: it is more than can be printed or compared.
+            RowOverBudget: it is more than can be printed or compared.
         """
         kind = type(value)
         if kind is str:
@@ -120,8 +120,7 @@ def check_bits(*numbers: Any) -> None:
 
 
 def _too_much() -> NoReturn:
-    raise RowError(
-        "template_error",
+    raise RowOverBudget(
         f"the template does too much for this row: at most {MOST_BYTES // STEP_BYTES:,} steps, or "
         f"{MOST_BYTES >> 20} MB of texts and lists in all",
     )
@@ -129,8 +128,7 @@ def _too_much() -> NoReturn:
 
 def too_large() -> NoReturn:
     """Raise what a value means that is too large to be made, printed or compared."""
-    raise RowError(
-        "template_error",
+    raise RowOverBudget(
         f"the template makes something too large of this row: at most {MOST_CHARACTERS:,} "
         "characters, and numbers of some 40,000 digits",
     )

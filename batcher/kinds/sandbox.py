@@ -3,7 +3,7 @@
 Jinja2's own sandbox keeps a template from the machine, not from occupying it: two nested loops are
 a day's work, ``{{ 10 ** 10 ** 8 }}`` is one operation of C that holds the whole process. Here every
 turn of a loop, call, filter and operator is counted before it is done (:mod:`.metering`); what is
-too much is a :class:`RowError` of the row. The engine's deadline for a row comes on top of it.
+too much is a :class:`RowOverBudget`. The engine's deadline for a row comes on top of it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     """Templates of one job, rendered by one thread at a time.
 
     Undefined names are errors, and nothing is escaped. Call :meth:`begin` before each row; what is
-    too much raises :class:`batcher.core.errors.RowError` out of ``render``.
+    too much raises :class:`batcher.core.errors.RowOverBudget` out of ``render``.
     """
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import brotli
@@ -170,13 +170,14 @@ async def test_the_next_request_goes_out_after_one_that_was_too_large() -> None:
     size=st.integers(0, 3 * BLOCK_BYTES),
     over=st.integers(-2, 2),
     how=st.sampled_from(["length", "chunks", "gzip", "close"]),
-    step=st.integers(1, 2 * BLOCK_BYTES),
+    writes=st.integers(1, 500),
 )
-def test_the_ceiling_is_exact(size: int, over: int, how: str, step: int) -> None:
+def test_the_ceiling_is_exact(size: int, over: int, how: str, writes: int) -> None:
     """A body of the ceiling's size comes through whole; one byte more does not."""
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
     most = size - over
+    step = size // writes + 1
 
     async def talk(peer: Peer) -> None:
         await peer.request()
@@ -195,7 +196,7 @@ def test_the_ceiling_is_exact(size: int, over: int, how: str, step: int) -> None
             await peer.writer.drain()
 
     async def scenario() -> None:
-        async with asking(talk) as provider:
+        async with asking(talk, timeout_seconds=60.0) as provider:
             if over > 0:
                 with pytest.raises(TransportError, match="larger than"):
                     await provider.post("/x", b"{}", "r", most_bytes=most)
@@ -230,3 +231,91 @@ async def test_large_answers_take_turns_in_the_memory_there_is() -> None:
         await asyncio.gather(*(ask(number) for number in range(8)))
     assert 2**22 < most <= 10 * 2**20
     assert room.used_bytes == 0
+
+
+def compress_all(body: bytes, codings: Sequence[str]) -> bytes:
+    for coding in codings:
+        body = PACKERS[coding](body)
+    return body
+
+
+PACKERS = {
+    "br": brotli.compress,
+    "deflate": zlib.compress,
+    "raw deflate": lambda body: zlib.compress(body, wbits=-15),
+    "gzip": gzip.compress,
+    "gzip in two": lambda body: gzip.compress(body[:3]) + gzip.compress(body[3:]),
+    "zstd": zstandard.compress,
+    "identity": bytes,
+}
+SPELT = {
+    "br": ["br", "BR", "x-br", "brotli"],
+    "deflate": ["deflate", "Deflate", "x-deflate", "X-DEFLATE"],
+    "raw deflate": ["deflate", "x-deflate"],
+    "gzip": ["gzip", "GZIP", "x-gzip", "X-GZip"],
+    "gzip in two": ["gzip", "x-gzip"],
+    "zstd": ["zstd", "ZSTD", "x-zstd"],
+    "identity": ["identity", "none", ""],
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), applied=st.lists(st.sampled_from(sorted(PACKERS)), max_size=4))
+def test_whatever_compressed_it_an_answer_is_read(data: st.DataObject, applied: list[str]) -> None:
+    """Any names, any number of them, in one header or in several."""
+    names = [data.draw(st.sampled_from(SPELT[coding])) for coding in applied]
+    body = data.draw(st.sampled_from([b"{}", b'{"a": "' + b"xyz " * 999 + b'"}']))
+    status = data.draw(st.sampled_from(["200 OK", "400 Bad Request"]))
+    joined = data.draw(st.sampled_from([", ", ",", " , "]))
+    if data.draw(st.booleans()):
+        headers = "".join(f"Content-Encoding: {name}\r\n" for name in names)
+    else:
+        headers = f"Content-Encoding: {joined.join(names)}\r\n"
+    sent = compress_all(body, applied)
+
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        peer.write(answer(sent, headers=headers, status=status))
+
+    async def scenario() -> None:
+        async with asking(talk) as provider:
+            assert (await provider.post("/x", b"{}", "r")).body == body
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("names", [("x-gzip",), ("zstd", "gzip"), ("br", "X-Deflate")])
+async def test_a_bomb_under_any_name_ends_at_the_ceiling(names: tuple[str, ...]) -> None:
+    applied = [name.lower().removeprefix("x-") for name in names]
+    bomb = compress_all(b" " * 2**25, applied)
+
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        peer.write(answer(bomb, headers=f"Content-Encoding: {', '.join(names)}\r\n"))
+
+    with at_most(2**24):
+        error = await lose(talk)
+    assert (error.code, error.final) == ("answer_too_large", True)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+async def test_what_is_cut_off_or_none_of_it_is_a_lost_answer(coding: str) -> None:
+    whole = compress_all(b'{"a": 1}' * 99, [coding])
+    for sent in (whole[:-6], b"{}"):
+
+        async def talk(peer: Peer, sent: bytes = sent) -> None:
+            await peer.request()
+            peer.write(answer(sent, headers=f"Content-Encoding: x-{coding}\r\n"))
+
+        error = await lose(talk)
+        assert (error.code, error.maybe_billed, error.final) == ("disconnect", True, False)
+
+
+async def test_of_a_refusal_that_is_not_compressed_as_it_says_the_status_counts() -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        peer.write(answer(b"no", headers="Content-Encoding: x-gzip\r\n", status="403 No"))
+
+    async with asking(talk) as provider:
+        reply = await provider.post("/x", b"{}", "r")
+    assert (reply.status, reply.body) == (403, b"no")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,17 @@ async def test_a_job_of_one_row_stops_too(here: Path, fault: str, kind: str) -> 
         assert nothing_written(work)
 
 
+def served_once(count: int, fault: str) -> Iterator[str]:
+    """Texts that a chat is answered for once, and refused for ever after."""
+    return words(count, marker=f"[[fault=nan*1]][[fault={fault}]]")
+
+
 @pytest.mark.parametrize("fault", ["401", "403", "404", "404_html", "302", "418", "400_param"])
 @in_virtual_time
 async def test_a_stop_in_the_middle_keeps_what_is_done(here: Path, fault: str) -> None:
     """A key that is revoked, a model that is taken down: probed first, and soon over."""
     async with open_work(here, latency_ms=100) as work:
-        texts = [*words(20), *words(40, marker=f"[[fault={fault}]]")]
+        texts = [*served_once(20, fault), *words(40, marker=f"[[fault={fault}]]")]
         started = work.now()
         ran = await work.run(work.chat(texts, concurrency=8))
 
