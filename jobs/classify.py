@@ -71,7 +71,12 @@ class Classify:
             labels = self._labels_of_file(values["labels_file"].text)
         labels = tuple(dict.fromkeys(filter(None, labels)))
         if len(labels) < 2:
-            raise UsageError("classify needs at least two different labels")
+            raise UsageError(
+                f"classify needs at least two different labels, not {labels[0]!r:.80} alone; "
+                "--labels A,B lists them, --labels-file FILE names a file with one a line"
+                if labels
+                else "classify needs at least two different labels"
+            )
         return BoundClassify(
             text=values["text"],
             labels=labels,
