@@ -52,10 +52,14 @@ class SqliteRowIndex:
             path = Path(self._folder.name) / "rows.db"
             make_file(path)
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            for setting in (*_SETTINGS, f"cache_size=-{_CACHE_KIB}"):
-                self._connection.execute(f"PRAGMA {setting}").fetchone()
-            for table in _TABLES:
-                self._connection.execute(table)
+            try:
+                for setting in (*_SETTINGS, f"cache_size=-{_CACHE_KIB}"):
+                    self._connection.execute(f"PRAGMA {setting}").fetchone()
+                for table in _TABLES:
+                    self._connection.execute(table)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
             self._folder.cleanup()  # the open file stays, and is gone with the process
 
     def add(self, rows: Iterable[tuple[str, FormerRow]]) -> None:

@@ -93,6 +93,33 @@ def write_record(texts: Sequence[str]) -> str:
 _QUOTED = frozenset(',"\r\n')
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is one: what is no UTF-8 on a command line comes as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_unicode(name: str, value: object) -> None:
+    """Refuse texts that cannot be sent, also within lists and objects.
+
+    Raises:
+        UsageError: one is no Unicode; ``name`` says whose.
+    """
+    if isinstance(value, str):
+        if not is_unicode(value):
+            raise UsageError(f"{name} is no text: {value!r} is not UTF-8")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            check_unicode(name, key)
+            check_unicode(name, item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_unicode(name, item)
+
+
 def require_one(kind: str, values: Mapping[str, Any], *names: str) -> str:
     """The one option of ``names`` that is given.
 

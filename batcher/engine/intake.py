@@ -18,7 +18,7 @@ from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
 from batcher.engine.planning import Planning
-from batcher.engine.preparing import Bound, bind, endpoint_of, new_job, read_files
+from batcher.engine.preparing import Bound, bind, check_texts, endpoint_of, new_job, read_files
 from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
 from batcher.ports import InputSource
@@ -59,6 +59,7 @@ class Intake:
         def look_up() -> Bound:
             if not spec.simulate:
                 check_base_url(spec.base_url)
+            check_texts(spec, adapters.kinds)
             files = read_files(spec, adapters.kinds, adapters.files.read_text)
             return self._bound(spec, files, adapters.kinds.get(spec.kind))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -22,7 +22,7 @@ from batcher.core.kind import (
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.core.options import flag
+from batcher.core.options import check_unicode, flag
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
@@ -220,6 +220,23 @@ def bind(
     if spec.max_cost is not None:
         _check_budget(result)
     return result
+
+
+def check_texts(spec: JobSpec, kinds: KindRegistry) -> None:
+    """Refuse texts of a spec that are none; files may be called as they like.
+
+    Raises:
+        UsageError: one is no Unicode.
+    """
+    for each in fields(spec):
+        if each.name not in ("input", "options"):
+            check_unicode(flag(_SINGULAR.get(each.name, each.name)), getattr(spec, each.name))
+    for option in kinds.get(spec.kind).options:
+        if option.type != "path":
+            check_unicode(flag(option.name), spec.options.get(option.name))
+
+
+_SINGULAR = {"headers": "header", "params": "param"}
 
 
 def read_files(

@@ -43,7 +43,7 @@ class Former:
         self, tick: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[Previous | None]:
         """The job, indexed; ``tick`` is awaited between two shards. None where it is gone."""
-        index = await asyncio.to_thread(self.open_index)
+        index = await self._opened()
         try:
             try:
                 async for outline in self.store.outlines(self.job_id):
@@ -57,6 +57,17 @@ class Former:
                 yield Previous(self.store, self.job_id, self.shape, index)
         finally:
             await asyncio.to_thread(index.close)
+
+    async def _opened(self) -> RowIndex:
+        """The index, empty; where nobody waits for it any more it is closed once it is there."""
+        opening = asyncio.create_task(asyncio.to_thread(self.open_index))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                opening.result().close()
+            raise
 
 
 @dataclass(slots=True)

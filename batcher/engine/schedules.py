@@ -141,7 +141,7 @@ class Schedules:
         Raises:
             UsageError: there is none of that name.
         """
-        if not await self._adapters.store.remove_schedule(name):
+        if not (_NAME.fullmatch(name) and await self._adapters.store.remove_schedule(name)):
             raise _unknown(name)
 
     async def pause(self, name: str) -> ScheduleReport:
@@ -173,7 +173,8 @@ class Schedules:
         Raises:
             UsageError: there is none of that name, or its former run is under way.
         """
-        order = await self._adapters.store.fire(name, Firing(order_id=order_id()))
+        firing = Firing(order_id=order_id())
+        order = await self._adapters.store.fire(name, firing) if _NAME.fullmatch(name) else None
         if order is None:
             raise _unknown(name)
         if order.state is OrderState.SKIPPED:

@@ -47,6 +47,12 @@ async def test_a_job_comes_back_as_it_went_in(store: Store) -> None:
     assert await store.job(job.id) == opened
 
 
+async def test_there_is_no_job_whose_id_is_no_text(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    with pytest.raises(UsageError, match="there is no job"):
+        await store.job("\udcff")
+
+
 async def test_a_spec_keeps_numbers_of_any_size_and_any_name(store: Store) -> None:
     params = {"seed": 10**40, "x": [Decimal("1e400"), Decimal("7" * 5000)], "y": 0.5}
     job = replace(

@@ -132,6 +132,21 @@ def test_no_flipped_byte_is_unforeseen_or_written_out(
     check(original, scratch, asyncio.run(all_commands(scratch)))
 
 
+@pytest.mark.parametrize("text", [b"CREATE TABLE job", b"CREATE INDEX", b"CREATE UNIQUE", b"BLOB"])
+@pytest.mark.parametrize("at", [0, 3, 7, 13])
+def test_tables_whose_description_is_no_text_are_not_unforeseen(
+    original: Path, scratch: Path, text: bytes, at: int
+) -> None:
+    """The driver fails to say what SQLite says of them."""
+
+    def flip(content: bytearray) -> None:
+        if (place := content.find(text)) >= 0:
+            content[place + at] ^= 128
+
+    damaged_copy(original, scratch, flip)
+    check(original, scratch, asyncio.run(all_commands(scratch)))
+
+
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_no_page_that_is_lost_is_unforeseen_or_written_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import tracemalloc
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -321,3 +322,33 @@ def empty_shard(places: list[tuple[int, int]]) -> NewShard:
         columns=None,
         carried=Carried(pieces=pieces, rows=len(places), results=b""),
     )
+
+
+async def test_an_index_that_nobody_waits_for_any_more_is_closed(tmp_path: Path) -> None:
+    """The thread that makes it cannot be cancelled."""
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    made: list[SqliteRowIndex] = []
+
+    def open_index() -> SqliteRowIndex:
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(60)
+        made.append(SqliteRowIndex(tmp_path))
+        return made[0]
+
+    async def use(store: Store) -> None:
+        former = Former(
+            store=store, job_id="x", shape=Shape.VECTOR, open_index=open_index, gone=lambda: None
+        )
+        async with former.opened():
+            pass
+
+    store = await open_store("memory://", FakeClock())
+    using = asyncio.create_task(use(store))
+    await begun.wait()
+    using.cancel()
+    loop.call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    with pytest.raises(StoreError, match="closed"):
+        made[0].find(["a"])

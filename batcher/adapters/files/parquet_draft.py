@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batcher.adapters.files.target import FileTarget, Target
+from batcher.core.options import is_unicode
 
 _BLOCK_BYTES = 1 << 20
 
@@ -76,12 +77,20 @@ class Draft:
         directory = None if self._direct is None else self._direct.part.parent
         return cast(BinaryIO, tempfile.TemporaryFile(dir=directory))
 
+    def _path(self) -> str | None:
+        """The file by its name, so that no byte passes through Python on its way.
+
+        None where pyarrow cannot have the name: it takes nothing but UTF-8.
+        """
+        path = None if self._direct is None else str(self._direct.part)
+        return None if path is None or not is_unicode(path) else path
+
     def _open_writer(self) -> Any:
+        path = self._path()
         names = _leaves(self.schema)
         vectors = [names.pop()] if self._is_vector else []
         return pq.ParquetWriter(
-            # By its name, so that no byte passes through Python on its way.
-            self._file if self._direct is None else str(self._direct.part),
+            self._file if path is None else path,
             self.schema,
             compression={**dict.fromkeys(names, "zstd"), **dict.fromkeys(vectors, "none")},
             use_dictionary=names,

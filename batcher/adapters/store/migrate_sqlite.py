@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from batcher.adapters.private import make_database, make_folder
+from batcher.adapters.store.damage import understood
 from batcher.adapters.store.database import store_error, translated
 from batcher.adapters.store.location import require_local
 from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
@@ -92,7 +93,7 @@ class SqliteSchema:
     def _raw(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-            with closing(connection) as raw:
+            with closing(connection) as raw, understood(self.name):
                 yield raw
         except sqlite3.Error as exc:
             raise store_error(self.name, exc) from exc

@@ -212,6 +212,8 @@ def _is_there(connection: Connection, job: Job) -> bool:
 
 
 def _find(connection: Connection, *, job_id: str) -> Job:
+    if not job_id.isascii():  # what is no Unicode could not even be asked for
+        raise unknown_job(job_id)
     rows = connection.execute(select(JOB).where(JOB.c.id == job_id)).mappings().all()
     if not rows and job_id:
         begins = func.substr(JOB.c.id, 1, len(job_id)) == job_id

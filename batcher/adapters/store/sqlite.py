@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from batcher.adapters.store.damage import understood
 from batcher.adapters.store.database import store_error, translated
 from batcher.adapters.store.sqlite_space import give_back
 
@@ -121,7 +122,8 @@ class SqliteDatabase:
         self._reader.dispose()
         self._writer.dispose()
         try:
-            return give_back(Path(self.name))
+            with understood(self.name):
+                return give_back(Path(self.name))
         except sqlite3.Error as exc:
             raise store_error(self.name, exc) from exc
 

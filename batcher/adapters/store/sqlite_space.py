@@ -92,7 +92,11 @@ def _rewrite(path: Path, size_bytes: int, free_bytes: int) -> str:
 
 def _connect(path: Path) -> sqlite3.Connection:
     raw = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-    raw.execute("PRAGMA synchronous=FULL")
+    try:
+        raw.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error:
+        raw.close()
+        raise
     return raw
 
 
