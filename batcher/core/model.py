@@ -44,6 +44,7 @@ class StopCause(StrEnum):
     INPUT = "input"
     KIND = "kind"
     PLAN = "plan"
+    RUN = "run"
 
 
 class JobEvent(StrEnum):

@@ -49,6 +49,7 @@ _STATUS_AND_EXIT_CODE: Final[Mapping[StopCause, tuple[str, int]]] = {
     StopCause.INPUT: ("stopped", 2),
     StopCause.KIND: ("failed", 1),
     StopCause.PLAN: ("failed", 1),
+    StopCause.RUN: ("failed", 1),
 }
 
 
@@ -170,6 +171,16 @@ class Endings:
             StopCause.PLAN,
             f"the plan cannot be made: given up after {tries} tries in a row that came no further; "
             "the workers' logs say why. `batcher resume` tries again",
+        )
+
+    @staticmethod
+    def run_given_up(tries: int, what: str) -> Ending:
+        """A worker failed to run it again and again, and nothing was done in between."""
+        return _stopped(
+            StopCause.RUN,
+            f"given up after {tries} runs in a row that failed: {what}: that is a fault of "
+            "batcher's, met with this job; the workers' logs say more, and `batcher resume` tries "
+            "again",
         )
 
     @staticmethod

@@ -15,8 +15,9 @@ from traceback import extract_tb
 
 from batcher.core.errors import IllegalTransition, StoreError, UsageError
 from batcher.core.model import Job, JobEvent, JobState
+from batcher.core.unforeseen import described
 from batcher.engine.adapters import Adapters
-from batcher.engine.ending import Endings
+from batcher.engine.ending import Endings, may_pass, put_down
 from batcher.engine.errands import Errands
 from batcher.engine.intake import Intake, KindChanged
 from batcher.engine.jobrun import JobRun
@@ -34,6 +35,8 @@ BEAT_SECONDS = 10.0
 """How often a worker shows that it is alive; it counts as dead after three times as long."""
 REFUSED_SECONDS = 60.0
 """How long a job is left alone that this worker cannot serve, or that failed here."""
+MOST_FAILED_RUNS = 10
+"""So often in a row a job may fail here, with nothing done in between, before it is paused."""
 SILENT_SECONDS = 15.0
 """A database that has not answered for so long is out of reach."""
 MOST_JOBS = 50
@@ -72,6 +75,7 @@ class FleetWorker:
     _heard_at: float | None = field(default=None, repr=False)
     _services: dict[str, Service] = field(default_factory=dict, repr=False)
     _refused: dict[str, float] = field(default_factory=dict, repr=False)
+    _failed_runs: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
     _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
     _tasks: asyncio.TaskGroup | None = field(default=None, repr=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
@@ -235,8 +239,33 @@ class FleetWorker:
             if isinstance(error, StoreError):
                 self._lost_the_store(error)
             self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, where=_place(error))
+            await self._give_up_in_the_end(job_id, error)
+        else:
+            self._failed_runs.pop(job_id, None)
         finally:
             del self._services[job_id]
+
+    async def _give_up_in_the_end(self, job_id: str, error: Exception) -> None:
+        """Pause a job that this worker fails to run, once it has failed so often in a row.
+
+        What may pass does not count, nor what failed before something was done, here or elsewhere.
+        """
+        if may_pass(error):
+            return
+        store = self.adapters.store
+        try:
+            tally = await store.tally(job_id)
+            done = tally.rows_done + tally.rows_failed
+            times, before = self._failed_runs.get(job_id, (0, done))
+            times = 1 if done > before else times + 1
+            self._failed_runs[job_id] = (times, done)
+            if times >= MOST_FAILED_RUNS:
+                del self._failed_runs[job_id]
+                await put_down(store, job_id, Endings.run_given_up(times, described(error)))
+        except StoreError as lost:
+            self._lost_the_store(lost)
+        except (IllegalTransition, UsageError):
+            pass  # it is over, or deleted
 
     async def _bind(self, job: Job) -> Bound:
         """What the job is made of, as this worker does it.

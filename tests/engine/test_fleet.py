@@ -11,8 +11,11 @@ from random import Random
 
 import pytest
 
-from batcher.core.errors import InputError
-from batcher.engine.fleet import FleetWorker
+from batcher.core.errors import InputError, StoreError
+from batcher.core.model import StopCause
+from batcher.engine.ending import Ending, Endings
+from batcher.engine.fleet import MOST_FAILED_RUNS, FleetWorker
+from batcher.engine.jobrun import JobRun
 from batcher.ports import Event, Fact
 from batcher.wiring import Settings, open_fleet
 from tests.engine.virtual_time import LoopClock, in_virtual_time
@@ -250,6 +253,84 @@ async def test_a_failing_job_does_not_hold_up_another(tmp_path: Path, database: 
             ran = await completed(work, other.job)
             assert ran.done == list(range(500))
             assert (await work.runner.status(one.job)).status == "paused"
+
+
+@in_virtual_time
+async def test_a_job_that_no_worker_can_run_ends_with_a_cause(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run raises that nobody foresaw; others go on, and it goes on once that is mended."""
+    events = Events()
+    async with open_work(tmp_path, database=database) as work:
+        broke = await work.runner.submit(work.chat(work.write(list(words(5)), "broke.jsonl")))
+        run = JobRun.run
+
+        async def fail(self: JobRun) -> Ending:
+            if self._job.id == broke.job:
+                raise ZeroDivisionError("a row that is quoted")
+            return await run(self)
+
+        monkeypatch.setattr(JobRun, "run", fail)
+        async with worker(database, events):
+            watched = await work.runner.watch(broke.job, on_live=lambda live: None)
+            fine = await work.runner.submit(work.embed(list(words(50))))
+            assert (await completed(work, fine.job)).done == list(range(50))
+            await asyncio.sleep(300)
+        assert (watched.status, watched.exit_code) == ("failed", 1)
+        assert watched.cause is StopCause.RUN
+        assert "given up after 10 runs in a row" in str(watched.reason)
+        assert "ZeroDivisionError in test_fleet.py" in str(watched.reason)
+        assert "quoted" not in str(watched.reason)
+        assert len(events.of(Event.JOB_FAILED)) == MOST_FAILED_RUNS
+
+        monkeypatch.setattr(JobRun, "run", run)
+        await work.runner.resume(broke.job)
+        async with worker(database):
+            assert (await completed(work, broke.job)).done == list(range(5))
+
+
+@pytest.mark.parametrize("error", [StoreError("away"), OSError("away"), MemoryError()])
+@in_virtual_time
+async def test_what_may_pass_ends_no_job(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with open_work(tmp_path, database=database) as work:
+        run = JobRun.run
+        failures = 30
+
+        async def fail(self: JobRun) -> Ending:
+            nonlocal failures
+            failures -= 1
+            if failures > 0:
+                raise error
+            return await run(self)
+
+        monkeypatch.setattr(JobRun, "run", fail)
+        async with worker(database):
+            report = await work.runner.submit(work.chat(list(words(5))))
+            ran = await completed(work, report.job)
+        assert ran.done == list(range(5))
+
+
+@in_virtual_time
+async def test_runs_that_fail_but_come_further_go_on(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_work(tmp_path, database=database, latency_ms=1_000) as work:
+        run = JobRun.run
+
+        async def fail(self: JobRun) -> Ending:
+            asyncio.get_running_loop().call_later(3.0, self.end, Endings.interrupted())
+            ending = await run(self)
+            if ending.status == "interrupted":
+                raise ZeroDivisionError
+            return ending
+
+        monkeypatch.setattr(JobRun, "run", fail)
+        async with worker(database):
+            report = await work.runner.submit(work.chat(list(words(60)), concurrency=1))
+            ran = await completed(work, report.job)
+        assert ran.done == list(range(60))
 
 
 @in_virtual_time
