@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from batcher.core.spec import JobSpec
 from batcher.ports import Event
+from batcher.wiring import Settings, open_runner
 from tests.servers.ports import free_port
 from tests.servers.valkey import ValkeyServer, valkey
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -149,3 +152,57 @@ def is_live(port: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+SPINNING = """
+import pathlib
+from batcher.adapters import rowguard
+from batcher.engine import rendering
+from batcher.kinds import metering
+
+metering.MOST_BYTES = 1 << 60
+rowguard.ThreadGuard.__init__.__kwdefaults__.update(most_seconds=9e9, longest_seconds=9e9)
+render = rendering.Rendering.render
+
+def rendering_now(self, record):
+    pathlib.Path("rendering").touch()
+    return render(self, record)
+
+rendering.Rendering.render = rendering_now
+"""
+"""Lets a row take as long as it likes, and tells when one is begun."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_good_order_while_a_template_spins(
+    tmp_path: Path,
+    valkey: ValkeyServer,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    """The row goes to whoever plans on; here that is another worker, which cannot end it either."""
+    (tmp_path / "sitecustomize.py").write_text(SPINNING, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    prompt = tmp_path / "spin.j2"
+    loops = "{% for a in range(n) %}{% for b in range(n) %}{% endfor %}{% endfor %}"
+    prompt.write_text(loops + "{{ text }}", encoding="utf-8")
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "one", "n": 99999}\n' * 3, encoding="utf-8")
+    spec = JobSpec(
+        kind="chat", input=str(source), model="gpt-4o-mini", options={"prompt": str(prompt)}
+    )
+
+    async def ask() -> str:
+        database = str(tmp_path / ".batcher" / "batcher.db")
+        async with open_runner(Settings(database_url=database)) as runner:
+            return (await runner.ask(spec)).job
+
+    job = ""
+    for _ in range(2):
+        (tmp_path / "rendering").unlink(missing_ok=True)
+        with worker(tmp_path, valkey.url) as running:
+            job = job or asyncio.run(ask())
+            wait_until((tmp_path / "rendering").exists, "a row that is rendered")
+            running.process.send_signal(number)
+            assert running.process.wait(PATIENCE_SECONDS) == 0
+            assert running.events()[-1]["event"] == Event.WORKER_STOPPED
