@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from batcher.core.spec import JobSpec
+from batcher.engine.live import Live
 from batcher.engine.report import Report
 from batcher.wiring import Settings, open_runner
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
@@ -35,11 +36,29 @@ class Llmock:
             return json.load(answer)
 
     @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it was asked so far, and how it answered."""
+        answer = self.get("/_llmock/requests")
+        records: list[dict[str, Any]] = answer if isinstance(answer, list) else answer["requests"]
+        return records
+
+    @property
     def statuses(self) -> Counter[int]:
         """How it answered so far."""
-        answer = self.get("/_llmock/requests")
-        records = answer if isinstance(answer, list) else answer["requests"]
-        return Counter(record["status"] for record in records)
+        return Counter(record["status"] for record in self.records)
+
+    @property
+    def served(self) -> Counter[str]:
+        """The texts that it gave results for."""
+        bodies = [record["body"] for record in self.records if record["status"] == 200]
+        return Counter(text for body in bodies for text in _texts(body))
+
+
+def _texts(body: dict[str, Any]) -> list[str]:
+    if "input" in body:
+        texts: list[str] = body["input"]
+        return texts
+    return [body["messages"][-1]["content"]]
 
 
 @contextmanager
@@ -68,7 +87,15 @@ def llmock(log: Path, *options: str) -> Iterator[Llmock]:
         process.wait(10)
 
 
-async def run(here: Path, server: Llmock, kind: str, rows: int, **settings: Any) -> Report:
+async def run(
+    here: Path,
+    server: Llmock,
+    kind: str,
+    rows: int,
+    *,
+    on_live: Callable[[Live], None] | None = None,
+    **settings: Any,
+) -> Report:
     """Run a job of so many rows against the server; every one of them must be done."""
     source = here / "in.jsonl"
     source.write_text("".join(json.dumps({"text": f"row {n} of it"}) + "\n" for n in range(rows)))
@@ -86,7 +113,7 @@ async def run(here: Path, server: Llmock, kind: str, rows: int, **settings: Any)
         **{"model": model, "base_url": f"{server.url}/v1", **settings},
     )
     async with open_runner(Settings(database_url="memory://")) as runner:
-        report = await runner.run(spec, output=str(here / "out.jsonl"))
+        report = await runner.run(spec, output=str(here / "out.jsonl"), on_live=on_live)
     assert report.exit_code == 0
     assert [record["row"] for record in read_lines(here / "out.jsonl")] == list(range(rows))
     verdict = server.get("/_llmock/verdict")
@@ -95,11 +122,15 @@ async def run(here: Path, server: Llmock, kind: str, rows: int, **settings: Any)
 
 
 async def test_requests_a_minute_are_kept(here: Path) -> None:
+    """And made use of: nothing lowers what the server states."""
+    lives: list[Live] = []
     with llmock(here / "log", "--rpm", "180") as server:
-        await run(here, server, "chat", 192)
+        await run(here, server, "chat", 192, on_live=lives.append)
 
         assert server.statuses[200] == 192
         assert server.statuses[429] <= 2
+        (live,) = lives
+        assert live.limits.requests_per_minute == 180
 
 
 @pytest.mark.parametrize("kind", ["embed", "chat"])
@@ -123,5 +154,7 @@ async def test_chaos_loses_no_row(here: Path, kind: str) -> None:
 
         statuses = server.statuses
         assert sum(statuses[status] for status in (500, 502, 503)) > 0
-        # The last request of all may fail three times, and then goes in halves.
+        assert set(server.served.values()) == {1}
+        assert len(server.served) == 150
+        # The last requests of all may fail three times, and then go in halves.
         assert statuses[200] in (range(75, 79) if kind == "embed" else (150,))

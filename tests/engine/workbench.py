@@ -206,6 +206,7 @@ def audit(work: Work, report: Report, *, halved: int = 0) -> None:
     stats = work.stats
     assert report.rows_done + report.rows_failed + report.rows_left == report.rows
     assert report.doubt_requests >= stats.requests_served_twice - halved
+    assert report.doubt_inputs >= stats.inputs_served_twice
     assert report.doubt_tokens >= stats.tokens_served_twice
     counted = report.prompt_tokens + report.completion_tokens + report.doubt_tokens
     assert counted >= stats.prompt_tokens + stats.completion_tokens
