@@ -20,6 +20,7 @@ from benchmarks import (
     shared_throttle,
     startup,
     throughput,
+    windows,
 )
 from benchmarks.results import Result
 
@@ -35,11 +36,12 @@ BENCHMARKS: Mapping[str, Callable[[float], Iterator[Result]]] = {
     "startup": startup.startup,
     "limits": limits.known,
     "twice": limits.told_twice,
-    "windows": limits.windows,
+    "windows": windows.windows,
     "shared-throttle": shared_throttle.reservations,
     "postgres": postgres.postgres,
     "checkpoints": postgres.checkpoints,
     "fleet-limits": fleet.limits,
+    "fleet-windows": windows.fleet_windows,
     "fleet-worker": fleet.worker,
     "fleet-submit": fleet.submit,
     "fleet-takeover": fleet.takeover,

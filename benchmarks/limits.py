@@ -1,16 +1,13 @@
 """Runs of about a minute that a provider's limit binds, against the least time possible.
 
-The least time of a bucket is what the limit leaves: all that was charged, less what the bucket held
-at the start, at the limit's rate. That of windows is what a client would need that knows them: a
-window's worth at once, then one more at each edge from the first request on (fixed), or each time a
-window's length after the one before (sliding). From the first request to the last, by the
-provider's own count. The runs go on side by side: each takes a few hundredths of a processor.
+The least time is what the limit leaves: all that was charged, less what the bucket held at the
+start, at the limit's rate; from the first request to the last, by the provider's own count. The
+runs go on side by side: each takes a few hundredths of a processor. Limits that are counted in
+windows have a benchmark of their own (:mod:`benchmarks.windows`).
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,9 +37,6 @@ class Scenario:
     bucket_seconds: int = 60
     headers: bool = True
     told_twice: bool = False
-    shape: str = "bucket"
-    window: int = 60
-    unit: str = "minute"
     most_ratio: float = 1.03
     most_refused: float = 0.001
 
@@ -54,36 +48,24 @@ class Scenario:
 
     @property
     def capacity(self) -> float:
-        """What the bucket, or a window, holds."""
-        seconds = self.bucket_seconds if self.shape == "bucket" else self.window
-        return self.per_minute * seconds / 60
+        """What the bucket holds."""
+        return self.per_minute * self.bucket_seconds / 60
 
     @property
     def rows(self) -> float:
-        """Requests for a full bucket and a minute, or for three windows of twenty seconds."""
-        if self.shape == "bucket":
-            return (self.bucket_seconds + _SECONDS) * _REQUESTS_PER_SECOND
-        return max(3, _SECONDS / self.window) * self.window * _REQUESTS_PER_SECOND
+        """Requests for a full bucket and a minute."""
+        return (self.bucket_seconds + _SECONDS) * _REQUESTS_PER_SECOND
 
     @property
     def simulator(self) -> list[str]:
         """The options of the simulator."""
         options = [self.flag, str(self.per_minute), "--bucket-seconds", str(self.bucket_seconds)]
-        options += ["--limit-shape", self.shape, "--window", str(self.window)]
-        options += ["--limit-unit", self.unit]
         return options if self.headers else [*options, "--no-headers"]
 
     def least_seconds(self, stats: Mapping[str, Any]) -> float:
         """The least time in which what was charged could be admitted."""
         charged = stats["tokens_charged"] if self.tokens else stats["requests_served"]
-        if self.shape == "bucket":
-            return float(charged - self.capacity) / (self.per_minute / 60)
-        further = math.ceil(charged / self.capacity - 1e-9) - 1
-        if self.shape == "sliding":
-            return float(further * self.window)
-        # The simulator's windows have their edges at multiples of their length on this clock.
-        first = stats["first_request_at"] - time.time() + time.monotonic()
-        return float(further - first / self.window % 1) * self.window
+        return float(charged - self.capacity) / (self.per_minute / 60)
 
     @property
     def flag(self) -> str:
@@ -126,28 +108,6 @@ def told_twice(scale: float) -> Iterator[Result]:
         ],
         scale,
     )
-
-
-def windows(scale: float) -> Iterator[Result]:
-    """The limit is counted in windows of twenty seconds, and the client is told nothing."""
-    yield from _measure(WINDOWS, scale)
-
-
-WINDOWS = [
-    Scenario(
-        name=f"{shape} {'tpm' if tokens else 'rpm'}, {told}",
-        tokens=tokens,
-        shape=shape,
-        window=20,
-        headers=told != "no headers",
-        unit="window" if told == "limit of a window" else "minute",
-        most_ratio=1.10 if told != "no headers" else 1.25,
-        most_refused=0.01 if told != "no headers" else 0.05,
-    )
-    for shape in ("fixed", "sliding")
-    for tokens in (False, True)
-    for told in ("limit of a minute", "limit of a window", "no headers")
-]
 
 
 def _measure(scenarios: Sequence[Scenario], scale: float) -> Iterator[Result]:

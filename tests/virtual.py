@@ -16,6 +16,7 @@ from random import Random
 from batcher.core.bucket import Cost, Ticket
 from batcher.core.observation import Observation, observation_from_headers
 from batcher.core.quota import QuotaState
+from batcher.core.retry import pause_seconds
 from batcher.core.sharing import ANYBODY, Flow
 from batcher.core.window import ConcurrencyWindow
 
@@ -332,7 +333,7 @@ class Client:
         self.world.at(now + delay, arrive)
 
     def _backoff(self) -> float:
-        return self.random.uniform(0.0, min(60.0, 0.5 * 2 ** min(self.pauses - 1, 10)))
+        return pause_seconds(self.pauses, self.random)
 
     def _settle(self, ticket: Ticket, seen: Observation) -> None:
         self.in_flight -= 1

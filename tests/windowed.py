@@ -120,6 +120,8 @@ class WindowedProvider(ReferenceProvider):
             found[f"x-ratelimit-remaining-{name}"] = str(math.floor(self.left_at(name, now)))
             if self.says == "reset":
                 reset = self.reset(name, now, max(1.0, self.left_at(name, now) + 1))
+                if self.shape == "two":
+                    reset = self._edge(now) + self.window - now
                 if self.shape == "sliding" and self.times:
                     start = bisect.bisect_left(self.times, now - self.window + 1e-9)
                     reset = self.times[start] + self.window - now if start < len(self.times) else 0

@@ -34,9 +34,9 @@ WINDOW_HORIZON_SECONDS = 0.5
 answers say of an edge may change it."""
 FIRST_BURST = 16.0
 """How many requests a second are released at first while no limit has shown."""
-GROWTH = 1.0
+GROWTH = 1.25
 """How much more that becomes each second for each request released,"""
-GROWTH_QUICK = 0.05
+GROWTH_QUICK = 0.075
 """and in the time that the quickest answer took, if that is more."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
@@ -298,7 +298,7 @@ class QuotaState:
         """``suspected``: whether this limit may be what refused the request."""
         sent_at = seen.sent_at
         if seen.admitted:
-            window.answered(ticket.send_at, sent_at, amount, left)
+            window.answered(now, ticket.send_at, sent_at, amount, left)
         elif ticket.send_at >= window.began:
             window.put_back(amount)
         if ticket.epoch < self.epoch:

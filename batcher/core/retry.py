@@ -23,6 +23,8 @@ LONGEST_WAIT_SECONDS = 600.0
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 0.4
+_PAUSE_GROWTH = 1.4
 
 # The code decides, whatever the 4xx: OpenAI's `billing_hard_limit_reached` comes with 400, too.
 _OUT_OF_CREDIT = frozenset(
@@ -236,9 +238,12 @@ def backoff_seconds(attempt: int, chance: Chance) -> float:
 def pause_seconds(pauses: int, chance: Chance) -> float:
     """How long everyone waits for a limit that says no time, after so many pauses in a row.
 
-    Half a minute at the most: a limit of a minute is half full again by then.
+    Each time half as long again, so that what is waited for is found soon after it has come: where
+    a window ended, most of the pause would be lost. Half a minute at the most: a limit of a minute
+    is half full again by then.
     """
-    return min(_LONGEST_PAUSE_SECONDS, backoff_seconds(pauses, chance))
+    longer = _FIRST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(pauses - 1, 20)
+    return min(_LONGEST_PAUSE_SECONDS, longer * chance.uniform(0.75, 1.25))
 
 
 def _is_too_large(status: int, code: str, message: str) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-NONE, FIXED, SLIDING = 0, 1, 2
-"""What a limit is: no window as far as is known, one with edges, or a log of the last seconds."""
+NONE, FIXED, SLIDING, EVEN = 0, 1, 2, 3
+"""What a limit is: no window as far as is known, one with edges, a log of the last seconds, or one
+that lets more in little by little, such as a mean of two counters."""
 MARGIN_SECONDS = 0.15
 """How long after an edge the first request is sent."""
 MARGIN_SHARE = 0.05
@@ -28,6 +29,13 @@ LONG_WAIT_SECONDS = 600.0
 FOREIGN_SECONDS = 2.0
 NOISE = 0.05
 """What others seem to use is not believed below this share of the whole."""
+DISTRUST_SECONDS = 5.0
+"""How long nothing is taken for a window after one proved to be none: twice as long each time."""
+KEPT = 0.75
+"""What is held at least of a window's size if less was seen in the last one."""
+UNSURE_SECONDS = 0.75
+"""How long is waited for answers while all that a window admits is on its way and its length is not
+sure: they may show that it is longer."""
 PROBE_EVERY = 50.0
 PROBE_TOLD = 200.0
 """One request in so many may find out whether a window admits more, if that is not told, or has
@@ -42,7 +50,9 @@ class WindowCount:
     ``edge`` when it ends. In it, since ``began``, there were ``used`` granted, ``flying`` of these
     are not answered, and ``served`` were admitted. ``held`` is the most that was left at its
     beginning (``top`` in this one). ``full`` says that a 429 ended it. ``late`` is how much longer
-    than its span it is taken for, since requests do not arrive when they are sent.
+    than its span it is taken for, since requests do not arrive when they are sent. When all that
+    was granted was answered last, at ``quiet_at``, ``quiet`` of it were admitted; at ``fresh_at``
+    nothing was in it. ``early`` counts requests that came too early, one soon after the other.
     """
 
     kind: int = NONE
@@ -77,6 +87,12 @@ class WindowCount:
     unprobed: float = 0.0
     step: float = 1.0
     distrust_until: float = -math.inf
+    distrust: float = DISTRUST_SECONDS
+    fresh_at: float = -math.inf
+    quiet_at: float = math.inf
+    quiet: float = 0.0
+    early_at: float = -math.inf
+    early: int = 0
     log: list[float] = field(default_factory=list)
 
     @property
@@ -124,6 +140,9 @@ class WindowCount:
         """Seconds until the window admits the amount; what is more than all waits for all of it."""
         if self.kind == NONE:
             return 0.0
+        if self.kind == EVEN:
+            last = self.log[-2] if self.log else -math.inf
+            return max(0.0, last + min(amount, self.most) / self.rate - at)
         if self.kind == FIXED and self.edge == -math.inf:
             return max(0.0, self.began + self.slack - at)
         most = min(self.most, ceiling * self.span)
@@ -134,6 +153,9 @@ class WindowCount:
             self.most = self.used + self.step * amount
             self.step *= 2
             short = 0.0
+        unsure = self.kind == SLIDING and not self.sure and self.told
+        if unsure and self.flying + min(amount, most) > most:
+            return UNSURE_SECONDS
         if not short > 0:
             return 0.0
         wait = 0.0
@@ -156,7 +178,7 @@ class WindowCount:
 
     def spacing(self, amount: float) -> float:
         """Seconds between two releases: slow at first, for an edge may have been misjudged."""
-        if amount <= 0:
+        if amount <= 0 or self.kind == EVEN:
             return 0.0
         return amount / (max(RAMP, RAMP_SPAN / self.span) * (self.ramped + amount))
 
@@ -205,11 +227,12 @@ class WindowCount:
         """A new window has begun at a time, and nothing is used of it."""
         self._measure()
         if self.top > 0:
-            self.held = self.most = self.top
+            self.held = self.most = max(self.top, KEPT * self.held)
             self.top = 0.0
         self.began = edge
         self.popped_at = -math.inf
         self.used = self.served = self.flying = self.foreign = self.ramped = 0.0
+        self.quiet_at, self.quiet = math.inf, 0.0
         self.low = math.inf
         self.log = []
 

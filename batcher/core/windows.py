@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from batcher.core.windowcount import (
+    EVEN,
     FIXED,
     LONG_WAIT_SECONDS,
     MARGIN_SHARE,
@@ -29,10 +30,17 @@ LATE_LEAST = 0.05
 LATE_SECONDS = 0.25
 LATE_SHARE = 0.1
 """How much later a sliding window is used again after a request came too early, and at most."""
-EARLY_MOST = 12
+EARLY_MOST = 3
+"""How often requests may come too early, one soon after the other, before more is let in evenly."""
+EARLY_SECONDS = 2.0
+EVEN_SLOWER = 1.05
+EVEN_FASTER = 0.99
+EVEN_LEFT = 0.5
+"""What a 429 makes of the time in which a window is let in evenly, and an answer that says that
+more than this share is left."""
 FAILS_MOST = 5
 MOVED_MOST = 2
-"""How often requests may come too early, or edges move, before it is no window."""
+"""How often nothing more may be let in, or edges move, before it is no window."""
 GAIN = 0.1
 """How much of a difference to what an answer tells is believed."""
 TOLERANCE_SECONDS = 0.25
@@ -56,15 +64,17 @@ SAME_SHARE = 0.6
 JITTER_SHARE = 0.15
 JITTER_SECONDS = 0.3
 """A wait so short says that a request came too early, not that the window is another."""
-DISTRUST_SECONDS = 120.0
-"""How long nothing is taken for a window after one proved to be none."""
+DISTRUST_MOST = 120.0
+"""How long at most nothing is taken for a window after one proved to be none."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Window(WindowCount):
     """One limit's window, and what answers say of it."""
 
-    def answered(self, send_at: float, sent_at: float, amount: float, left: float | None) -> None:
+    def answered(
+        self, now: float, send_at: float, sent_at: float, amount: float, left: float | None
+    ) -> None:
         """Count a request that was admitted."""
         if sent_at > send_at + LATE_LEAST and self.kind != FIXED:
             self._postpone(send_at, sent_at, amount)
@@ -73,6 +83,8 @@ class Window(WindowCount):
         if send_at >= self.began:
             self.flying = max(0.0, self.flying - amount)
             self.served += amount
+            if self.flying <= 0:
+                self.quiet_at, self.quiet = now, self.served
         if left is not None:
             self.told = True
             self.top = max(self.top, left + amount)
@@ -80,6 +92,8 @@ class Window(WindowCount):
                 self.held = self.top
                 if self.kind:
                     self.most = self.held
+            if left + amount >= self.held and sent_at >= self.quiet_at:
+                self.fresh_at = sent_at
 
     def see_left(
         self, send_at: float, sent_at: float, amount: float, left: float, since: float, rate: float
@@ -94,8 +108,13 @@ class Window(WindowCount):
             return
         if send_at < self.began or self.popped_at > sent_at:
             return
-        less = self.most - (left - since) - self.used - self.foreign
-        if self.kind == FIXED and less < -JUMP_SHARE * self.most:
+        if self.kind == EVEN:
+            if left > EVEN_LEFT * self.most:
+                self.span = max(EVEN_FASTER * self.span, LEAST_SPAN)
+            return
+        less = self.most - (left - since) - self.used
+        known = self.quiet if sent_at >= self.quiet_at else 0.0  # admitted before this one
+        if self.kind == FIXED and left + amount > self.most - known + JUMP_SHARE * self.most:
             span = min(self.span, max(sent_at - self.began, LEAST_SPAN))  # it ended unseen
             self._turn(sent_at)
             self.used = self.served = amount
@@ -105,7 +124,7 @@ class Window(WindowCount):
             if self.flying <= 0:
                 self.foreign = self.most - self.low - self.used
                 return
-        self.foreign = max(0.0, self.foreign + GAIN * less)
+        self.foreign = max(0.0, self.foreign + GAIN * (less - self.foreign))
 
     def see_reset(
         self, now: float, sent_at: float, reset: float, step: float, left: float, limit: float
@@ -129,6 +148,7 @@ class Window(WindowCount):
             elif edge > self.edge + near:
                 if sent_at >= self.began and self.edge > sent_at + near:
                     self._move(now, reset, near)
+                    self.edge = edge if self.kind else -math.inf
                 else:
                     self._turn(max(self.edge, sent_at))
                     self.edge = edge
@@ -157,9 +177,14 @@ class Window(WindowCount):
             self._begin(edge)
             self.full = not self.told
             return True
+        if self.kind == EVEN:
+            self.span *= EVEN_SLOWER
+            return True
         if self.kind == SLIDING:
             return self._refused_while_sliding(now, retry, amount)
         early = retry <= JITTER_SHARE * self.span and self.served < 0.5 * self.most
+        if early and self._is_even(now):
+            return True
         self.edge = edge
         self.full = not self.told and not early
         return True
@@ -186,20 +211,31 @@ class Window(WindowCount):
         return True
 
     def _came_early(self, now: float, retry: float) -> bool:
-        """Requests arrive sooner than those before did; too often, and it is no window."""
+        """Requests arrive sooner than those before did; too often, and it lets them in evenly."""
         self.late = min(self.late + min(retry, LATE_SECONDS), LATE_SHARE * self.span)
-        self.moved += 1
-        if self.moved >= EARLY_MOST:
-            self._distrust(now)
-        return self.kind != NONE
+        self._is_even(now)
+        return True
+
+    def _is_even(self, now: float) -> bool:
+        """Whether requests came too early again and again: then more is let in evenly."""
+        self.early = self.early + 1 if now < self.early_at + EARLY_SECONDS else 1
+        self.early_at = now
+        if self.early < EARLY_MOST or self.most == math.inf:
+            return False
+        self.kind, self.sure = EVEN, True
+        return True
 
     def _distrust(self, now: float) -> None:
         self.forget()
-        self.distrust_until = now + DISTRUST_SECONDS
+        self.distrust_until = now + self.distrust
+        self.distrust = min(2.0 * self.distrust, DISTRUST_MOST)
 
     def _refused_without_a_time(self, now: float, amount: float) -> bool:
         """Without a word when to come back, only trial finds the edge: see :meth:`answered`."""
         self.step, self.unprobed = 1.0, 0.0
+        if self.kind == EVEN:
+            self.span *= EVEN_SLOWER
+            return True
         if self.kind != NONE and not self.told and self.used + amount > self.most:
             self.most = max(self.most - amount, 0.5 * self.most)
             return True
@@ -214,7 +250,7 @@ class Window(WindowCount):
     def _found(self, sent_at: float, amount: float) -> None:
         """One was admitted after several were not: the edge lies between."""
         fails, self.fails = self.fails, 0
-        if fails < 2:
+        if fails < 2 or self.kind == EVEN:
             return
         if self.kind == NONE:
             rate = self.served / (3 * max(self.failed_at - self.began, 0.1))
@@ -237,7 +273,7 @@ class Window(WindowCount):
         self.span = self.most = math.inf
         self.edge = -math.inf
         self.held = self.top = self.late = 0.0
-        self.seen_edge = -math.inf
+        self.seen_edge = self.fresh_at = -math.inf
         self.moved = 0
 
     def _see_jump(self, sent_at: float, amount: float, left: float, rate: float) -> None:
@@ -299,7 +335,7 @@ class Window(WindowCount):
         """It is a window that lets more in at a time."""
         self.kind = SLIDING
         self.sure = False
-        self.span = max(edge - self.began, LEAST_SPAN)
+        self.span = max(edge - max(self.began, self.fresh_at), LEAST_SPAN)
         self.edge = edge
         self.most = self.held if self.told else math.inf
         self.moved = 0

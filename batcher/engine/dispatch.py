@@ -197,7 +197,7 @@ class Dispatcher:
             await self._book(now)
             if self.wanting > 0:
                 self._hungry()
-            await self._wakeup.wait(self._sleep_seconds())
+            await self._wakeup.wait(self._sleep_seconds(now))
 
     # --- the steps of the pump ----------------------------------------------------------------
 
@@ -337,15 +337,17 @@ class Dispatcher:
         bookable = len(self._ready) if now >= self._reserve_at else 0
         return self._slots.room(self._seat, min(room, len(self._booked) + bookable))
 
-    def _sleep_seconds(self) -> float | None:
-        """How long nothing can change by itself; None where only news can change anything."""
-        now = self._clock.now()
+    def _sleep_seconds(self, now: float) -> float | None:
+        """How long nothing can change by itself; None where only news can change anything.
+
+        ``now`` is when the steps looked: what has come due since then was not seen by them.
+        """
         times = [self._delayed[0][0]] if self._delayed else []
         if self._booked:
             times.append(self._booked[0][0].send_at)
+        due = [time for time in times if time > now + _EARLY_SECONDS]
         if self._ready and self._reserve_at > now:
-            times.append(self._reserve_at)
+            due.append(self._reserve_at)
         if self._health.is_probing(now) and self._probe_at > now:
-            times.append(self._probe_at)
-        future = [time - now for time in times if time > now + _EARLY_SECONDS]
-        return min(future) if future else None
+            due.append(self._probe_at)
+        return max(0.0, min(due) - self._clock.now()) if due else None

@@ -38,6 +38,8 @@ class SimulatorConfig:
     """What is counted: buckets that refill evenly, fixed windows or sliding ones."""
     window: float = 60.0
     """Length of a fixed or sliding window, in seconds; it holds that much of a minute's limit."""
+    window_age: float | None = None
+    """How old a fixed window is when a model's first request comes; None counts from the clock."""
     limit_unit: LimitUnit = "minute"
     """What `x-ratelimit-limit-*` states: the figure of a minute, or of a bucket or window."""
     charge: Charge = "admission"
@@ -104,9 +106,10 @@ class SimulatorConfig:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be above 0, not {value}")
-        for name in ("latency_ms", "latency_spread", "reasoning_tokens", "rejected_tokens"):
+        positive = ("latency_ms", "latency_spread", "reasoning_tokens", "rejected_tokens")
+        for name in (*positive, "window_age"):
             value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
+            if value is not None and not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must not be negative, not {value}")
         rates = ("error_rate", "hang_rate", "disconnect_rate", "garbage_rate")
         for name in (*rates, "cached_share", "written_share"):

@@ -31,7 +31,10 @@ class Bucket:
 
     __slots__ = ("_at", "_level", "_rate", "capacity", "per_minute")
 
-    def __init__(self, per_minute: float, bucket_seconds: float, now: float) -> None:
+    def __init__(
+        self, per_minute: float, bucket_seconds: float, now: float, age: float | None = None
+    ) -> None:
+        del age
         self.per_minute = per_minute
         self._rate = per_minute / 60
         self.capacity = max(1.0, self._rate * bucket_seconds)
@@ -96,10 +99,11 @@ class Rejection:
 class Limiter:
     """The limits of requests and of tokens of one model; a limit of None is not enforced.
 
-    `seconds` is the capacity of buckets in seconds of their rate, or the length of windows.
+    `seconds` is the capacity of buckets in seconds of their rate, or the length of windows; `age`
+    is how old a fixed window is at the start.
     """
 
-    __slots__ = ("requests", "shape", "tokens", "unit")
+    __slots__ = ("age", "requests", "shape", "tokens", "unit")
 
     def __init__(
         self,
@@ -110,11 +114,13 @@ class Limiter:
         *,
         shape: Shape = "bucket",
         unit: LimitUnit = "minute",
+        age: float | None = None,
     ) -> None:
         self.shape = shape
         self.unit = unit
-        self.requests = _new(shape, rpm, seconds, now)
-        self.tokens = _new(shape, tpm, seconds, now)
+        self.age = age
+        self.requests = _new(shape, rpm, seconds, now, age)
+        self.tokens = _new(shape, tpm, seconds, now, age)
 
     def admit(self, cost: int, now: float) -> Rejection | None:
         """Take one request and `cost` tokens, or take nothing and say why."""
@@ -157,8 +163,9 @@ class Limiter:
         """Enforce other limits from now on; one that is new, or of a new shape, starts afresh."""
         same = shape == self.shape
         self.shape, self.unit = shape, unit
-        self.requests = _changed(self.requests if same else None, shape, rpm, seconds, now)
-        self.tokens = _changed(self.tokens if same else None, shape, tpm, seconds, now)
+        requests, tokens = (self.requests, self.tokens) if same else (None, None)
+        self.requests = _changed(requests, shape, rpm, seconds, now, self.age)
+        self.tokens = _changed(tokens, shape, tpm, seconds, now, self.age)
 
     def headers(self, now: float) -> dict[str, str]:
         """Return the `x-ratelimit-*` headers of the limits that are enforced."""
@@ -205,7 +212,9 @@ def _rejection(
     )
 
 
-def _new(shape: Shape, per_minute: float | None, seconds: float, now: float) -> Counter | None:
+def _new(
+    shape: Shape, per_minute: float | None, seconds: float, now: float, age: float | None
+) -> Counter | None:
     if per_minute is None:
         return None
     kinds: Mapping[Shape, type[Bucket] | type[FixedWindow] | type[SlidingWindow]] = {
@@ -213,13 +222,18 @@ def _new(shape: Shape, per_minute: float | None, seconds: float, now: float) -> 
         "fixed": FixedWindow,
         "sliding": SlidingWindow,
     }
-    return kinds[shape](per_minute, seconds, now)
+    return kinds[shape](per_minute, seconds, now, age)
 
 
 def _changed(
-    counter: Counter | None, shape: Shape, per_minute: float | None, seconds: float, now: float
+    counter: Counter | None,
+    shape: Shape,
+    per_minute: float | None,
+    seconds: float,
+    now: float,
+    age: float | None,
 ) -> Counter | None:
     if per_minute is None or counter is None:
-        return _new(shape, per_minute, seconds, now)
+        return _new(shape, per_minute, seconds, now, age)
     counter.change(per_minute, seconds, now)
     return counter

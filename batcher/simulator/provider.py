@@ -231,6 +231,7 @@ class Provider:
                 now,
                 shape=config.limit_shape,
                 unit=config.limit_unit,
+                age=config.window_age,
             )
             self._limiters[model] = limiter
         return limiter

@@ -1,8 +1,9 @@
 """Rate limits that are counted in windows, as most gateways do, instead of refilled evenly.
 
-A fixed window's counter starts anew at each multiple of its length, whenever the client came. A
-sliding window is a log of what was admitted within its length. Both are asked as a bucket is
-(:class:`batcher.simulator.limits.Bucket`); the time comes in as a parameter.
+A fixed window's counter starts anew at each multiple of its length, whenever the client came, or
+where its age at the start is told, at that place. A sliding window is a log of what was admitted
+within its length. Both are asked as a bucket is (:class:`batcher.simulator.limits.Bucket`); the
+time comes in as a parameter.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ _EPSILON = 1e-6
 class FixedWindow:
     """A counter that starts anew at each multiple of `seconds`; it admits at least one unit."""
 
-    __slots__ = ("_edge", "_used", "capacity", "per_minute", "seconds")
+    __slots__ = ("_edge", "_start", "_used", "capacity", "per_minute", "seconds")
 
-    def __init__(self, per_minute: float, seconds: float, now: float) -> None:
+    def __init__(
+        self, per_minute: float, seconds: float, now: float, age: float | None = None
+    ) -> None:
+        """Take `age` for how old the window is at `now`; None counts from the clock's start."""
         self.per_minute = per_minute
         self.seconds = seconds
+        self._start = 0.0 if age is None else now - age
         self.capacity = _capacity(per_minute, seconds)
         self._used = 0.0
         self._edge = self._next_edge(now)
@@ -62,7 +67,8 @@ class FixedWindow:
         return self._edge - now
 
     def _next_edge(self, now: float) -> float:
-        return (math.floor(now / self.seconds) + 1) * self.seconds
+        start = self._start
+        return start + (math.floor((now - start) / self.seconds) + 1) * self.seconds
 
 
 class SlidingWindow:
@@ -70,8 +76,10 @@ class SlidingWindow:
 
     __slots__ = ("_log", "_used", "capacity", "per_minute", "seconds")
 
-    def __init__(self, per_minute: float, seconds: float, now: float) -> None:
-        del now
+    def __init__(
+        self, per_minute: float, seconds: float, now: float, age: float | None = None
+    ) -> None:
+        del now, age
         self.per_minute = per_minute
         self.seconds = seconds
         self.capacity = _capacity(per_minute, seconds)

@@ -69,8 +69,8 @@ def test_without_limits_more_and_more_is_released() -> None:
     tickets = drain(state, [10**9] * 1000)
     times = [ticket.send_at - START for ticket in tickets]
     assert times[0] == 0
-    assert times[16] == pytest.approx(0.7, abs=0.1)
-    assert times[999] < 5
+    assert times[16] == pytest.approx(0.55, abs=0.05)
+    assert times[999] < 3.5
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[1:] == sorted(gaps[1:], reverse=True)
 

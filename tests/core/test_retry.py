@@ -25,6 +25,7 @@ from batcher.core.retry import (
     after_refusals,
     backoff_seconds,
     judge,
+    pause_seconds,
 )
 
 
@@ -325,6 +326,15 @@ def test_backoff_doubles_to_a_minute() -> None:
 
     ceilings = [backoff_seconds(attempt, Most()) for attempt in range(1, 10)]
     assert ceilings == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_pauses_without_a_time_find_an_edge_soon_after_it(pauses: int, seed: int) -> None:
+    chance = Random(seed)
+    before = sum(pause_seconds(number, chance) for number in range(1, pauses))
+    next_one = pause_seconds(pauses, chance)
+    assert 0.2 <= next_one <= 30
+    assert next_one <= 0.5 + 0.7 * before
 
 
 ERRORS = st.builds(

@@ -37,6 +37,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
         {"dimensions": True},
         {"charge": "later"},
         {"limit_shape": "round"},
+        {"window_age": -1.0},
         {"limit_unit": "hour"},
         {"outage": "404"},
         {"retry_after": 1},

@@ -97,6 +97,16 @@ def test_what_is_given_back_was_never_counted() -> None:
         assert window.level(4.0) == 60
 
 
+@given(age=st.floats(0, 100), seconds=st.floats(0.5, 60), start=st.floats(0, 1e4))
+def test_a_fixed_window_has_the_age_that_it_is_told(
+    age: float, seconds: float, start: float
+) -> None:
+    limiter = Limiter(6000, None, seconds, start, shape="fixed", age=age)
+    assert limiter.requests is not None
+    edge = limiter.requests.full_in_seconds(start)
+    assert edge == pytest.approx(seconds - age % seconds, abs=ROUNDING) or age % seconds < ROUNDING
+
+
 def test_a_limit_too_small_for_one_unit_admits_one() -> None:
     assert FixedWindow(3, 6, 0.0).capacity == 1
     assert SlidingWindow(3, 6, 0.0).capacity == 1

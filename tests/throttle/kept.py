@@ -48,7 +48,14 @@ def read(packed: bytes) -> Kept:
         windows.append(dict(zip(names, values, strict=False)))
         windows[-1]["log"] = values[len(names)] or []
         values = values[len(names) + 1 :]
-    more = dict(zip(_names(script, "QUOTA_MORE"), values, strict=True))
+    names = _names(script, "QUOTA_MORE")
+    more = dict(zip(names, values, strict=False))
+    values = values[len(names) :]
+    names = _names(script, "WINDOW_MORE")
+    for window in windows:
+        window.update(zip(names, values, strict=False))
+        values = values[len(names) :]
+    assert not values
     requests, tokens, refusals, quota = records
     return Kept(
         requests=requests,

@@ -6,7 +6,7 @@ local GUESS_GROWTH, GUESS_MOST, GUESS_SECONDS, CHANCE_RECOVERY = 0.01, 1e5, 20.0
 local CHANCE_GROWTH = 0.25
 local SILENCE_SECONDS, PROBE_SECONDS, PROBE_LOOK_SECONDS = 5.0, 10.0, 0.5
 local WINDOW_SECONDS, WINDOW_ANSWERS = 0.5, 5
-local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.0, 0.05
+local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.25, 0.075
 
 local QUOTA = {
   "at", "epoch", "paused_until", "factor", "factor_at", "recovery", "bound", "faded_at",
@@ -135,7 +135,7 @@ local function learn_window(
     q, now, w, b, epoch, send_at, sent_at, admitted, amount, through, left, reset, step, retry,
     suspected)
   if admitted then
-    window.answered(w, send_at, sent_at, amount, left)
+    window.answered(w, now, send_at, sent_at, amount, left)
   elseif send_at >= w.began then
     window.put_back(w, amount)
   end

@@ -38,7 +38,7 @@ local function restore(list, at, names, record)
   return at + #names
 end
 
--- What came with the windows stands last: a worker of before them reads the rest, and drops it.
+-- What came later stands last: a worker of before it reads the rest, and drops it.
 local function save(q)
   local list = {}
   store(list, BUCKET, q.requests)
@@ -53,6 +53,8 @@ local function save(q)
   store(list, WINDOW, q.token_window)
   list[#list + 1] = q.token_window.log
   store(list, QUOTA_MORE, q)
+  store(list, WINDOW_MORE, q.request_window)
+  store(list, WINDOW_MORE, q.token_window)
   return cmsgpack.pack(list)
 end
 
@@ -72,7 +74,11 @@ local function load(text)
     q.request_window.log = list[at + 1]
     at = restore(list, at + 1, WINDOW, q.token_window)
     q.token_window.log = list[at + 1]
-    restore(list, at + 1, QUOTA_MORE, q)
+    at = restore(list, at + 1, QUOTA_MORE, q)
+    if #list >= at + 2 * #WINDOW_MORE then
+      at = restore(list, at, WINDOW_MORE, q.request_window)
+      restore(list, at, WINDOW_MORE, q.token_window)
+    end
   end
   return q
 end

@@ -1,6 +1,6 @@
 -- batcher/core/windows.py once more: a limit that is counted in windows.
 
-local NO_WINDOW, FIXED, SLIDING = 0, 1, 2
+local NO_WINDOW, FIXED, SLIDING, EVEN = 0, 1, 2, 3
 
 -- The log comes after these: times and amounts, taking turns.
 local WINDOW = {
@@ -10,6 +10,9 @@ local WINDOW = {
   "unprobed", "step", "distrust_until",
 }
 
+-- What a worker of before does not know, and drops: see save.
+local WINDOW_MORE = {"distrust", "fresh_at", "quiet_at", "quiet", "early_at", "early"}
+
 local function new_window()
   return {
     kind = NO_WINDOW, sure = false, span = INF, most = INF, edge = -INF, began = -INF, used = 0.0,
@@ -17,6 +20,7 @@ local function new_window()
     foreign = 0.0, at = -INF, low = INF, ramped = 0.0, late = 0.0, fails = 0.0, failed_at = -INF,
     fails_until = -INF, popped_at = -INF, seen_edge = -INF, edge_left = 0.0, seen_left = INF,
     left_at = -INF, former = 0.0, moved = 0, unprobed = 0.0, step = 1.0, distrust_until = -INF,
+    distrust = 5.0, fresh_at = -INF, quiet_at = INF, quiet = 0.0, early_at = -INF, early = 0,
     log = {},
   }
 end
@@ -27,14 +31,15 @@ do
   local MARGIN_SECONDS, MARGIN_SHARE, MEMORY_SECONDS = 0.15, 0.05, 60.0
   local BIN_SECONDS, BINS, RAMP, RAMP_SPAN, LONG_WAIT_SECONDS = 0.1, 64, 8.0, 20.0, 600.0
   local FOREIGN_SECONDS, LATE_LEAST, LATE_SECONDS, LATE_SHARE = 2.0, 0.05, 0.25, 0.1
-  local EARLY_MOST, MOVED_MOST, FAILS_MOST = 12, 2, 5
+  local EARLY_MOST, EARLY_SECONDS, MOVED_MOST, FAILS_MOST = 3, 2.0, 2, 5
+  local EVEN_SLOWER, EVEN_FASTER, EVEN_LEFT, UNSURE_SECONDS, KEPT = 1.05, 0.99, 0.5, 0.75, 0.75
   local NOISE, GAIN, TOLERANCE_SECONDS = 0.05, 0.1, 0.25
   local RESET_SHARE, RESET_SECONDS, SLACK_SECONDS = 1.1, 1.1, 1.5
   local JUMP_SHARE, JUMP_TIMES, JUMP_SECONDS = 0.5, 4.0, 2.0
   local USUAL_SECONDS = {1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0}
   local STEADY_SECONDS, STEADY_TIMES, STEADY_SHARE, STEADY_MOVED = 0.1, 6.0, 0.3, 0.7
   local NEAR_SHARE, SAME_SHARE = 0.1, 0.6
-  local JITTER_SHARE, JITTER_SECONDS, DISTRUST_SECONDS = 0.15, 0.3, 120.0
+  local JITTER_SHARE, JITTER_SECONDS, DISTRUST_MOST = 0.15, 0.3, 120.0
   local PROBE_EVERY, PROBE_TOLD, LEAST_SPAN = 50.0, 200.0, 0.1
 
   local function usual(least, most)
@@ -66,12 +71,14 @@ do
   local function turn(w, edge)
     measure_window(w)
     if w.top > 0 then
-      w.held, w.most = w.top, w.top
+      w.held = math.max(w.top, KEPT * w.held)
+      w.most = w.held
       w.top = 0.0
     end
     w.began = edge
     w.popped_at = -INF
     w.used, w.served, w.flying, w.foreign, w.ramped = 0.0, 0.0, 0.0, 0.0, 0.0
+    w.quiet_at, w.quiet = INF, 0.0
     w.low = INF
     w.log = {}
   end
@@ -164,6 +171,10 @@ do
     if w.kind == NO_WINDOW then
       return 0.0
     end
+    if w.kind == EVEN then
+      local last = w.log[#w.log - 1] or -INF
+      return math.max(0.0, last + math.min(amount, w.most) / window.rate(w) - at)
+    end
     if w.kind == FIXED and w.edge == -INF then
       return math.max(0.0, w.began + slack(w) - at)
     end
@@ -176,6 +187,9 @@ do
       w.most = w.used + w.step * amount
       w.step = w.step * 2
       short = 0.0
+    end
+    if w.kind == SLIDING and not w.sure and w.told and w.flying + math.min(amount, most) > most then
+      return UNSURE_SECONDS
     end
     if not (short > 0) then
       return 0.0
@@ -197,7 +211,7 @@ do
   end
 
   function window.spacing(w, amount)
-    if amount <= 0 then
+    if amount <= 0 or w.kind == EVEN then
       return 0.0
     end
     return amount / (math.max(RAMP, RAMP_SPAN / w.span) * (w.ramped + amount))
@@ -252,7 +266,7 @@ do
     w.span, w.most = INF, INF
     w.edge = -INF
     w.held, w.top, w.late = 0.0, 0.0, 0.0
-    w.seen_edge = -INF
+    w.seen_edge, w.fresh_at = -INF, -INF
     w.moved = 0
   end
 
@@ -260,13 +274,14 @@ do
 
   local function distrust(w, now)
     forget_window(w)
-    w.distrust_until = now + DISTRUST_SECONDS
+    w.distrust_until = now + w.distrust
+    w.distrust = math.min(2.0 * w.distrust, DISTRUST_MOST)
   end
 
   local function begin(w, edge)
     w.kind = SLIDING
     w.sure = false
-    w.span = math.max(edge - w.began, LEAST_SPAN)
+    w.span = math.max(edge - math.max(w.began, w.fresh_at), LEAST_SPAN)
     w.edge = edge
     w.most = w.told and w.held or INF
     w.moved = 0
@@ -318,7 +333,7 @@ do
   local function found(w, sent_at, amount)
     local fails = w.fails
     w.fails = 0.0
-    if fails < 2 then
+    if fails < 2 or w.kind == EVEN then
       return
     end
     if w.kind == NO_WINDOW then
@@ -337,7 +352,7 @@ do
     end
   end
 
-  function window.answered(w, send_at, sent_at, amount, left)
+  function window.answered(w, now, send_at, sent_at, amount, left)
     if sent_at > send_at + LATE_LEAST and w.kind ~= FIXED then
       postpone(w, send_at, sent_at, amount)
     end
@@ -347,6 +362,9 @@ do
     if send_at >= w.began then
       w.flying = math.max(0.0, w.flying - amount)
       w.served = w.served + amount
+      if w.flying <= 0 then
+        w.quiet_at, w.quiet = now, w.served
+      end
     end
     if left then
       w.told = true
@@ -356,6 +374,9 @@ do
         if w.kind ~= NO_WINDOW then
           w.most = w.held
         end
+      end
+      if left + amount >= w.held and sent_at >= w.quiet_at then
+        w.fresh_at = sent_at
       end
     end
   end
@@ -387,8 +408,15 @@ do
     if send_at < w.began or w.popped_at > sent_at then
       return
     end
-    local less = w.most - (left - since) - w.used - w.foreign
-    if w.kind == FIXED and less < -JUMP_SHARE * w.most then
+    if w.kind == EVEN then
+      if left > EVEN_LEFT * w.most then
+        w.span = math.max(EVEN_FASTER * w.span, LEAST_SPAN)
+      end
+      return
+    end
+    local less = w.most - (left - since) - w.used
+    local known = sent_at >= w.quiet_at and w.quiet or 0.0
+    if w.kind == FIXED and left + amount > w.most - known + JUMP_SHARE * w.most then
       local span = math.min(w.span, math.max(sent_at - w.began, LEAST_SPAN))
       turn(w, sent_at)
       w.used, w.served = amount, amount
@@ -400,7 +428,7 @@ do
         return
       end
     end
-    w.foreign = math.max(0.0, w.foreign + GAIN * less)
+    w.foreign = math.max(0.0, w.foreign + GAIN * (less - w.foreign))
   end
 
   local function suspect(w, now, edge, reset, step, left, limit)
@@ -442,6 +470,7 @@ do
       elseif edge > w.edge + near then
         if sent_at >= w.began and w.edge > sent_at + near then
           move(w, now, reset, near)
+          w.edge = w.kind ~= NO_WINDOW and edge or -INF
         else
           turn(w, math.max(w.edge, sent_at))
           w.edge = edge
@@ -453,17 +482,28 @@ do
     end
   end
 
+  local function is_even(w, now)
+    w.early = now < w.early_at + EARLY_SECONDS and w.early + 1 or 1
+    w.early_at = now
+    if w.early < EARLY_MOST or w.most == INF then
+      return false
+    end
+    w.kind, w.sure = EVEN, true
+    return true
+  end
+
   local function came_early(w, now, retry)
     w.late = math.min(w.late + math.min(retry, LATE_SECONDS), LATE_SHARE * w.span)
-    w.moved = w.moved + 1
-    if w.moved >= EARLY_MOST then
-      distrust(w, now)
-    end
-    return w.kind ~= NO_WINDOW
+    is_even(w, now)
+    return true
   end
 
   local function refused_without_a_time(w, now, amount)
     w.step, w.unprobed = 1.0, 0.0
+    if w.kind == EVEN then
+      w.span = w.span * EVEN_SLOWER
+      return true
+    end
     if w.kind ~= NO_WINDOW and not w.told and w.used + amount > w.most then
       w.most = math.max(w.most - amount, 0.5 * w.most)
       return true
@@ -527,10 +567,17 @@ do
       w.full = not w.told
       return true
     end
+    if w.kind == EVEN then
+      w.span = w.span * EVEN_SLOWER
+      return true
+    end
     if w.kind == SLIDING then
       return refused_while_sliding(w, now, retry, amount)
     end
     local early = retry <= JITTER_SHARE * w.span and w.served < 0.5 * w.most
+    if early and is_even(w, now) then
+      return true
+    end
     w.edge = edge
     w.full = not w.told and not early
     return true

@@ -1,0 +1,106 @@
+"""The pump: whatever the time does between its steps, it never sleeps through what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batcher.core.bucket import Cost, Ticket
+from batcher.core.outage import Health
+from batcher.core.sharing import ANYBODY
+from batcher.core.slots import Slots
+from batcher.core.window import ConcurrencyWindow
+from batcher.engine.dispatch import Dispatcher
+from batcher.ports import Grant
+from tests.engine.virtual_time import LoopClock, in_virtual_time
+
+
+class SlowClock(LoopClock):
+    """Each look at it takes some time, as the steps between two looks do."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def now(self) -> float:
+        self._loop.now += self._seconds  # type: ignore[attr-defined]
+        return super().now()
+
+
+class Throttle:
+    """Grants nothing before a time, and then for a while after it."""
+
+    def __init__(self, come_back_at: float, ahead: float) -> None:
+        self.come_back_at = come_back_at
+        self.ahead = ahead
+        self.clock: LoopClock
+
+    async def reserve(self, quota: str, costs: list[Cost], flow: object) -> Grant:
+        del quota, flow
+        now = self.clock.now()
+        if now < self.come_back_at:
+            return Grant(tickets=(), come_back_at=self.come_back_at)
+        tickets = [Ticket(now + self.ahead, 0, cost, 1.0, 1.0) for cost in costs]
+        return Grant(tickets=tuple(tickets))
+
+    def is_void(self, quota: str, ticket: Ticket) -> bool:
+        del quota, ticket
+        return False
+
+
+def dispatcher_of(throttle: Throttle, clock: LoopClock) -> Dispatcher:
+    made: Any = SimpleNamespace
+    throttle.clock = clock
+    window = ConcurrencyWindow(8, 8)
+    window.succeeded(limits_known=True)
+    return Dispatcher(
+        throttle=throttle,  # type: ignore[arg-type]
+        quota="quota",
+        flow=ANYBODY,
+        slots=Slots(),
+        window=window,
+        health=Health(),
+        ledger=made(flushed=0, budget_short=False, backlogged=False, note_sent=lambda shard: None),
+        purse=made(affords=lambda call: True, send=lambda call: None),
+        clock=clock,
+        chance=Random(1),
+        charge=lambda call: Cost(1),
+        hungry=lambda: None,
+    )
+
+
+@settings(deadline=None)
+@given(
+    reading=st.floats(0.00001, 0.0009),
+    due=st.floats(0.01, 3.0),
+    ahead=st.floats(0, 1.0),
+    early=st.floats(0, 0.003),
+)
+def test_what_is_due_goes_out_in_time(
+    reading: float, due: float, ahead: float, early: float
+) -> None:
+    @in_virtual_time
+    async def started() -> float:
+        clock = SlowClock(reading)
+        begin = clock.now()
+        dispatcher = dispatcher_of(Throttle(begin + due, ahead), clock)
+        shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, position=0)
+        call: Any = SimpleNamespace(shard=shard, pieces=(1,), tokens=1, position=1, tried_at=None)
+        shard.calls = [call]
+        sent = asyncio.Event()
+        dispatcher.add(shard)
+        # News that changes nothing, just before there is something to do.
+        asyncio.get_running_loop().call_later(due - early, dispatcher.wake)
+        pump = asyncio.create_task(dispatcher.pump(lambda call, ticket: sent.set()))
+        async with asyncio.timeout(60):
+            await sent.wait()
+        pump.cancel()
+        return clock.now() - begin
+
+    assert started() == pytest.approx(due + ahead, abs=0.05)
