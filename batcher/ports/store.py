@@ -371,6 +371,10 @@ class ShardStore(Protocol):
         """How many dead letters there are of each code, the most first, final ones apart."""
         ...
 
+    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+        """:meth:`failures` of several jobs, by as few questions; who has none is left out."""
+        ...
+
 
 class BudgetShort(Exception):
     """The budget does not cover what was asked for; ``available_picousd`` is what is left of it."""

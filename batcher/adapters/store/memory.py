@@ -5,7 +5,6 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -384,14 +383,12 @@ class MemoryStore(MemoryFleet, MemoryOrders):
 
     async def failures(self, job_id: str) -> list[FailureCount]:
         """See :meth:`batcher.ports.ShardStore.failures`."""
-        counted = Counter(
-            (letter.code, letter.final) for letter, _, _ in self._entry(job_id).dead.values()
-        )
-        found = [
-            FailureCount(code=code, final=final, dead_letters=letters)
-            for (code, final), letters in counted.items()
-        ]
-        return sorted(found, key=lambda one: (-one.dead_letters, one.code, one.final))
+        return self._entry(job_id).failures()
+
+    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+        """See :meth:`batcher.ports.ShardStore.failures_of`."""
+        known = [job_id for job_id in job_ids if job_id in self._entries]
+        return {job_id: found for job_id in known if (found := self._entries[job_id].failures())}
 
     def _entry(self, job_id: str) -> Entry:
         try:

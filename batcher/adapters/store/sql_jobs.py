@@ -18,7 +18,7 @@ from batcher.adapters.store.codec import (
 )
 from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.models import DEAD_LETTER, JOB, SHARD
+from batcher.adapters.store.tables import DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OPEN_TRIES = 8
 """How often a job is tried to be made whose generation others make, too."""
-_TALLIES_AT_ONCE = 1_000
+JOBS_AT_ONCE = 1_000
+"""Of how many jobs one statement asks."""
 _COMPARED = ("rows_carried", "rows_changed", "rows_failed_before")
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
 _COMMITTED = SHARD.c.cost_picousd + SHARD.c.doubt_picousd + SHARD.c.reserved_picousd
@@ -162,8 +163,8 @@ class SqlJobs:
     async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
         """See :meth:`batcher.ports.JobStore.tallies`."""
         found: dict[str, Tally] = {}
-        for first in range(0, len(job_ids), _TALLIES_AT_ONCE):
-            some = job_ids[first : first + _TALLIES_AT_ONCE]
+        for first in range(0, len(job_ids), JOBS_AT_ONCE):
+            some = job_ids[first : first + JOBS_AT_ONCE]
             found |= await self._database.read(partial(_tallies, job_ids=some))
         return found
 

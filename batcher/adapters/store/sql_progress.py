@@ -9,7 +9,6 @@ from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, u
 from batcher.adapters.store.checksum import results_checksum
 from batcher.adapters.store.codec import counter_row, dead_row, event_text
 from batcher.adapters.store.lifecycle import moved
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, SHARD
 from batcher.adapters.store.settlement import PLANNED, Purse, Settlement, Standing, settle
 from batcher.adapters.store.sql_jobs import (
     DONE,
@@ -19,6 +18,7 @@ from batcher.adapters.store.sql_jobs import (
     must_exist,
     write_state,
 )
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import StoreError
 from batcher.core.model import Doubt, JobEvent, JobState, Usage
 from batcher.core.progress import ShardEvent
