@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
+from batcher.core.jobfilter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
 from batcher.engine.description import Description
 from batcher.engine.ending import Endings, put_down
 from batcher.engine.listing import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-    from batcher.core.model import DeadLetter
+    from batcher.core.jobfilter import JobFilter
+    from batcher.core.model import DeadLetter, FailureCount, Job
     from batcher.engine.adapters import Adapters
     from batcher.engine.delivery import Delivery
     from batcher.engine.live import Live
+    from batcher.engine.overwriting import Output
     from batcher.engine.report import Report
     from batcher.engine.results import Result
     from batcher.ports import Space, WorkerState
@@ -58,9 +62,20 @@ class Jobs:
         """The workers that have not left, and what each holds."""
         return await self._adapters.store.workers()
 
-    async def jobs(self, *, limit: int = 100) -> list[Report]:
-        """The reports of all jobs, newest first."""
-        return await self._reports.newest(limit)
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Report]:
+        """The reports of the jobs that are wanted, newest first."""
+        return await self._reports.newest(limit, wanted)
+
+    async def last(self) -> Job:
+        """The newest job.
+
+        Raises:
+            UsageError: there is none.
+        """
+        newest = await self._adapters.store.jobs(limit=1)
+        if not newest:
+            raise UsageError("there is no job yet: `batcher run KIND INPUT -o OUTPUT` makes one")
+        return newest[0]
 
     async def status(self, job_id: str) -> Report:
         """The report of one job, by its id or a unique beginning of it.
@@ -115,23 +130,38 @@ class Jobs:
         report = await self._report(job)
         target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
         await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
-        return await self._delivery.deliver(job, report, target, partial=partial)
+        delivered = await self._delivery.deliver(job, report, target, partial=partial)
+        await self._remember(job, target)
+        return delivered
+
+    async def _remember(self, job: Job, target: Output) -> None:
+        """Keep where a job's records go, to say so later; a stream is no place."""
+        path = str(Path.cwd() / target.path)
+        if not target.stream and target.path != "-" and job.output != path:
+            await self._adapters.store.set_output(job.id, path)
 
     # --- acting -------------------------------------------------------------------------------
 
-    async def retry(self, job_id: str) -> tuple[Report, int]:
+    async def retry(self, job_id: str, *, codes: Collection[str] = ()) -> tuple[Report, int]:
         """Open the dead letters that a retry may help; returns how many, too.
+
+        Args:
+            job_id: the job, or a unique beginning of its id.
+            codes: only dead letters of these codes; all where there are none.
 
         Raises:
             JobInUse: a process is running the job.
+            UsageError: no row failed with one of these codes.
         """
         store = self._adapters.store
         job = await store.job(job_id)
         with self._adapters.lock(job.id):
             reopened = 0
-            if any(not failure.final for failure in await store.failures(job.id)):
+            failures = await store.failures(job.id)
+            _check_codes(job.id, codes, failures)
+            if any(not one.final and (not codes or one.code in codes) for one in failures):
                 await store.move(job.id, JobEvent.RETRY)
-                reopened = await store.reopen_dead(job.id)
+                reopened = await store.reopen_dead(job.id, codes=codes)
                 await self._adapters.doorbell.ring(job.id)
         return await self._report(await store.job(job.id)), reopened
 
@@ -155,6 +185,22 @@ class Jobs:
         job = await store.job(job_id)
         return await self._report(await store.move(job.id, JobEvent.CANCEL))
 
+    async def remove(self, job_id: str) -> Report:
+        """Delete a job with all that is kept of it; returns what it was. Output files stay.
+
+        Raises:
+            JobInUse: something works on it: a process, workers, or a job that carries its results
+                over.
+        """
+        from batcher.engine.purging import remove
+
+        store = self._adapters.store
+        job = await store.job(job_id)
+        with self._adapters.lock(job.id):
+            report = await self._report(await store.job(job.id))
+            await remove(store, job.id)
+        return report
+
     async def purge(self, older_than_seconds: float) -> list[str]:
         """Delete complete and cancelled jobs that ended so long ago; returns their ids.
 
@@ -171,3 +217,11 @@ class Jobs:
         and there is room; a Postgres hands on what lies at the end of its tables.
         """
         return await self._adapters.store.give_back()
+
+
+def _check_codes(job_id: str, codes: Collection[str], failures: Sequence[FailureCount]) -> None:
+    there = {one.code: one.dead_letters for one in failures}
+    for code in codes:
+        if code not in there:
+            known = ", ".join(f"{letters} {code}" for code, letters in there.items()) or "none"
+            raise UsageError(f"no row of job {job_id} failed with {code!r}; there are: {known}")

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batcher.engine.description import Description
-from batcher.engine.report import Report, exit_code, make_report, notes
+from batcher.engine.report import Report, RunFigures, exit_code, make_report, notes
 
 if TYPE_CHECKING:
+    from batcher.core.jobfilter import JobFilter
     from batcher.core.model import Job, Tally
     from batcher.engine.adapters import Adapters
     from batcher.engine.ending import Ending
@@ -21,14 +22,26 @@ class Reports:
         """``adapters`` know what they did, and what their models cost."""
         self._adapters = adapters
 
-    async def of(self, job: Job, ending: Ending | None = None, *, sent: bool = True) -> Report:
-        """The report of a job as it is; of a run that ended, with how it did."""
+    async def of(
+        self,
+        job: Job,
+        ending: Ending | None = None,
+        *,
+        sent: bool = True,
+        before: Tally | None = None,
+    ) -> Report:
+        """The report of a job as it is; of a run that ended, with how it did.
+
+        ``before`` is what the job was when the run began.
+        """
         described = Description.read(job)
         tally = await self._adapters.store.tally(job.id)
         price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
         more: dict[str, Any] = {"notes": notes(described)}
         if tally.rows_failed:
             more["failures"] = tuple(await self._adapters.store.failures(job.id))
+        if before is not None:
+            more["this_run"] = RunFigures.between(before, tally, priced=price)
         if ending is not None:
             more |= {
                 "status": ending.status,
@@ -42,10 +55,10 @@ class Reports:
             job, described, tally, priced=price, version=self._adapters.version, **more
         )
 
-    async def newest(self, limit: int) -> list[Report]:
-        """The reports of the newest jobs; a price is looked up once, and only where it matters."""
+    async def newest(self, limit: int, wanted: JobFilter) -> list[Report]:
+        """The reports of the newest of them; a price is looked up once, where it matters."""
         store = self._adapters.store
-        jobs = await store.jobs(limit=limit)
+        jobs = await store.jobs(limit=limit, wanted=wanted)
         tallies = await store.tallies([job.id for job in jobs])
         there = [(job, Description.read(job)) for job in jobs if job.id in tallies]
         asked = {

@@ -107,7 +107,8 @@ class Runner(Jobs):
             facts = await self._intake.check(bound, source)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
-            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check)
+            told = on_told or _unheard
+            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check, told=told)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
@@ -121,7 +122,10 @@ class Runner(Jobs):
         on_told: Told | None,
     ) -> Report:
         store = self._adapters.store
+        if target is not None:
+            await self._remember(job, target)
         job = await store.job(job.id)
+        before = await store.tally(job.id)
         ending = Endings.complete()
         sent = job.state is not JobState.COMPLETE
         if sent:
@@ -130,7 +134,7 @@ class Runner(Jobs):
             told = on_told or _unheard
             ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
-        report = await self._report(job, ending, sent=sent)
+        report = await self._report(job, ending, sent=sent, before=before)
         if job.state is JobState.COMPLETE and target is not None:
             report = await self._delivery.deliver_once(job, report, target)
         return report

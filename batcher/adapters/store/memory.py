@@ -17,6 +17,7 @@ from batcher.adapters.store.memory_jobs import Entry, Shard
 from batcher.adapters.store.memory_orders import MemoryOrders
 from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
 from batcher.core.model import (
     DeadLetter,
     FailureCount,
@@ -27,7 +28,6 @@ from batcher.core.model import (
     StopCause,
     Tally,
 )
-from batcher.core.progress import ShardEvent
 from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, Space, StoredShard
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             raise unknown_job(job_id, several=len(found) > 1)
         return found[0]
 
-    async def jobs(self, *, limit: int = 100) -> list[Job]:
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
-        jobs = [entry.job for entry in self._entries.values()]
+        jobs = [entry.job for entry in self._entries.values() if wanted.takes(entry.job)]
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
 
     async def move(
@@ -165,6 +165,11 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         """See :meth:`batcher.ports.JobStore.set_budget`."""
         entry = self._entry(job_id)
         entry.job = replace(entry.job, budget_picousd=budget_picousd)
+
+    async def set_output(self, job_id: str, output: str) -> None:
+        """See :meth:`batcher.ports.JobStore.set_output`."""
+        entry = self._entry(job_id)
+        entry.job = replace(entry.job, output=output)
 
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""
@@ -331,27 +336,20 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             entry.bury(zip(new.dead, new.event.dead, strict=True), new.shard_id)
         return set(settlement.stale)
 
-    async def reopen_dead(self, job_id: str) -> int:
+    async def reopen_dead(self, job_id: str, *, codes: Collection[str] = ()) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
         entry = self._entry(job_id)
         again = {
             key: item
             for key, item in entry.dead.items()
-            if not item[0].final and item[2] != PLANNED
+            if not item[0].final and item[2] != PLANNED and (not codes or item[0].code in codes)
         }
         pieces: dict[int, list[int]] = {}
         for key, (_, shard_id, piece) in again.items():
             del entry.dead[key]
             pieces.setdefault(shard_id, []).append(piece)
         for shard_id, reopened in pieces.items():
-            shard = entry.shards[shard_id]
-            fence = shard.standing.fence + 1
-            shard.standing = replace(shard.standing, fence=fence, seq=0)
-            shard.checkpoints.append(
-                (ShardEvent(fence=fence, reopened=tuple(sorted(reopened))), b"")
-            )
-            shard.open = True
-            shard.owner = shard.expires_at = None
+            entry.shards[shard_id].reopen(reopened)
         if again and entry.job.state is JobState.COMPLETE:
             entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
         return len(again)

@@ -68,6 +68,15 @@ class Shard:
             sent_through=last.sent_through,
         )
 
+    def reopen(self, pieces: Iterable[int]) -> None:
+        """Open it, with an event that names the pieces, under a new fence."""
+        fence = self.standing.fence + 1
+        self.standing = replace(self.standing, fence=fence, seq=0)
+        event = ShardEvent(fence=fence, reopened=tuple(sorted(pieces)))
+        self.checkpoints.append((event, b""))
+        self.open = True
+        self.owner = self.expires_at = None
+
     def stored(self, dead_rows: frozenset[int]) -> StoredShard:
         """It as the export reads it."""
         return StoredShard(

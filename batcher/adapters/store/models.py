@@ -77,6 +77,7 @@ class JobRow(Base, table=True):
     schedule: str | None = Field(default=None, sa_type=Text)
     cause: str | None = Field(default=None, sa_type=Text)
     plan_tries: int = Field(default=0, sa_column_kwargs=_ZERO)
+    output: str | None = Field(default=None, sa_type=Text)
 
 
 class ShardRow(Base, table=True):

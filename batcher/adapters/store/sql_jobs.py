@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import distinct, func, insert, or_, select, update
@@ -20,6 +21,7 @@ from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
 from batcher.adapters.store.tables import DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
 
 if TYPE_CHECKING:
@@ -81,12 +83,19 @@ class SqlJobs:
         """See :meth:`batcher.ports.JobStore.job`."""
         return await self._database.read(partial(_find, job_id=job_id))
 
-    async def jobs(self, *, limit: int = 100) -> list[Job]:
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
-        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit)
+        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc())
+        if wanted.state is not None:
+            newest = newest.where(JOB.c.state == wanted.state.value)
+        if wanted.name is not None:
+            newest = newest.where(JOB.c.name == wanted.name)
+        if wanted.kind is None:  # which stands in a text
+            newest = newest.limit(limit)
 
         def work(connection: Connection) -> list[Job]:
-            return [job_value(row) for row in connection.execute(newest).mappings()]
+            with connection.execute(newest).mappings() as rows:
+                return list(islice(filter(wanted.takes, map(job_value, rows)), limit))
 
         return await self._database.read(work)
 
@@ -152,6 +161,10 @@ class SqlJobs:
             )
 
         await self._database.write(work)
+
+    async def set_output(self, job_id: str, output: str) -> None:
+        """See :meth:`batcher.ports.JobStore.set_output`."""
+        await self._database.write(partial(update_job, job_id=job_id, output=storable(output)))
 
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""

@@ -25,7 +25,7 @@ from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -94,12 +94,13 @@ class SqlProgress:
 
         return await self._database.write(work)
 
-    async def reopen_dead(self, job_id: str) -> int:
+    async def reopen_dead(self, job_id: str, *, codes: Collection[str] = ()) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
         again = (
             DEAD_LETTER.c.job_id == job_id,
             DEAD_LETTER.c.final.is_(False),
             DEAD_LETTER.c.piece != PLANNED,
+            *([DEAD_LETTER.c.code.in_(codes)] if codes else []),
         )
         letters = (
             select(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece, SHARD.c.fence)

@@ -50,6 +50,7 @@ JOB = Table(
     Column("schedule", Text()),
     Column("cause", Text()),
     Column("plan_tries", Integer(), nullable=False, default=0, server_default=text("0")),
+    Column("output", Text()),
     UniqueConstraint("fingerprint", "generation"),
     Index("ix_job_created_at", "created_at", "id"),
 )
