@@ -97,6 +97,11 @@ class Settings:
         return self.database_url or str(STATE_DIRECTORY / "batcher.db")
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other machines may work on the database, too."""
+        return is_postgres(self.location)
+
+    @property
     def place(self) -> str:
         """What to call it in a message: without the password, if it has one."""
         url = self.location

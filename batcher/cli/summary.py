@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration, moment, money, rate
+from batcher.core.baseurl import with_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,6 +125,9 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
         if elsewhere:
             yield "or, where workers serve it:"
             yield f"  batcher resume {report.job}"
+    elif report.status == "stopped" and (better := _better_url(report)):
+        yield "The base URL lacks the /v1 that most servers have at its end. Try:"
+        yield f"  --base-url {better}"
     elif report.status == "stopped":
         yield "What is done is kept. Once that is mended, the same command goes on; with another"
         yield "model or base URL it begins a new job."
@@ -132,6 +136,15 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
     elif report.status == "cancelled":
         yield "It is over; the same command begins a new job. To have what is done:"
         yield f"  batcher export {report.job} -o OUTPUT.jsonl --partial"
+
+
+def _better_url(report: Report) -> str | None:
+    """The base URL with ``/v1``, where nothing was ever found behind it as it is."""
+    spec = report.spec
+    at_fault = "--base-url" in (report.reason or "") and not report.rows_done
+    if not at_fault or spec.simulate or spec.api_version is not None:
+        return None
+    return with_version(spec.base_url)
 
 
 def _files(report: Report) -> Iterator[str]:
