@@ -6,54 +6,51 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batcher.adapters import files
-from batcher.adapters.catalog import model_facts
 from batcher.adapters.clock import SystemClock
-from batcher.adapters.credential import read_credential, url_secrets
-from batcher.adapters.eventlog import EventLog
-from batcher.adapters.joblock import job_lock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.private import STATE_DIRECTORY
-from batcher.adapters.rowguard import ThreadGuard
 from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
-from batcher.adapters.throttle import MemoryThrottle
-from batcher.adapters.tracing import open_trace
 from batcher.core.errors import UsageError
-from batcher.core.idempotency import OFF
-from batcher.core.limits import model_family
-from batcher.core.retry import Chance
-from batcher.core.schedule import DueTimes
 from batcher.core.slots import Slots
-from batcher.core.spec import JobSpec
-from batcher.engine.adapters import Adapters, Connection
-from batcher.engine.delivery import Files
-from batcher.engine.fleet import LOOK_SECONDS, FleetWorker
-from batcher.engine.preparing import quota_name
+from batcher.engine.adapters import Adapters, Connection, Files
 from batcher.engine.runner import Runner
-from batcher.ports import (
-    Clock,
-    Doorbell,
-    InputSource,
-    Log,
-    OutputSchema,
-    OutputSink,
-    RowIndex,
-    Seen,
-    Throttle,
-    Tokenizer,
-    WorkerCard,
-)
+from batcher.ports import WorkerCard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
+
+    from batcher.core.kind import Endpoint
+    from batcher.core.limits import ModelFacts
+    from batcher.core.retry import Chance
+    from batcher.core.schedule import DueTimes
+    from batcher.core.spec import JobSpec
+    from batcher.engine.fleet import FleetWorker
+    from batcher.ports import (
+        Clock,
+        Doorbell,
+        InputSource,
+        Log,
+        OutputSchema,
+        OutputSink,
+        RowGuard,
+        RowIndex,
+        Seen,
+        Throttle,
+        Tokenizer,
+    )
 
 
 def base_url_of_environment() -> str | None:
@@ -100,6 +97,11 @@ class Settings:
         return self.database_url or str(STATE_DIRECTORY / "batcher.db")
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other machines may work on the database, too."""
+        return is_postgres(self.location)
+
+    @property
     def place(self) -> str:
         """What to call it in a message: without the password, if it has one."""
         url = self.location
@@ -128,7 +130,7 @@ async def open_fleet(
     log: Log | None = None,
     clock: Clock | None = None,
     chance: Chance | None = None,
-    look_seconds: float = LOOK_SECONDS,
+    look_seconds: float | None = None,
     concurrency: int | None = None,
 ) -> AsyncIterator[FleetWorker]:
     """One worker of those that share a database.
@@ -139,6 +141,10 @@ async def open_fleet(
     Raises:
         StoreError: the database cannot be used.
     """
+    from batcher.adapters.eventlog import EventLog
+    from batcher.adapters.tracing import open_trace
+    from batcher.engine.fleet import LOOK_SECONDS, FleetWorker
+
     async with _open_adapters(settings, clock, chance, Slots(concurrency)) as adapters:
         host = socket.gethostname()
         card = WorkerCard(
@@ -152,7 +158,7 @@ async def open_fleet(
             adapters,
             card,
             log or EventLog(),
-            look_seconds=look_seconds,
+            look_seconds=LOOK_SECONDS if look_seconds is None else look_seconds,
             trace=open_trace(),
         )
 
@@ -172,7 +178,7 @@ async def _open_adapters(
         )
         stack.push_async_callback(store.close)
         doorbell: Doorbell = SilentDoorbell()
-        throttle: Throttle = MemoryThrottle(clock)
+        throttle = cache(partial(_memory_throttle, clock))
         if settings.redis_url is not None:
             from batcher.adapters.doorbell import ArqDoorbell, check_redis_url  # takes a while
             from batcher.adapters.throttle.redis import open_throttle
@@ -180,7 +186,8 @@ async def _open_adapters(
             check_redis_url(settings.redis_url)
             doorbell = arq = ArqDoorbell(settings.redis_url)
             stack.push_async_callback(arq.close)
-            throttle = await stack.enter_async_context(open_throttle(settings.redis_url, clock))
+            shared = await stack.enter_async_context(open_throttle(settings.redis_url, clock))
+            throttle = cache(lambda: shared)
         yield Adapters(
             store=store,
             clock=clock,
@@ -188,9 +195,9 @@ async def _open_adapters(
             kinds=InstalledKinds(),
             files=_files(url),
             open_tokenizer=_open_tokenizer,
-            model_facts=model_facts,
+            model_facts=_model_facts,
             check_connection=_check_connection,
-            connect=partial(_connect, throttle=throttle, hidden=_hidden(settings)),
+            connect=partial(_connect, open_throttle=throttle, settings=settings),
             lock=_job_lock(url),
             doorbell=doorbell,
             open_index=partial(_open_index, url),
@@ -199,8 +206,26 @@ async def _open_adapters(
             open_url=partial(_open_url, clock=clock),
             due_times=_due_times,
             slots=slots or Slots(),
-            open_guard=ThreadGuard,
+            open_guard=_open_guard,
         )
+
+
+def _memory_throttle(clock: Clock) -> Throttle:
+    from batcher.adapters.throttle import MemoryThrottle
+
+    return MemoryThrottle(clock)
+
+
+def _model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:
+    from batcher.adapters.catalog import model_facts
+
+    return model_facts(model, endpoint, base_url)
+
+
+def _open_guard() -> RowGuard:
+    from batcher.adapters.rowguard import ThreadGuard
+
+    return ThreadGuard()
 
 
 async def _open_url(spec: JobSpec, *, clock: Clock) -> InputSource:
@@ -221,6 +246,8 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
         from batcher.adapters.store.postgres_lock import postgres_job_lock
 
         return partial(postgres_job_lock, PostgresAddress.parse(url))
+    from batcher.adapters.joblock import job_lock
+
     if url == MEMORY:
         return partial(job_lock, STATE_DIRECTORY / "locks")
     path = sqlite_path(url).resolve()
@@ -247,6 +274,8 @@ def _open_index(url: str) -> RowIndex:
 
 
 def _files(database_url: str) -> Files:
+    """None of these functions is looked up before it is called, since that imports its module."""
+
     def open_source(spec: JobSpec) -> InputSource:
         return files.open_source(
             spec.input,
@@ -266,14 +295,14 @@ def _files(database_url: str) -> Files:
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        draft_records=files.draft_json_lines,
-        draft_json=files.draft_json,
-        read_json=files.read_json,
-        read_drafts=files.read_drafts,
+        draft_records=lambda path, records, seen: files.draft_json_lines(path, records, seen),
+        draft_json=lambda path, value, seen: files.draft_json(path, value, seen),
+        read_json=lambda path: files.read_json(path),
+        read_drafts=lambda path: files.read_drafts(path),
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
-        look=files.look,
-        is_same=files.is_same,
-        is_part_of=files.is_part_of,
+        look=lambda path: files.look(path),
+        is_same=lambda one, other: files.is_same(one, other),
+        is_part_of=lambda one, other: files.is_part_of(one, other),
         state=_state(database_url),
     )
 
@@ -286,6 +315,8 @@ def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
 
 def _hidden(settings: Settings) -> tuple[str, ...]:
     """What no message may tell besides a job's own credential: passwords of what it goes by."""
+    from batcher.adapters.credential import url_secrets
+
     password = os.environ.get("PGPASSWORD")
     proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
     urls = (settings.database_url, settings.redis_url, *proxies)
@@ -294,9 +325,10 @@ def _hidden(settings: Settings) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _connect(
-    spec: JobSpec, *, throttle: Throttle, hidden: tuple[str, ...] = ()
+    spec: JobSpec, *, open_throttle: Callable[[], Throttle], settings: Settings
 ) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
+    throttle, hidden = open_throttle(), _hidden(settings)
     if not spec.simulate:
         async with _connect_http(spec, spec.base_url, throttle, hidden) as connection:
             yield connection
@@ -316,8 +348,12 @@ async def _connect(
 async def _connect_http(
     spec: JobSpec, base_url: str, throttle: Throttle, hidden: tuple[str, ...]
 ) -> AsyncIterator[Connection]:
+    from batcher.adapters.credential import read_credential
     from batcher.adapters.http import open_provider  # aiohttp takes a while to import
     from batcher.adapters.proxy import proxy_for
+    from batcher.core.idempotency import OFF
+    from batcher.core.limits import model_family
+    from batcher.engine.preparing import quota_name
 
     credential = read_credential(spec, os.environ)
     proxy = proxy_for(base_url)
@@ -347,6 +383,8 @@ async def _connect_http(
 
 
 def _check_connection(spec: JobSpec) -> None:
+    from batcher.adapters.credential import read_credential
+
     read_credential(spec, os.environ)
     if not spec.simulate:
         from batcher.adapters import proxy  # urllib.request takes a while to import

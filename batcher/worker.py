@@ -98,20 +98,17 @@ async def answer_bells(
 
 @asynccontextmanager
 async def show_health(
-    fleet: FleetWorker, redis_url: str, *, host: str, port: int
+    fleet: FleetWorker, redis_url: str | None, *, host: str, port: int
 ) -> AsyncIterator[int]:
-    """Say over HTTP how the worker is; yields the port.
+    """Say over HTTP how the worker is; yields the port. Redis matters where there is one.
 
     Raises:
         UsageError: nothing can listen there.
     """
 
     async def ready() -> Mapping[str, bool]:
-        return {
-            "serving": not fleet.stopping,
-            "database": fleet.hears_the_database,
-            "redis": await answers(redis_url),
-        }
+        here = {"serving": not fleet.stopping, "database": fleet.hears_the_database}
+        return here if redis_url is None else {**here, "redis": await answers(redis_url)}
 
     async with serve_health(host, port, ready=ready, families=fleet.families) as taken:
         fleet.log(Event.HEALTH_OPENED, host=host, port=taken)

@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0008"
+HEAD = "0009"

@@ -8,7 +8,7 @@ from batcher.cli.command import JobArgument, command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.output import print_json
-from batcher.cli.session import with_runner
+from batcher.cli.session import with_job
 
 
 @command(
@@ -17,13 +17,13 @@ from batcher.cli.session import with_runner
     params=[JobArgument()],
     examples=("batcher cancel 1ng6",),
 )
-def cancel(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def cancel(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Stop a job for good, in whatever process it runs.
 
     What is paid for is kept: `batcher export JOB --partial` writes it. The job's command begins a
     new job afterwards.
     """
-    report = with_runner(ctx, lambda runner: runner.cancel(job))
+    report = with_job(ctx, job, lambda runner, one: runner.cancel(one))
     if as_json:
         print_json(report.to_json())
         return

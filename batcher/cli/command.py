@@ -8,20 +8,21 @@ from typing import Any
 import click
 
 from batcher.cli.helptext import ExampleCommand
+from batcher.cli.setting import Setting
 from batcher.cli.sharedoptions import json_option, shared_options
 
 
 class JobArgument(click.Argument):
-    """``JOB``: an id, or as much of its beginning as no other job has."""
+    """``JOB``: an id, or as much of its beginning as no other job has; without it the last job."""
 
     def __init__(self) -> None:
-        super().__init__(["job"], metavar="JOB")
+        super().__init__(["job"], required=False, metavar="[JOB]")
 
 
 def command(
     name: str,
     *,
-    json: str,
+    json: str | None,
     short_help: str | None = None,
     examples: Sequence[str],
     params: Sequence[click.Parameter] = (),
@@ -29,11 +30,16 @@ def command(
 ) -> Callable[[Callable[..., None]], ExampleCommand]:
     """Make a command of a function that takes the context and its parameters.
 
-    ``json`` says what ``--json`` prints. The function's docstring is the help.
+    ``json`` says what ``--json`` prints; None: there is no such option. The function's
+    docstring is the help.
     """
 
     def make(function: Callable[..., None]) -> ExampleCommand:
-        shared = shared_options(json) if profile else [json_option(json)]
+        shared: list[Setting] = []
+        if profile:
+            shared = shared_options(json)
+        elif json is not None:
+            shared = [json_option(json)]
 
         def callback(**values: Any) -> None:
             for hidden in ("db", "db_timeout", "profile", "redis"):

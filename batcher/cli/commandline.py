@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from batcher.cli.typed import shell_line
@@ -12,9 +12,13 @@ from batcher.core.options import flag, write_record
 from batcher.core.spec import JobSpec
 
 
-def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
-    """The ``batcher run`` that means the same job; defaults are left out."""
-    words = ["batcher", "run", spec.kind, spec.input, "-o", output, "--model", spec.model]
+def command_of(spec: JobSpec, *, output: str | None = None) -> str:
+    """The ``batcher run`` that means the same job; defaults are left out.
+
+    ``output`` is the file that its records went to, as an absolute path.
+    """
+    where = "OUTPUT" if output is None else short_of_here(output)
+    words = ["batcher", "run", spec.kind, spec.input, "-o", where, "--model", spec.model]
     for name, value in spec.options.items():
         words += _words(name, value)
     for field in dataclasses.fields(JobSpec):
@@ -42,6 +46,14 @@ def _words(name: str, value: Any) -> list[str]:
     if isinstance(value, list):
         return [flag(name), write_record(value)]
     return [flag(name), str(value)]
+
+
+def short_of_here(path: str) -> str:
+    """An absolute path, as it is called in the working directory if it is below that."""
+    try:
+        return str(PurePath(path).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return path
 
 
 def short_path(path: str, width: int) -> str:

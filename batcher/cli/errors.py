@@ -10,7 +10,7 @@ from batcher.cli.command import JobArgument, command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.output import print_json, print_lines
-from batcher.cli.session import with_runner
+from batcher.cli.session import with_job
 
 if TYPE_CHECKING:
     from batcher.core.model import DeadLetter
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     params=[JobArgument()],
     examples=("batcher errors 1ng6", "batcher errors 1ng6 --json | jq -r .code | sort | uniq -c"),
 )
-def errors(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def errors(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Show the rows that failed for good, and why, in input order."""
 
-    async def show(runner: Runner) -> int:
+    async def show(runner: Runner, job: str) -> int:
         from batcher.engine.delivery import error_record
 
         shown = 0
@@ -38,7 +38,7 @@ def errors(ctx: click.Context, *, job: str, as_json: bool) -> None:
                 print_lines([describe(letter)])
         return shown
 
-    if not with_runner(ctx, show):
+    if not with_job(ctx, job, show):
         say("no row failed for good")
 
 

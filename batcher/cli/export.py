@@ -10,7 +10,7 @@ from batcher.cli.figures import count
 from batcher.cli.joboptions import OUTPUT, output_options
 from batcher.cli.layers import files_of
 from batcher.cli.output import check_stdout, print_json
-from batcher.cli.session import with_runner
+from batcher.cli.session import with_job
 from batcher.cli.setting import Setting
 
 
@@ -33,7 +33,7 @@ from batcher.cli.setting import Setting
 def export(
     ctx: click.Context,
     *,
-    job: str,
+    job: str | None,
     output: str,
     output_format: str | None,
     overwrite: bool,
@@ -47,10 +47,11 @@ def export(
     whole.
     """
     check_stdout(as_json=as_json, output=output)
-    report = with_runner(
+    report = with_job(
         ctx,
-        lambda runner: runner.export(
-            job,
+        job,
+        lambda runner, one: runner.export(
+            one,
             output=output,
             output_format=output_format,
             partial=partial,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,12 @@ REPEATING = "Runs that repeat"
 LIMITS = "Limits and budget"
 TROUBLE = "When something goes wrong"
 OUTPUT = "Output"
+COMMON = "Common options"
+
+_NEEDED_MOST = (
+    "output", "model", "id", "limit", "base_url", "simulate", "max_cost", "rpm",
+    "fresh", "quiet",
+)  # fmt: skip
 
 _DEFAULTS = {
     field.name: field.default
@@ -41,7 +47,7 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--limit", INPUT, "ROWS",
-            "Only the first so many rows; another number is another job.", type=int,
+            "Only the first so many rows; another number is another job.", type=int, short="-n",
         ),
         _job(
             "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
@@ -57,7 +63,9 @@ def job_options() -> list[Setting]:
             "that --name, and carry the other results over. Rows are told apart by --id; without "
             "it by their number, so that a row put in makes all after it changed ones.",
         ),
-        _job("--model", MODEL, "NAME", "The model, as the provider knows it. Required."),
+        _job(
+            "--model", MODEL, "NAME", "The model, as the provider knows it. Required.", short="-m"
+        ),
         _job(
             "--base-url", MODEL, "URL", "Where the API is, up to and including /v1.",
             envvar=["BATCHER_BASE_URL", "OPENAI_BASE_URL"],
@@ -157,7 +165,8 @@ def run_options(*, hidden: bool = False) -> list[Setting]:
             help="Begin anew, even if the same job was run before; all of it is paid for again.",
         ),
         Setting(
-            "--quiet", is_flag=True, hidden=hidden, help="No progress and no summary, only errors."
+            "-q", "--quiet", is_flag=True, hidden=hidden,
+            help="No progress and no summary, only errors.",
         ),
     ]  # fmt: skip
 
@@ -196,11 +205,21 @@ def _job(
     spec = more.pop("spec", name)
     if name in _DEFAULTS:
         more.setdefault("default_text", _shown(_DEFAULTS[name]))
-    return Setting(flag, heading=heading, spec=spec, metavar=metavar, help=help, **more)
+    flags = [short, flag] if (short := more.pop("short", None)) else [flag]
+    return Setting(*flags, heading=heading, spec=spec, metavar=metavar, help=help, **more)
 
 
 def _shown(default: Any) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def needed_first(settings: Sequence[Setting]) -> list[Setting]:
+    """The options in the order in which help lists them: what most commands need comes first."""
+    common = [s for s in settings if s.key in _NEEDED_MOST and not s.of_kind and not s.hidden]
+    for setting in common:
+        setting.heading = COMMON
+    common.sort(key=lambda setting: _NEEDED_MOST.index(setting.key))
+    return [*common, *(setting for setting in settings if setting not in common)]
 
 
 def given(ctx: click.Context) -> Iterator[tuple[Setting, Any]]:

@@ -15,6 +15,8 @@ from batcher.cli.output import print_json, print_lines, table
 from batcher.cli.session import settings_from, with_runner
 from batcher.cli.setting import Setting
 from batcher.core.errors import NoDatabase
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
+from batcher.core.model import JobState
 
 if TYPE_CHECKING:
     from batcher.engine.report import Report
@@ -28,20 +30,39 @@ _INPUT_WIDTH = 32
     json="Print the jobs as a JSON array.",
     params=[
         Setting(
-            "--limit", metavar="N", type=click.IntRange(min=1), default=100, default_text="100",
-            envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
-        )
+            "--state", type=click.Choice([str(state) for state in JobState]),
+            envvar="BATCHER_JOBS_STATE", help="Only jobs in this state.",
+        ),
+        Setting(
+            "--kind", metavar="KIND", envvar="BATCHER_JOBS_KIND", help="Only jobs of this kind.",
+        ),
+        Setting(
+            "--name", metavar="NAME", envvar="BATCHER_JOBS_NAME", help="Only jobs of this name.",
+        ),
+        Setting(
+            "-n", "--limit", metavar="N", type=click.IntRange(min=1), default=100,
+            default_text="100", envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
+        ),
     ],
-    examples=("batcher jobs", "batcher jobs --json | jq '.[] | select(.status == \"paused\").job'"),
+    examples=("batcher jobs", "batcher jobs --state paused --json | jq -r '.[].job'"),
 )  # fmt: skip
-def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
+def jobs(
+    ctx: click.Context,
+    *,
+    state: str | None,
+    kind: str | None,
+    name: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List the jobs, newest first.
 
-    A job that is "open" is being run, or was interrupted: its command goes on with it. Where
-    schedules have opened jobs, their names stand in the last column.
+    A job that is "open" is being run, or was interrupted: its command goes on with it. Where jobs
+    have names, or schedules have opened them, these stand in the last columns.
     """
+    wanted = JobFilter(state=None if state is None else JobState(state), kind=kind, name=name)
     try:
-        reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit))
+        reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit, wanted=wanted))
     except NoDatabase:
         if ctx.params["db"] is not None:
             raise
@@ -52,10 +73,15 @@ def jobs(ctx: click.Context, *, limit: int, as_json: bool) -> None:
         now = datetime.now(UTC)
         headings: tuple[str, ...] = _HEADINGS
         rows = [_row(r, now) for r in reports]
+        if any(report.name for report in reports):
+            headings = (*headings, "NAME")
+            rows = [[*row, r.name or "-"] for row, r in zip(rows, reports, strict=True)]
         if any(report.schedule for report in reports):
             headings = (*headings, "SCHEDULE")
             rows = [[*row, r.schedule or "-"] for row, r in zip(rows, reports, strict=True)]
         print_lines(table(headings, rows, right="DONE FAILED LEFT COST AGE"))
+    elif wanted != EVERY_JOB:
+        say("no such job: `batcher jobs` lists all")
     else:
         where = settings_from(ctx).place
         say(f"no jobs in {where} yet: `batcher run KIND INPUT -o OUTPUT` makes one")

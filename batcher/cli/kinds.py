@@ -15,7 +15,7 @@ import click
 
 from batcher.adapters.kinds import InstalledKinds
 from batcher.cli.helptext import ExampleCommand, ExampleMixin
-from batcher.cli.joboptions import given, job_options, run_options
+from batcher.cli.joboptions import COMMON, given, job_options, needed_first, run_options
 from batcher.cli.kindoptions import kind_options
 from batcher.cli.layers import layers_of, read_job_file
 from batcher.cli.lazy import did_you_mean
@@ -97,10 +97,7 @@ class KindGroup(ExampleMixin, click.Group):
             params=[
                 Input(),
                 *kind_options(kind),
-                *job_options(),
-                *run_options(hidden=not self._sends),
-                *self._own_options(),
-                *shared_options(self._json_help),
+                *needed_first(self._options()),
             ],
             callback=self._act,
             help=f"{kind.summary}\n\nINPUT is a .csv, .jsonl or .parquet file, the first two also "
@@ -109,6 +106,24 @@ class KindGroup(ExampleMixin, click.Group):
             options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
             examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),
         )
+
+    def _options(self) -> list[Setting]:
+        """The options that every kind's command has."""
+        return [
+            *job_options(),
+            *run_options(hidden=not self._sends),
+            *self._own_options(),
+            *shared_options(self._json_help),
+        ]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the kinds, then the options that most commands need, whatever their kind."""
+        self.format_commands(ctx, formatter)
+        common = [option for option in needed_first(self._options()) if option.heading == COMMON]
+        records = [record for option in common if (record := option.get_help_record(ctx))]
+        with formatter.section(COMMON):
+            formatter.write_dl(records, col_max=34)
+            formatter.write_dl([(f"batcher {self.name} KIND --help", "All options, by kind.")])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the kinds; one that cannot be imported does not hide the others."""

@@ -8,7 +8,7 @@ from batcher.cli.command import JobArgument, command
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.output import print_json
-from batcher.cli.session import with_runner
+from batcher.cli.session import with_job
 
 
 @command(
@@ -17,13 +17,13 @@ from batcher.cli.session import with_runner
     params=[JobArgument()],
     examples=("batcher pause 1ng6",),
 )
-def pause(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def pause(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Stop sending a job's requests, wherever it is being run.
 
     What is in flight is settled and kept. `batcher resume JOB` lets workers go on; a job that
     `batcher run` began goes on with its command.
     """
-    report = with_runner(ctx, lambda runner: runner.pause(job))
+    report = with_job(ctx, job, lambda runner, one: runner.pause(one))
     if as_json:
         print_json(report.to_json())
         return
@@ -37,12 +37,12 @@ def pause(ctx: click.Context, *, job: str, as_json: bool) -> None:
     params=[JobArgument()],
     examples=("batcher resume 1ng6",),
 )
-def resume(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def resume(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Let workers go on with a paused job.
 
     A job that a provider paused until some time goes on by itself then.
     """
-    report = with_runner(ctx, lambda runner: runner.resume(job))
+    report = with_job(ctx, job, lambda runner, one: runner.resume(one))
     if as_json:
         print_json(report.to_json())
         return

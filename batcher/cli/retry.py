@@ -12,7 +12,8 @@ from batcher.cli.commandline import command_of
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.output import print_json
-from batcher.cli.session import with_runner
+from batcher.cli.session import with_job
+from batcher.cli.setting import Setting
 from batcher.cli.summary import by_code
 
 if TYPE_CHECKING:
@@ -23,22 +24,28 @@ if TYPE_CHECKING:
 @command(
     "retry",
     json="Print the job's report as JSON, with the number of rows reopened.",
-    params=[JobArgument()],
-    examples=("batcher retry 1ng6",),
-)
-def retry(ctx: click.Context, *, job: str, as_json: bool) -> None:
+    params=[
+        JobArgument(),
+        Setting(
+            "--code", "codes", multiple=True, metavar="CODE", envvar="BATCHER_RETRY_CODE",
+            help="Only rows that failed with this code, such as server_error (repeatable).",
+        ),
+    ],
+    examples=("batcher retry 1ng6", "batcher retry --code server_error --code timeout"),
+)  # fmt: skip
+def retry(ctx: click.Context, *, job: str | None, codes: tuple[str, ...], as_json: bool) -> None:
     """Reopen the rows that failed for good, except those that are empty or malformed.
 
     Nothing is sent by this: the job's own command sends them, and writes its output anew.
     """
-    before, (report, reopened) = with_runner(ctx, partial(_retry, job=job))
-    again = command_of(report.spec)
+    before, (report, reopened) = with_job(ctx, job, partial(_retry, codes=codes))
+    again = command_of(report.spec, output=report.last_output)
     if as_json:
         print_json({**report.to_json(), "reopened": reopened, "command": again})
     elif reopened:
         say(
             f"{count(reopened, 'dead letter')} of job {report.job} reopened "
-            f"({by_code(_reopenable(before))}). To send "
+            f"({by_code(_reopenable(before, codes))}). To send "
             f"{'it' if reopened == 1 else 'them'}, run the job again:",
             f"  {again}",
         )
@@ -51,9 +58,15 @@ def retry(ctx: click.Context, *, job: str, as_json: bool) -> None:
         say(f"nothing to reopen: no row of job {report.job} failed for good")
 
 
-async def _retry(runner: Runner, *, job: str) -> tuple[Report, tuple[Report, int]]:
-    return await runner.status(job), await runner.retry(job)
+async def _retry(
+    runner: Runner, job: str, *, codes: tuple[str, ...]
+) -> tuple[Report, tuple[Report, int]]:
+    return await runner.status(job), await runner.retry(job, codes=codes)
 
 
-def _reopenable(report: Report) -> dict[str, int]:
-    return {one.code: one.dead_letters for one in report.failures if not one.final}
+def _reopenable(report: Report, codes: tuple[str, ...]) -> dict[str, int]:
+    return {
+        one.code: one.dead_letters
+        for one in report.failures
+        if not one.final and (not codes or one.code in codes)
+    }

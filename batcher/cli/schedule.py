@@ -15,6 +15,7 @@ from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines, table
 from batcher.cli.session import Session, run_session, settings_from, with_runner
 from batcher.cli.setting import Setting
+from batcher.cli.workers import NOBODY, is_anybody_there
 from batcher.core.errors import NoDatabase
 from batcher.core.schedule import Missed
 
@@ -102,16 +103,19 @@ def add(
     spec, output = _KINDS.spec_of_file(ctx, job_file)
     named = name or PurePath(job_file).stem
 
-    async def work(session: Session) -> ScheduleReport:
+    async def work(session: Session) -> tuple[ScheduleReport, bool]:
         del session
         from batcher.wiring import open_runner  # takes a while
 
         async with open_runner(settings_from(ctx)) as runner:
-            return await runner.schedules.add(
+            added = await runner.schedules.add(
                 named, cron, spec, timezone=timezone, missed=Missed(missed), overlap=overlap
             )
+            return added, await is_anybody_there(runner)
 
-    report = run_session(work)
+    report, anybody = run_session(work)
+    if not anybody:
+        say(NOBODY.format(what="it will not be run"))
     if as_json:
         print_json(report.to_json())
         return

@@ -101,6 +101,32 @@ def with_runner(ctx: click.Context, work: Callable[[Runner], Coroutine[Any, Any,
     return run_session(opened)
 
 
+def with_job(
+    ctx: click.Context, job: str | None, work: Callable[[Runner, str], Coroutine[Any, Any, _T]]
+) -> _T:
+    """Likewise, with the job that was named: where none was, the last one, as standard error says.
+
+    Raises:
+        NoDatabase: as above.
+        UsageError: there is no job.
+    """
+
+    async def named(runner: Runner) -> _T:
+        return await work(runner, await job_or_last(runner, job))
+
+    return with_runner(ctx, named)
+
+
+async def job_or_last(runner: Runner, job: str | None) -> str:
+    """The job that was named, else the last one, which is told."""
+    if job is not None:
+        return job
+    last = await runner.last()
+    what = last.spec.get("job", {})
+    say(f"the last job is {last.id}: {what.get('kind')} of {what.get('input')}")
+    return last.id
+
+
 def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
     """The settings that ``--db``, ``--db-timeout`` and ``--redis`` give."""
     from batcher.wiring import Settings

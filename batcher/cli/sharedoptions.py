@@ -12,10 +12,11 @@ from batcher.core.errors import BatcherError
 from batcher.core.options import option_keys
 
 
-def shared_options(json_help: str) -> list[Setting]:
-    """What every command with a job has."""
+def shared_options(json_help: str | None) -> list[Setting]:
+    """What every command with a job has; ``--json`` where it is said what that prints."""
     database = [database_option(), database_timeout_option()]
-    return [json_option(json_help), profile_option(), *database, redis_option()]
+    as_json = [] if json_help is None else [json_option(json_help)]
+    return [*as_json, profile_option(), *database, redis_option()]
 
 
 def profile_option() -> Setting:

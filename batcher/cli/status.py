@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from batcher.cli.command import JobArgument, command
-from batcher.cli.commandline import command_of
+from batcher.cli.commandline import command_of, short_of_here
 from batcher.cli.output import print_json, print_lines
-from batcher.cli.session import with_runner
-from batcher.cli.summary import facts, next_steps
+from batcher.cli.session import with_job
+from batcher.cli.summary import fact, facts, next_steps
 
 
 @command(
@@ -17,14 +17,19 @@ from batcher.cli.summary import facts, next_steps
     params=[JobArgument()],
     examples=("batcher status 1ng6", "batcher status 1ng6rxhcwc --json | jq .rows"),
 )
-def status(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def status(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Show one job: its state, rows, tokens and cost.
 
-    JOB is a job's id, or as much of its beginning as no other job has.
+    JOB is a job's id, or as much of its beginning as no other job has; without it, the last job is
+    meant.
     """
-    report = with_runner(ctx, lambda runner: runner.status(job))
+    report = with_job(ctx, job, lambda runner, one: runner.status(one))
     if as_json:
         print_json(report.to_json())
         return
-    print_lines([*facts(report), f"  {'input':<10}{report.spec.input}"])
-    print_lines(list(next_steps(report, command=command_of(report.spec))))
+    places = [fact("input", report.spec.input)]
+    if report.last_output is not None:
+        places.append(fact("output", short_of_here(report.last_output)))
+    print_lines([*facts(report), *places])
+    command = command_of(report.spec, output=report.last_output)
+    print_lines(list(next_steps(report, command=command)))

@@ -15,6 +15,7 @@ from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.setting import Setting
 from batcher.cli.summary import next_steps, state
 from batcher.cli.typed import typed
+from batcher.cli.workers import NOBODY, is_anybody_there
 from batcher.core.errors import UsageError
 from batcher.core.inputurl import shown
 
@@ -32,25 +33,29 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
             "`batcher export JOB -o OUTPUT` when the job is complete"
         )
 
-    async def work(session: Session) -> Report:
+    async def work(session: Session) -> tuple[Report, bool]:
         del session
         from batcher.wiring import open_runner  # takes a while
 
         async with open_runner(settings_from(ctx)) as runner:
             if not options["server_side"]:
                 told = None if options["quiet"] else say
-                return await runner.submit(spec, fresh=options["fresh"], on_told=told)
+                report = await runner.submit(spec, fresh=options["fresh"], on_told=told)
+                idle = report.status == "open" and not await is_anybody_there(runner)
+                return report, idle
             waiting = Waiting(spec, quiet=options["quiet"])
-            return await runner.ask(spec, fresh=options["fresh"], on_waiting=waiting)
+            return await runner.ask(spec, fresh=options["fresh"], on_waiting=waiting), False
 
-    report = run_session(work)
+    report, idle = run_session(work)
     if options["as_json"]:
         print_json(report.to_json())
     else:
         print_lines([report.job])
     if report.exit_code:
         say(state(report), *next_steps(report, command=typed(ctx)))
-    elif not options["quiet"] and not options["as_json"]:
+    if idle:
+        say(NOBODY.format(what="nothing is sent"))
+    if not report.exit_code and not options["quiet"] and not options["as_json"]:
         say(*_told(report, here=not options["server_side"]).splitlines())
     ctx.exit(report.exit_code)
 
@@ -107,7 +112,8 @@ submit = KindGroup(
 
     The input is checked and planned on this machine, straight into the database; workers begin with
     the first part while the rest is still being planned. If this command ends early, the same
-    command goes on. Workers need the database, Redis and the provider's key, and not the input.
+    command goes on. Workers need the database and the provider's key, and not the input; those of
+    many machines a Redis, too.
 
     With --server-side a worker does all of that: INPUT is a path as the workers see it, or an
     http(s) URL. This command waits until one has checked it, and says what is wrong with it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration, moment, money, rate
+from batcher.core.baseurl import with_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,22 +20,22 @@ def facts(report: Report) -> list[str]:
     """The job's figures, one a line."""
     lines = [
         f"job {report.job}: {report.kind} with {report.model}, {state(report)}",
-        _fact("rows", _rows(report)),
-        *([_fact("failed", by_code(report.failed_by_code))] if report.failures else []),
-        *([_fact("since", compared(report.incremental))] if report.incremental else []),
-        _fact("requests", count(report.requests)),
-        _fact("tokens", _tokens(report)),
-        _fact("cost", _cost(report)),
+        fact("rows", _rows(report)),
+        *([fact("failed", by_code(report.failed_by_code))] if report.failures else []),
+        *([fact("since", compared(report.incremental))] if report.incremental else []),
+        fact("requests", count(report.requests)),
+        fact("tokens", _tokens(report)),
+        fact("cost", _cost(report)),
     ]
     if report.requests_unstated:
-        lines.append(_fact("", _unstated(report)))
+        lines.append(fact("", _unstated(report)))
     if report.kept_requests:
-        lines.append(_fact("kept", _kept(report)))
+        lines.append(fact("kept", _kept(report)))
     if report.doubt_requests:
-        lines.append(_fact("at most", _doubt(report)))
+        lines.append(fact("at most", _doubt(report)))
     if report.resume_at is not None:
-        lines.append(_fact("go on", f"not before {moment(report.resume_at)}"))
-    lines += [_fact("note", note) for note in report.notes]
+        lines.append(fact("go on", f"not before {moment(report.resume_at)}"))
+    lines += [fact("note", note) for note in report.notes]
     return lines
 
 
@@ -78,7 +79,7 @@ def ending(report: Report, *, command: str, seconds: float, done_now: int) -> li
     lines = facts(report)
     if not report.sent_nothing:
         pace = f", {rate(done_now / seconds)}" if seconds > 0 and done_now else ""
-        lines.append(_fact("time", f"{duration(seconds)}{pace}"))
+        lines.append(fact("time", f"{duration(seconds)}{pace}"))
     if report.output is not None:
         lines += _files(report)
     lines += next_steps(report, command=command, elsewhere=False)
@@ -124,6 +125,9 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
         if elsewhere:
             yield "or, where workers serve it:"
             yield f"  batcher resume {report.job}"
+    elif report.status == "stopped" and (better := _better_url(report)):
+        yield "The base URL lacks the /v1 that most servers have at its end. Try:"
+        yield f"  --base-url {better}"
     elif report.status == "stopped":
         yield "What is done is kept. Once that is mended, the same command goes on; with another"
         yield "model or base URL it begins a new job."
@@ -134,15 +138,24 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
         yield f"  batcher export {report.job} -o OUTPUT.jsonl --partial"
 
 
+def _better_url(report: Report) -> str | None:
+    """The base URL with ``/v1``, where nothing was ever found behind it as it is."""
+    spec = report.spec
+    at_fault = "--base-url" in (report.reason or "") and not report.rows_done
+    if not at_fault or spec.simulate or spec.api_version is not None:
+        return None
+    return with_version(spec.base_url)
+
+
 def _files(report: Report) -> Iterator[str]:
     assert report.output is not None
     if report.output == "-":
-        yield _fact("output", "standard output")
+        yield fact("output", "standard output")
         return
-    yield _fact("output", report.output)
+    yield fact("output", report.output)
     if report.errors is not None:
-        yield _fact("errors", report.errors)
-    yield _fact("manifest", f"{report.output}.manifest.json")
+        yield fact("errors", report.errors)
+    yield fact("manifest", f"{report.output}.manifest.json")
 
 
 def _rows(report: Report) -> str:
@@ -199,5 +212,6 @@ def _kept(report: Report) -> str:
     )
 
 
-def _fact(label: str, text: str) -> str:
+def fact(label: str, text: str) -> str:
+    """A line of a summary."""
     return f"  {label:<{_LABEL}}{text}"

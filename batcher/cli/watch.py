@@ -12,7 +12,7 @@ from batcher.cli.failure import say
 from batcher.cli.output import print_json
 from batcher.cli.progress import Progress, shown
 from batcher.cli.screen import open_screen
-from batcher.cli.session import Session, run_session, settings_from
+from batcher.cli.session import Session, job_or_last, run_session, settings_from
 from batcher.cli.summary import facts, next_steps
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     params=[JobArgument()],
     examples=("batcher watch 1ng6",),
 )
-def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
+def watch(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Follow a job that others work on, until it is complete or stopped.
 
     From any machine that reaches the database. Ending this ends nothing else. The exit code is that
@@ -37,15 +37,17 @@ def watch(ctx: click.Context, *, job: str, as_json: bool) -> None:
 
     async def work(session: Session) -> Report:
         session.announce = lambda settles: None
-        async with shown(progress):
-            from batcher.wiring import open_runner  # takes a while
+        from batcher.wiring import open_runner  # takes a while
 
-            async with open_runner(settings_from(ctx, create=False)) as runner:
-                return await runner.watch(job, on_live=progress.attach)
+        async with open_runner(settings_from(ctx, create=False)) as runner:
+            named = await job_or_last(runner, job)
+            async with shown(progress):
+                return await runner.watch(named, on_live=progress.attach)
 
     report = run_session(work)
     if as_json:
         print_json(report.to_json())
     else:
-        say(*facts(report), *next_steps(report, command=command_of(report.spec)))
+        command = command_of(report.spec, output=report.last_output)
+        say(*facts(report), *next_steps(report, command=command))
     ctx.exit(report.exit_code)

@@ -28,36 +28,42 @@ if TYPE_CHECKING:
 def _act(**_: Any) -> None:
     ctx = click.get_current_context()
     options = ctx.params
-    if not options["redis"]:
-        raise UsageError("a worker needs Redis: say --redis URL or set BATCHER_REDIS_URL")
+    redis: str | None = options["redis"] or None
+    settings = replace(settings_from(ctx), lease_seconds=options["lease_seconds"])
+    if redis is None and settings.is_shared:
+        raise UsageError(
+            "a worker on Postgres needs Redis, where all workers share one rate limit: "
+            "say --redis URL or set BATCHER_REDIS_URL"
+        )
 
     async def work(session: Session) -> None:
         from batcher.wiring import open_fleet  # takes a while
         from batcher.worker import answer_bells, show_health
 
-        settings = replace(settings_from(ctx), lease_seconds=options["lease_seconds"])
         log = _open_log(options["log_level"], options["log_format"])
         async with AsyncExitStack() as stack:
             opened = open_fleet(settings, log=log, concurrency=options["concurrency"])
             fleet = await stack.enter_async_context(opened)
             if options["health_port"] is not None:
                 host, port = options["health_host"], options["health_port"]
-                health = show_health(fleet, options["redis"], host=host, port=port)
+                health = show_health(fleet, redis, host=host, port=port)
                 await stack.enter_async_context(health)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            bells = tasks.create_task(
-                answer_bells(fleet, options["redis"], options["slice_seconds"]), name="bells"
-            )
+            bells: asyncio.Task[None] | None = None
+            if redis is not None:
+                answering = answer_bells(fleet, redis, options["slice_seconds"])
+                bells = tasks.create_task(answering, name="bells")
 
             def stop() -> bool:
                 fleet.stop()
-                bells.cancel()
+                if bells is not None:
+                    bells.cancel()
                 return True
 
             session.interrupt = stop
             session.announce = lambda settles: None
             await fleet.run()
-            bells.cancel()
+            stop()
 
     run_session(work)
 
@@ -112,11 +118,18 @@ worker = ExampleCommand(
     ],
     help="""Work on submitted jobs, as one of as many workers as you like.
 
+    On one machine it needs nothing besides: over an SQLite database it looks for jobs and schedules
+    by itself, every two seconds. One worker is enough there; without Redis each has a rate limit of
+    its own. Many machines share a Postgres and a Redis.
+
     Workers share the database, one rate limit and nothing else: start more to go faster, end any at
     any time. SIGTERM settles what is in flight, gives the rest back and ends; what a killed worker
     held is taken over when its lease has run out. A worker whose Redis or database goes away waits
     for it. Events are logged on standard error; docs/observability.md lists them, and the metrics.
     """,
     short_help="Work on submitted jobs.",
-    examples=("batcher worker", "batcher worker --redis redis://queue:6379 --concurrency 200"),
+    examples=(
+        "batcher worker",
+        "batcher worker --db postgresql://HOST/jobs --redis redis://queue:6379 --concurrency 200",
+    ),
 )  # fmt: skip

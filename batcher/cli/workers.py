@@ -14,6 +14,7 @@ from batcher.cli.output import print_json, print_lines, table
 from batcher.cli.session import with_runner
 
 if TYPE_CHECKING:
+    from batcher.engine.runner import Runner
     from batcher.ports import WorkerState
 
 _HEADINGS = ("WORKER", "STATE", "UP", "SEEN", "VERSION", "HOLDS")
@@ -37,6 +38,14 @@ def workers(ctx: click.Context, *, as_json: bool) -> None:
         print_lines(table(_HEADINGS, [_row(state, now) for state in states], right="UP SEEN"))
     else:
         say("no workers on this database: `batcher worker` starts one")
+
+
+NOBODY = "no worker is alive: {what} until `batcher worker` is started on this database"
+
+
+async def is_anybody_there(runner: Runner) -> bool:
+    """Whether a worker is alive that would do what is asked for."""
+    return any(worker.alive for worker in await runner.workers())
 
 
 def _row(state: WorkerState, now: datetime) -> list[str]:

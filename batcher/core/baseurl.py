@@ -6,10 +6,12 @@ for a quarter of an hour. Nothing is resolved or connected to here.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from batcher.core.errors import UsageError
 
+_VERSION = re.compile(r"v\d+[a-z0-9]*")
 _EXAMPLE = "write it like https://api.openai.com/v1 or http://localhost:8000/v1"
 
 
@@ -31,6 +33,14 @@ def check_base_url(url: str) -> None:
         )
     if fault := _fault(url):
         raise UsageError(f"--base-url {url!r} {fault}: {_EXAMPLE}")
+
+
+def with_version(url: str) -> str | None:
+    """A base URL with the ``/v1`` that it may lack; None where it names a version."""
+    parts = urlsplit(url)
+    if any(_VERSION.fullmatch(part) for part in parts.path.split("/")):
+        return None
+    return f"{url.rstrip('/')}/v1"
 
 
 def _fault(url: str) -> str:

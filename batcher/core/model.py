@@ -277,7 +277,8 @@ class Job:
     in words; ``resume_at`` when a provider said that it may go on. ``plan_row`` and ``plan_shard``
     are the plan's cursor: the next row to plan and the next shard's ordinal; ``plan_tries`` is how
     often somebody took it up without getting any further. ``schedule`` is the
-    name of the schedule that opened it, if one did.
+    name of the schedule that opened it, if one did; ``output`` the absolute path of the file that
+    its records were last asked for in.
     """
 
     id: str
@@ -301,3 +302,4 @@ class Job:
     version: str
     schedule: str | None = None
     plan_tries: int = 0
+    output: str | None = None

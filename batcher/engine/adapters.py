@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from batcher.core.kind import Endpoint
-from batcher.core.limits import ModelFacts
-from batcher.core.retry import Chance
-from batcher.core.schedule import DueTimes
 from batcher.core.slots import Slots
-from batcher.core.spec import JobSpec
-from batcher.engine.delivery import Files
 from batcher.engine.room import ByteRoom
-from batcher.ports import (
-    Clock,
-    Doorbell,
-    InputSource,
-    KindRegistry,
-    NoGuard,
-    Provider,
-    RowGuard,
-    RowIndex,
-    Store,
-    Throttle,
-    Tokenizer,
-)
+from batcher.ports import NoGuard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from pathlib import Path
+    from typing import Any
+
+    from batcher.core.kind import Endpoint
+    from batcher.core.limits import ModelFacts
+    from batcher.core.retry import Chance
+    from batcher.core.schedule import DueTimes
+    from batcher.core.spec import JobSpec
+    from batcher.ports import (
+        Clock,
+        Doorbell,
+        Draft,
+        InputSource,
+        KindRegistry,
+        OutputSchema,
+        OutputSink,
+        Provider,
+        RowGuard,
+        RowIndex,
+        Seen,
+        Store,
+        Throttle,
+        Tokenizer,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,24 @@ class Connection:
     secrets: tuple[str, ...] = field(repr=False)
     model_in_body: bool = True
     charges_prompt_too: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What the engine needs of files: the functions of the files adapter."""
+
+    open_source: Callable[[JobSpec], InputSource]
+    check_output: Callable[[str, str | None, OutputSchema], None]
+    open_sink: Callable[[str, str | None, OutputSchema, Seen], OutputSink]
+    draft_records: Callable[[Path, AsyncIterator[Mapping[str, Any]], Seen], Awaitable[Draft]]
+    draft_json: Callable[[Path, Mapping[str, Any], Seen], Draft]
+    read_json: Callable[[Path], Mapping[str, Any] | None]
+    read_drafts: Callable[[Path], list[Mapping[str, Any]]]
+    read_text: Callable[[str], str]
+    look: Callable[[Path], Seen]
+    is_same: Callable[[Path, Path], bool]
+    is_part_of: Callable[[Path, Path], bool]
+    state: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,37 +6,18 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DamagedStore, OutputTaken, UsageError
 from batcher.core.model import DeadLetter, Job
-from batcher.core.spec import JobSpec
+from batcher.engine.adapters import Files
 from batcher.engine.description import Description
 from batcher.engine.exporter import export, output_schema
 from batcher.engine.overwriting import Output, Overwriting
 from batcher.engine.report import Report
-from batcher.ports import Draft, InputSource, OutputSchema, OutputSink, Seen, Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """What the engine needs of files: the functions of the files adapter."""
-
-    open_source: Callable[[JobSpec], InputSource]
-    check_output: Callable[[str, str | None, OutputSchema], None]
-    open_sink: Callable[[str, str | None, OutputSchema, Seen], OutputSink]
-    draft_records: Callable[[Path, AsyncIterator[Mapping[str, Any]], Seen], Awaitable[Draft]]
-    draft_json: Callable[[Path, Mapping[str, Any], Seen], Draft]
-    read_json: Callable[[Path], Mapping[str, Any] | None]
-    read_drafts: Callable[[Path], list[Mapping[str, Any]]]
-    read_text: Callable[[str], str]
-    look: Callable[[Path], Seen]
-    is_same: Callable[[Path, Path], bool]
-    is_part_of: Callable[[Path, Path], bool]
-    state: tuple[Path, ...] = ()
+from batcher.ports import Draft, OutputSchema, Store
 
 
 class DeadLettersPreventOutput(UsageError):

@@ -21,6 +21,7 @@ from batcher.engine.planning import Planning
 from batcher.engine.preparing import Bound, bind, check_texts, endpoint_of, new_job, read_files
 from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
+from batcher.engine.unsent import replace_unsent
 from batcher.ports import InputSource
 
 Told: TypeAlias = Callable[[str], None]
@@ -183,6 +184,7 @@ class Intake:
         *,
         fresh: bool,
         check: Callable[[Job], Awaitable[object]] | None = None,
+        told: Told = unheard,
     ) -> Job:
         """The job, found or made; none is left behind that could not even begin.
 
@@ -204,6 +206,9 @@ class Intake:
             if made:
                 await store.purge(job.id)
             raise
+        if made:
+            for former in await replace_unsent(self._adapters, job):
+                told(f"job {former}, of which nothing was done, is replaced by this one, {job.id}")
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:

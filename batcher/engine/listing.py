@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from batcher.core.model import Job
-from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
-from batcher.engine.ending import Ending
-from batcher.engine.report import Report, exit_code, make_report, notes
+from batcher.engine.report import Report, RunFigures, exit_code, make_report, notes
+
+if TYPE_CHECKING:
+    from batcher.core.jobfilter import JobFilter
+    from batcher.core.model import Job, Tally
+    from batcher.engine.adapters import Adapters
+    from batcher.engine.ending import Ending
 
 
 class Reports:
@@ -19,14 +22,26 @@ class Reports:
         """``adapters`` know what they did, and what their models cost."""
         self._adapters = adapters
 
-    async def of(self, job: Job, ending: Ending | None = None, *, sent: bool = True) -> Report:
-        """The report of a job as it is; of a run that ended, with how it did."""
+    async def of(
+        self,
+        job: Job,
+        ending: Ending | None = None,
+        *,
+        sent: bool = True,
+        before: Tally | None = None,
+    ) -> Report:
+        """The report of a job as it is; of a run that ended, with how it did.
+
+        ``before`` is what the job was when the run began.
+        """
         described = Description.read(job)
         tally = await self._adapters.store.tally(job.id)
-        price = await asyncio.to_thread(self.is_priced, described)
+        price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
         more: dict[str, Any] = {"notes": notes(described)}
         if tally.rows_failed:
             more["failures"] = tuple(await self._adapters.store.failures(job.id))
+        if before is not None:
+            more["this_run"] = RunFigures.between(before, tally, priced=price)
         if ending is not None:
             more |= {
                 "status": ending.status,
@@ -40,32 +55,33 @@ class Reports:
             job, described, tally, priced=price, version=self._adapters.version, **more
         )
 
-    async def newest(self, limit: int) -> list[Report]:
-        """The reports of the newest jobs; a model's price is looked up once."""
+    async def newest(self, limit: int, wanted: JobFilter) -> list[Report]:
+        """The reports of the newest of them; a price is looked up once, where it matters."""
         store = self._adapters.store
-        jobs = await store.jobs(limit=limit)
+        jobs = await store.jobs(limit=limit, wanted=wanted)
         tallies = await store.tallies([job.id for job in jobs])
         there = [(job, Description.read(job)) for job in jobs if job.id in tallies]
-        asked = {_priced_alike(described): described for _, described in there}
+        asked = {
+            _priced_alike(described): described
+            for job, described in there
+            if not _has_cost(tallies[job.id])
+        }
 
         def look_up() -> dict[tuple[str | None, ...], bool]:
             return {alike: self.is_priced(described) for alike, described in asked.items()}
 
-        priced = await asyncio.to_thread(look_up)
-        failures = {
-            job_id: tuple(await store.failures(job_id))
-            for job_id, tally in tallies.items()
-            if tally.rows_failed
-        }
+        priced = await asyncio.to_thread(look_up) if asked else {}
+        failed = [job_id for job_id, tally in tallies.items() if tally.rows_failed]
+        failures = await store.failures_of(failed) if failed else {}
         return [
             make_report(
                 job,
                 described,
                 tallies[job.id],
-                priced=priced[_priced_alike(described)],
+                priced=priced.get(_priced_alike(described), True),
                 version=self._adapters.version,
                 notes=notes(described),
-                failures=failures.get(job.id, ()),
+                failures=tuple(failures.get(job.id, ())),
             )
             for job, described in there
         ]
@@ -77,6 +93,11 @@ class Reports:
             return True
         facts = self._adapters.model_facts(spec.model, described.endpoint, spec.base_url)
         return facts.price is not None
+
+
+def _has_cost(tally: Tally) -> bool:
+    """Whether anything of it was priced: then its price is known, and takes no looking up."""
+    return tally.usage.cost_picousd > 0
 
 
 def _priced_alike(described: Description) -> tuple[str | None, ...]:

@@ -1,13 +1,16 @@
-"""Which jobs a purge deletes, and their deletion."""
+"""Which jobs may be deleted, and their deletion."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from batcher.core.errors import JobInUse
 from batcher.engine.description import Description
 from batcher.ports import Store
 
 _ALL = 1_000_000
+_REMOVER = "remover"
+_REMOVING_SECONDS = 30.0
 
 
 async def purge(store: Store, deadline: float) -> list[str]:
@@ -27,3 +30,29 @@ async def purge(store: Store, deadline: float) -> list[str]:
     await store.purge_all(purged)
     await store.purge_orders(latest)
     return purged
+
+
+async def remove(store: Store, job_id: str) -> None:
+    """Delete one job, whatever its state; nobody else runs it on one machine.
+
+    Raises:
+        JobInUse: workers hold parts of it or plan it, or another job carries its results over.
+    """
+    workers = [worker for worker in await store.workers() if worker.alive]
+    held = [worker.card.name for worker in workers if job_id in worker.holds]
+    if held:
+        raise JobInUse(
+            f"job {job_id} is being worked on by {', '.join(held)}: "
+            f"`batcher pause {job_id}` first, or `batcher cancel {job_id}`"
+        )
+    job = await store.job(job_id)
+    if not job.planned and await store.lease_plan(job_id, _REMOVER, _REMOVING_SECONDS) is None:
+        raise JobInUse(f"job {job_id} is being planned elsewhere: `batcher cancel {job_id}` first")
+    for other in await store.jobs(limit=_ALL):
+        if other.finished_at is None and not other.planned:
+            since = Description.read(other).since
+            if since is not None and since.job == job_id:
+                raise JobInUse(
+                    f"job {other.id} carries results of job {job_id} over: let it end first"
+                )
+    await store.purge_all([job_id])

@@ -19,6 +19,54 @@ from batcher.engine.ending import Ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunFigures:
+    """What one run added to its job, by the database: the difference that it made.
+
+    ``rows_done`` leaves out what was carried over from another job; ``cost_usd`` is None where the
+    model's price is not known.
+    """
+
+    rows_done: int = 0
+    rows_failed: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal | None = None
+    doubt_requests: int = 0
+    doubt_cost_usd: Decimal | None = None
+
+    @classmethod
+    def between(cls, before: Tally, after: Tally, *, priced: bool) -> RunFigures:
+        """What a run added that found ``before`` and left ``after``."""
+        cost = after.usage.cost_picousd - before.usage.cost_picousd
+        doubt = after.doubt.cost_picousd - before.doubt.cost_picousd
+        return cls(
+            rows_done=(after.rows_done - after.rows_carried)
+            - (before.rows_done - before.rows_carried),
+            rows_failed=after.rows_failed - before.rows_failed,
+            requests=after.usage.requests - before.usage.requests,
+            prompt_tokens=after.usage.prompt_tokens - before.usage.prompt_tokens,
+            completion_tokens=after.usage.completion_tokens - before.usage.completion_tokens,
+            cost_usd=dollars(cost) if priced or cost else None,
+            doubt_requests=after.doubt.requests - before.doubt.requests,
+            doubt_cost_usd=dollars(doubt) if priced or doubt else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The names are the manifest's."""
+        return {
+            "rows": {"done": self.rows_done, "failed": self.rows_failed},
+            "requests": self.requests,
+            "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "cost_usd": _number(self.cost_usd),
+            "billed_twice_at_most": {
+                "requests": self.doubt_requests,
+                "cost_usd": _number(self.doubt_cost_usd),
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The facts of a job, as the manifest holds them.
 
@@ -33,6 +81,8 @@ class Report:
     command line returns; ``sent_nothing`` says that the job was complete before, ``exported`` that
     output was written.
     ``incremental`` is what came of the comparison with a former job, None where there is none.
+    ``this_run`` is what the run that reports added, None where none did; ``last_output`` the file
+    that the job's records were last asked for in, by any run or export.
     """
 
     job: str
@@ -76,6 +126,8 @@ class Report:
     notes: tuple[str, ...] = ()
     failures: tuple[FailureCount, ...] = ()
     schedule: str | None = None
+    this_run: RunFigures | None = None
+    last_output: str | None = None
 
     @property
     def failed_by_code(self) -> dict[str, int]:
@@ -168,7 +220,14 @@ class Report:
             "resume_at": _time(self.resume_at),
             "output": self.output,
             "errors": self.errors,
+            "last_output": self.last_output,
+            **self._of_this_run(),
         }
+
+    def _of_this_run(self) -> dict[str, Any]:
+        if self.this_run is None:
+            return {}
+        return {"sent_nothing": self.sent_nothing, "this_run": self.this_run.to_json()}
 
 
 def make_report(
@@ -214,6 +273,7 @@ def make_report(
         created_at=job.created_at,
         schedule=job.schedule,
         name=job.name,
+        last_output=job.output,
         incremental=(None if since is None else Incremental.of(since, tally, planned=job.planned)),
         **fields,
     )

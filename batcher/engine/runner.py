@@ -1,49 +1,49 @@
-"""Everything that can be done with jobs, as one object: what the command line and the API call."""
+"""Everything that can be done with jobs, as one object: what the command line and the API call.
+
+What is done with jobs that are there stands in :mod:`batcher.engine.jobs`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
 from itertools import count
+from typing import TYPE_CHECKING
 
-from batcher.core.cost import dollars
-from batcher.core.errors import UsageError
-from batcher.core.model import DeadLetter, Job, JobEvent, JobState
-from batcher.core.spec import JobSpec
-from batcher.engine.adapters import Adapters
-from batcher.engine.asking import ask
-from batcher.engine.delivery import Delivery
+from batcher.core.model import JobEvent, JobState
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending, Endings, put_down
-from batcher.engine.estimate import Estimate, estimated
-from batcher.engine.exporter import batches
-from batcher.engine.following import follow
-from batcher.engine.intake import Intake, Told, unheard
-from batcher.engine.jobrun import JobRun
-from batcher.engine.listing import Reports
-from batcher.engine.live import Live, begin_live
-from batcher.engine.overwriting import Output
-from batcher.engine.preparing import Bound
-from batcher.engine.purging import purge
-from batcher.engine.report import Report
-from batcher.engine.results import Result, results_of
-from batcher.engine.schedules import Schedules
-from batcher.engine.submission import Submission
-from batcher.ports import InputSource, Space, WorkerState
+from batcher.engine.jobs import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batcher.core.model import Job
+    from batcher.core.spec import JobSpec
+    from batcher.engine.adapters import Adapters
+    from batcher.engine.estimate import Estimate
+    from batcher.engine.intake import Intake, Told
+    from batcher.engine.jobrun import JobRun
+    from batcher.engine.live import Live
+    from batcher.engine.overwriting import Output
+    from batcher.engine.preparing import Bound
+    from batcher.engine.report import Report
+    from batcher.engine.schedules import Schedules
+    from batcher.ports import InputSource
 
 
-class Runner:
-    """Runs jobs, and answers for them. Open one with :func:`batcher.open_runner`."""
+class Runner(Jobs):
+    """Runs jobs, and answers for them. Open one with :func:`batcher.open_runner`.
+
+    What only one method needs is imported there: whoever looks at jobs needs a third of a run's
+    modules.
+    """
 
     def __init__(self, adapters: Adapters) -> None:
         """Not for direct use."""
-        self._adapters = adapters
-        self._intake = Intake(adapters)
-        self._reports = Reports(adapters)
-        self._report = self._reports.of
-        self._delivery = Delivery(adapters.store, adapters.files)
+        super().__init__(adapters)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
         self._current: JobRun | None = None
@@ -51,6 +51,12 @@ class Runner:
     def __repr__(self) -> str:
         """Who it is to the store."""
         return f"<Runner {self._owner}>"
+
+    @cached_property
+    def _intake(self) -> Intake:
+        from batcher.engine.intake import Intake
+
+        return Intake(self._adapters)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -89,6 +95,8 @@ class Runner:
             InputError: the input is; nothing was sent.
             JobInUse: another process is running this job.
         """
+        from batcher.engine.overwriting import Output
+
         bound = await self._intake.bind(spec)
         target = None
         if output:
@@ -98,8 +106,9 @@ class Runner:
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
             if not fresh:
-                bound = await self._intake.as_begun(bound, facts, on_told or unheard)
-            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check)
+                bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
+            told = on_told or _unheard
+            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check, told=told)
             with self._adapters.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
@@ -113,16 +122,19 @@ class Runner:
         on_told: Told | None,
     ) -> Report:
         store = self._adapters.store
+        if target is not None:
+            await self._remember(job, target)
         job = await store.job(job.id)
+        before = await store.tally(job.id)
         ending = Endings.complete()
         sent = job.state is not JobState.COMPLETE
         if sent:
             owner = f"{self._owner}:{next(self._runs)}"
             await store.reclaim(job.id, but_owner=owner)
-            told = on_told or unheard
+            told = on_told or _unheard
             ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
-        report = await self._report(job, ending, sent=sent)
+        report = await self._report(job, ending, sent=sent, before=before)
         if job.state is JobState.COMPLETE and target is not None:
             report = await self._delivery.deliver_once(job, report, target)
         return report
@@ -137,6 +149,10 @@ class Runner:
         told: Told,
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
+        from batcher.core.cost import dollars
+        from batcher.engine.jobrun import JobRun
+        from batcher.engine.live import begin_live
+
         store, spec = self._adapters.store, bound.spec
         budget = bound.budget_picousd
         await store.set_budget(job.id, budget)
@@ -194,11 +210,13 @@ class Runner:
             UsageError: the spec is wrong.
             InputError: the input is, or it changed while it was being planned.
         """
+        from batcher.engine.submission import Submission
+
         submission = Submission(
             self._adapters,
             owner=f"{self._owner}:{next(self._runs)}",
             on_planned=on_planned or (lambda rows: None),
-            told=on_told or unheard,
+            told=on_told or _unheard,
         )
         job = await submission.submit(spec, fresh=fresh)
         return await self._report(job, Endings.of(job) if job.state is JobState.PAUSED else None)
@@ -219,28 +237,17 @@ class Runner:
             UsageError: the spec is wrong.
             OrderFailed: the input is.
         """
+        from batcher.engine.asking import ask
+
         told = on_waiting or (lambda alive: None)
         return await self._report(await ask(self._adapters, spec, fresh=fresh, on_waiting=told))
 
     @property
     def schedules(self) -> Schedules:
         """What is to be run when."""
+        from batcher.engine.schedules import Schedules
+
         return Schedules(self._adapters)
-
-    async def watch(self, job_id: str, *, on_live: Callable[[Live], None]) -> Report:
-        """Follow a job that others work on until it is not open any more.
-
-        ``on_live`` is given figures that are kept up to date.
-        """
-        store, clock = self._adapters.store, self._adapters.clock
-        described = Description.read(job := await store.job(job_id))
-        priced = await asyncio.to_thread(self._reports.is_priced, described)
-        job = await follow(store, clock, job.id, priced=priced, on_live=on_live)
-        return await self._report(job, Endings.of(job))
-
-    async def workers(self) -> list[WorkerState]:
-        """The workers that have not left, and what each holds."""
-        return await self._adapters.store.workers()
 
     # --- looking before -----------------------------------------------------------------------
 
@@ -251,118 +258,15 @@ class Runner:
             UsageError: the spec is wrong.
             InputError: the input is.
         """
+        from batcher.engine.estimate import estimated
+
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source)
             job = await self._intake.new_job(bound, facts)
-            former = self._intake.former(bound, Description.read(job).since, unheard)
+            former = self._intake.former(bound, Description.read(job).since, _unheard)
             return await estimated(bound, source, job, self._adapters.open_guard(), former)
 
-    # --- looking after ------------------------------------------------------------------------
 
-    async def jobs(self, *, limit: int = 100) -> list[Report]:
-        """The reports of all jobs, newest first."""
-        return await self._reports.newest(limit)
-
-    async def status(self, job_id: str) -> Report:
-        """The report of one job, by its id or a unique beginning of it.
-
-        Raises:
-            UsageError: there is no such job, or several.
-        """
-        return await self._report(await self._adapters.store.job(job_id))
-
-    async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
-        """The dead letters of a job, one for each failed row, in input order."""
-        job = await self._adapters.store.job(job_id)
-        async for letter in self._delivery.errors(job.id):
-            yield letter
-
-    async def results(self, job_id: str) -> AsyncIterator[Result]:
-        """The results that a job has by now, one for each output record, in input order."""
-        job = await self._adapters.store.job(job_id)
-        async for batch in batches(self._adapters.store, job, Description.read(job)):
-            for result in results_of(batch):
-                yield result
-
-    async def export(
-        self,
-        job_id: str,
-        *,
-        output: str,
-        output_format: str | None = None,
-        partial: bool = False,
-        overwrite: bool = False,
-        protect: Sequence[str] = (),
-        csv_safe: bool = False,
-    ) -> Report:
-        """Write a job's results, errors and manifest; arguments as for :meth:`run`.
-
-        Raises:
-            UsageError: the job is not complete, and ``partial`` was not asked for; or the output
-                would replace what is not this job's.
-        """
-        job = await self._adapters.store.job(job_id)
-        if job.state is not JobState.COMPLETE and not partial:
-            go_on = "" if job.state is JobState.CANCELLED else "run it again, or "
-            raise UsageError(
-                f"job {job.id} is not complete ({job.state}): {go_on}export what there is with "
-                "--partial"
-            )
-        report = await self._report(job)
-        target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
-        await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
-        return await self._delivery.deliver(job, report, target, partial=partial)
-
-    # --- acting -------------------------------------------------------------------------------
-
-    async def retry(self, job_id: str) -> tuple[Report, int]:
-        """Open the dead letters that a retry may help; returns how many, too.
-
-        Raises:
-            JobInUse: a process is running the job.
-        """
-        store = self._adapters.store
-        job = await store.job(job_id)
-        with self._adapters.lock(job.id):
-            reopened = 0
-            if any(not failure.final for failure in await store.failures(job.id)):
-                await store.move(job.id, JobEvent.RETRY)
-                reopened = await store.reopen_dead(job.id)
-                await self._adapters.doorbell.ring(job.id)
-        return await self._report(await store.job(job.id)), reopened
-
-    async def pause(self, job_id: str) -> Report:
-        """Stop sending; what is in flight is settled and kept."""
-        store = self._adapters.store
-        job = await store.job(job_id)
-        return await self._report(await put_down(store, job.id, Endings.by_hand()))
-
-    async def resume(self, job_id: str) -> Report:
-        """Let workers go on with a job."""
-        store = self._adapters.store
-        job = await store.job(job_id)
-        report = await self._report(await store.move(job.id, JobEvent.RESUME))
-        await self._adapters.doorbell.ring(job.id)
-        return report
-
-    async def cancel(self, job_id: str) -> Report:
-        """Stop a job for good; what is paid for is kept and can be exported with ``partial``."""
-        store = self._adapters.store
-        job = await store.job(job_id)
-        return await self._report(await store.move(job.id, JobEvent.CANCEL))
-
-    async def purge(self, older_than_seconds: float) -> list[str]:
-        """Delete complete and cancelled jobs that ended so long ago; returns their ids.
-
-        One whose results another job is still carrying over stays.
-        """
-        return await purge(self._adapters.store, self._adapters.clock.wall() - older_than_seconds)
-
-    async def give_back(self) -> Space:
-        """Give the disk back what deleted jobs took, as far as nobody has to wait for it.
-
-        An SQLite file that an older version made is rewritten for that, where nobody else uses it
-        and there is room; a Postgres hands on what lies at the end of its tables.
-        """
-        return await self._adapters.store.give_back()
+def _unheard(sentence: str) -> None:
+    """Nobody listens."""

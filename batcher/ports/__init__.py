@@ -13,6 +13,7 @@ from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Repl
 from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
+from batcher.ports.space import Space
 from batcher.ports.store import (
     BudgetShort,
     Carried,
@@ -22,7 +23,6 @@ from batcher.ports.store import (
     NewShard,
     ShardOutline,
     ShardStore,
-    Space,
     Store,
     StoredShard,
 )

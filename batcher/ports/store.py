@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from batcher.core.errors import DamagedStore
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -23,6 +24,7 @@ from batcher.core.progress import ShardEvent
 from batcher.ports.fleet import FleetStore
 from batcher.ports.orders import OrderStore
 from batcher.ports.schedules import ScheduleStore
+from batcher.ports.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,18 +151,6 @@ class ShardOutline:
     dead_rows: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
-    """What a database gave back to the disk, and what it holds free for what it will write.
-
-    ``left_because`` says why something is left, empty where nothing is to be said.
-    """
-
-    given_back_bytes: int = 0
-    free_bytes: int = 0
-    left_because: str = ""
-
-
 class JobStore(Protocol):
     """Jobs: found, made, moved from state to state. One transaction a verb.
 
@@ -194,8 +184,8 @@ class JobStore(Protocol):
         """
         ...
 
-    async def jobs(self, *, limit: int = 100) -> list[Job]:
-        """Jobs, newest first."""
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
+        """Jobs, newest first; up to ``limit`` of those that are wanted."""
         ...
 
     async def move(
@@ -232,6 +222,10 @@ class JobStore(Protocol):
 
     async def set_budget(self, job_id: str, budget_picousd: int | None) -> None:
         """Replace the job's budget."""
+        ...
+
+    async def set_output(self, job_id: str, output: str) -> None:
+        """Keep where the job's records were last asked for."""
         ...
 
     async def tally(self, job_id: str) -> Tally:
@@ -341,13 +335,13 @@ class ShardStore(Protocol):
         """
         ...
 
-    async def reopen_dead(self, job_id: str) -> int:
+    async def reopen_dead(self, job_id: str, *, codes: Collection[str] = ()) -> int:
         """Delete dead letters that are not final and reopen their shards, in one transaction.
 
         Each shard gets an event naming the reopened pieces under a new fence, which ends a lease
         of it. Letters that planning made stay, too: they are of no piece. Returns the number of
         dead letters deleted. The job's state stays: move it first; where it was completed since
-        then, RETRY is applied once more.
+        then, RETRY is applied once more. With ``codes``, only letters of these are.
         """
         ...
 
@@ -369,6 +363,10 @@ class ShardStore(Protocol):
 
     async def failures(self, job_id: str) -> list[FailureCount]:
         """How many dead letters there are of each code, the most first, final ones apart."""
+        ...
+
+    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+        """:meth:`failures` of several jobs, by as few questions; who has none is left out."""
         ...
 
 

@@ -100,7 +100,7 @@ def test_help_of_a_kind_shows_its_own_options_first(cli: Cli) -> None:
     assert shown.startswith("Usage: batcher run classify INPUT -o OUTPUT [OPTIONS]\n")
     headings = [line for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [
-        "Options of classify:", "Input:", "Runs that repeat:",
+        "Options of classify:", "Common options:", "Input:", "Runs that repeat:",
         "Model and provider:", "Limits and budget:",
         "When something goes wrong:", "Output:", "General:", "Example:",
     ]  # fmt: skip

@@ -147,7 +147,7 @@ def test_rows_that_fail_for_good_exit_3_and_can_be_retried(cli: Cli) -> None:
         assert retried.stderr.startswith(
             f"1 dead letter of job {job} reopened (1 context_length_exceeded). "
             "To send it, run the job again:\n"
-            "  batcher run classify tickets.csv -o OUTPUT --model gpt-4.1-mini --text body"
+            "  batcher run classify tickets.csv -o out.jsonl --model gpt-4.1-mini --text body"
         )
         sent = simulator.stats.requests
         assert cli(*command).code == 3

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batcher.core.errors import IllegalTransition, UsageError
+from batcher.core.jobfilter import JobFilter
 from batcher.core.model import Doubt, JobEvent, JobState, Learned, StopCause, Tally, Usage
 from batcher.ports import BudgetShort
 from tests.fakes import EPOCH_WALL, FakeClock
@@ -160,6 +161,35 @@ async def test_jobs_come_newest_first(store: Store) -> None:
         await store.open_job(replace(job, created_at=start + timedelta(seconds=n)), fresh=False)
     assert [job.id for job in await store.jobs()] == ["j3", "j2", "j1"]
     assert [job.id for job in await store.jobs(limit=2)] == ["j3", "j2"]
+
+
+async def test_jobs_are_found_by_state_kind_and_name(store: Store) -> None:
+    start = datetime.fromtimestamp(EPOCH_WALL, tz=UTC)
+    for n, (kind, name) in enumerate([("embed", "a"), ("chat", "a"), ("embed", None)]):
+        job = make_job(f"j{n}", fingerprint=str(n))
+        job = replace(job, name=name, created_at=start + timedelta(seconds=n))
+        await store.open_job(replace(job, spec={"job": {"kind": kind}}), fresh=False)
+    await store.move("j0", JobEvent.PAUSE)
+
+    async def found(limit: int = 9, **wanted: Any) -> list[str]:
+        return [job.id for job in await store.jobs(limit=limit, wanted=JobFilter(**wanted))]
+
+    assert await found() == ["j2", "j1", "j0"]
+    assert await found(kind="embed") == ["j2", "j0"]
+    assert await found(limit=1, kind="embed") == ["j2"]
+    assert await found(name="a") == ["j1", "j0"]
+    assert await found(name="a", kind="embed") == ["j0"]
+    assert await found(state=JobState.PAUSED) == ["j0"]
+    assert await found(state=JobState.OPEN, kind="none") == []
+
+
+async def test_the_output_is_kept_with_the_job(store: Store) -> None:
+    await store.open_job(make_job(), fresh=False)
+    assert (await store.job("j1")).output is None
+    await store.set_output("j1", "/out/ä.csv")
+    assert (await store.job("j1")).output == "/out/ä.csv"
+    with pytest.raises(UsageError):
+        await store.set_output("no", "/out.csv")
 
 
 @pytest.mark.parametrize("cause", StopCause)

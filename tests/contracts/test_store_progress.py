@@ -276,6 +276,36 @@ async def test_dead_letters_are_counted_by_code_and_by_whether_a_retry_may_help(
     ]
 
 
+async def test_dead_letters_of_some_codes_are_reopened(store: Store) -> None:
+    await open_planned(store, rows=4)
+    lease = await claim_one(store)
+    dead = {row: make_dead(row, code=code) for row, code in enumerate("abcb")}
+    await store.checkpoint("j1", [make_checkpoint(lease, dead=dead, finished=True)])
+    assert await store.reopen_dead("j1", codes=["b", "x"]) == 2
+    assert [letter.code async for letter in store.dead_letters("j1")] == ["a", "c"]
+    assert (await claim_one(store)).events[-1].reopened == (1, 3)
+    assert await store.reopen_dead("j1", codes=["x"]) == 0
+    assert await store.reopen_dead("j1") == 2
+
+
+async def test_dead_letters_of_several_jobs_are_counted_at_once(store: Store) -> None:
+    for job_id in ("j1", "j2", "j3"):
+        await open_planned(store, job_id=job_id, fingerprint=job_id, rows=9)
+    for job_id, codes in {"j1": "aab", "j3": "b"}.items():
+        lease = await claim_one(store, job_id=job_id)
+        dead = {row: make_dead(row, code=code) for row, code in enumerate(codes)}
+        await store.checkpoint(job_id, [make_checkpoint(lease, dead=dead)])
+    counted = await store.failures_of(["j1", "j2", "j3", "nobody's"])
+    assert {
+        job_id: [(one.code, one.dead_letters) for one in of] for job_id, of in counted.items()
+    } == {
+        "j1": [("a", 2), ("b", 1)],
+        "j3": [("b", 1)],
+    }
+    assert await store.failures("j3") == counted["j3"]
+    assert await store.failures_of([]) == {}
+
+
 # --- the budget -------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import event, insert
 
 from batcher.adapters.store import migrate, open_store
 from batcher.adapters.store.codec import job_row
-from batcher.adapters.store.models import CHECKPOINT, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.tables import CHECKPOINT, JOB, PAYLOAD, SHARD
 from batcher.core.model import JobState
 from batcher.wiring import Settings, open_runner
 from tests.fakes import FakeClock

@@ -9,13 +9,16 @@ import sys
 import threading
 from contextlib import closing
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Dialect, Engine, MetaData, create_engine, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.type_api import TypeEngine
 
 from batcher.adapters.store import migrate, open_store
@@ -23,6 +26,7 @@ from batcher.adapters.store.models import Base
 from batcher.adapters.store.postgres import postgres_engine
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.adapters.store.sqlite import PAGE_BYTES
+from batcher.adapters.store.tables import METADATA
 from batcher.core.errors import StoreError, UnusableStore, UsageError
 from batcher.core.model import JobEvent, StopCause
 from migrations import HEAD
@@ -30,11 +34,11 @@ from tests.fakes import FakeClock
 from tests.store.making import claim_one, make_checkpoint, make_dead, make_job, open_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.servers.postgres import PostgresServer
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 REVISIONS = [
     step.revision for step in ScriptDirectory.from_config(migrate.alembic_config()).walk_revisions()
 ][::-1]
@@ -70,6 +74,26 @@ def tables(engine: Engine) -> set[str]:
 
 
 # --- on both ----------------------------------------------------------------------------------
+
+
+def test_the_tables_of_statements_are_made_of_the_models() -> None:
+    script = [sys.executable, str(ROOT / "scripts/make-tables"), "--stdout"]
+    made = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    written = (ROOT / "batcher/adapters/store/tables.py").read_text(encoding="utf-8")
+    assert made == written, "run scripts/make-tables"
+
+
+@pytest.mark.parametrize("make", [sqlite.dialect, postgresql.dialect])
+def test_both_make_the_same_tables_and_indexes(make: Callable[[], Dialect]) -> None:
+    dialect = make()
+
+    def statements(metadata: MetaData) -> set[str]:
+        tables = metadata.tables.values()
+        made = [str(CreateTable(table).compile(dialect=dialect)) for table in tables]
+        indexes = [index for table in tables for index in table.indexes]
+        return {*made, *(str(CreateIndex(index).compile(dialect=dialect)) for index in indexes)}
+
+    assert statements(METADATA) == statements(Base.metadata)
 
 
 def test_an_empty_database_becomes_what_the_models_say(url: str, engine: Engine) -> None:

@@ -143,6 +143,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "name": job.name,
         "schedule": job.schedule,
         "plan_tries": job.plan_tries,
+        "output": job.output,
     }
 
 
@@ -151,7 +152,7 @@ def job_value(row: Row) -> Job:
     """The reverse of :func:`job_row`."""
     must_be(str, row, "id", "fingerprint", "spec", "version")
     must_be(int, row, "generation", "plan_row", "plan_shard", "plan_tries")
-    must_be((str, type(None)), row, "reason", "name", "schedule")
+    must_be((str, type(None)), row, "reason", "name", "schedule", "output")
     must_be((int, type(None)), row, "budget_picousd")
     facts = json_value(row["facts"])
     must_be(int, facts, "rows", "size_bytes")
@@ -189,6 +190,7 @@ def job_value(row: Row) -> Job:
         name=row["name"],
         schedule=row["schedule"],
         plan_tries=row["plan_tries"],
+        output=row["output"],
     )
 
 

@@ -5,7 +5,6 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +17,7 @@ from batcher.adapters.store.memory_jobs import Entry, Shard
 from batcher.adapters.store.memory_orders import MemoryOrders
 from batcher.adapters.store.settlement import PLANNED, Purse, settle
 from batcher.core.errors import IllegalTransition
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
 from batcher.core.model import (
     DeadLetter,
     FailureCount,
@@ -28,7 +28,6 @@ from batcher.core.model import (
     StopCause,
     Tally,
 )
-from batcher.core.progress import ShardEvent
 from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, Space, StoredShard
 
 if TYPE_CHECKING:
@@ -120,9 +119,9 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             raise unknown_job(job_id, several=len(found) > 1)
         return found[0]
 
-    async def jobs(self, *, limit: int = 100) -> list[Job]:
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
-        jobs = [entry.job for entry in self._entries.values()]
+        jobs = [entry.job for entry in self._entries.values() if wanted.takes(entry.job)]
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
 
     async def move(
@@ -166,6 +165,11 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         """See :meth:`batcher.ports.JobStore.set_budget`."""
         entry = self._entry(job_id)
         entry.job = replace(entry.job, budget_picousd=budget_picousd)
+
+    async def set_output(self, job_id: str, output: str) -> None:
+        """See :meth:`batcher.ports.JobStore.set_output`."""
+        entry = self._entry(job_id)
+        entry.job = replace(entry.job, output=output)
 
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""
@@ -332,27 +336,20 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             entry.bury(zip(new.dead, new.event.dead, strict=True), new.shard_id)
         return set(settlement.stale)
 
-    async def reopen_dead(self, job_id: str) -> int:
+    async def reopen_dead(self, job_id: str, *, codes: Collection[str] = ()) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
         entry = self._entry(job_id)
         again = {
             key: item
             for key, item in entry.dead.items()
-            if not item[0].final and item[2] != PLANNED
+            if not item[0].final and item[2] != PLANNED and (not codes or item[0].code in codes)
         }
         pieces: dict[int, list[int]] = {}
         for key, (_, shard_id, piece) in again.items():
             del entry.dead[key]
             pieces.setdefault(shard_id, []).append(piece)
         for shard_id, reopened in pieces.items():
-            shard = entry.shards[shard_id]
-            fence = shard.standing.fence + 1
-            shard.standing = replace(shard.standing, fence=fence, seq=0)
-            shard.checkpoints.append(
-                (ShardEvent(fence=fence, reopened=tuple(sorted(reopened))), b"")
-            )
-            shard.open = True
-            shard.owner = shard.expires_at = None
+            entry.shards[shard_id].reopen(reopened)
         if again and entry.job.state is JobState.COMPLETE:
             entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
         return len(again)
@@ -384,14 +381,12 @@ class MemoryStore(MemoryFleet, MemoryOrders):
 
     async def failures(self, job_id: str) -> list[FailureCount]:
         """See :meth:`batcher.ports.ShardStore.failures`."""
-        counted = Counter(
-            (letter.code, letter.final) for letter, _, _ in self._entry(job_id).dead.values()
-        )
-        found = [
-            FailureCount(code=code, final=final, dead_letters=letters)
-            for (code, final), letters in counted.items()
-        ]
-        return sorted(found, key=lambda one: (-one.dead_letters, one.code, one.final))
+        return self._entry(job_id).failures()
+
+    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+        """See :meth:`batcher.ports.ShardStore.failures_of`."""
+        known = [job_id for job_id in job_ids if job_id in self._entries]
+        return {job_id: found for job_id in known if (found := self._entries[job_id].failures())}
 
     def _entry(self, job_id: str) -> Entry:
         try:

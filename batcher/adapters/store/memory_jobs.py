@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, Standing
-from batcher.core.model import DeadLetter, Doubt, Job, Tally, Usage
+from batcher.core.model import DeadLetter, Doubt, FailureCount, Job, Tally, Usage
 from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import Lease, NewShard, ShardOutline, StoredShard
 
@@ -67,6 +68,15 @@ class Shard:
             sent_through=last.sent_through,
         )
 
+    def reopen(self, pieces: Iterable[int]) -> None:
+        """Open it, with an event that names the pieces, under a new fence."""
+        fence = self.standing.fence + 1
+        self.standing = replace(self.standing, fence=fence, seq=0)
+        event = ShardEvent(fence=fence, reopened=tuple(sorted(pieces)))
+        self.checkpoints.append((event, b""))
+        self.open = True
+        self.owner = self.expires_at = None
+
     def stored(self, dead_rows: frozenset[int]) -> StoredShard:
         """It as the export reads it."""
         return StoredShard(
@@ -112,6 +122,15 @@ class Entry:
 
     def dead_rows(self, shard_id: int) -> frozenset[int]:
         return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)
+
+    def failures(self) -> list[FailureCount]:
+        """Its dead letters by code, as :meth:`batcher.ports.ShardStore.failures` has them."""
+        counted = Counter((letter.code, letter.final) for letter, _, _ in self.dead.values())
+        found = [
+            FailureCount(code=code, final=final, dead_letters=letters)
+            for (code, final), letters in counted.items()
+        ]
+        return sorted(found, key=lambda one: (-one.dead_letters, one.code, one.final))
 
     def tally(self) -> Tally:
         """How far it is."""

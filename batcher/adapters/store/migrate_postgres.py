@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from batcher.adapters.store.models import Base
 from batcher.adapters.store.postgres import postgres_engine
 from batcher.adapters.store.postgres_faults import first_line, is_away, judge
+from batcher.adapters.store.tables import METADATA
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class PostgresSchema:
         """
         with self._engine() as engine, engine.connect() as connection:
             # Tables first: who sees another one's new tables then sees their revision, too.
-            taken = set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+            taken = set(inspect(connection).get_table_names()) & set(METADATA.tables)
             if connection.scalar(_HAS_VERSION):
                 found = connection.scalar(_VERSION)
                 return None if found is None else str(found)

@@ -1,4 +1,8 @@
-"""The tables. These classes never leave the adapter: the store speaks in the values of the ports.
+"""The truth about the tables. No class of these is used when a database is: see below.
+
+The store's statements take the tables of :mod:`.tables`, which ``scripts/make-tables`` writes from
+these classes (a test holds the two together): importing SQLModel, with pydantic and SQLAlchemy's
+ORM, took a tenth of a second of every command. The store speaks in the values of the ports.
 
 What changes often is narrow: renewing a lease rewrites a ``shard`` row, never a payload. What is
 large is written once. Table models skip validation; what goes in has been validated before. Times
@@ -7,69 +11,33 @@ of leases are Unix seconds of the database's clock. Money is whole picodollars.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import (
     BigInteger,
-    DateTime,
     Double,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
-    Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Dialect
+from batcher.adapters.store.columns import CONSTRAINT_NAMES, UtcDateTime, key_type
 
-# SQLite generates a key only for a column whose type is spelt INTEGER; it holds 64 bits there.
-_Key = BigInteger().with_variant(Integer(), "sqlite")
-
+_Key = key_type()
 
 # What rows have that were written before there was such a column.
 _ZERO = {"server_default": text("0")}
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, kept in UTC also where the database knows no zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; a naive datetime is a mistake of the caller and raises ValueError."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a datetime without a zone cannot be stored")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From UTC; ``dialect`` does not matter."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 class Base(SQLModel):
     """The root of the tables, with metadata of its own and names for every constraint."""
 
-    metadata: ClassVar[MetaData] = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-        }
-    )
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=CONSTRAINT_NAMES)
 
 
 class JobRow(Base, table=True):
@@ -109,6 +77,7 @@ class JobRow(Base, table=True):
     schedule: str | None = Field(default=None, sa_type=Text)
     cause: str | None = Field(default=None, sa_type=Text)
     plan_tries: int = Field(default=0, sa_column_kwargs=_ZERO)
+    output: str | None = Field(default=None, sa_type=Text)
 
 
 class ShardRow(Base, table=True):
@@ -259,19 +228,3 @@ class ScheduleRow(Base, table=True):
     paused: bool
     next_due: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
-
-
-def table(model: type[Base]) -> Table:
-    """The table of a model, for statements of SQLAlchemy Core."""
-    made: Any = model
-    return made.__table__  # type: ignore[no-any-return]
-
-
-JOB = table(JobRow)
-SHARD = table(ShardRow)
-PAYLOAD = table(PayloadRow)
-CHECKPOINT = table(CheckpointRow)
-DEAD_LETTER = table(DeadLetterRow)
-WORKER = table(WorkerRow)
-ORDER = table(OrderRow)
-SCHEDULE = table(ScheduleRow)

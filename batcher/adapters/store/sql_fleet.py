@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 
 from batcher.adapters.store.lifecycle import DEAD_KEPT_SECONDS, utc, works_for
-from batcher.adapters.store.models import JOB, SHARD, WORKER
 from batcher.adapters.store.sql_jobs import OPEN
+from batcher.adapters.store.tables import JOB, SHARD, WORKER
 from batcher.core.model import JobState
 from batcher.ports import WorkerCard, WorkerState
 

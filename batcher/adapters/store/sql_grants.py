@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select, tuple_, update
 
-from batcher.adapters.store.models import PAYLOAD, SHARD
 from batcher.adapters.store.settlement import NO_SEQ
 from batcher.adapters.store.sql_jobs import OPEN
+from batcher.adapters.store.tables import PAYLOAD, SHARD
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import distinct, func, insert, or_, select, update
@@ -18,8 +19,9 @@ from batcher.adapters.store.codec import (
 )
 from batcher.adapters.store.database import Conflict, Database
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.models import DEAD_LETTER, JOB, SHARD
+from batcher.adapters.store.tables import DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
+from batcher.core.jobfilter import EVERY_JOB, JobFilter
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 OPEN_TRIES = 8
 """How often a job is tried to be made whose generation others make, too."""
-_TALLIES_AT_ONCE = 1_000
+JOBS_AT_ONCE = 1_000
+"""Of how many jobs one statement asks."""
 _COMPARED = ("rows_carried", "rows_changed", "rows_failed_before")
 _COUNTERS = tuple(counter_row(Usage(), Doubt()))
 _COMMITTED = SHARD.c.cost_picousd + SHARD.c.doubt_picousd + SHARD.c.reserved_picousd
@@ -80,12 +83,19 @@ class SqlJobs:
         """See :meth:`batcher.ports.JobStore.job`."""
         return await self._database.read(partial(_find, job_id=job_id))
 
-    async def jobs(self, *, limit: int = 100) -> list[Job]:
+    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
-        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit)
+        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc())
+        if wanted.state is not None:
+            newest = newest.where(JOB.c.state == wanted.state.value)
+        if wanted.name is not None:
+            newest = newest.where(JOB.c.name == wanted.name)
+        if wanted.kind is None:  # which stands in a text
+            newest = newest.limit(limit)
 
         def work(connection: Connection) -> list[Job]:
-            return [job_value(row) for row in connection.execute(newest).mappings()]
+            with connection.execute(newest).mappings() as rows:
+                return list(islice(filter(wanted.takes, map(job_value, rows)), limit))
 
         return await self._database.read(work)
 
@@ -152,6 +162,10 @@ class SqlJobs:
 
         await self._database.write(work)
 
+    async def set_output(self, job_id: str, output: str) -> None:
+        """See :meth:`batcher.ports.JobStore.set_output`."""
+        await self._database.write(partial(update_job, job_id=job_id, output=storable(output)))
+
     async def tally(self, job_id: str) -> Tally:
         """See :meth:`batcher.ports.JobStore.tally`."""
         found = await self._database.read(partial(_tallies, job_ids=[job_id]))
@@ -162,8 +176,8 @@ class SqlJobs:
     async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
         """See :meth:`batcher.ports.JobStore.tallies`."""
         found: dict[str, Tally] = {}
-        for first in range(0, len(job_ids), _TALLIES_AT_ONCE):
-            some = job_ids[first : first + _TALLIES_AT_ONCE]
+        for first in range(0, len(job_ids), JOBS_AT_ONCE):
+            some = job_ids[first : first + JOBS_AT_ONCE]
             found |= await self._database.read(partial(_tallies, job_ids=some))
         return found
 

@@ -10,10 +10,10 @@ from batcher.adapters.store.checksum import is_payload, plan_checksum, results_c
 from batcher.adapters.store.codec import dead_row, event_text, event_value, job_value
 from batcher.adapters.store.damage import damaged_payload
 from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, PLANNED
 from batcher.adapters.store.sql_grants import give_back, grant
 from batcher.adapters.store.sql_jobs import DONE, OPEN, lock_shards, must_exist, update_job
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
 from batcher.core.model import JobState
 from batcher.core.progress import ShardEvent
 from batcher.ports import Carried, Lease, NewShard

@@ -10,9 +10,9 @@ from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from batcher.adapters.store.codec import storable
 from batcher.adapters.store.database import Conflict
 from batcher.adapters.store.lifecycle import unknown_order, utc
-from batcher.adapters.store.models import JOB, ORDER
 from batcher.adapters.store.order_codec import blueprint_text, order_value
 from batcher.adapters.store.sql_jobs import OPEN_TRIES, find_or_insert, must_find
+from batcher.adapters.store.tables import JOB, ORDER
 from batcher.core.errors import StoreError
 from batcher.core.model import Job, JobState
 from batcher.ports import Blueprint, Order, OrderState

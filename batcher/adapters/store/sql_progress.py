@@ -9,7 +9,6 @@ from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, u
 from batcher.adapters.store.checksum import results_checksum
 from batcher.adapters.store.codec import counter_row, dead_row, event_text
 from batcher.adapters.store.lifecycle import moved
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, SHARD
 from batcher.adapters.store.settlement import PLANNED, Purse, Settlement, Standing, settle
 from batcher.adapters.store.sql_jobs import (
     DONE,
@@ -19,13 +18,14 @@ from batcher.adapters.store.sql_jobs import (
     must_exist,
     write_state,
 )
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, SHARD
 from batcher.core.errors import StoreError
 from batcher.core.model import Doubt, JobEvent, JobState, Usage
 from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -94,12 +94,13 @@ class SqlProgress:
 
         return await self._database.write(work)
 
-    async def reopen_dead(self, job_id: str) -> int:
+    async def reopen_dead(self, job_id: str, *, codes: Collection[str] = ()) -> int:
         """See :meth:`batcher.ports.ShardStore.reopen_dead`."""
         again = (
             DEAD_LETTER.c.job_id == job_id,
             DEAD_LETTER.c.final.is_(False),
             DEAD_LETTER.c.piece != PLANNED,
+            *([DEAD_LETTER.c.code.in_(codes)] if codes else []),
         )
         letters = (
             select(DEAD_LETTER.c.shard_id, DEAD_LETTER.c.piece, SHARD.c.fence)

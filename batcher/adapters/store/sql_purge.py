@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, select, update
 
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
 from batcher.core.model import JobState
 
 if TYPE_CHECKING:

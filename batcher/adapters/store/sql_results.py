@@ -10,14 +10,14 @@ from sqlalchemy import bindparam, func, select, tuple_
 from batcher.adapters.store.checksum import is_payload, is_plan, is_results
 from batcher.adapters.store.codec import dead_value, event_value
 from batcher.adapters.store.damage import damaged_shard
-from batcher.adapters.store.models import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
-from batcher.adapters.store.sql_jobs import must_exist
+from batcher.adapters.store.sql_jobs import JOBS_AT_ONCE, must_exist
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
 from batcher.core.model import FailureCount
 from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import ShardOutline, StoredShard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -49,9 +49,9 @@ _EVENTS = (
 )
 _COUNT = func.count().label("letters")
 _FAILURES = (
-    select(DEAD_LETTER.c.code, DEAD_LETTER.c.final, _COUNT)
-    .where(DEAD_LETTER.c.job_id == bindparam("of"))
-    .group_by(DEAD_LETTER.c.code, DEAD_LETTER.c.final)
+    select(DEAD_LETTER.c.job_id, DEAD_LETTER.c.code, DEAD_LETTER.c.final, _COUNT)
+    .where(DEAD_LETTER.c.job_id.in_(bindparam("of", expanding=True)))
+    .group_by(DEAD_LETTER.c.job_id, DEAD_LETTER.c.code, DEAD_LETTER.c.final)
     .order_by(_COUNT.desc(), DEAD_LETTER.c.code, DEAD_LETTER.c.final)
 )
 _DEAD_ROWS = select(DEAD_LETTER.c.row_number).where(DEAD_LETTER.c.shard_id == bindparam("of"))
@@ -99,15 +99,23 @@ class SqlResults:
 
     async def failures(self, job_id: str) -> list[FailureCount]:
         """See :meth:`batcher.ports.ShardStore.failures`."""
-        return await self._database.read(partial(_failures, job_id=job_id))
+        return (await self.failures_of([job_id])).get(job_id, [])
+
+    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+        """See :meth:`batcher.ports.ShardStore.failures_of`."""
+        found: dict[str, list[FailureCount]] = {}
+        for first in range(0, len(job_ids), JOBS_AT_ONCE):
+            some = job_ids[first : first + JOBS_AT_ONCE]
+            found |= await self._database.read(partial(_failures, job_ids=some))
+        return found
 
 
-def _failures(connection: Connection, *, job_id: str) -> list[FailureCount]:
-    counted = connection.execute(_FAILURES, {"of": job_id})
-    return [
-        FailureCount(code=code, final=final, dead_letters=letters)
-        for code, final, letters in counted
-    ]
+def _failures(connection: Connection, *, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+    found: dict[str, list[FailureCount]] = {}
+    for job_id, code, final, letters in connection.execute(_FAILURES, {"of": list(job_ids)}):
+        counted = FailureCount(code=code, final=final, dead_letters=letters)
+        found.setdefault(job_id, []).append(counted)
+    return found
 
 
 def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | None:

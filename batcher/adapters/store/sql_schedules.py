@@ -8,9 +8,9 @@ from sqlalchemy import and_, delete, insert, not_, or_, select, update
 
 from batcher.adapters.store.database import Conflict
 from batcher.adapters.store.lifecycle import UNPLANNABLE, fired, under_way, utc
-from batcher.adapters.store.models import JOB, ORDER, SCHEDULE
 from batcher.adapters.store.order_codec import order_value, schedule_row, schedule_value
 from batcher.adapters.store.sql_orders import find_order, insert_order
+from batcher.adapters.store.tables import JOB, ORDER, SCHEDULE
 from batcher.core.model import JobState
 from batcher.ports import Firing, Order, OrderState, Schedule
 
