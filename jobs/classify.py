@@ -9,16 +9,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from batcher.core.answers import Completion, read_completion, text_of
+from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import UsageError
-from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
+from batcher.core.kind import (
+    Done,
+    Endpoint,
+    Field,
+    Invalid,
+    Option,
+    Outcome,
+    Overlong,
+    Shape,
+    TextFile,
+)
 from batcher.core.labels import Labels
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
+from batcher.kinds.texts import TEXT, ColumnsText, is_template, plain_text, single_braces_hint
+
+if TYPE_CHECKING:
+    from batcher.kinds.templates import RowTemplate, Templates
 
 _INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
 _BLANKS = " \t"
@@ -37,7 +51,7 @@ class Classify:
     example = "--text body --labels billing,shipping,bug"
     earlier: tuple[Classify, ...]
     options = (
-        Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
+        TEXT,
         Option(
             name="labels",
             help='The labels, as one line of CSV: A,B,"C, with a comma".',
@@ -46,7 +60,13 @@ class Classify:
             metavar="A,B,…",
         ),
         Option(name="labels_file", help="A file with one label a line.", type="path"),
-        Option(name="instructions", help="What to tell the model instead of the short default."),
+        Option(
+            name="instructions",
+            help="What to tell the model instead of the short default: a text, a Jinja2 template "
+            "as of chat's prompt, or the file that holds it.",
+            type="template",
+            metavar="TEXT|FILE",
+        ),
         Option(
             name="confidence",
             help="Add the label's probability, from the answer's logprobs.",
@@ -72,10 +92,12 @@ class Classify:
         labels = tuple(dict.fromkeys(filter(None, labels)))
         if len(labels) < 2:
             raise UsageError("classify needs at least two different labels")
+        templates, instructions = _read_instructions(values["instructions"])
         return BoundClassify(
-            text=values["text"],
+            text=ColumnsText(values["text"]),
             labels=labels,
-            instructions=values["instructions"] or _INSTRUCTIONS,
+            instructions=instructions,
+            templates=templates,
             listed=self._listed(labels),
             confidence=values["confidence"],
             max_tokens=values["max_tokens"],
@@ -93,6 +115,26 @@ class Classify:
     def _listed(self, labels: tuple[str, ...]) -> str:
         """The labels as the model is told them: a comma in one parts nothing."""
         return "Labels:\n" + "\n".join(labels)
+
+
+def _read_instructions(
+    given: TextFile | str | None,
+) -> tuple[Templates | None, str | RowTemplate]:
+    """The instructions: a text, or a template, with those that it is one of.
+
+    What an earlier version of this program kept of a job is a plain text, whatever is in it.
+
+    Raises:
+        UsageError: it is a template that is wrong.
+    """
+    if given is None or isinstance(given, str):
+        return None, given or _INSTRUCTIONS
+    if not is_template(given.text):
+        return None, plain_text(given) or _INSTRUCTIONS
+    from batcher.kinds.templates import Templates  # Jinja2 takes a while to import
+
+    template = (templates := Templates()).add("--instructions", given.text)
+    return (templates, template) if template.varies else (None, template.fixed_text())
 
 
 class FirstClassify(Classify):
@@ -129,18 +171,23 @@ class BoundClassify:
     def __init__(
         self,
         *,
-        text: str,
+        text: ColumnsText,
         labels: tuple[str, ...],
-        instructions: str,
+        instructions: str | RowTemplate,
+        templates: Templates | None,
         listed: str,
         confidence: bool,
         max_tokens: int | None,
     ) -> None:
-        """All options, checked; ``listed`` are the labels as the model is told them."""
+        """All options, checked; ``listed`` are the labels as the model is told them.
+
+        ``instructions`` are a template, one of ``templates``, where they depend on the row.
+        """
         self._text = text
         self._labels = Labels(labels)
         self._confidence = confidence
-        self.columns = (text,)
+        self._listed = listed
+        self.columns = text.columns
         self.max_output_tokens = max_tokens
         self.fields: tuple[Field, ...] = (Field(name="label", type="text"),)
         if confidence:
@@ -158,31 +205,59 @@ class BoundClassify:
                 },
             },
         }
-        self._system = {
-            "role": "system",
-            "content": f"{instructions}\n{listed}",
-        }
-        self.fixed_texts = (
-            self._system["content"],
-            orjson.dumps(self._format["json_schema"]).decode(),
-        )
+        schema = orjson.dumps(self._format["json_schema"]).decode()
+        self._templates = templates
+        self._instructions: RowTemplate | None = None
+        told: object = instructions
+        if isinstance(instructions, str):
+            self._system = f"{instructions}\n{listed}"
+            self.fixed_texts: tuple[str, ...] = (self._system, schema)
+        else:
+            self._instructions = instructions
+            told = {"template": instructions.source}
+            self.fixed_texts = (schema,)
+            self.columns = tuple(dict.fromkeys((*text.columns, *instructions.columns)))
         self.identity = {
-            "text": text,
+            "text": text.names,
             "labels": list(labels),
-            "instructions": instructions,
+            "instructions": told,
             "confidence": confidence,
             "max_tokens": max_tokens,
         }
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
-        """The row's text."""
-        return (text_of(record, self._text),)
+        """The row's text, after the system message where that speaks of the row."""
+        text = self._text.render(record)
+        if self._instructions is None or self._templates is None:
+            return (text,)
+        if not text.strip():
+            return ("",)
+        self._templates.begin()
+        return (f"{self._instructions.render(record)}\n{self._listed}", text)
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """See :class:`batcher.core.kind.NamesColumns`."""
+        said = self._text.how_to_name(present)
+        if said or self._instructions is None:
+            return said
+        from batcher.kinds.templates import how_to_name
+
+        return how_to_name(present)
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """See :class:`batcher.core.kind.NotesColumns`: what looks like a column and is none."""
+        if self._instructions is None:
+            hint = single_braces_hint(self._system, columns)
+        else:
+            hint = self._instructions.single_braces_hint(columns)
+        return [f"--instructions: {hint}"] if hint else []
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """Instructions, the text, and the schema."""
+        *system, text = prompts[0]
         messages: list[dict[str, str]] = [
-            self._system,
-            {"role": "user", "content": prompts[0][0]},
+            {"role": "system", "content": system[0] if system else self._system},
+            {"role": "user", "content": text},
         ]
         if repair is not None:
             messages += [

@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import PurePath
 from typing import Any
 
+from batcher.adapters.kinds import InstalledKinds
 from batcher.cli.typed import shell_line
 from batcher.core import exactjson
+from batcher.core.errors import BatcherError
 from batcher.core.options import flag, write_record
 from batcher.core.spec import JobSpec
 
@@ -15,8 +17,12 @@ from batcher.core.spec import JobSpec
 def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
     """The ``batcher run`` that means the same job; defaults are left out."""
     words = ["batcher", "run", spec.kind, spec.input, "-o", output, "--model", spec.model]
+    several = _repeated(spec.kind)
     for name, value in spec.options.items():
-        words += _words(name, value)
+        if name in several and isinstance(value, list):
+            words += [word for column in value for word in _words(name, column)]
+        else:
+            words += _words(name, value)
     for field in dataclasses.fields(JobSpec):
         value = getattr(spec, field.name)
         if field.name in _ELSEWHERE or value == field.default:
@@ -32,6 +38,15 @@ def command_of(spec: JobSpec, *, output: str = "OUTPUT") -> str:
 
 
 _ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}
+
+
+def _repeated(kind: str) -> set[str]:
+    """The options of a kind whose flag is repeated for several values."""
+    try:
+        options = InstalledKinds().get(kind).options
+    except BatcherError:
+        return set()  # a kind that is not here any more
+    return {option.name for option in options if option.type == "columns"}
 
 
 def _words(name: str, value: Any) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batcher.cli.failure import say
 from batcher.cli.figures import count, duration, money
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines
@@ -30,10 +31,10 @@ def estimate_job(ctx: click.Context, spec: JobSpec) -> None:
             # Only what is compared with a former job needs the database, and changes nothing there.
             there = settings_from(ctx, create=False) if spec.since_last else nowhere
             async with open_runner(there) as runner:
-                return await runner.estimate(spec)
+                return await runner.estimate(spec, on_told=say)
         except NoDatabase:
             async with open_runner(nowhere) as runner:
-                return await runner.estimate(spec)
+                return await runner.estimate(spec, on_told=say)
 
     estimated = run_session(work)
     if ctx.params["as_json"]:

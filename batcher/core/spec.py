@@ -74,7 +74,7 @@ class JobSpec:
     kind: str
     input: str
     model: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # prompts among them
     name: str | None = None
     since_last: bool = False
     id: str | None = None

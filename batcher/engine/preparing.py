@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from batcher.core.kind import (
     Endpoint,
     Kind,
     NamesColumns,
+    NotesColumns,
+    Option,
     Overlong,
     SeesParameters,
     TextFile,
@@ -22,7 +25,7 @@ from batcher.core.kind import (
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.core.options import flag
+from batcher.core.options import flag, is_file_name
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
@@ -33,6 +36,7 @@ from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokeniz
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 
@@ -94,6 +98,10 @@ class Bound:
             ):
                 raise error.advised(advice) from error
             raise
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """What the kind has to say of an input with these columns."""
+        return self.kind.notes_on(columns) if isinstance(self.kind, NotesColumns) else ()
 
     def check_taken_up(self, job: Job) -> None:
         """Refuse to go on with a job that has not kept what is asked of its records now.
@@ -227,19 +235,40 @@ def read_files(
 ) -> dict[str, TextFile]:
     """The files that the options of a spec's kind name, by option.
 
+    Where an option takes a text or a file, what names a file is that; the rest is the text itself.
+
     Raises:
-        UsageError: one cannot be read.
+        UsageError: one cannot be read, or is probably a file's name and not there.
     """
     found: dict[str, TextFile] = {}
     for option in kinds.get(spec.kind).options:
-        path = spec.options.get(option.name)
-        if option.type == "path" and isinstance(path, str):
+        given = spec.options.get(option.name)
+        if option.type in ("path", "template") and isinstance(given, str):
             try:
-                found[option.name] = TextFile(path, read_text(path))
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-                raise UsageError(f"{flag(option.name)} {path} cannot be read: {why}") from error
+                found[option.name] = TextFile(given, read_text(given))
+            except (OSError, ValueError) as error:
+                may_be_text = option.type == "template" and _is_no_file(given, error)
+                if not may_be_text or is_file_name(given):
+                    raise _unreadable(option, given, error) from error
+                found[option.name] = TextFile("", given)
     return found
+
+
+def _is_no_file(given: str, error: OSError | ValueError) -> bool:
+    """Whether reading failed because nothing can be, or is, at such a path."""
+    if isinstance(error, OSError):
+        return not given.strip() or error.errno in _NOWHERE
+    return not isinstance(error, UnicodeDecodeError)  # a NUL in the name
+
+
+def _unreadable(option: Option, given: str, error: OSError | ValueError) -> UsageError:
+    if not isinstance(error, OSError):
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it names no file"
+    else:
+        why = error.strerror or str(error)
+        if option.type == "template" and error.errno in _NOWHERE:
+            why += "; a text instead of a file has a {{ column }} in it, or several words"
+    return UsageError(f"{flag(option.name)} {given} cannot be read: {why}")
 
 
 def endpoint_of(spec: JobSpec, kind: Kind, files: Mapping[str, TextFile]) -> Endpoint:

@@ -96,7 +96,7 @@ class Runner:
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)
         with await self._intake.open(spec) as source:
-            facts = await self._intake.check(bound, source)
+            facts = await self._intake.check(bound, source, on_told or unheard)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or unheard)
             job = await self._intake.open_job(bound, facts, fresh=fresh, check=check)
@@ -244,8 +244,10 @@ class Runner:
 
     # --- looking before -----------------------------------------------------------------------
 
-    async def estimate(self, spec: JobSpec) -> Estimate:
+    async def estimate(self, spec: JobSpec, *, on_told: Told | None = None) -> Estimate:
         """Rows, requests, tokens, cost and time; sends nothing and keeps nothing.
+
+        ``on_told`` is told what was guessed of the input.
 
         Raises:
             UsageError: the spec is wrong.
@@ -253,7 +255,7 @@ class Runner:
         """
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
-            facts = await self._intake.check(bound, source)
+            facts = await self._intake.check(bound, source, on_told or unheard)
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, unheard)
             return await estimated(bound, source, job, self._adapters.open_guard(), former)

@@ -56,6 +56,7 @@ class FileSource:
         self._skip_bad = False
         self._duplicates = Duplicates()
         self._sha256: str | None = None
+        self._notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"<FileSource {self.name}>"
@@ -74,6 +75,11 @@ class FileSource:
     def close(self) -> None:
         """Let a spooled input go; safe to call twice."""
         self._close()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See :class:`batcher.ports.InputSource`."""
+        return tuple(self._notes)
 
     def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
         """See :class:`batcher.ports.InputSource`."""
