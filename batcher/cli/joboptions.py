@@ -41,7 +41,7 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--limit", INPUT, "ROWS",
-            "Only the first so many rows; another number is another job.", type=int,
+            "Only the first so many rows; another number is another job.", type=int, short="-n",
         ),
         _job(
             "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
@@ -196,7 +196,8 @@ def _job(
     spec = more.pop("spec", name)
     if name in _DEFAULTS:
         more.setdefault("default_text", _shown(_DEFAULTS[name]))
-    return Setting(flag, heading=heading, spec=spec, metavar=metavar, help=help, **more)
+    flags = [short, flag] if (short := more.pop("short", None)) else [flag]
+    return Setting(*flags, heading=heading, spec=spec, metavar=metavar, help=help, **more)
 
 
 def _shown(default: Any) -> str:

@@ -26,6 +26,7 @@ from batcher.engine.listing import Reports
 from batcher.engine.live import Live, begin_live
 from batcher.engine.overwriting import Output
 from batcher.engine.preparing import Bound
+from batcher.engine.preview import Preview, previewed, spec_of_preview, with_answers
 from batcher.engine.purging import purge
 from batcher.engine.report import Report
 from batcher.engine.results import Result, results_of
@@ -259,6 +260,37 @@ class Runner:
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, unheard)
             return await estimated(bound, source, job, self._adapters.open_guard(), former)
+
+    async def preview(
+        self, spec: JobSpec, *, send: bool = False, on_told: Told | None = None
+    ) -> Preview:
+        """The exact requests of the first rows, of as many as the spec's limit says (3 otherwise).
+
+        With ``send`` these rows are sent, and the preview has their answers. Nothing is kept: open
+        the runner on ``memory://``, so that not even a crash would leave anything.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is.
+        """
+        told = on_told or unheard
+        bound = await self._intake.bind(spec_of_preview(spec))
+        with await self._intake.open(bound.spec) as source:
+            facts = await self._intake.check(bound, source, told)
+            job = await self._intake.new_job(bound, facts)
+            preview = await previewed(bound, source, job, self._adapters.open_guard())
+            if not send or not preview.requests:
+                return preview
+            job = await self._intake.open_job(bound, facts, fresh=True)
+            try:
+                owner = f"{self._owner}:{next(self._runs)}"
+                ending = await self._go_on(job, bound, source, owner, None, told)
+                report = await self._report(await self._adapters.store.job(job.id), ending)
+                results = [result async for result in self.results(job.id)]
+                letters = [letter async for letter in self.errors(job.id)]
+                return with_answers(preview, report, results, letters)
+            finally:
+                await self._adapters.store.purge(job.id)
 
     # --- looking after ------------------------------------------------------------------------
 
