@@ -184,6 +184,7 @@ class Bound:
                 "max_inputs": spec.max_inputs,
                 "max_request_tokens": spec.max_request_tokens,
                 "max_input_tokens": spec.max_input_tokens,
+                **({} if spec.encoding is None else {"encoding": spec.encoding}),
             },
             input_sha256=facts.sha256,
         )

@@ -281,8 +281,8 @@ def test_a_column_that_a_template_cannot_name_plainly_is_explained(cli: Cli) -> 
         f"there are first name, e-mail{advice}"
     )
     assert chat("people.jsonl", "wrong.j2").stderr.endswith(
-        "error: people.jsonl:1: the row has no key 'first_name', only first name: every row needs "
-        f"it; --on-bad-row skip leaves such rows out{advice}"
+        "error: people.jsonl: there is no column 'first_name' (did you mean 'first name'?): "
+        f"there are first name{advice}"
     )
     assert "row[" not in chat("plain.jsonl", "wrong.j2").stderr
     assert chat("people.csv", "right.j2").code == 0

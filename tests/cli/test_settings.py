@@ -210,7 +210,7 @@ def test_pairs_come_from_the_environment_one_a_line(
     )
 
 
-TOLD_IN_WORDS = {"delimiter", "max_input_bytes", "max_answer_bytes"}
+TOLD_IN_WORDS = {"delimiter", "encoding", "max_input_bytes", "max_answer_bytes"}
 
 
 def test_help_shows_the_defaults_that_the_specification_has() -> None:
