@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from batcher.core.answerbound import AnswerBound, bound_of_format
 from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import UsageError
 from batcher.core.kind import (
@@ -143,6 +144,7 @@ class BoundChat:
         self.max_output_tokens = max_tokens
         self.fixed_texts = () if self._fixed_system is None else (self._fixed_system,)
         self._asks_for_tools = False
+        self._format: object = None
 
     def check_beginning(self) -> None:
         """See :class:`batcher.core.kind.RefusesToBegin`: the same prompt for all rows.
@@ -172,6 +174,7 @@ class BoundChat:
 
     def seeing(self, parameters: Mapping[str, Any]) -> BoundChat:
         """See :class:`batcher.core.kind.SeesParameters`: tools add a field to the result."""
+        self._format = parameters.get("response_format")
         if any(parameters.get(name) for name in ("tools", "functions")):
             self._asks_for_tools = True
             self.fields = (*BoundChat.fields, Field(name="tool_calls", type="json"))
@@ -207,6 +210,10 @@ class BoundChat:
         if self.max_output_tokens is not None:
             body["max_tokens"] = self.max_output_tokens
         return body
+
+    def longest_answer(self) -> AnswerBound | None:
+        """See :class:`batcher.core.kind.BoundsAnswers`: what a schema of the answer allows."""
+        return None if self._asks_for_tools else bound_of_format(self._format)
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """The text; why it ended stands in ``finish_reason``, unless the model was done.

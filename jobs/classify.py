@@ -6,13 +6,13 @@ server does enforce it, so the label is also found in what else a model may writ
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from batcher.core.answerbound import AnswerBound
 from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import UsageError
 from batcher.core.kind import (
@@ -27,6 +27,7 @@ from batcher.core.kind import (
     TextFile,
 )
 from batcher.core.labels import Labels
+from batcher.core.labelshare import TokenChoice, label_share
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 from batcher.kinds.texts import TEXT, ColumnsText, is_template, plain_text, single_braces_hint
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from batcher.kinds.templates import RowTemplate, Templates
 
 _INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
+_SHARES_SINCE = 3
+_ALTERNATIVES = 20
+"""The most that OpenAI gives, and what is asked for: labels beyond are improbable."""
 _BLANKS = " \t"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _REPAIR = 'That was not valid: {message}. Answer again with JSON of the form {{"label": …}} alone.'
@@ -46,7 +50,7 @@ class Classify:
     """The kind ``classify``."""
 
     name = "classify"
-    version = 2
+    version = _SHARES_SINCE
     summary = "One label of a given set for each row."
     example = "--text body --labels billing,shipping,bug"
     earlier: tuple[Classify, ...]
@@ -69,7 +73,7 @@ class Classify:
         ),
         Option(
             name="confidence",
-            help="Add the label's probability, from the answer's logprobs.",
+            help="Add how probable the label is among the labels, from the answer's logprobs.",
             type="flag",
             default=False,
         ),
@@ -93,7 +97,10 @@ class Classify:
         if len(labels) < 2:
             raise UsageError("classify needs at least two different labels")
         templates, instructions = _read_instructions(values["instructions"])
+        # Without confidences nothing has changed since version 2: it is the same job.
+        unchanged = not values["confidence"] and self.version > 2
         return BoundClassify(
+            version=2 if unchanged else self.version,
             text=ColumnsText(values["text"]),
             labels=labels,
             instructions=instructions,
@@ -137,11 +144,17 @@ def _read_instructions(
     return (templates, template) if template.varies else (None, template.fixed_text())
 
 
-class FirstClassify(Classify):
+class SecondClassify(Classify):
+    """Version 2, for jobs that were begun with it: a confidence was a joint probability."""
+
+    version = 2
+    earlier: tuple[Classify, ...] = ()
+
+
+class FirstClassify(SecondClassify):
     """Version 1, for jobs that were begun with it: it took every comma for the end of a label."""
 
     version = 1
-    earlier: tuple[Classify, ...] = ()
 
     def bind(self, options: Mapping[str, Any]) -> BoundClassify:
         """As then, where the labels came as one text."""
@@ -166,11 +179,12 @@ class BoundClassify:
     shape = Shape.JSON
     packs = False
     overlong = Overlong.ERROR
-    optional_parameters: frozenset[str] = frozenset()
+    optional_parameters = frozenset({"top_logprobs"})
 
     def __init__(
         self,
         *,
+        version: int,
         text: ColumnsText,
         labels: tuple[str, ...],
         instructions: str | RowTemplate,
@@ -184,6 +198,9 @@ class BoundClassify:
         ``instructions`` are a template, one of ``templates``, where they depend on the row.
         """
         self._text = text
+        self.version = version
+        self._shares = version >= _SHARES_SINCE
+        self._all = labels
         self._labels = Labels(labels)
         self._confidence = confidence
         self._listed = listed
@@ -269,7 +286,14 @@ class BoundClassify:
             body["max_tokens"] = self.max_output_tokens
         if self._confidence:
             body["logprobs"] = True
+            if self._shares:
+                body["top_logprobs"] = _ALTERNATIVES
         return body
+
+    def longest_answer(self) -> AnswerBound:
+        """See :class:`batcher.core.kind.BoundsAnswers`: one of the labels."""
+        answers = tuple(orjson.dumps({"label": label}).decode() for label in self._all)
+        return AnswerBound(texts=answers, by="the labels")
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """The label, if exactly one of those asked for is named."""
@@ -284,7 +308,11 @@ class BoundClassify:
             return [_invalid("it does not name exactly one of the labels", completion)]
         result: dict[str, Any] = {"label": label}
         if self._confidence:
-            result["confidence"] = _confidence(completion, label)
+            result["confidence"] = (
+                label_share(completion.logprobs, label, self._all)
+                if self._shares
+                else _joint(completion, label)
+            )
         return [Done(orjson.dumps(result))]
 
     def _read(self, completion: Completion) -> str | None:
@@ -303,37 +331,15 @@ class BoundClassify:
         return self._labels.find(text)
 
 
-def _confidence(completion: Completion, label: str) -> float | None:
-    """The joint probability of the tokens that spell the label; None without logprobs.
-
-    The label's tokens are those that overlap its last occurrence in the answer's text.
-    """
-    text = "".join(token for token, _ in completion.logprobs)
-    found = _last_place(text, label)
-    if found is None:
-        return None
-    start, end = found
-    total, at = 0.0, 0
-    for token, logprob in completion.logprobs:
-        if at < end and at + len(token) > start:
-            total += logprob
-        at += len(token)
-    return round(math.exp(min(total, 0.0)), 6) if math.isfinite(total) else None
-
-
-def _last_place(text: str, label: str) -> tuple[int, int] | None:
-    """Where a label stands last in a text: as it is, as JSON spells it, or in another case."""
-    for spelled in (label, orjson.dumps(label).decode()[1:-1]):
-        if (start := text.rfind(spelled)) >= 0:
-            return start, start + len(spelled)
-    lowered = text.lower()
-    start = lowered.rfind(label.lower()) if len(lowered) == len(text) else -1
-    return None if start < 0 else (start, start + len(label.lower()))
+def _joint(completion: Completion, label: str) -> float | None:
+    """As versions 1 and 2 had it: the joint probability of the tokens that spell the label."""
+    alone = [TokenChoice(token.text, token.logprob) for token in completion.logprobs]
+    return label_share(alone, label, ())
 
 
 def _invalid(message: str, completion: Completion) -> Invalid:
     return Invalid("invalid_output", message, completion.text)
 
 
-Classify.earlier = (FirstClassify(),)
+Classify.earlier = (SecondClassify(), FirstClassify())
 KIND = Classify()

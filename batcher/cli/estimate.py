@@ -61,10 +61,12 @@ def _lines(estimated: Estimate) -> list[str]:
 def _tokens(estimated: Estimate) -> str:
     prompt = f"{count(estimated.prompt_tokens)} in"
     if estimated.completion_tokens_at_most is None:
-        return f"{prompt}; answers have no limit (--max-tokens gives them one)"
+        why = f"{estimated.unbounded_by}; " if estimated.unbounded_by else ""
+        return f"{prompt}; answers have no limit ({why}--max-tokens gives them one)"
     if estimated.completion_tokens_at_most == 0:
         return prompt
-    return f"{prompt}, {count(estimated.completion_tokens_at_most)} out at most"
+    more = " besides what the model thinks" if estimated.thinking_unbounded else ""
+    return f"{prompt}, {count(estimated.completion_tokens_at_most)} out at most{more}"
 
 
 def _cost(estimated: Estimate) -> str:
@@ -74,7 +76,13 @@ def _cost(estimated: Estimate) -> str:
         return f"{money(estimated.cost_usd)} and what the answers cost"
     if estimated.cost_usd_at_most == estimated.cost_usd:
         return money(estimated.cost_usd)
-    return f"{money(estimated.cost_usd)} to {money(estimated.cost_usd_at_most)}"
+    amounts = f"{money(estimated.cost_usd)} to {money(estimated.cost_usd_at_most)}"
+    if not estimated.thinking_unbounded:
+        return amounts
+    return (
+        f"{amounts}, and what the model thinks before it answers (--max-tokens or "
+        "--param reasoning_effort=none bounds it)"
+    )
 
 
 def _time(estimated: Estimate) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from batcher.core.answerbound import AnswerBound
 from batcher.core.model import Prompt
 
 
@@ -220,6 +221,26 @@ class NotesColumns(Protocol):
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
         """What to say, a sentence each; ``columns`` are the input's."""
         ...
+
+
+@runtime_checkable
+class BoundsAnswers(Protocol):
+    """A bound kind whose answers have a form that may bound them, where no limit is given."""
+
+    def longest_answer(self) -> AnswerBound | None:
+        """The longest answer that has this form; None where there is no form.
+
+        Raises:
+            batcher.core.answerbound.Unbounded: the form bounds nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class VersionsItself(Protocol):
+    """A bound kind that an earlier version of it would have bound just so: it is that version's."""
+
+    version: int
 
 
 @runtime_checkable

@@ -114,7 +114,7 @@ class Intake:
             if job is not None:
                 told(
                     f"job {job.id} goes on as version {version.version} of {spec.kind}, with which "
-                    f"it was begun; --fresh begins anew with version {kind.version}"
+                    f"it was begun; --fresh begins anew with version {bound.kind_version}"
                 )
                 return former
         return bound

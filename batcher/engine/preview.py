@@ -126,7 +126,12 @@ def with_answers(
 def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Preview:
     spec = bound.spec
     rows = min(job.facts.rows, spec.limit or job.facts.rows)
-    requests = bound.requests(Learned(), model_in_body=True, azure=spec.api_version is not None)
+    requests = bound.requests(
+        Learned(),
+        model_in_body=True,
+        azure=spec.api_version is not None,
+        capped=spec.max_cost is not None,
+    )
     planner = bound.planner(source, rows, job, None, guard)
     made: list[PreviewedRequest] = []
     dead: list[DeadLetter] = []
@@ -155,7 +160,11 @@ def _requests_of(shard: NewShard, bound: Bound, requests: Requests) -> Iterator[
             rows=tuple(plan.first_row + row for row in rows),
             ids=tuple(plan.id_of(row) for row in rows),
             tokens=call.tokens,
-            completion_tokens_at_most=requests.output_limit,
+            completion_tokens_at_most=(
+                requests.output_limit
+                if requests.output_limit is not None
+                else bound.answer_bound[0]
+            ),
             path=requests.path,
             body=requests.body(call),
         )

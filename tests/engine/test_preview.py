@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "classify": {
         "options": {"text": "text", "labels": LABELS, "instructions": "Of {{ id }}"},
         "model": CHATTER, "service_tier": "flex",
+    },
+    "classify-capped": {
+        "options": {"text": "text", "labels": LABELS}, "model": CHATTER, "max_cost": Decimal(1),
     },
     "chat": {
         "options": {"prompt": "{{ text }}", "system": "Be terse", "max_tokens": 5},

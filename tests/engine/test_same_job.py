@@ -158,7 +158,7 @@ async def test_a_job_that_was_begun_before_texts_were_templates_goes_on(
             assert same == (again == "")
 
 
-FIRST_VERSION = cast(Kind, CLASSIFY.earlier[0])
+SECOND_VERSION, FIRST_VERSION = cast(tuple[Kind, Kind], CLASSIFY.earlier)
 
 
 @contextmanager
@@ -191,6 +191,23 @@ async def test_a_job_of_an_earlier_version_goes_on_as_that(here: Path) -> None:
         told.clear()
         assert (await work.runner.run(spec, on_told=told.append)).job == anew.job
         assert told == []
+
+
+@in_virtual_time
+@pytest.mark.parametrize("confidence", [False, True])
+async def test_a_job_of_version_2_goes_on_and_only_confidences_are_told(
+    here: Path, confidence: bool
+) -> None:
+    async with open_work(here) as work:
+        spec = work.classify(list(words(5)))
+        spec = replace(spec, options={**spec.options, "confidence": confidence})
+        with as_it_was(SECOND_VERSION):
+            planned = await work.runner.submit(spec)
+        told: list[str] = []
+        done = await work.runner.run(spec, on_told=told.append)
+        assert done.job == planned.job
+        assert len(told) == confidence
+        assert all("as version 2" in note and "with version 3" in note for note in told)
 
 
 @in_virtual_time
