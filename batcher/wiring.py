@@ -281,6 +281,7 @@ def _files(database_url: str) -> Files:
             spec.input,
             format=spec.format,
             delimiter=spec.delimiter,
+            encoding=spec.encoding,
             spool_dir=STATE_DIRECTORY / "spool",
             max_bytes=spec.max_input_bytes,
         )

@@ -1,50 +1,42 @@
 """``chat``: one answer to a prompt made of each row.
 
-Prompts are Jinja2 templates over the row's columns, in a sandbox; a column that is not there is an
-error before anything is sent. ``row`` is the whole row, for columns whose names are no plain words.
+Prompts are Jinja2 templates over the row's columns, in a sandbox
+(:mod:`batcher.kinds.templates`), or the row's text as it is.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from jinja2 import (
-    Environment,
-    Template,
-    TemplateError,
-    TemplateSyntaxError,
-    UndefinedError,
-    meta,
-    nodes,
-)
 
-from batcher.core import exactjson
+from batcher.core.answerbound import AnswerBound, bound_of_format
 from batcher.core.answers import Completion, read_completion
-from batcher.core.errors import RowError, UsageError
-from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
+from batcher.core.errors import UsageError
+from batcher.core.kind import (
+    Done,
+    Endpoint,
+    Field,
+    Invalid,
+    Option,
+    Outcome,
+    Overlong,
+    Shape,
+    TextFile,
+)
 from batcher.core.model import Prompt
-from batcher.core.options import read_options
-from batcher.kinds.sandbox import TemplateEnvironment
+from batcher.core.options import read_options, require_one
+from batcher.kinds.texts import TEXT, ColumnsText
 
-_FAILURES = (
-    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError,
-    RecursionError,
-)  # fmt: skip
+if TYPE_CHECKING:
+    from batcher.kinds.templates import RowTemplate
+
 _NO_ANSWER = (
     "the model reasoned and gave no answer (or its server takes the answer for reasoning: see how "
     "it parses that)"
 )
-
-
-_OF_OTHER_FILES: dict[type[nodes.Node], str] = {
-    nodes.Include: "include",
-    nodes.Import: "import",
-    nodes.FromImport: "from",
-    nodes.Extends: "extends",
-}
 
 
 class Chat:
@@ -53,16 +45,29 @@ class Chat:
     name = "chat"
     version = 2
     summary = "One chat answer for each row."
-    example = "--prompt answer.j2"
+    example = "--prompt 'Answer in one sentence: {{ body }}'"
     options = (
         Option(
             name="prompt",
-            help='Jinja2 template of the prompt: {{ body }}, or {{ row["first name"] }} for a '
-            "column whose name is no plain word.",
-            type="path",
+            help="The prompt: a Jinja2 template, 'Solve: {{ question }}', or the file that holds "
+            'one; {{ row["first name"] }} for a column whose name is no plain word.',
+            type="template",
+            metavar="TEXT|FILE",
         ),
-        Option(name="system", help="Jinja2 template of the system message, likewise.", type="path"),
+        replace(TEXT, help="Column whose text is the prompt, instead; repeated, several columns."),
+        Option(
+            name="system",
+            help="The system message: a text, a template, or the file that holds it.",
+            type="template",
+            metavar="TEXT|FILE",
+        ),
         Option(name="max_tokens", help="Limit of tokens for an answer.", type="int", at_least=1),
+        Option(
+            name="constant_prompt",
+            help="Send a prompt that uses no column, the same for every row.",
+            type="flag",
+            default=False,
+        ),
     )
 
     def bind(self, options: Mapping[str, Any]) -> BoundChat:
@@ -72,13 +77,17 @@ class Chat:
             UsageError: no prompt, or a template whose syntax is wrong.
         """
         values = read_options(self.name, self.options, options)
-        if values["prompt"] is None:
-            raise UsageError("chat needs --prompt FILE")
+        source: TextFile | ColumnsText
+        if require_one(self.name, values, "prompt", "text") == "text":
+            source = ColumnsText(values["text"])
+        else:
+            source = _as_file(values["prompt"])
         system = values["system"]
         return BoundChat(
-            prompt=values["prompt"].text,
-            system=None if system is None else system.text,
+            prompt=source,
+            system=None if system is None else _as_file(system).text,
             max_tokens=values["max_tokens"],
+            constant=values["constant_prompt"],
         )
 
 
@@ -95,28 +104,77 @@ class BoundChat:
         Field(name="finish_reason", type="text"),
     )
 
-    def __init__(self, *, prompt: str, system: str | None, max_tokens: int | None) -> None:
-        """Template sources."""
-        self._environment = environment = TemplateEnvironment()
-        environment.policies["json.dumps_function"] = _to_json
-        self._prompt, columns, _ = _compile(environment, "--prompt", prompt)
-        self._system: Template | None = None
+    def __init__(
+        self,
+        *,
+        prompt: TextFile | ColumnsText,
+        system: str | None,
+        max_tokens: int | None,
+        constant: bool = False,
+    ) -> None:
+        """``prompt`` is a template or the row's text, ``system`` the source of a template.
+
+        ``constant``: the prompt may be the same for every row.
+        """
+        from batcher.kinds.templates import Templates  # Jinja2 takes a while to import
+
+        self._constant = constant
+        self._templates = Templates()
+        self._from_file = False
+        self._prompt: RowTemplate | ColumnsText
+        self.identity: Mapping[str, Any]
+        if isinstance(prompt, ColumnsText):
+            self._prompt = prompt
+            self.identity = {"text": prompt.names, "system": system, "max_tokens": max_tokens}
+        else:
+            self._from_file = bool(prompt.path)
+            self._prompt = self._templates.add("--prompt", prompt.text)
+            self.identity = {"prompt": prompt.text, "system": system, "max_tokens": max_tokens}
+        columns = self._prompt.columns
+        self._system: RowTemplate | None = None
         self._fixed_system: str | None = None
         if system is not None:
-            template, more, varies = _compile(environment, "--system", system)
-            columns += more
-            if varies:
+            template = self._templates.add("--system", system)
+            columns += template.columns
+            if template.varies:
                 self._system = template
             else:
-                self._fixed_system = _fixed_text("--system", template)
+                self._fixed_system = template.fixed_text()
         self.columns = tuple(dict.fromkeys(columns))
         self.max_output_tokens = max_tokens
         self.fixed_texts = () if self._fixed_system is None else (self._fixed_system,)
-        self.identity = {"prompt": prompt, "system": system, "max_tokens": max_tokens}
         self._asks_for_tools = False
+        self._format: object = None
+
+    def check_beginning(self) -> None:
+        """See :class:`batcher.core.kind.RefusesToBegin`: the same prompt for all rows.
+
+        Raises:
+            UsageError: nothing of the row is in it, and nobody said that this is right.
+        """
+        prompt = self._prompt
+        if isinstance(prompt, ColumnsText) or prompt.varies or self._system or self._constant:
+            return
+        what = "" if self._from_file else "there is no such file, and as a text "
+        hint = prompt.single_braces_hint() or "write {{ column }} where a column's value goes"
+        raise UsageError(
+            f"--prompt: {what}it uses no column of the row, so that all rows would get the same "
+            f"answer: {hint}; --constant-prompt sends it as it is"
+        )
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """See :class:`batcher.core.kind.NotesColumns`: what looks like a column and is none."""
+        templates = {"--prompt": self._prompt, "--system": self._system}
+        return [
+            f"{flag}: {hint}"
+            for flag, template in templates.items()
+            if template is not None and not isinstance(template, ColumnsText)
+            if (hint := template.single_braces_hint(columns))
+        ]
 
     def seeing(self, parameters: Mapping[str, Any]) -> BoundChat:
         """See :class:`batcher.core.kind.SeesParameters`: tools add a field to the result."""
+        self._format = parameters.get("response_format")
         if any(parameters.get(name) for name in ("tools", "functions")):
             self._asks_for_tools = True
             self.fields = (*BoundChat.fields, Field(name="tool_calls", type="json"))
@@ -124,28 +182,21 @@ class BoundChat:
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
         """The prompt, after the system message where that speaks of the row."""
-        self._environment.begin()
-        try:
-            prompt = self._prompt.render(record, row=record)
-            if not prompt.strip():
-                return ("",)
-            if self._system is not None:
-                return (self._system.render(record, row=record), prompt)
-            return (prompt,)
-        except UndefinedError as error:
-            # Jinja2's own words would quote the row where its text is looked up in something.
-            missing = [repr(name) for name in self.columns if name not in record]
-            what = missing[0] if missing else "something in it"
-            raise RowError("template_error", f"the template fails: {what} is undefined") from error
-        except _FAILURES as error:
-            raise RowError(
-                "template_error", f"the template fails on this row: {type(error).__name__}"
-            ) from error
+        self._templates.begin()
+        prompt = self._prompt.render(record)
+        if not prompt.strip():
+            return ("",)
+        if self._system is not None:
+            return (self._system.render(record), prompt)
+        return (prompt,)
 
     def how_to_name(self, present: Sequence[str]) -> str:
         """See :class:`batcher.core.kind.NamesColumns`."""
-        odd = [name for name in present if not name.isidentifier()]
-        return "" if present and not odd else _how_to_name(odd[0] if odd else "first name")
+        if isinstance(self._prompt, ColumnsText) and (said := self._prompt.how_to_name(present)):
+            return said
+        from batcher.kinds.templates import how_to_name
+
+        return how_to_name(present)
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """System and user message."""
@@ -159,6 +210,10 @@ class BoundChat:
         if self.max_output_tokens is not None:
             body["max_tokens"] = self.max_output_tokens
         return body
+
+    def longest_answer(self) -> AnswerBound | None:
+        """See :class:`batcher.core.kind.BoundsAnswers`: what a schema of the answer allows."""
+        return None if self._asks_for_tools else bound_of_format(self._format)
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """The text; why it ended stands in ``finish_reason``, unless the model was done.
@@ -182,88 +237,9 @@ class BoundChat:
         return [Done(orjson.dumps(result))]
 
 
-def _to_json(value: Any, **options: Any) -> str:
-    """What ``tojson`` writes; a row may hold numbers of any size."""
-    try:
-        return json.dumps(value, **options)
-    except (TypeError, ValueError):
-        return exactjson.dumps(value)
-
-
-def _compile(environment: Environment, flag: str, source: str) -> tuple[Template, list[str], bool]:
-    """The template, the columns that it names, and whether it depends on the row at all.
-
-    Raises:
-        UsageError: its syntax is wrong, or it takes the row for a text.
-    """
-    try:
-        tree = environment.parse(source)
-        names = meta.find_undeclared_variables(tree)
-        template = environment.from_string(source)
-    except TemplateSyntaxError as error:
-        # This is what Jinja2 says of `{{ first name }}`.
-        two_words = "expected token 'end of print statement'" in str(error.message)
-        advice = f"; {_how_to_name('first name')}" if two_words else ""
-        raise UsageError(
-            f"{flag} is no Jinja2 template: line {error.lineno}: {error.message}{advice}"
-        ) from error
-    for other in (node for kind in _OF_OTHER_FILES for node in tree.find_all(kind)):
-        raise UsageError(
-            f"{flag}, line {other.lineno}: {{% {_OF_OTHER_FILES[type(other)]} %}} takes another "
-            "file, and a template is one file: put its text in here"
-        )
-    template.globals = dict(template.globals)  # copied for every row, and a ChainMap slowly
-    columns = sorted(names - {"row"})
-    if "row" in names:
-        columns += _columns_of_row(flag, tree)
-    return template, columns, bool(names)
-
-
-def _fixed_text(flag: str, template: Template) -> str:
-    """What a template makes that speaks of no row.
-
-    Raises:
-        UsageError: it fails, or makes too much.
-    """
-    try:
-        return template.render()
-    except RowError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    except _FAILURES as error:
-        raise UsageError(f"{flag}: the template fails: {type(error).__name__}") from error
-
-
-def _columns_of_row(flag: str, tree: nodes.Template) -> list[str]:
-    """The columns that a template takes as ``row["…"]`` or ``row.…``.
-
-    Raises:
-        UsageError: it prints the row itself, as it would a column of that name.
-    """
-    for printed in (node for output in tree.find_all(nodes.Output) for node in output.nodes):
-        if _is_row(printed):
-            raise UsageError(
-                f"{flag}, line {printed.lineno}: {{{{ row }}}} is the whole row: name a column of "
-                'it, as in {{ row["row"] }}'
-            )
-    items = [
-        str(item.arg.value)
-        for item in tree.find_all(nodes.Getitem)
-        if _is_row(item.node) and isinstance(item.arg, nodes.Const)
-    ]
-    return items + [
-        attribute.attr
-        for attribute in tree.find_all(nodes.Getattr)
-        if _is_row(attribute.node) and not hasattr(dict, attribute.attr)
-    ]
-
-
-def _is_row(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == "row"
-
-
-def _how_to_name(column: str) -> str:
-    name = orjson.dumps(column).decode()
-    return f"a column whose name is no plain word is written {{{{ row[{name}] }}}}"
+def _as_file(template: TextFile | str) -> TextFile:
+    """A template that came as a text is one that no file holds."""
+    return template if isinstance(template, TextFile) else TextFile("", template)
 
 
 KIND = Chat()

@@ -6,21 +6,39 @@ server does enforce it, so the label is also found in what else a model may writ
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from batcher.core.answers import Completion, read_completion, text_of
+from batcher.core.answerbound import AnswerBound
+from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import UsageError
-from batcher.core.kind import Done, Endpoint, Field, Invalid, Option, Outcome, Overlong, Shape
+from batcher.core.kind import (
+    Done,
+    Endpoint,
+    Field,
+    Invalid,
+    Option,
+    Outcome,
+    Overlong,
+    Shape,
+    TextFile,
+)
 from batcher.core.labels import Labels
+from batcher.core.labelshare import TokenChoice, label_share
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
+from batcher.kinds.texts import TEXT, ColumnsText, is_template, plain_text, single_braces_hint
+
+if TYPE_CHECKING:
+    from batcher.kinds.templates import RowTemplate, Templates
 
 _INSTRUCTIONS = "Classify the text. Choose the one label that fits best."
+_SHARES_SINCE = 3
+_ALTERNATIVES = 20
+"""The most that OpenAI gives, and what is asked for: labels beyond are improbable."""
 _BLANKS = " \t"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _REPAIR = 'That was not valid: {message}. Answer again with JSON of the form {{"label": …}} alone.'
@@ -32,12 +50,12 @@ class Classify:
     """The kind ``classify``."""
 
     name = "classify"
-    version = 2
+    version = _SHARES_SINCE
     summary = "One label of a given set for each row."
     example = "--text body --labels billing,shipping,bug"
     earlier: tuple[Classify, ...]
     options = (
-        Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
+        TEXT,
         Option(
             name="labels",
             help='The labels, as one line of CSV: A,B,"C, with a comma".',
@@ -46,10 +64,16 @@ class Classify:
             metavar="A,B,…",
         ),
         Option(name="labels_file", help="A file with one label a line.", type="path"),
-        Option(name="instructions", help="What to tell the model instead of the short default."),
+        Option(
+            name="instructions",
+            help="What to tell the model instead of the short default: a text, a Jinja2 template "
+            "as of chat's prompt, or the file that holds it.",
+            type="template",
+            metavar="TEXT|FILE",
+        ),
         Option(
             name="confidence",
-            help="Add the label's probability, from the answer's logprobs.",
+            help="Add how probable the label is among the labels, from the answer's logprobs.",
             type="flag",
             default=False,
         ),
@@ -77,10 +101,15 @@ class Classify:
                 if labels
                 else "classify needs at least two different labels"
             )
+        templates, instructions = _read_instructions(values["instructions"])
+        # Without confidences nothing has changed since version 2: it is the same job.
+        unchanged = not values["confidence"] and self.version > 2
         return BoundClassify(
-            text=values["text"],
+            version=2 if unchanged else self.version,
+            text=ColumnsText(values["text"]),
             labels=labels,
-            instructions=values["instructions"] or _INSTRUCTIONS,
+            instructions=instructions,
+            templates=templates,
             listed=self._listed(labels),
             confidence=values["confidence"],
             max_tokens=values["max_tokens"],
@@ -100,11 +129,37 @@ class Classify:
         return "Labels:\n" + "\n".join(labels)
 
 
-class FirstClassify(Classify):
+def _read_instructions(
+    given: TextFile | str | None,
+) -> tuple[Templates | None, str | RowTemplate]:
+    """The instructions: a text, or a template, with those that it is one of.
+
+    What an earlier version of this program kept of a job is a plain text, whatever is in it.
+
+    Raises:
+        UsageError: it is a template that is wrong.
+    """
+    if given is None or isinstance(given, str):
+        return None, given or _INSTRUCTIONS
+    if not is_template(given.text):
+        return None, plain_text(given) or _INSTRUCTIONS
+    from batcher.kinds.templates import Templates  # Jinja2 takes a while to import
+
+    template = (templates := Templates()).add("--instructions", given.text)
+    return (templates, template) if template.varies else (None, template.fixed_text())
+
+
+class SecondClassify(Classify):
+    """Version 2, for jobs that were begun with it: a confidence was a joint probability."""
+
+    version = 2
+    earlier: tuple[Classify, ...] = ()
+
+
+class FirstClassify(SecondClassify):
     """Version 1, for jobs that were begun with it: it took every comma for the end of a label."""
 
     version = 1
-    earlier: tuple[Classify, ...] = ()
 
     def bind(self, options: Mapping[str, Any]) -> BoundClassify:
         """As then, where the labels came as one text."""
@@ -129,23 +184,32 @@ class BoundClassify:
     shape = Shape.JSON
     packs = False
     overlong = Overlong.ERROR
-    optional_parameters: frozenset[str] = frozenset()
+    optional_parameters = frozenset({"top_logprobs"})
 
     def __init__(
         self,
         *,
-        text: str,
+        version: int,
+        text: ColumnsText,
         labels: tuple[str, ...],
-        instructions: str,
+        instructions: str | RowTemplate,
+        templates: Templates | None,
         listed: str,
         confidence: bool,
         max_tokens: int | None,
     ) -> None:
-        """All options, checked; ``listed`` are the labels as the model is told them."""
+        """All options, checked; ``listed`` are the labels as the model is told them.
+
+        ``instructions`` are a template, one of ``templates``, where they depend on the row.
+        """
         self._text = text
+        self.version = version
+        self._shares = version >= _SHARES_SINCE
+        self._all = labels
         self._labels = Labels(labels)
         self._confidence = confidence
-        self.columns = (text,)
+        self._listed = listed
+        self.columns = text.columns
         self.max_output_tokens = max_tokens
         self.fields: tuple[Field, ...] = (Field(name="label", type="text"),)
         if confidence:
@@ -163,31 +227,59 @@ class BoundClassify:
                 },
             },
         }
-        self._system = {
-            "role": "system",
-            "content": f"{instructions}\n{listed}",
-        }
-        self.fixed_texts = (
-            self._system["content"],
-            orjson.dumps(self._format["json_schema"]).decode(),
-        )
+        schema = orjson.dumps(self._format["json_schema"]).decode()
+        self._templates = templates
+        self._instructions: RowTemplate | None = None
+        told: object = instructions
+        if isinstance(instructions, str):
+            self._system = f"{instructions}\n{listed}"
+            self.fixed_texts: tuple[str, ...] = (self._system, schema)
+        else:
+            self._instructions = instructions
+            told = {"template": instructions.source}
+            self.fixed_texts = (schema,)
+            self.columns = tuple(dict.fromkeys((*text.columns, *instructions.columns)))
         self.identity = {
-            "text": text,
+            "text": text.names,
             "labels": list(labels),
-            "instructions": instructions,
+            "instructions": told,
             "confidence": confidence,
             "max_tokens": max_tokens,
         }
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
-        """The row's text."""
-        return (text_of(record, self._text),)
+        """The row's text, after the system message where that speaks of the row."""
+        text = self._text.render(record)
+        if self._instructions is None or self._templates is None:
+            return (text,)
+        if not text.strip():
+            return ("",)
+        self._templates.begin()
+        return (f"{self._instructions.render(record)}\n{self._listed}", text)
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """See :class:`batcher.core.kind.NamesColumns`."""
+        said = self._text.how_to_name(present)
+        if said or self._instructions is None:
+            return said
+        from batcher.kinds.templates import how_to_name
+
+        return how_to_name(present)
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """See :class:`batcher.core.kind.NotesColumns`: what looks like a column and is none."""
+        if self._instructions is None:
+            hint = single_braces_hint(self._system, columns)
+        else:
+            hint = self._instructions.single_braces_hint(columns)
+        return [f"--instructions: {hint}"] if hint else []
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """Instructions, the text, and the schema."""
+        *system, text = prompts[0]
         messages: list[dict[str, str]] = [
-            self._system,
-            {"role": "user", "content": prompts[0][0]},
+            {"role": "system", "content": system[0] if system else self._system},
+            {"role": "user", "content": text},
         ]
         if repair is not None:
             messages += [
@@ -199,7 +291,14 @@ class BoundClassify:
             body["max_tokens"] = self.max_output_tokens
         if self._confidence:
             body["logprobs"] = True
+            if self._shares:
+                body["top_logprobs"] = _ALTERNATIVES
         return body
+
+    def longest_answer(self) -> AnswerBound:
+        """See :class:`batcher.core.kind.BoundsAnswers`: one of the labels."""
+        answers = tuple(orjson.dumps({"label": label}).decode() for label in self._all)
+        return AnswerBound(texts=answers, by="the labels")
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """The label, if exactly one of those asked for is named."""
@@ -214,7 +313,11 @@ class BoundClassify:
             return [_invalid("it does not name exactly one of the labels", completion)]
         result: dict[str, Any] = {"label": label}
         if self._confidence:
-            result["confidence"] = _confidence(completion, label)
+            result["confidence"] = (
+                label_share(completion.logprobs, label, self._all)
+                if self._shares
+                else _joint(completion, label)
+            )
         return [Done(orjson.dumps(result))]
 
     def _read(self, completion: Completion) -> str | None:
@@ -233,37 +336,15 @@ class BoundClassify:
         return self._labels.find(text)
 
 
-def _confidence(completion: Completion, label: str) -> float | None:
-    """The joint probability of the tokens that spell the label; None without logprobs.
-
-    The label's tokens are those that overlap its last occurrence in the answer's text.
-    """
-    text = "".join(token for token, _ in completion.logprobs)
-    found = _last_place(text, label)
-    if found is None:
-        return None
-    start, end = found
-    total, at = 0.0, 0
-    for token, logprob in completion.logprobs:
-        if at < end and at + len(token) > start:
-            total += logprob
-        at += len(token)
-    return round(math.exp(min(total, 0.0)), 6) if math.isfinite(total) else None
-
-
-def _last_place(text: str, label: str) -> tuple[int, int] | None:
-    """Where a label stands last in a text: as it is, as JSON spells it, or in another case."""
-    for spelled in (label, orjson.dumps(label).decode()[1:-1]):
-        if (start := text.rfind(spelled)) >= 0:
-            return start, start + len(spelled)
-    lowered = text.lower()
-    start = lowered.rfind(label.lower()) if len(lowered) == len(text) else -1
-    return None if start < 0 else (start, start + len(label.lower()))
+def _joint(completion: Completion, label: str) -> float | None:
+    """As versions 1 and 2 had it: the joint probability of the tokens that spell the label."""
+    alone = [TokenChoice(token.text, token.logprob) for token in completion.logprobs]
+    return label_share(alone, label, ())
 
 
 def _invalid(message: str, completion: Completion) -> Invalid:
     return Invalid("invalid_output", message, completion.text)
 
 
-Classify.earlier = (FirstClassify(),)
+Classify.earlier = (SecondClassify(), FirstClassify())
 KIND = Classify()

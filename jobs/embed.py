@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pybase64
@@ -25,10 +25,12 @@ from batcher.core.kind import (
     Outcome,
     Overlong,
     Shape,
+    TextFile,
 )
 from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 from batcher.kinds.metering import MOST_CHARACTERS
+from batcher.kinds.texts import TEXT, ColumnsText, is_template
 
 _MISSING = Broken("missing_vector", "the answer lacks this input's vector")
 _FEWER = Broken(
@@ -50,11 +52,13 @@ class Embed:
     summary = "One embedding vector for each row."
     example = "--text body"
     options = (
-        Option(name="text", help="Column that holds the text.", metavar="COLUMN"),
+        TEXT,
         Option(
             name="template",
-            help="Text made of several columns, like '{title}: {body}' ({{ and }} are braces).",
-            metavar="TEMPLATE",
+            help="Text made of several columns: a Jinja2 template, '{{ title }}: {{ body }}', or "
+            "the file that holds one.",
+            type="template",
+            metavar="TEXT|FILE",
         ),
         Option(
             name="dimensions",
@@ -78,11 +82,151 @@ class Embed:
             UsageError: neither or both of ``text`` and ``template``, or a template that is none.
         """
         values = read_options(self.name, self.options, options)
+        text: Text
         if require_one(self.name, values, "text", "template") == "text":
-            parts: tuple[tuple[str, bool], ...] = ((values["text"], True),)
+            text = _Columns(values["text"])
         else:
-            parts = _parse_template(values["template"])
-        return BoundEmbed(parts, values["dimensions"], Overlong(values["overlong"]))
+            text = _read_template(values["template"])
+        return BoundEmbed(text, values["dimensions"], Overlong(values["overlong"]))
+
+
+class Text(Protocol):
+    """What makes the text of a row, and the part of the job's identity that it is."""
+
+    columns: tuple[str, ...]
+    identity: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def render(self, record: Mapping[str, Any]) -> str:
+        """The row's text; blank where all its columns are."""
+        ...
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """See :class:`batcher.core.kind.NamesColumns`."""
+        ...
+
+
+class _Columns(ColumnsText):
+    """Columns as they are: one makes the identity that it has always had."""
+
+    identity: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        super().__init__(columns)
+        only = isinstance(self.names, str)
+        self.identity = {"parts": [[self.names, True]]} if only else {"texts": self.names}
+
+
+class _Template:
+    """A Jinja2 template."""
+
+    identity: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, source: str) -> None:
+        from batcher.kinds.templates import Templates  # Jinja2 takes a while to import
+
+        self._templates = Templates()
+        self._template = self._templates.add("--template", source)
+        self.columns = self._template.columns
+        self.identity = {"template": source}
+        if hint := self._template.single_braces_hint():
+            raise UsageError(f"--template: {hint}; a brace that is text is {{{{ '{{' }}}}")
+        if not self._template.varies:
+            raise UsageError("--template names no column: write it as {{ column }}")
+
+    def render(self, record: Mapping[str, Any]) -> str:
+        self._templates.begin()
+        text = self._template.render(record)
+        if self.columns and all(not _text(record, column).strip() for column in self.columns):
+            return ""
+        return text
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        from batcher.kinds.templates import how_to_name
+
+        return how_to_name(present)
+
+
+class _FormerTemplate:
+    """A template of ``{column}``, as they were before; ``parts`` are those of the identity."""
+
+    identity: Mapping[str, Any]
+    notes: tuple[str, ...] = (
+        "--template: {column} is the former way to name a column; {{ column }} is today's",
+    )
+
+    def __init__(self, template: str) -> None:
+        self._parts = parts = _parse_template(template)
+        self.columns = tuple(dict.fromkeys(text for text, is_column in parts if is_column))
+        self.identity = {"parts": [list(part) for part in parts]}
+
+    def render(self, record: Mapping[str, Any]) -> str:
+        values = [(text_of(record, text) if is_column else text) for text, is_column in self._parts]
+        if all(
+            not value.strip()
+            for value, (_, is_column) in zip(values, self._parts, strict=True)
+            if is_column
+        ):
+            return ""
+        if sum(map(len, values)) > MOST_CHARACTERS:
+            raise RowOverBudget(f"the template makes more than {MOST_CHARACTERS:,} characters")
+        return "".join(values)
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        del present
+        return ""
+
+
+def _read_template(given: TextFile | str) -> Text:
+    """The template that an option gave; a plain text is one of a job of former versions.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(given, str):
+        return _FormerTemplate(given)
+    if not given.path and not is_template(given.text) and "{" in given.text:
+        return _FormerTemplate(given.text)
+    return _Template(given.text)
+
+
+def _text(record: Mapping[str, Any], column: str) -> str:
+    return text_of(record, column) if column in record else ""
+
+
+def _parse_template(template: str) -> tuple[tuple[str, bool], ...]:
+    """Literals (False) and column names (True) of a template of ``{column}``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    parts: list[tuple[str, bool]] = []
+    literal = ""
+    end = 0
+    for match in _PLACEHOLDER.finditer(template):
+        literal += template[end : match.start()]
+        end = match.end()
+        token = match.group()
+        if token in ("{{", "}}"):
+            literal += token[0]
+        elif match.group(1) is None or not match.group(1).strip():
+            raise UsageError(
+                f"--template has a lone or empty brace at character {match.start()}: write "
+                "{{ column }} for a column"
+            )
+        else:
+            if literal:
+                parts.append((literal, False))
+            parts.append((match.group(1).strip(), True))
+            literal = ""
+    literal += template[end:]
+    if literal:
+        parts.append((literal, False))
+    if not any(is_column for _, is_column in parts):
+        raise UsageError("--template names no column: write it as {{ column }}")
+    return tuple(parts)
 
 
 class BoundEmbed:
@@ -96,34 +240,30 @@ class BoundEmbed:
     fixed_texts: tuple[str, ...] = ()
     optional_parameters = frozenset({"encoding_format"})
 
-    def __init__(
-        self, parts: tuple[tuple[str, bool], ...], dimensions: int | None, overlong: Overlong
-    ) -> None:
-        """``parts`` are literal texts (False) and column names (True), in order."""
-        self._parts = parts
+    def __init__(self, text: Text, dimensions: int | None, overlong: Overlong) -> None:
+        """``text`` makes a row's text."""
+        self._text = text
         self._dimensions = dimensions
         self.overlong = overlong
-        self.columns = tuple(dict.fromkeys(text for text, is_column in parts if is_column))
+        self.columns = text.columns
         self.identity = {
-            "parts": [list(part) for part in parts],
+            **text.identity,
             "dimensions": dimensions,
             "overlong": str(overlong),
         }
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
         """The row's text; blank where all its columns are blank."""
-        if len(self._parts) == 1:
-            return (text_of(record, self._parts[0][0]),)
-        values = [(text_of(record, text) if is_column else text) for text, is_column in self._parts]
-        if all(
-            not value.strip()
-            for value, (_, is_column) in zip(values, self._parts, strict=True)
-            if is_column
-        ):
-            return ("",)
-        if sum(map(len, values)) > MOST_CHARACTERS:
-            raise RowOverBudget(f"the template makes more than {MOST_CHARACTERS:,} characters")
-        return ("".join(values),)
+        return (self._text.render(record),)
+
+    def how_to_name(self, present: Sequence[str]) -> str:
+        """See :class:`batcher.core.kind.NamesColumns`."""
+        return self._text.how_to_name(present)
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """See :class:`batcher.core.kind.NotesColumns`."""
+        del columns
+        return self._text.notes
 
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """The array of texts; vectors as base64."""
@@ -240,35 +380,6 @@ def _decoded(embedding: str) -> bytes:
 def _as_float32(numbers: list[object]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
         return np.asarray(numbers, dtype="<f4")
-
-
-def _parse_template(template: str) -> tuple[tuple[str, bool], ...]:
-    """Literals and column names of ``{column}``; no formatting language, no attribute access."""
-    parts: list[tuple[str, bool]] = []
-    literal = ""
-    end = 0
-    for match in _PLACEHOLDER.finditer(template):
-        literal += template[end : match.start()]
-        end = match.end()
-        token = match.group()
-        if token in ("{{", "}}"):
-            literal += token[0]
-        elif match.group(1) is None or not match.group(1).strip():
-            raise UsageError(
-                f"--template has a lone or empty brace at character {match.start()}: write "
-                "{column} for a column, {{ and }} for braces"
-            )
-        else:
-            if literal:
-                parts.append((literal, False))
-            parts.append((match.group(1).strip(), True))
-            literal = ""
-    literal += template[end:]
-    if literal:
-        parts.append((literal, False))
-    if not any(is_column for _, is_column in parts):
-        raise UsageError("--template names no column: write it as {column}")
-    return tuple(parts)
 
 
 KIND = Embed()

@@ -55,6 +55,7 @@ async def open_url(
             name=name,
             format=spec.format,
             delimiter=spec.delimiter,
+            encoding=spec.encoding,
         )
         await _fetch(spec.input, spool, name=name, clock=clock, patience=patience)
     except BaseException:

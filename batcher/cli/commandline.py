@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import Path, PurePath
 from typing import Any
 
+from batcher.adapters.kinds import InstalledKinds
 from batcher.cli.typed import shell_line
 from batcher.core import exactjson
+from batcher.core.errors import BatcherError
 from batcher.core.options import flag, write_record
 from batcher.core.spec import JobSpec
 
@@ -19,8 +21,12 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
     """
     where = "OUTPUT" if output is None else short_of_here(output)
     words = ["batcher", "run", spec.kind, spec.input, "-o", where, "--model", spec.model]
+    several = _repeated(spec.kind)
     for name, value in spec.options.items():
-        words += _words(name, value)
+        if name in several and isinstance(value, list):
+            words += [word for column in value for word in _words(name, column)]
+        else:
+            words += _words(name, value)
     for field in dataclasses.fields(JobSpec):
         value = getattr(spec, field.name)
         if field.name in _ELSEWHERE or value == field.default:
@@ -36,6 +42,15 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
 
 
 _ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}
+
+
+def _repeated(kind: str) -> set[str]:
+    """The options of a kind whose flag is repeated for several values."""
+    try:
+        options = InstalledKinds().get(kind).options
+    except BatcherError:
+        return set()  # a kind that is not here any more
+    return {option.name for option in options if option.type == "columns"}
 
 
 def _words(name: str, value: Any) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batcher.cli.failure import say
 from batcher.cli.figures import count, duration, money
 from batcher.cli.kinds import KindGroup
 from batcher.cli.output import print_json, print_lines
@@ -30,10 +31,10 @@ def estimate_job(ctx: click.Context, spec: JobSpec) -> None:
             # Only what is compared with a former job needs the database, and changes nothing there.
             there = settings_from(ctx, create=False) if spec.since_last else nowhere
             async with open_runner(there) as runner:
-                return await runner.estimate(spec)
+                return await runner.estimate(spec, on_told=say)
         except NoDatabase:
             async with open_runner(nowhere) as runner:
-                return await runner.estimate(spec)
+                return await runner.estimate(spec, on_told=say)
 
     estimated = run_session(work)
     if ctx.params["as_json"]:
@@ -60,10 +61,12 @@ def _lines(estimated: Estimate) -> list[str]:
 def _tokens(estimated: Estimate) -> str:
     prompt = f"{count(estimated.prompt_tokens)} in"
     if estimated.completion_tokens_at_most is None:
-        return f"{prompt}; answers have no limit (--max-tokens gives them one)"
+        why = f"{estimated.unbounded_by}; " if estimated.unbounded_by else ""
+        return f"{prompt}; answers have no limit ({why}--max-tokens gives them one)"
     if estimated.completion_tokens_at_most == 0:
         return prompt
-    return f"{prompt}, {count(estimated.completion_tokens_at_most)} out at most"
+    more = " besides what the model thinks" if estimated.thinking_unbounded else ""
+    return f"{prompt}, {count(estimated.completion_tokens_at_most)} out at most{more}"
 
 
 def _cost(estimated: Estimate) -> str:
@@ -73,7 +76,13 @@ def _cost(estimated: Estimate) -> str:
         return f"{money(estimated.cost_usd)} and what the answers cost"
     if estimated.cost_usd_at_most == estimated.cost_usd:
         return money(estimated.cost_usd)
-    return f"{money(estimated.cost_usd)} to {money(estimated.cost_usd_at_most)}"
+    amounts = f"{money(estimated.cost_usd)} to {money(estimated.cost_usd_at_most)}"
+    if not estimated.thinking_unbounded:
+        return amounts
+    return (
+        f"{amounts}, and what the model thinks before it answers (--max-tokens or "
+        "--param reasoning_effort=none bounds it)"
+    )
 
 
 def _time(estimated: Estimate) -> str:

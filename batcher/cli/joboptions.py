@@ -36,10 +36,18 @@ def job_options() -> list[Setting]:
     return [
         _job("--id", INPUT, "COLUMN", "Column that identifies a row; row numbers otherwise."),
         _job(
-            "--format", INPUT, None, "Format of the input, where its name does not say it.",
-            type=click.Choice(["csv", "jsonl", "parquet"]),
+            "--format", INPUT, None, "Format of the input, where its name does not say it; that of "
+            "a pipe is JSONL otherwise.",
+            type=click.Choice(["csv", "json", "jsonl", "parquet"]),
         ),
-        _job("--delimiter", INPUT, "CHARACTER", "What separates CSV fields.", default_text="comma"),
+        _job(
+            "--delimiter", INPUT, "CHARACTER", "What separates CSV fields, one character or tab.",
+            default_text="comma, or as the file shows",
+        ),
+        _job(
+            "--encoding", INPUT, "NAME", "Encoding of a text input, such as cp1252 or utf-16.",
+            default_text="UTF-8, or as the file shows",
+        ),
         _job(
             "--max-input-bytes", INPUT, "BYTES",
             "The most that is copied of standard input, a pipe or a URL.", type=int,

@@ -14,8 +14,8 @@ from batcher.core.options import flag, option_keys
 if TYPE_CHECKING:
     from batcher.core.kind import Kind, Option
 
-_METAVARS = {"path": "FILE", "int": "N", "float": "X"}
-_TYPES = {"text": str, "path": str, "int": int, "float": float}
+_METAVARS = {"path": "FILE", "template": "TEXT|FILE", "int": "N", "float": "X"}
+_TYPES = {"text": str, "path": str, "template": str, "int": int, "float": float}
 
 
 def kind_options(kind: Kind) -> list[Setting]:
@@ -40,6 +40,8 @@ def _kind_option(kind: Kind, option: Option) -> Setting:
     declaration = flag(option.name)
     if option.type == "list":
         more: dict[str, Any] = {"type": Record(), "metavar": option.metavar}
+    elif option.type == "columns":
+        more = {"type": Lines(), "metavar": option.metavar or "COLUMN", "multiple": True}
     elif option.type == "flag":
         if option.default:
             declaration += f"/--no-{declaration[2:]}"
@@ -54,7 +56,7 @@ def _kind_option(kind: Kind, option: Option) -> Setting:
             more["default_text"] = str(option.default)
     return Setting(
         declaration, option.name, heading=f"Options of {kind.name}", of_kind=True,
-        help=option.help, **more,
+        names_file=option.type in ("path", "template"), help=option.help, **more,
     )  # fmt: skip
 
 

@@ -211,7 +211,7 @@ def spec_from(ctx: click.Context) -> JobSpec:
         if setting.item_of is not None:
             items += [(setting.item_of, item) for item in value]
         elif setting.of_kind:
-            plain["options"][setting.name] = value
+            plain["options"][setting.name] = _option(value)
         elif setting.spec is not None:
             plain[setting.spec] = _plain(setting, value)
     for name, item in items:
@@ -225,6 +225,11 @@ def spec_from(ctx: click.Context) -> JobSpec:
     if spec.since_last and ctx.params["fresh"]:
         raise UsageError("--fresh sends all rows anew, and --since-last only some: choose one")
     return spec
+
+
+def _option(value: Any) -> Any:
+    """A kind's option as its kind takes it: what may be several and is one, as one."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
 
 
 def _plain(setting: Setting, value: Any) -> Any:

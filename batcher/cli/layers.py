@@ -1,7 +1,8 @@
 """Settings that stand in files: a job file, and ``batcher.toml`` with its profiles.
 
 A job file is named on the command line and so goes before the environment; a profile goes after it.
-Paths in either are relative to the working directory, as they would be on the command line.
+The input and the output that they name are as seen from the working directory, as they would be on
+the command line; other files that a job file names (prompts, labels) may stand beside it, too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ class Layer:
 
     name: str
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def beside(self, path: str) -> str:
+        """A file that is named here, where it stands beside this file; else the path as it is."""
+        here = Path(self.name).parent / path
+        try:
+            return str(here) if here.is_file() else path
+        except (OSError, ValueError):
+            return path  # it is a text, and no path could be as long
 
     def check_known(self, known: Iterable[str]) -> None:
         """Refuse a setting that nobody would read.

@@ -20,6 +20,9 @@ ENTRIES = {
     "estimate": Entry(
         "batcher.cli.estimate:estimate", "Say what a job would take; send nothing.", RUNNING
     ),
+    "preview": Entry(
+        "batcher.cli.preview:preview", "Show the exact requests of a few rows.", RUNNING
+    ),
     "jobs": Entry("batcher.cli.jobs:jobs", "List the jobs, newest first.", LOOKING),
     "status": Entry("batcher.cli.status:status", "Show one job.", LOOKING),
     "errors": Entry("batcher.cli.errors:errors", "Show the rows that failed for good.", LOOKING),

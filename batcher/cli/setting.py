@@ -22,7 +22,8 @@ class Setting(click.Option):
 
     ``heading`` is where help lists it; ``spec`` the field of ``JobSpec`` that it fills, if any;
     ``of_kind`` says that it belongs to the job kind, ``item_of`` which of the kind's lists it adds
-    to. ``key`` is its name in files. ``default_text`` is what help says of a default that click
+    to. ``names_file``: a job file says it as seen from where that stands. ``key`` is its name in
+    files. ``default_text`` is what help says of a default that click
     does not know.
     """
 
@@ -33,6 +34,7 @@ class Setting(click.Option):
         spec: str | None = None,
         of_kind: bool = False,
         item_of: str | None = None,
+        names_file: bool = False,
         help: str,
         default_text: str | None = None,
         **more: Any,
@@ -47,6 +49,7 @@ class Setting(click.Option):
         self.spec = spec
         self.of_kind = of_kind
         self.item_of = item_of
+        self.names_file = names_file
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]
@@ -57,7 +60,10 @@ class Setting(click.Option):
             return value, source
         layers = layers_of(ctx)
         if self.key in layers.job_file.values:
-            return self._from_layer(ctx, layers.job_file), ParameterSource.DEFAULT_MAP
+            value = self._from_layer(ctx, layers.job_file)
+            if self.names_file:
+                value = layers.job_file.beside(value)
+            return value, ParameterSource.DEFAULT_MAP
         if source is ParameterSource.DEFAULT and self.key in layers.profile.values:
             return self._from_layer(ctx, layers.profile), ParameterSource.DEFAULT_MAP
         return value, source

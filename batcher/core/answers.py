@@ -14,6 +14,7 @@ from batcher.core import exactjson
 from batcher.core.errors import RowError
 from batcher.core.finish import Meaning, read_finish
 from batcher.core.kind import Broken, Refused
+from batcher.core.labelshare import TokenChoice
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _REFUSED_CODES = frozenset({"400", "403", "413", "422"})
@@ -37,7 +38,7 @@ class Completion:
     finish_reason: str
     reasoned: bool = False
     tool_calls: tuple[dict[str, Any], ...] = ()
-    logprobs: tuple[tuple[str, float], ...] = ()
+    logprobs: tuple[TokenChoice, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -180,14 +181,28 @@ def _as_text(value: object) -> str:
         return ""
 
 
-def _read_logprobs(logprobs: object) -> tuple[tuple[str, float], ...]:
+def _read_logprobs(logprobs: object) -> tuple[TokenChoice, ...]:
     """Tokens with their log probabilities; one that is none is NaN, so that its token counts."""
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(tokens, list):
-        return ()
     return tuple(
-        (token["token"], float(logprob) if isinstance(logprob, int | float) else float("nan"))
-        for token in tokens
-        if isinstance(token, dict) and isinstance(token.get("token"), str)
-        for logprob in (token.get("logprob"),)
+        TokenChoice(token["token"], _number(token.get("logprob")), _others(token))
+        for token in _tokens(logprobs, "content")
     )
+
+
+def _others(token: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (other["token"], _number(other.get("logprob"))) for other in _tokens(token, "top_logprobs")
+    )
+
+
+def _tokens(holder: object, name: str) -> list[dict[str, Any]]:
+    tokens = holder.get(name) if isinstance(holder, Mapping) else None
+    return [
+        token
+        for token in (tokens if isinstance(tokens, list) else ())
+        if isinstance(token, dict) and isinstance(token.get("token"), str)
+    ]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from batcher.core.answerbound import AnswerBound
 from batcher.core.model import Prompt
 
 
@@ -49,7 +50,10 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file that an option names, read: a worker elsewhere has its text and not the file."""
+    """A file that an option names, read: a worker elsewhere has its text and not the file.
+
+    ``path`` is empty where the option gave the text itself.
+    """
 
     path: str
     text: str = field(repr=False)
@@ -60,7 +64,9 @@ class Option:
     """One option of a kind, as the command line and a job file offer it.
 
     ``name`` is written with underscores (``labels_file``); the flag has dashes. ``type`` ``path``
-    is a text file, which :meth:`Kind.bind` gets as a :class:`TextFile`; ``flag`` is a boolean
+    is a text file, which :meth:`Kind.bind` gets as a :class:`TextFile`; ``template`` is a text or
+    the file that holds it, likewise (as a plain text only in jobs of versions that took no file);
+    ``columns`` are one or more columns of the input, which come as a tuple; ``flag`` is a boolean
     without a value; ``list`` is some texts, which the command line takes as one CSV record, and one
     at a time by the flag ``item``, where that is named. ``at_least`` is the lowest value that a
     number may have.
@@ -68,7 +74,7 @@ class Option:
 
     name: str
     help: str
-    type: Literal["text", "int", "float", "path", "flag", "list"] = "text"
+    type: Literal["text", "int", "float", "path", "template", "columns", "flag", "list"] = "text"
     item: str | None = None
     choices: tuple[str, ...] = ()
     at_least: int | float | None = None
@@ -193,6 +199,48 @@ class NamesColumns(Protocol):
         ``present`` are the columns that there are, the likeliest first; empty if not known.
         """
         ...
+
+
+@runtime_checkable
+class RefusesToBegin(Protocol):
+    """A bound kind that does what it is told in a job that is there, and begins none that is so."""
+
+    def check_beginning(self) -> None:
+        """Look at the options as a whole.
+
+        Raises:
+            batcher.core.errors.UsageError: they are probably not what is meant.
+        """
+        ...
+
+
+@runtime_checkable
+class NotesColumns(Protocol):
+    """A bound kind that has something to say of an input's columns before anything is sent."""
+
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """What to say, a sentence each; ``columns`` are the input's."""
+        ...
+
+
+@runtime_checkable
+class BoundsAnswers(Protocol):
+    """A bound kind whose answers have a form that may bound them, where no limit is given."""
+
+    def longest_answer(self) -> AnswerBound | None:
+        """The longest answer that has this form; None where there is no form.
+
+        Raises:
+            batcher.core.answerbound.Unbounded: the form bounds nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class VersionsItself(Protocol):
+    """A bound kind that an earlier version of it would have bound just so: it is that version's."""
+
+    version: int
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "float": (int, float),
     "flag": (bool,),
     "list": (str, list, tuple),
+    "columns": (str, list, tuple),
+    "template": (TextFile, str),
 }
+_CALLED = {"template": "text", "columns": "text"}
 _MOST = 2**63 - 1
 """What fits everywhere that a whole number goes."""
 
@@ -39,6 +43,8 @@ def read_options(kind: str, declared: Sequence[Option], given: Mapping[str, Any]
             _check(option, value)
             if option.type == "list":
                 values[option.name] = _texts(option, value)
+            elif option.type == "columns":
+                values[option.name] = _columns(option, value)
     return values
 
 
@@ -46,7 +52,8 @@ def _check(option: Option, value: Any) -> None:
     name = flag(option.name)
     wrong = not isinstance(value, _TYPES[option.type])
     if wrong or (option.type != "flag" and isinstance(value, bool)):
-        raise UsageError(f"{name} takes {option.type}, not {value!r}")
+        called = _CALLED.get(option.type, option.type)
+        raise UsageError(f"{name} takes {called}, not {value!r}")
     if option.choices and value not in option.choices:
         raise UsageError(f"{name} is one of {', '.join(option.choices)}, not {value!r}")
     if option.at_least is not None and not value >= option.at_least:
@@ -61,6 +68,29 @@ def _texts(option: Option, value: Any) -> tuple[str, ...]:
     if wrong := [item for item in value if not isinstance(item, str)]:
         raise UsageError(f"{flag(option.name)} is a list of texts, and {wrong[0]!r} is none")
     return tuple(value)
+
+
+def _columns(option: Option, value: Any) -> tuple[str, ...]:
+    """The names of columns; a text is one name, whatever is in it."""
+    columns = (value,) if isinstance(value, str) else _texts(option, value)
+    name = flag(option.name)
+    if not columns or not all(columns):
+        raise UsageError(f"{name} is empty: it names a column")
+    if len(set(columns)) < len(columns):
+        twice = next(column for column in columns if columns.count(column) > 1)
+        raise UsageError(f"{name} names the column {twice!r} twice")
+    return columns
+
+
+_FILE_NAME = re.compile(
+    r"\S*[/\\]\S*|\S+\.[A-Za-z0-9_]{1,8}|\S.*\.(?:j2|jinja2?|txt|md|prompt|te?mpl|tpl)",
+    re.IGNORECASE,
+)
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a text that names no file was probably meant to: by its suffix, or a slash in it."""
+    return "{" not in text and _FILE_NAME.fullmatch(text) is not None
 
 
 def read_record(name: str, text: str) -> tuple[str, ...]:

@@ -35,8 +35,9 @@ class JobSpec:
         name: what the job and its like are called, run after run.
         since_last: send only rows that are new or changed since the last complete job of that name.
         id: the column that identifies a row; row numbers otherwise.
-        format: ``csv``, ``jsonl`` or ``parquet`` where the input's name does not say it.
-        delimiter: what separates CSV fields.
+        format: ``csv``, ``json``, ``jsonl`` or ``parquet`` where the input's name does not say it.
+        delimiter: what separates CSV fields; guessed otherwise.
+        encoding: that of a text input; UTF-8 otherwise, or what it is guessed to be.
         limit: only the first so many rows.
         base_url: where the API is, up to and including ``/v1``; OpenAI's, whatever the environment
             says, which only commands and :func:`batcher.run` look at.
@@ -74,12 +75,13 @@ class JobSpec:
     kind: str
     input: str
     model: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # prompts among them
     name: str | None = None
     since_last: bool = False
     id: str | None = None
-    format: Literal["csv", "jsonl", "parquet"] | None = None
+    format: Literal["csv", "json", "jsonl", "parquet"] | None = None
     delimiter: str | None = None
+    encoding: str | None = None
     limit: int | None = None
     base_url: str = "https://api.openai.com/v1"
     api_version: str | None = None
@@ -184,7 +186,7 @@ _POSITIVE = (
     "max_input_bytes",
 )  # fmt: skip
 _CHOICES: Mapping[str, tuple[str | None, ...]] = {
-    "format": ("csv", "jsonl", "parquet", None),
+    "format": ("csv", "json", "jsonl", "parquet", None),
     "on_error": ("keep", "stop"),
     "on_bad_row": ("stop", "skip"),
     "priority": ("high", "normal", "low"),

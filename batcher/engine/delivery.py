@@ -57,7 +57,10 @@ class Delivery:
         for beside in target.files[1:]:
             if self._files.look(beside) == "stream":
                 raise UsageError(f"{beside} is not a file: name another output")
-        made_of = (described.spec.input, *(file.path for file in described.files.values()))
+        made_of = (
+            described.spec.input,
+            *(file.path for file in described.files.values() if file.path),
+        )
         self._overwriting.check_apart(target, (*made_of, *protect))
         self._overwriting.check_claimed(target)
 

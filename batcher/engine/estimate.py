@@ -23,9 +23,11 @@ from batcher.ports import InputSource, Lease, NewShard, RowGuard, RowIndex
 class Estimate:
     """Rows, requests, tokens, dollars and time of a job that was not sent.
 
-    ``completion_tokens_at_most`` is None where nothing bounds an answer; ``cost_usd`` is of the
-    prompts alone then. ``seconds`` is the least at the limits given, None without any. Rows that
-    would be carried over count among ``rows`` alone, and ``incremental`` says how many they are.
+    ``completion_tokens_at_most`` is None where nothing bounds an answer, and ``unbounded_by`` says
+    what of its form does not; ``cost_usd`` is of the prompts alone then. Where
+    ``thinking_unbounded``, what the model thinks before it answers comes on top. ``seconds`` is the
+    least at the limits given, None without any. Rows that would be carried over count among
+    ``rows`` alone, and ``incremental`` says how many they are.
     """
 
     kind: str
@@ -39,6 +41,8 @@ class Estimate:
     cost_usd_at_most: Decimal | None
     seconds: float | None
     incremental: Incremental | None = None
+    unbounded_by: str = ""
+    thinking_unbounded: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -51,6 +55,7 @@ class Estimate:
             "tokens": {
                 "prompt": self.prompt_tokens,
                 "completion_at_most": self.completion_tokens_at_most,
+                "thinking_unbounded": self.thinking_unbounded,
             },
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "cost_usd_at_most": (
@@ -81,14 +86,19 @@ def estimate(
     bound: Bound, source: InputSource, job: Job, guard: RowGuard, former: RowIndex | None = None
 ) -> Estimate:
     """Plan all rows and add up what would be sent; ``former`` rows may be carried over."""
-    requests = bound.requests(Learned(), model_in_body=True, azure=False)
+    requests = bound.requests(
+        Learned(), model_in_body=True, azure=False, capped=bound.spec.max_cost is not None
+    )
     rows = rows_total(job, bound.description)
     planner = bound.planner(source, rows, job, former, guard)
     count = unusable = prompt = charged = least = most = 0
     price = None if bound.price is None else bound.price.at(bound.spec.service_tier or "")
     ceiling = None if price is None else price.ceiling()
     compared = Tally(rows_planned=rows)
-    limit = requests.output_limit
+    limit, by = requests.output_limit, ""
+    is_formal = limit is None
+    if limit is None:
+        limit, by = bound.answer_bound
     while (planned := planner.next_shard()) is not None:
         shard = planned.shard
         count += shard.requests
@@ -118,6 +128,8 @@ def estimate(
         cost_usd=None if price is None else dollars(least),
         cost_usd_at_most=None if price is None or completion is None else dollars(most),
         seconds=_least_seconds(bound, count, charged),
+        unbounded_by=by if limit is None else "",
+        thinking_unbounded=is_formal and limit is not None and bound.thinks,
         incremental=None if since is None else Incremental.of(since, compared, planned=True),
     )
 

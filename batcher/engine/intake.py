@@ -11,7 +11,7 @@ from typing import TypeAlias
 from batcher.core.baseurl import check_base_url
 from batcher.core.errors import KindNotHere, UsageError
 from batcher.core.inputurl import is_url
-from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
+from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
@@ -62,7 +62,10 @@ class Intake:
                 check_base_url(spec.base_url)
             check_texts(spec, adapters.kinds)
             files = read_files(spec, adapters.kinds, adapters.files.read_text)
-            return self._bound(spec, files, adapters.kinds.get(spec.kind))
+            bound = self._bound(spec, files, adapters.kinds.get(spec.kind))
+            if isinstance(bound.kind, RefusesToBegin):
+                bound.kind.check_beginning()
+            return bound
 
         return await asyncio.to_thread(look_up)
 
@@ -113,7 +116,7 @@ class Intake:
             if job is not None:
                 told(
                     f"job {job.id} goes on as version {version.version} of {spec.kind}, with which "
-                    f"it was begun; --fresh begins anew with version {kind.version}"
+                    f"it was begun; --fresh begins anew with version {bound.kind_version}"
                 )
                 return former
         return bound
@@ -140,13 +143,16 @@ class Intake:
             return await self._adapters.open_url(spec)
         return await asyncio.to_thread(self._adapters.files.open_source, spec)
 
-    async def check(self, bound: Bound, source: InputSource) -> InputFacts:
-        """One pass over the whole input.
+    async def check(self, bound: Bound, source: InputSource, told: Told = unheard) -> InputFacts:
+        """One pass over the whole input; ``told`` hears what was guessed of it.
 
         Raises:
             InputError: it is not as it must be.
         """
-        return await asyncio.to_thread(bound.check, source)
+        facts = await asyncio.to_thread(bound.check, source)
+        for note in (*source.notes, *bound.notes_on(facts.columns)):
+            told(f"note: {note}")
+        return facts
 
     async def new_job(self, bound: Bound, facts: InputFacts) -> Job:
         """The job as it would be if it were new."""

@@ -23,7 +23,8 @@ from batcher.engine.description import Description
 from batcher.ports import JobStore, Seen
 
 _COMMAND = (
-    "kind", "input", "model", "options", "params", "id", "format", "delimiter", "limit",
+    "kind", "input", "model", "options", "params", "id", "format", "delimiter",
+    "encoding", "limit",
     "base_url", "api_version", "simulate",
 )  # fmt: skip
 """What makes a command the same, whatever its files hold by now, and however fast it may send."""

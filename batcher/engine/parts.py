@@ -76,6 +76,7 @@ class Parts:
             model_in_body=connection.model_in_body,
             azure=connection.charges_prompt_too,
             keys=_keys(work),
+            capped=work.job.budget_picousd is not None,
         )
         self.witness = _witness(work)
         self.health = Health()
@@ -129,6 +130,8 @@ def _keys(work: Work) -> Keys:
     if spec.idempotency_header == OFF:
         return Keys(None)
     parameters = [("model", spec.model), *spec.params.items()]
+    if work.job.budget_picousd is not None and (cap := work.bound.answer_cap) is not None:
+        parameters.append(("max_tokens", cap))
     return Keys(KeyMaker(secret=work.job.fingerprint, job=work.job.id, parameters=parameters))
 
 

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import urlsplit
 
+from batcher.core.answerbound import THINKING_TOKENS, Unbounded, thinks
 from batcher.core.cost import Price, picodollars
 from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
 from batcher.core.fingerprint import fingerprint, recipe
 from batcher.core.kind import (
     BoundKind,
+    BoundsAnswers,
     Endpoint,
     Kind,
     NamesColumns,
+    NotesColumns,
+    Option,
     Overlong,
     SeesParameters,
     TextFile,
+    VersionsItself,
     has_free_output,
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.core.options import check_unicode, flag
+from batcher.core.options import check_unicode, flag, is_file_name
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.keys import Keys
 from batcher.engine.planner import Planner
-from batcher.engine.requests import Requests
+from batcher.engine.requests import Requests, output_limit
 from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Bound:
     """A spec with its kind bound and its model looked up; nothing is read of the input yet.
 
@@ -95,6 +103,39 @@ class Bound:
                 raise error.advised(advice) from error
             raise
 
+    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
+        """What is to be said of the job, with an input of these columns, before it is sent."""
+        notes = [*self.kind.notes_on(columns)] if isinstance(self.kind, NotesColumns) else []
+        if self.spec.max_cost is not None and (cap := self.answer_cap) is not None:
+            thinking = f", with {THINKING_TOKENS:,} of thinking" if self.thinks else ""
+            notes.append(
+                f"each answer may have {cap:,} tokens, by {self.answer_bound[1]}{thinking}; "
+                "--max-tokens gives it another limit"
+            )
+        return notes
+
+    @cached_property
+    def answer_bound(self) -> tuple[int | None, str]:
+        """The most tokens that an answer has by its form, and by what; or None, and why not."""
+        try:
+            bound = self.kind.longest_answer() if isinstance(self.kind, BoundsAnswers) else None
+        except Unbounded as error:
+            return None, str(error)
+        return (None, "") if bound is None else (bound.tokens(self.tokenizer.count), bound.by)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may reason before it answers, which no form of the answer bounds."""
+        return thinks(self.spec.model, self.spec.params)
+
+    @property
+    def answer_cap(self) -> int | None:
+        """The limit that an answer is given where a budget needs one and nobody has said it."""
+        bound, _ = self.answer_bound
+        if bound is None or output_limit(self.kind, self.spec.params) is not None:
+            return None
+        return bound + (THINKING_TOKENS if self.thinks else 0)
+
     def check_taken_up(self, job: Job) -> None:
         """Refuse to go on with a job that has not kept what is asked of its records now.
 
@@ -114,8 +155,9 @@ class Bound:
         model_in_body: bool,
         azure: bool,
         keys: Keys | None = None,
+        capped: bool = False,
     ) -> Requests:
-        """How the job's calls become requests."""
+        """How the job's calls become requests; ``capped``: a budget needs answers to be bounded."""
         return Requests(
             bound=self.kind,
             kind=self.spec.kind,
@@ -128,6 +170,7 @@ class Bound:
             charges_prompt_too=azure,
             most_answer_bytes=self.spec.max_answer_bytes,
             keys=keys,
+            cap=self.answer_cap if capped else None,
         )
 
     def planner(
@@ -176,6 +219,7 @@ class Bound:
                 "max_inputs": spec.max_inputs,
                 "max_request_tokens": spec.max_request_tokens,
                 "max_input_tokens": spec.max_input_tokens,
+                **({} if spec.encoding is None else {"encoding": spec.encoding}),
             },
             input_sha256=facts.sha256,
         )
@@ -203,7 +247,7 @@ def bind(
     price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)
     result = Bound(
         spec=spec,
-        kind_version=kind.version,
+        kind_version=bound.version if isinstance(bound, VersionsItself) else kind.version,
         kind=bound,
         price=price,
         limits=request_limits(
@@ -244,19 +288,40 @@ def read_files(
 ) -> dict[str, TextFile]:
     """The files that the options of a spec's kind name, by option.
 
+    Where an option takes a text or a file, what names a file is that; the rest is the text itself.
+
     Raises:
-        UsageError: one cannot be read.
+        UsageError: one cannot be read, or is probably a file's name and not there.
     """
     found: dict[str, TextFile] = {}
     for option in kinds.get(spec.kind).options:
-        path = spec.options.get(option.name)
-        if option.type == "path" and isinstance(path, str):
+        given = spec.options.get(option.name)
+        if option.type in ("path", "template") and isinstance(given, str):
             try:
-                found[option.name] = TextFile(path, read_text(path))
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-                raise UsageError(f"{flag(option.name)} {path} cannot be read: {why}") from error
+                found[option.name] = TextFile(given, read_text(given))
+            except (OSError, ValueError) as error:
+                may_be_text = option.type == "template" and _is_no_file(given, error)
+                if not may_be_text or is_file_name(given):
+                    raise _unreadable(option, given, error) from error
+                found[option.name] = TextFile("", given)
     return found
+
+
+def _is_no_file(given: str, error: OSError | ValueError) -> bool:
+    """Whether reading failed because nothing can be, or is, at such a path."""
+    if isinstance(error, OSError):
+        return not given.strip() or error.errno in _NOWHERE
+    return not isinstance(error, UnicodeDecodeError)  # a NUL in the name
+
+
+def _unreadable(option: Option, given: str, error: OSError | ValueError) -> UsageError:
+    if not isinstance(error, OSError):
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it names no file"
+    else:
+        why = error.strerror or str(error)
+        if option.type == "template" and error.errno in _NOWHERE:
+            why += "; a text instead of a file has a {{ column }} in it, or several words"
+    return UsageError(f"{flag(option.name)} {given} cannot be read: {why}")
 
 
 def endpoint_of(spec: JobSpec, kind: Kind, files: Mapping[str, TextFile]) -> Endpoint:
@@ -341,6 +406,6 @@ def _check_budget(bound: Bound) -> None:
             f"--max-cost needs a price, and none is known for {bound.spec.model}: "
             "say it with --price IN,OUT (dollars per million tokens)"
         )
-    requests = bound.requests(Learned(), model_in_body=True, azure=False)
-    if requests.output_limit is None:
-        raise UsageError("--max-cost needs a bound on each answer: say it with --max-tokens")
+    if bound.answer_cap is None and output_limit(bound.kind, bound.spec.params) is None:
+        why = f" ({bound.answer_bound[1]})" if bound.answer_bound[1] else ""
+        raise UsageError(f"--max-cost needs a bound on each answer{why}: say it with --max-tokens")

@@ -44,12 +44,13 @@ class Requests:
         charges_prompt_too: bool,
         most_answer_bytes: int | None = None,
         keys: Keys | None = None,
+        cap: int | None = None,
     ) -> None:
         """``kind`` is the kind's name; ``model`` is None where the URL names it.
 
         ``tier`` is the service tier asked for; ``charges_prompt_too`` is Azure's rule.
         ``most_answer_bytes`` is the user's own limit. ``keys`` are the idempotency keys; without
-        them none is sent.
+        them none is sent. ``cap`` limits answers that nothing else does.
         """
         self._bound = bound
         self.kind = kind
@@ -60,6 +61,7 @@ class Requests:
         self._tokenizer = tokenizer
         self._charges_prompt_too = charges_prompt_too
         self._most_answer_bytes = most_answer_bytes
+        self._cap = cap
         self.keys = keys or Keys(None)
         self.learned = learned
         self.allowance = OutputAllowance()
@@ -96,11 +98,8 @@ class Requests:
     @property
     def output_limit(self) -> int | None:
         """The limit of output tokens that the body sends, or None."""
-        for name in _OUTPUT_LIMITS:
-            limit = self._params.get(name)
-            if isinstance(limit, int) and not isinstance(limit, bool):
-                return limit
-        return self._bound.max_output_tokens
+        limit = output_limit(self._bound, self._params)
+        return self._cap if limit is None else limit
 
     def body(self, call: Call) -> bytes:
         """The request's JSON, as the model is known to want it.
@@ -133,6 +132,8 @@ class Requests:
         body.update(self._params)
         if self._tier is not None:
             body["service_tier"] = self._tier
+        if self._cap is not None:
+            body[_OUTPUT_LIMITS[0]] = self._cap
         for old, new in self.learned.renamed.items():
             if old in body:
                 body[new] = body.pop(old)
@@ -235,6 +236,15 @@ class Requests:
     def learn_dimension(self, dimension: int) -> None:
         """Learn the length of the job's vectors."""
         self.learned = dataclasses.replace(self.learned, dimension=dimension)
+
+
+def output_limit(bound: BoundKind, params: Mapping[str, Any]) -> int | None:
+    """The limit of output tokens that the user or the kind gives, or None."""
+    for name in _OUTPUT_LIMITS:
+        limit = params.get(name)
+        if isinstance(limit, int) and not isinstance(limit, bool):
+            return limit
+    return bound.max_output_tokens
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batcher.engine.live import Live
     from batcher.engine.overwriting import Output
     from batcher.engine.preparing import Bound
+    from batcher.engine.preview import Preview
     from batcher.engine.report import Report
     from batcher.engine.schedules import Schedules
     from batcher.ports import InputSource
@@ -104,7 +105,7 @@ class Runner(Jobs):
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)
         with await self._intake.open(spec) as source:
-            facts = await self._intake.check(bound, source)
+            facts = await self._intake.check(bound, source, on_told or _unheard)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
             told = on_told or _unheard
@@ -251,8 +252,10 @@ class Runner(Jobs):
 
     # --- looking before -----------------------------------------------------------------------
 
-    async def estimate(self, spec: JobSpec) -> Estimate:
+    async def estimate(self, spec: JobSpec, *, on_told: Told | None = None) -> Estimate:
         """Rows, requests, tokens, cost and time; sends nothing and keeps nothing.
+
+        ``on_told`` is told what was guessed of the input.
 
         Raises:
             UsageError: the spec is wrong.
@@ -262,10 +265,43 @@ class Runner(Jobs):
 
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
-            facts = await self._intake.check(bound, source)
+            facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, _unheard)
             return await estimated(bound, source, job, self._adapters.open_guard(), former)
+
+    async def preview(
+        self, spec: JobSpec, *, send: bool = False, on_told: Told | None = None
+    ) -> Preview:
+        """The exact requests of the first rows, of as many as the spec's limit says (3 otherwise).
+
+        With ``send`` these rows are sent, and the preview has their answers. Nothing is kept: open
+        the runner on ``memory://``, so that not even a crash would leave anything.
+
+        Raises:
+            UsageError: the spec is wrong.
+            InputError: the input is.
+        """
+        from batcher.engine.preview import previewed, spec_of_preview, with_answers
+
+        told = on_told or _unheard
+        bound = await self._intake.bind(spec_of_preview(spec))
+        with await self._intake.open(bound.spec) as source:
+            facts = await self._intake.check(bound, source, told)
+            job = await self._intake.new_job(bound, facts)
+            preview = await previewed(bound, source, job, self._adapters.open_guard())
+            if not send or not preview.requests:
+                return preview
+            job = await self._intake.open_job(bound, facts, fresh=True)
+            try:
+                owner = f"{self._owner}:{next(self._runs)}"
+                ending = await self._go_on(job, bound, source, owner, None, told)
+                report = await self._report(await self._adapters.store.job(job.id), ending)
+                results = [result async for result in self.results(job.id)]
+                letters = [letter async for letter in self.errors(job.id)]
+                return with_answers(preview, report, results, letters)
+            finally:
+                await self._adapters.store.purge(job.id)
 
 
 def _unheard(sentence: str) -> None:

@@ -43,7 +43,7 @@ class Submission:
         """
         bound = await self._intake.bind(spec)
         with await self._intake.open(spec) as source:
-            facts = await self._intake.check(bound, source)
+            facts = await self._intake.check(bound, source, self._told)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, self._told)
             store = self._adapters.store

@@ -46,6 +46,11 @@ class InputSource(Protocol):
         """Let go of what was spooled; safe to call twice."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the last :meth:`check` guessed of the input, a sentence each, with what says it."""
+        ...
+
     def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
         """One pass over everything: content hash, row count, columns, structural faults.
 

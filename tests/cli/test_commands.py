@@ -193,11 +193,17 @@ def test_estimate_plans_in_full_and_leaves_nothing_behind(cli: Cli) -> None:
     lines = said.stdout.splitlines()
     assert lines[0] == "classify with gpt-4.1-mini"
     assert lines[1:3] == ["  rows      3", "  requests  3"]
-    assert re.fullmatch(r"  tokens    \d+ in; answers have no limit \(--max-tokens .*\)", lines[3])
-    assert lines[4].endswith(" and what the answers cost")
+    assert re.fullmatch(r"  tokens    \d+ in, 1\d\d out at most", lines[3])
+    assert re.fullmatch(r"  cost      \$0\.0\d+ to \$0\.0\d+", lines[4])
     assert lines[5] == "  time      3.0 s at the limit given"
     assert sorted(path.name for path in cli.directory.iterdir()) == ["tickets.csv"]
 
+    free = cli("estimate", "chat", "tickets.csv", "--text", "body", "--model", "gpt-4.1-mini")
+    assert "answers have no limit (--max-tokens gives them one)" in free.stdout
+    assert " and what the answers cost\n" in free.stdout
+    thinks = cli("estimate", *CLASSIFY[1:-1], "gpt-5-mini").stdout
+    assert "out at most besides what the model thinks" in thinks
+    assert "and what the model thinks before it answers" in thinks
     bounded = cli("estimate", *CLASSIFY[1:], "--max-tokens", "5", "--json").json
     assert bounded["requests"] == 3
     assert bounded["tokens"]["completion_at_most"] == 15

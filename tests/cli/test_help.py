@@ -119,7 +119,7 @@ EXAMPLES = [
     (ctx.command_path, example)
     for ctx in COMMANDS
     for example in getattr(ctx.command, "examples", ())
-    if re.match(r"batcher (run|estimate) ", example)
+    if re.match(r"batcher (run|estimate|preview) ", example)
 ]
 
 

@@ -243,7 +243,8 @@ def test_a_model_without_a_price_costs_an_unknown_amount_rather_than_none(cli: C
         ([*EMBED[1:], "--base-url", "http://localhost:/v1"], "has no port after the colon: write"),
         ([*EMBED[1:], "--base-url", "https://:8000/v1"], "names no host: write it like https://"),
         ([*EMBED[1:], "--base-url", "https://me:sk-1@host/v1"], "holds a user or a password: "),
-        ([*EMBED[1:], "--text", "title"], "--text is given 2 times: once only"),
+        ([*EMBED[1:], "--dimensions", "8", "--dimensions", "9"], "--dimensions is given 2 times"),
+        ([*EMBED[1:], "--text", "body"], "--text names the column 'body' twice"),
         (["embd", "tickets.csv"], "no kind 'embd' (did you mean 'embed'?)"),
         (["--model", "m", "embed"], "options come last: batcher run KIND INPUT --model …"),
         (["nothing.toml"], "nothing.toml: there is no such job file"),
@@ -280,8 +281,8 @@ def test_a_column_that_a_template_cannot_name_plainly_is_explained(cli: Cli) -> 
         f"there are first name, e-mail{advice}"
     )
     assert chat("people.jsonl", "wrong.j2").stderr.endswith(
-        "error: people.jsonl:1: the row has no key 'first_name', only first name: every row needs "
-        f"it; --on-bad-row skip leaves such rows out{advice}"
+        "error: people.jsonl: there is no column 'first_name' (did you mean 'first name'?): "
+        f"there are first name{advice}"
     )
     assert "row[" not in chat("plain.jsonl", "wrong.j2").stderr
     assert chat("people.csv", "right.j2").code == 0

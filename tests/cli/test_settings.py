@@ -210,7 +210,7 @@ def test_pairs_come_from_the_environment_one_a_line(
     )
 
 
-TOLD_IN_WORDS = {"delimiter", "max_input_bytes", "max_answer_bytes"}
+TOLD_IN_WORDS = {"delimiter", "encoding", "max_input_bytes", "max_answer_bytes"}
 
 
 def test_help_shows_the_defaults_that_the_specification_has() -> None:
@@ -285,7 +285,9 @@ def test_a_list_of_labels_in_a_file_is_a_list(cli: Cli, text: str, labels: list[
 
 
 def test_an_option_that_is_one_text_takes_no_list(cli: Cli) -> None:
-    cli.write("job.toml", 'kind = "embed"\ninput = "tickets.csv"\ntext = ["a", "b"]\nmodel = "m"\n')
+    cli.write(
+        "job.toml", 'kind = "embed"\ninput = "tickets.csv"\noverlong = ["a", "b"]\nmodel = "m"\n'
+    )
     ran = cli("estimate", "job.toml")
     assert ran.code == 2
     assert "['a', 'b'] has the wrong type (in job.toml)" in ran.stderr

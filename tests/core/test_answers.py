@@ -169,8 +169,8 @@ def test_logprobs_that_are_no_numbers_keep_their_token() -> None:
     ]
     completion = read_completion(answer({"content": "abc"}, logprobs={"content": tokens}))
     assert isinstance(completion, Completion)
-    assert [token for token, _ in completion.logprobs] == ["a", "b", "c"]
-    assert math.isnan(completion.logprobs[1][1])
+    assert [token.text for token in completion.logprobs] == ["a", "b", "c"]
+    assert math.isnan(completion.logprobs[1].logprob)
 
 
 @given(_MESSAGES, _ANYTHING, _MESSAGES)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batcher.adapters.http import HttpProvider
 from batcher.core.cost import Price, dollars
 from batcher.core.errors import UsageError
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import Ran, Work, open_work, words
+from tests.engine.workbench import CHATTER, REASONER, Ran, Work, open_work, words
 
 PRICE = "1000,2000"  # dollars per million tokens: a tenth of a cent is a token
 
@@ -135,6 +138,62 @@ async def test_a_budget_needs_a_price_and_a_bound(here: Path) -> None:
         with pytest.raises(UsageError, match="--max-tokens"):
             await work.run(work.chat(["a"], max_cost=Decimal(1)))
         assert work.stats.requests == 0
+
+
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "x", "strict": True,
+        "schema": {
+            "type": "object", "additionalProperties": False, "required": ["a"],
+            "properties": {"a": {"enum": ["one", "two"]}},
+        },
+    },
+}  # fmt: skip
+
+
+@in_virtual_time
+@pytest.mark.parametrize("kind", ["classify", "chat"])
+@pytest.mark.parametrize(("model", "budget"), [(CHATTER, 10), (REASONER, 60)])
+async def test_a_budget_holds_by_the_form_of_the_answers(
+    here: Path, kind: str, model: str, budget: int
+) -> None:
+    """Without a limit of the user's own, each request carries the one that the form gives."""
+    async with open_work(here) as work:
+        spec = work.classify(list(words(40)), model=model, max_cost=Decimal(budget), price=PRICE)
+        if kind == "chat":
+            spec = replace(spec, kind="chat", options={"text": "text"}, params={
+                "response_format": SCHEMA,
+            })  # fmt: skip
+        told: list[str] = []
+        bodies: list[dict[str, Any]] = []
+        post = HttpProvider.post
+
+        async def noting(
+            self: HttpProvider, path: str, body: bytes, *more: Any, **named: Any
+        ) -> Any:
+            bodies.append(json.loads(body))
+            return await post(self, path, body, *more, **named)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(HttpProvider, "post", noting)
+            report = await work.runner.run(spec, on_told=told.append)
+        (limit,) = {int(body.get("max_tokens") or body["max_completion_tokens"]) for body in bodies}
+        assert f"note: each answer may have {limit:,} tokens, by the" in told[0]
+        assert (limit > 4_096) == (model == REASONER)
+        assert report.rows_done > 0
+        assert billed(work) <= budget
+
+
+@in_virtual_time
+async def test_an_answer_that_is_not_bounded_says_by_what(here: Path) -> None:
+    schema = {"type": "object", "additionalProperties": False, "properties": {
+        "summary": {"type": "string"}}}  # fmt: skip
+    params = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    async with open_work(here) as work:
+        spec = work.chat(["a"], params=params, max_cost=Decimal(1))
+        with pytest.raises(UsageError, match=r"\('summary' has no maxLength\).*--max-tokens"):
+            await work.run(spec)
 
 
 @pytest.mark.parametrize("rows", [110, 111, 112])

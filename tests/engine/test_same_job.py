@@ -12,12 +12,13 @@ from typing import cast
 import pytest
 
 from batcher.adapters.kinds import InstalledKinds
+from batcher.core.errors import UsageError
 from batcher.core.kind import Kind
 from batcher.core.model import JobState
 from batcher.engine.intake import Intake, KindChanged
 from jobs.classify import KIND as CLASSIFY
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import MIXED, open_work, words
+from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, MIXED, open_work, words
 
 
 @in_virtual_time
@@ -125,7 +126,39 @@ async def test_stale_errors_are_removed(here: Path) -> None:
         assert again.manifest["rows"] == {"total": 3, "done": 3, "failed": 0}
 
 
-FIRST_VERSION = cast(Kind, CLASSIFY.earlier[0])
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("kind", "options", "again"),
+    [
+        ("embed", {"template": "{text}: {{{text}}}"}, "--template is no Jinja2"),
+        ("embed", {"template": "{text}: {id}"}, ""),
+        ("classify", {"text": "text", "labels": LABELS, "instructions": "Of {{ text }}"}, None),
+        ("classify", {"text": "text", "labels": LABELS, "instructions": "Choose."}, ""),
+    ],
+)
+async def test_a_job_that_was_begun_before_texts_were_templates_goes_on(
+    here: Path, kind: str, options: dict[str, str], again: str | None
+) -> None:
+    """By workers as it was planned; by the same command, unless its words mean otherwise now."""
+    async with open_work(here) as work:
+        model = EMBEDDER if kind == "embed" else CHATTER
+        spec = work.kind(kind, list(words(3)), options, model=model)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("batcher.engine.intake.read_files", lambda *_: {})
+            planned = await work.runner.submit(spec)
+        adapters = work.runner._adapters
+        job = await adapters.store.job(planned.job)
+        rebound = await Intake(adapters).rebind(job)
+        assert rebound.fingerprint(job.facts) == job.fingerprint
+        if again:
+            with pytest.raises(UsageError, match=again):
+                await work.runner.run(spec)
+        else:
+            same = (await work.runner.run(spec)).job == planned.job
+            assert same == (again == "")
+
+
+SECOND_VERSION, FIRST_VERSION = cast(tuple[Kind, Kind], CLASSIFY.earlier)
 
 
 @contextmanager
@@ -158,6 +191,23 @@ async def test_a_job_of_an_earlier_version_goes_on_as_that(here: Path) -> None:
         told.clear()
         assert (await work.runner.run(spec, on_told=told.append)).job == anew.job
         assert told == []
+
+
+@in_virtual_time
+@pytest.mark.parametrize("confidence", [False, True])
+async def test_a_job_of_version_2_goes_on_and_only_confidences_are_told(
+    here: Path, confidence: bool
+) -> None:
+    async with open_work(here) as work:
+        spec = work.classify(list(words(5)))
+        spec = replace(spec, options={**spec.options, "confidence": confidence})
+        with as_it_was(SECOND_VERSION):
+            planned = await work.runner.submit(spec)
+        told: list[str] = []
+        done = await work.runner.run(spec, on_told=told.append)
+        assert done.job == planned.job
+        assert len(told) == confidence
+        assert all("as version 2" in note and "with version 3" in note for note in told)
 
 
 @in_virtual_time

@@ -85,9 +85,9 @@ def test_a_name_that_tells_nothing(inputs: Inputs, name: str) -> None:
 
 
 def test_wrong_use(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="standard input has no name to tell its format"):
-        open_source("-", spool_dir=tmp_path)
-    with pytest.raises(UsageError, match="no input format 'xml': there are csv, jsonl, parquet"):
+    with pytest.raises(
+        UsageError, match="no input format 'xml': there are csv, json, jsonl, parquet"
+    ):
         open_source("a.csv", format="xml", spool_dir=tmp_path)
     with pytest.raises(InputError, match=r"none\.csv: there is no such file$"):
         open_source(str(tmp_path / "none.csv"), spool_dir=tmp_path)

@@ -153,7 +153,7 @@ def test_a_name_of_two_words_is_told_from_other_mistakes() -> None:
 
 
 def test_a_prompt_must_be_given() -> None:
-    with pytest.raises(UsageError, match="chat needs --prompt FILE"):
+    with pytest.raises(UsageError, match="chat needs --prompt or --text"):
         KIND.bind({})
 
 

@@ -79,6 +79,22 @@ def test_the_confidence_is_the_joint_probability_of_the_label_s_tokens() -> None
     assert isinstance(outcome, Done)
     assert json.loads(outcome.value)["confidence"] == pytest.approx(math.exp(-0.5), abs=1e-6)
     assert bound.body([("x",)])["logprobs"] is True
+    assert bound.body([("x",)])["top_logprobs"] == 20
+
+
+def test_a_confidence_is_the_label_s_share_since_version_3() -> None:
+    other = [{"token": "red", "logprob": math.log(0.2)}]
+    tokens = [{"token": "green", "logprob": math.log(0.6), "top_logprobs": other}]
+    bound = bind(confidence=True)
+    outcome = parse(bound, "green", logprobs={"content": tokens})
+    assert outcome == Done(b'{"label":"green","confidence":0.75}')
+    assert (bound.version, bind().version) == (3, 2)
+    second, _ = KIND.earlier
+    before = second.bind({"text": "body", "labels": "red, green,blue", "confidence": True})
+    assert before.identity == bound.identity
+    assert "top_logprobs" not in before.body([("x",)])
+    outcome = parse(before, "green", logprobs={"content": tokens})
+    assert outcome == Done(b'{"label":"green","confidence":0.6}')
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def test_the_confidence_is_the_joint_probability_of_the_label_s_tokens() -> None
         ("GREEN", [("GR", -0.2), ("EEN", -0.3)], math.exp(-0.5)),
         ("green", [("gr", -0.2), ("een", math.nan)], None),
         ("green", [("gr", -0.2), ("een", -math.inf)], None),
-        ("green", [("gr", 1e308), ("een", 1e308)], None),
+        ("green", [("gr", 1e308), ("een", 1e308)], 1.0),
         ("green", [("green", 1e300)], 1.0),
         ("Green!", [("?", -0.2)], None),
     ],
@@ -192,7 +208,7 @@ def test_the_prompt_lists_the_labels_one_a_line() -> None:
 
 
 def test_the_first_version_is_as_it_was() -> None:
-    (first,) = KIND.earlier
+    *_, first = KIND.earlier
     bound = first.bind({"text": "t", "labels": "card, transfer, abroad"})
     assert first.version == 1
     assert bound.identity["labels"] == ["card", "transfer", "abroad"]

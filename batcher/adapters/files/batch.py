@@ -6,7 +6,7 @@ what is done with a faulty row: that is :mod:`batcher.adapters.files.source`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Protocol
@@ -44,15 +44,28 @@ class Batch(Protocol):
         ...
 
 
+def unheard(note: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a reader is asked for: ``columns`` must be there; rows before ``start`` are skipped."""
+    """What a reader is asked for: ``columns`` must be there; rows before ``start`` are skipped.
+
+    ``note`` hears what a reader guesses of the file, as the rest of a sentence about it.
+    """
 
     source: str
     id_column: str | None
     columns: tuple[str, ...]
     skip_bad: bool
     start: int = 0
+    note: Callable[[str], None] = unheard
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """All columns that must be there, the ids' first."""
+        return self.columns if self.id_column is None else (self.id_column, *self.columns)
 
 
 class Reader(Protocol):
@@ -90,8 +103,7 @@ def require(request: Request, present: Sequence[str], *, hint: str = "") -> None
         InputError: says which columns there are, and the nearest; a MissingColumn, unless it is
             the ids'.
     """
-    asked = request.columns if request.id_column is None else (request.id_column, *request.columns)
-    for column in asked:
+    for column in request.asked:
         if column not in present:
             near = get_close_matches(column, present, n=1)
             question = f" (did you mean {near[0]!r}?)" if near else ""

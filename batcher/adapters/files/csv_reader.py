@@ -16,7 +16,13 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from batcher.adapters.files.batch import BATCH_ROWS, Request, require
-from batcher.adapters.files.faults import Fault
+from batcher.adapters.files.delimiters import (
+    MARKS,
+    SAMPLE_LINES,
+    guess_delimiter,
+    shown_delimiter,
+)
+from batcher.adapters.files.faults import SAVE, Fault
 from batcher.adapters.files.lines import line_breaks, whole_lines
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
@@ -84,9 +90,19 @@ class CsvReader:
     arrow_schema = None
 
     def __init__(
-        self, raw: RawPass, open_raw: OpenRaw, request: Request, *, delimiter: str | None
+        self,
+        raw: RawPass,
+        open_raw: OpenRaw,
+        request: Request,
+        *,
+        delimiter: str | None,
+        usual: str = ",",
     ) -> None:
-        """``delimiter`` is one character; None for what the file says, else a comma."""
+        """``delimiter`` is one character; None for what the file says or shows.
+
+        ``usual`` is what it is where nothing speaks for another.
+        """
+        self._usual = usual
         csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
         self.columns: tuple[str, ...] = ()
         self._raw = raw
@@ -98,7 +114,14 @@ class CsvReader:
     def batches(self) -> Iterator[CsvBatch]:
         """See :class:`batcher.adapters.files.batch.Reader`."""
         lines = self._without_separator_line(chain.from_iterable(self._texts()))
-        rows = csv.reader(lines, delimiter=self._delimiter or ",", strict=True)
+        if self._delimiter is None:
+            sample = list(islice(lines, SAMPLE_LINES))
+            self._delimiter = guess_delimiter(sample, self._request.asked, self._usual)
+            if self._delimiter != self._usual:
+                mark = shown_delimiter(self._delimiter)
+                self._request.note(f"has fields that end at {mark}; --delimiter says another")
+            lines = chain(sample, lines)
+        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         self.columns = self._header(rows)
         runs = self._runs(rows)
         if len(self.columns) == 1:
@@ -151,7 +174,7 @@ class CsvReader:
                 raise self._error("the file is empty: it needs a header and rows")
             header = taken[0]
         if self._tainted and not _is_utf8(header):
-            raise self._error("the header is not UTF-8: save the file as UTF-8", line)
+            raise self._error(f"the header is not UTF-8: {SAVE}", line)
         if "" in header:
             raise self._error(
                 f"column {header.index('') + 1} of the header has no name: give it one", line
@@ -166,9 +189,9 @@ class CsvReader:
         """A header that is one long name was cut by another delimiter."""
         if len(header) > 1:
             return ""
-        for mark, name in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
+        for mark in MARKS:
             if mark in header[0] and mark != self._delimiter:
-                return f"; if fields end at another mark, say --delimiter {name}"
+                return f"; if fields end at another mark, say --delimiter {shown_delimiter(mark)}"
         return ""
 
     def _find_faults(self, batch: CsvBatch) -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from batcher.core.errors import InputError, MissingColumn
 
+SAVE = "save the file as UTF-8, or say its --encoding"
 SKIP = "--on-bad-row skip leaves such rows out"
 
 ADVICE: Mapping[str, str] = {
     "ragged_row": f"quote fields that hold the delimiter; {SKIP}",
-    "invalid_utf8": f"save the file as UTF-8; {SKIP}",
+    "invalid_utf8": f"{SAVE}; {SKIP}",
     "not_json": f"every line must be one JSON object; {SKIP}",
     "number_too_large": f"write it as a text; {SKIP}",
     "not_unicode": f"no UTF-8 text can hold it; {SKIP}",
@@ -37,9 +38,16 @@ class Fault:
     message: str
     present: tuple[str, ...] = ()
 
-    def error(self, *, source: str, line: int | None) -> InputError:
-        """The same as an error that stops the job, with what to do about it."""
-        advice = ADVICE[self.code]
+    def error(
+        self, *, source: str, line: int | None, skip_helps: bool = True, advice: str | None = None
+    ) -> InputError:
+        """The same as an error that stops the job, with what to do about it.
+
+        ``skip_helps``: other rows would be left; ``advice`` is in place of the usual.
+        """
+        advice = advice or ADVICE[self.code]
+        if not skip_helps:
+            advice = advice.removesuffix(SKIP).rstrip("; ")
         if self.code != "missing_column":
             return InputError(f"{self.message}: {advice}", source=source, line=line)
         there = f", only {listed(self.present)}" if self.present else ""

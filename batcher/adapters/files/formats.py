@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal, TypeAlias
@@ -15,8 +16,9 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".npy": "npy",
 }
+INPUT_SUFFIXES = {**SUFFIXES, ".tsv": "csv", ".json": "json"}
 COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst"}
-COMPRESSIBLE = frozenset({"csv", "jsonl"})
+COMPRESSIBLE = frozenset({"csv", "jsonl", "json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class FileName:
 
     format: str | None
     compression: Compression | None
+    suffix: str = ""
 
 
-def read_name(path: str) -> FileName:
+def read_name(path: str, suffixes: Mapping[str, str] = SUFFIXES) -> FileName:
     """``data.jsonl.gz`` is JSONL in gzip; letters' case does not matter."""
     name = PurePath(path.lower())
     compression = COMPRESSIONS.get(name.suffix)
     if compression is not None:
         name = name.with_suffix("")
-    return FileName(SUFFIXES.get(name.suffix), compression)
+    return FileName(suffixes.get(name.suffix), compression, name.suffix)

@@ -75,7 +75,7 @@ class JsonlReader:
         """See :class:`batcher.adapters.files.batch.Reader`."""
         source = self._request.source
         number = 0
-        for first_line, block in whole_lines(self._raw.blocks(), source=source, bare_cr=False):
+        for first_line, block in whole_lines(self._blocks(), source=source, bare_cr=False):
             raw = block.split(b"\n")
             if not raw[-1]:
                 raw.pop()
@@ -87,6 +87,10 @@ class JsonlReader:
                 if len(batch) and number > self._request.start:
                     self._parse(batch)
                     yield batch
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The text, an object a line."""
+        return self._raw.blocks()
 
     def _parse(self, batch: JsonlBatch) -> None:
         try:

@@ -9,14 +9,17 @@ from typing import BinaryIO, Final
 
 from batcher.adapters.files.batch import ReaderFactory
 from batcher.adapters.files.csv_reader import CsvReader
-from batcher.adapters.files.formats import COMPRESSIBLE, read_name
+from batcher.adapters.files.encodings import read_encoding
+from batcher.adapters.files.formats import COMPRESSIBLE, INPUT_SUFFIXES, read_name
+from batcher.adapters.files.json_array import JsonReader
 from batcher.adapters.files.jsonl_reader import JsonlReader
-from batcher.adapters.files.source import FileSource
+from batcher.adapters.files.source import FileSource, Text
 from batcher.adapters.files.spool import Spool
 from batcher.core.errors import InputError, UsageError
 
 STDIN: Final = "-"
-INPUT_FORMATS: Final = ("csv", "jsonl", "parquet")
+INPUT_FORMATS: Final = ("csv", "json", "jsonl", "parquet")
+_PIPED: Final = "jsonl"
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
 
 
@@ -25,60 +28,96 @@ def open_source(
     *,
     format: str | None = None,
     delimiter: str | None = None,
+    encoding: str | None = None,
     spool_dir: Path,
     max_bytes: int | None = None,
     stdin: BinaryIO | None = None,
 ) -> FileSource:
     """The input at ``path``, where ``-`` is standard input (``stdin``, for tests another stream).
 
-    ``format`` overrules the name's suffix; ``delimiter`` is one character or ``tab``. Standard
-    input and pipes are copied to ``spool_dir`` first, until the source is closed; of at most
-    ``max_bytes``.
+    ``format`` overrules the name's suffix; standard input and pipes are JSONL where neither says
+    anything. ``delimiter`` is one character or ``tab``, ``encoding`` that of the text; what is None
+    is guessed. Standard input and pipes are copied to ``spool_dir`` first, until the source is
+    closed; of at most ``max_bytes``.
 
     Raises:
         UsageError: the format is not known, or the delimiter is none.
         InputError: there is no such file.
     """
-    name = read_name(path)
-    kind = _format(path, format)
-    reader = _reader(kind, delimiter)
-    compression = name.compression if kind in COMPRESSIBLE else None
     if path == STDIN:
+        text = _text_of(path, format or _PIPED, delimiter, encoding, assumed=format is None)
         stream = sys.stdin.buffer if stdin is None else stdin
         spool = Spool(spool_dir, source="standard input", most_bytes=max_bytes)
-        return _spooled(stream, spool, "standard input", kind, reader)
+        return _spooled(stream, spool, "standard input", text)
     file = Path(path)
+    piped = format is None and _is_pipe(file) and read_name(path, INPUT_SUFFIXES).format is None
+    text = _text_of(path, _PIPED if piped else format, delimiter, encoding, assumed=piped)
     with _open(path) as stream:
         if not file.is_file():
             spool = Spool(spool_dir, source=path, most_bytes=max_bytes)
-            return _spooled(stream, spool, path, kind, reader)
+            return _spooled(stream, spool, path, text)
     return FileSource(
         name=path,
         open_raw=lambda: file.open("rb"),
-        compression=compression,
-        reader=reader,
-        has_lines=kind in COMPRESSIBLE,
+        compression=read_name(path).compression if text.kind in COMPRESSIBLE else None,
+        text=text,
         close=lambda: None,
     )
 
 
 def open_spooled(
-    spool: Spool, path: str, *, name: str, format: str | None, delimiter: str | None
+    spool: Spool,
+    path: str,
+    *,
+    name: str,
+    format: str | None,
+    delimiter: str | None,
+    encoding: str | None = None,
 ) -> FileSource:
     """What has been fetched as a source, which owns the spool; ``path`` says what is in it.
 
     Raises:
         UsageError: as :func:`open_source`.
     """
-    kind = _format(path, format)
+    text = _text_of(path, format, delimiter, encoding)
     return FileSource(
         name=name,
         open_raw=spool.open,
-        compression=read_name(path).compression if kind in COMPRESSIBLE else None,
-        reader=_reader(kind, delimiter),
-        has_lines=kind in COMPRESSIBLE,
+        compression=read_name(path).compression if text.kind in COMPRESSIBLE else None,
+        text=text,
         close=spool.close,
     )
+
+
+def _text_of(
+    path: str,
+    format: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    *,
+    assumed: bool = False,
+) -> Text:
+    """How the input at a path is read.
+
+    Raises:
+        UsageError: as :func:`open_source`.
+    """
+    kind = _format(path, format)
+    if encoding is not None and kind not in COMPRESSIBLE:
+        raise UsageError(f"--encoding is for text, and the input is {kind}")
+    return Text(
+        kind=kind,
+        reader=_reader(kind, delimiter, read_name(path).suffix),
+        encoding=None if encoding is None else read_encoding(encoding),
+        assumed=assumed,
+    )
+
+
+def _is_pipe(file: Path) -> bool:
+    try:
+        return file.exists() and not file.is_file() and not file.is_dir()
+    except OSError:
+        return False
 
 
 def _format(path: str, asked: str | None) -> str:
@@ -86,29 +125,30 @@ def _format(path: str, asked: str | None) -> str:
         if asked not in INPUT_FORMATS:
             raise UsageError(f"no input format {asked!r}: there are {', '.join(INPUT_FORMATS)}")
         return asked
-    if path == STDIN:
-        raise UsageError("standard input has no name to tell its format: say --format")
-    found = read_name(path)
+    found = read_name(path, INPUT_SUFFIXES)
     if found.format not in INPUT_FORMATS or (
         found.compression is not None and found.format not in COMPRESSIBLE
     ):
         raise UsageError(
-            f"{path}: the name does not tell the format: say --format csv, jsonl or parquet, or "
-            "name it .csv, .jsonl, .ndjson (each also .gz or .zst) or .parquet"
+            f"{path}: the name does not tell the format: say --format csv, json, jsonl or "
+            "parquet, or name it .csv, .tsv, .json, .jsonl, .ndjson (each also .gz or .zst) or "
+            ".parquet"
         )
     return found.format
 
 
-def _reader(kind: str, delimiter: str | None) -> ReaderFactory:
+def _reader(kind: str, delimiter: str | None, suffix: str) -> ReaderFactory:
     if kind == "csv":
         mark = None if delimiter is None else _DELIMITERS.get(delimiter, delimiter)
         if mark is not None and (len(mark) != 1 or mark in '"\r\n\0'):
             raise UsageError(f"--delimiter {delimiter!r} is neither one character nor 'tab'")
-        return partial(CsvReader, delimiter=mark)
+        return partial(CsvReader, delimiter=mark, usual="\t" if suffix == ".tsv" else ",")
     if delimiter is not None:
         raise UsageError(f"--delimiter is for CSV, and the input is {kind}")
     if kind == "jsonl":
         return JsonlReader
+    if kind == "json":
+        return JsonReader
     # pyarrow takes a quarter of a second to import.
     from batcher.adapters.files.parquet_reader import ParquetReader
 
@@ -126,9 +166,7 @@ def _open(path: str) -> BinaryIO:
         raise InputError(f"cannot be read: {exc.strerror or exc}", source=path) from exc
 
 
-def _spooled(
-    stream: BinaryIO, spool: Spool, name: str, kind: str, reader: ReaderFactory
-) -> FileSource:
+def _spooled(stream: BinaryIO, spool: Spool, name: str, text: Text) -> FileSource:
     try:
         spool.copy(stream)
     except BaseException:
@@ -138,7 +176,6 @@ def _spooled(
         name=name,
         open_raw=spool.open,
         compression=None,
-        reader=reader,
-        has_lines=kind in COMPRESSIBLE,
+        text=text,
         close=spool.close,
     )

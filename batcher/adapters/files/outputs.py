@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from batcher.adapters.files.csv_sink import CsvSink
@@ -10,7 +11,7 @@ from batcher.adapters.files.formats import COMPRESSIBLE, Compression, read_name
 from batcher.adapters.files.jsonl_sink import JsonlSink
 from batcher.adapters.files.layout import is_vector
 from batcher.adapters.files.npy_sink import NpySink
-from batcher.adapters.files.target import FileTarget, check_path, open_target
+from batcher.adapters.files.target import FileTarget, check_path, is_stream, open_target
 from batcher.adapters.files.terminal import TerminalStream
 from batcher.core.errors import UsageError
 from batcher.core.inert import inert, inert_json
@@ -75,8 +76,8 @@ def _format(path: str, asked: str | None, schema: OutputSchema) -> tuple[str, Co
     kind = name.format if asked is None else asked
     if asked is not None and asked not in OUTPUT_FORMATS:
         raise UsageError(f"no output format {asked!r}: there are {', '.join(OUTPUT_FORMATS)}")
-    if kind is None and path == "-":
-        raise UsageError("standard output has no name to tell its format: say --output-format")
+    if kind is None and (path == "-" or is_stream(Path(path))):
+        kind = "jsonl"
     if kind is None:
         raise UsageError(
             f"{path}: the name does not tell the format: say --output-format jsonl, csv, parquet "

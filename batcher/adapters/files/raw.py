@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, Protocol, TypeAlias, cast
 
 import zstandard
 
+from batcher.adapters.files.encodings import UTF8, as_utf8, checked
 from batcher.adapters.files.formats import Compression
 from batcher.core.errors import InputError
 
@@ -48,8 +49,20 @@ _OPENERS: Final[dict[Compression, Callable[[], _Decompressor]]] = {
 class RawPass:
     """One pass over the bytes. The hash and the size are whole once a pass has come to the end."""
 
-    def __init__(self, open_raw: OpenRaw, *, source: str, compression: Compression | None) -> None:
-        """``source`` names the file in errors; ``compression`` is what its name promises."""
+    def __init__(
+        self,
+        open_raw: OpenRaw,
+        *,
+        source: str,
+        compression: Compression | None,
+        encoding: str | None = UTF8,
+    ) -> None:
+        """``source`` names the file in errors; ``compression`` is what its name promises.
+
+        ``encoding`` is that of the text, which :meth:`blocks` gives as UTF-8; None where it is
+        not known whether it is UTF-8.
+        """
+        self._encoding = encoding
         self._open_raw = open_raw
         self._source = source
         self._compression = compression
@@ -69,12 +82,19 @@ class RawPass:
         """The content, decompressed, in blocks of any size.
 
         Raises:
-            InputError: it cannot be read, or is not the archive that it says it is.
+            InputError: it cannot be read, or is not the archive or the text that it should be.
+            NotUtf8: its encoding is not known, and it is not UTF-8.
         """
         compression = self._sniff()
         if compression is None:
-            return self._raw_blocks(BLOCK_BYTES)
-        return self._unfold(compression)
+            blocks = self._raw_blocks(BLOCK_BYTES)
+        else:
+            blocks = self._unfold(compression)
+        if self._encoding == UTF8:
+            return blocks
+        if self._encoding is None:
+            return checked(blocks)
+        return as_utf8(blocks, self._encoding, source=self._source)
 
     def _sniff(self) -> Compression | None:
         with closing(self._open()) as file:

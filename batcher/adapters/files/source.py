@@ -7,13 +7,20 @@ job or is handed on as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 
-from batcher.adapters.files.batch import Batch, Reader, ReaderFactory, Request
+from batcher.adapters.files.batch import (
+    Batch,
+    Reader,
+    ReaderFactory,
+    Request,
+    require,
+    unheard,
+)
 from batcher.adapters.files.duplicates import (
     Duplicate,
     Duplicates,
@@ -21,14 +28,42 @@ from batcher.adapters.files.duplicates import (
     IdRows,
     find_duplicates,
 )
-from batcher.adapters.files.faults import Fault
-from batcher.adapters.files.formats import Compression
+from batcher.adapters.files.encodings import (
+    UTF8,
+    WINDOWS_1252,
+    NotUtf8,
+    is_windows_1252,
+    marked_encoding,
+    note_of,
+)
+from batcher.adapters.files.faults import ADVICE, SKIP, Fault
+from batcher.adapters.files.formats import COMPRESSIBLE, Compression
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
 from batcher.core.model import BadRow, InputFacts, InputRow, RowId
 from batcher.core.rowid import id_texts
 
 _ID_TYPES: Final = frozenset({str, int, float, bool, Decimal})
+
+
+_OF_LINES: Final = frozenset({"csv", "jsonl"})
+_OF_OBJECTS: Final = frozenset({"jsonl", "json"})
+_OF_COLUMNS: Final = frozenset({"missing_column", "missing_id"})
+_OF_JSON: Final = frozenset({"not_json", "not_an_object"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """How an input is read.
+
+    ``kind`` is its format, which is ``assumed`` where nobody said it; ``encoding`` is None where
+    nobody said that.
+    """
+
+    kind: str
+    reader: ReaderFactory
+    encoding: str | None = None
+    assumed: bool = False
 
 
 class FileSource:
@@ -40,22 +75,23 @@ class FileSource:
         name: str,
         open_raw: OpenRaw,
         compression: Compression | None,
-        reader: ReaderFactory,
-        has_lines: bool,
+        text: Text,
         close: Callable[[], None],
     ) -> None:
-        """``has_lines``: errors name a line, not a row; ``close`` lets the raw bytes go."""
+        """``text`` says how it is read; ``close`` lets the raw bytes go."""
         self.name = name
         self._open_raw = open_raw
         self._compression = compression
-        self._reader = reader
-        self._has_lines = has_lines
+        self._text = text
+        self._has_lines = text.kind in _OF_LINES
+        self._encoding = text.encoding if text.kind in COMPRESSIBLE else UTF8
         self._close = close
         self._id_column: str | None = None
         self._columns: tuple[str, ...] = ()
         self._skip_bad = False
         self._duplicates = Duplicates()
         self._sha256: str | None = None
+        self._notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"<FileSource {self.name}>"
@@ -75,13 +111,27 @@ class FileSource:
         """Let a spooled input go; safe to call twice."""
         self._close()
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """See :class:`batcher.ports.InputSource`."""
+        return tuple(self._notes)
+
     def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
         """See :class:`batcher.ports.InputSource`."""
         self._id_column = id_column
         self._columns = tuple(columns)
         self._skip_bad = skip_bad
+        try:
+            return self._check()
+        except NotUtf8:
+            self._encoding = self._guessed()
+            return self._check()
+
+    def _check(self) -> InputFacts:
         self._duplicates = Duplicates()
-        raw, reader = self._begin()
+        self._notes = []
+        self._look_at_start()
+        raw, reader = self._begin(note=self._note)
         hashes = IdHashes()
         rows = 0
         for batch in reader.batches():
@@ -91,6 +141,8 @@ class FileSource:
                 hashes.add(id_texts(_without(ids, batch.faults)))
         if rows == 0:
             raise InputError("there are no rows: is this the right file?", source=self.name)
+        if self._text.kind in _OF_OBJECTS:
+            require(self._request(), reader.columns)
         repeated = hashes.take_repeated()
         if len(repeated):
             find_duplicates(repeated, self._id_rows, self._report)
@@ -120,16 +172,39 @@ class FileSource:
             raise RuntimeError("rows() has not come to its end")
         return self._sha256
 
-    def _begin(self, start: int = 0) -> tuple[RawPass, Reader]:
-        raw = RawPass(self._open_raw, source=self.name, compression=self._compression)
-        request = Request(
+    def _begin(
+        self, start: int = 0, note: Callable[[str], None] = unheard
+    ) -> tuple[RawPass, Reader]:
+        raw = self._pass(self._encoding)
+        request = replace(self._request(), start=start, note=note)
+        return raw, self._text.reader(raw, self._open_raw, request)
+
+    def _request(self) -> Request:
+        return Request(
             source=self.name,
             id_column=self._id_column,
             columns=self._columns,
             skip_bad=self._skip_bad,
-            start=start,
         )
-        return raw, self._reader(raw, self._open_raw, request)
+
+    def _pass(self, encoding: str | None) -> RawPass:
+        return RawPass(
+            self._open_raw, source=self.name, compression=self._compression, encoding=encoding
+        )
+
+    def _note(self, what: str) -> None:
+        self._notes.append(f"{self.name} {what}")
+
+    def _look_at_start(self) -> None:
+        """Take the encoding that the text shows by itself; one that was guessed is told of."""
+        if self._encoding is None:
+            self._encoding = marked_encoding(next(self._pass(UTF8).blocks(), b""))
+        if self._encoding not in (None, UTF8) and self._text.encoding is None:
+            self._note(note_of(str(self._encoding)))
+
+    def _guessed(self) -> str:
+        """What the encoding of a text probably is that is not UTF-8; UTF-8 with faults, if so."""
+        return WINDOWS_1252 if is_windows_1252(self._pass(UTF8).blocks()) else UTF8
 
     def _judge(self, batch: Batch) -> list[Any] | None:
         """The batch's ids where there is an id column; faults are added, or raised."""
@@ -139,14 +214,38 @@ class FileSource:
             _find_bad_ids(ids, batch.faults, self._id_column)
         if batch.faults and not self._skip_bad:
             index = min(batch.faults)
-            raise self._error(batch.faults[index], batch.lines()[index])
+            fault = batch.faults[index]
+            skip_helps = len(batch.faults) < len(batch)
+            if fault.code in _OF_COLUMNS and self._text.kind in _OF_OBJECTS:
+                self._require_anywhere()
+                skip_helps = True
+            raise self._error(fault, batch.lines()[index], skip_helps=skip_helps)
         return ids
 
-    def _error(self, fault: Fault, line: int) -> InputError:
+    def _require_anywhere(self) -> None:
+        """Refuse columns that no row has: that is more than one row's fault.
+
+        Raises:
+            InputError: see :func:`batcher.adapters.files.batch.require`.
+        """
+        request = Request(source=self.name, id_column=None, columns=(), skip_bad=True)
+        reader = self._text.reader(self._pass(self._encoding), self._open_raw, request)
+        for _ in reader.batches():
+            pass
+        require(self._request(), reader.columns)
+
+    def _error(self, fault: Fault, line: int, *, skip_helps: bool = True) -> InputError:
+        """What stops the job at a faulty row; skipping it helps where other rows are sound."""
+        advice = ADVICE[fault.code]
+        if fault.code in _OF_JSON:
+            if self._text.assumed:
+                advice = f"a pipe is read as JSONL unless --format says otherwise; {SKIP}"
+            elif not self._has_lines:
+                advice = advice.replace("every line", "every element")
         if self._has_lines:
-            return fault.error(source=self.name, line=line)
+            return fault.error(source=self.name, line=line, skip_helps=skip_helps, advice=advice)
         placed = replace(fault, message=f"row {line - 1}: {fault.message}")
-        return placed.error(source=self.name, line=None)
+        return placed.error(source=self.name, line=None, skip_helps=skip_helps, advice=advice)
 
     def _id_rows(self) -> Iterator[IdRows]:
         """The ids once more, of the rows that have no other fault."""

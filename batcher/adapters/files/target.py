@@ -190,7 +190,7 @@ def open_target(path: str, stdout: BinaryIO, seen: Seen = "anything") -> FileTar
     """
     if path == "-":
         return StreamTarget(stdout, name="standard output", owned=False)
-    if _is_special(Path(path)):
+    if is_stream(Path(path)):
         try:
             return StreamTarget(Path(path).open("wb"), name=path, owned=True)
         except OSError as exc:
@@ -259,7 +259,7 @@ def check_path(path: StrPath) -> Path:
         raise UsageError(f"{name}: that is how unfinished outputs are named: name another output")
     if not target.parent.is_dir():
         raise UsageError(f"{name}: there is no directory {target.parent}: make it first")
-    if not _is_special(target) and not os.access(target.parent, os.W_OK | os.X_OK):
+    if not is_stream(target) and not os.access(target.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: the directory {target.parent} may not be written to")
     return target
 
@@ -289,7 +289,7 @@ def _close(file: BinaryIO) -> None:
         pass
 
 
-def _is_special(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError:
