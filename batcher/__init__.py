@@ -153,7 +153,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        value: Any = version("batcher")
+        value: Any = version("batcher-jobs")
     elif name in _PLACES:
         value = getattr(import_module(_PLACES[name]), name)
     else:

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batcher import __version__
 from batcher.adapters import files
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.kinds import InstalledKinds
@@ -201,7 +201,7 @@ async def _open_adapters(
             lock=_job_lock(url),
             doorbell=doorbell,
             open_index=partial(_open_index, url),
-            version=version("batcher"),
+            version=__version__,
             lease_seconds=settings.lease_seconds,
             open_url=partial(_open_url, clock=clock),
             due_times=_due_times,
@@ -367,7 +367,7 @@ async def _connect_http(
     with throttle.ceiling(quota, rpm=spec.rpm, tpm=spec.tpm):
         async with open_provider(
             base_url,
-            headers={"User-Agent": f"batcher/{version('batcher')}", **credential.headers},
+            headers={"User-Agent": f"batcher/{__version__}", **credential.headers},
             query=query,
             timeout_seconds=spec.timeout,
             connections=spec.concurrency,

@@ -158,10 +158,10 @@ def test_one_top_level_package_is_installed(
     install(form, environment, tmp_path)
 
     added = {entry.name for entry in environment.packages.iterdir()} - before
-    (information,) = environment.packages.glob("batcher-*.dist-info")
+    (information,) = environment.packages.glob("batcher_jobs-*.dist-info")
     with (information / "RECORD").open(newline="") as file:
         recorded = {row[0].split("/")[0] for row in csv.reader(file)} - {".."}
-    package = "_batcher.pth" if form == "editable" else "batcher"
+    package = "_batcher_jobs.pth" if form == "editable" else "batcher"
     assert recorded == added == {package, information.name}
 
     look = f"from importlib.util import find_spec; print([n for n in {OURS} if find_spec(n)])"

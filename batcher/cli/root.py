@@ -90,9 +90,9 @@ class Root(LazyGroup):
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     del param
     if wanted:
-        from importlib.metadata import version
+        from batcher import __version__
 
-        click.echo(f"batcher {version('batcher')}")
+        click.echo(f"batcher {__version__}")
         ctx.exit()
 
 
