@@ -23,6 +23,9 @@ _CONNECT_SECONDS = 30.0
 _CONNECT_SHARE = 0.9
 """Of a request's time: what is still connecting when that is over was certainly not sent. Where the
 rest runs out before, with names to be looked up or many addresses tried, it counts as sent."""
+_IDLE_SECONDS = 4.0
+"""How long a connection may be idle and is used again. Servers of Uvicorn and Node close theirs
+after 5 s; a request that leaves at that moment is lost, and nobody knows whether it was served."""
 _HEADER_BYTES = 2**18  # gateways and tracing put long ones into their answers
 _HEADERS = 1_000
 _PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
@@ -121,7 +124,7 @@ async def open_provider(
         key_header: the header for idempotency keys; none where it is empty.
     """
     base_url = base_url.rstrip("/")
-    connector = OwnAnswers(limit=connections, ttl_dns_cache=300)
+    connector = OwnAnswers(limit=connections, ttl_dns_cache=300, keepalive_timeout=_IDLE_SECONDS)
     connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
     async with aiohttp.ClientSession(
         connector=connector,

@@ -21,9 +21,8 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
     """
     where = "OUTPUT" if output is None else short_of_here(output)
     words = ["batcher", "run", spec.kind, spec.input, "-o", where, "--model", spec.model]
-    several = _repeated(spec.kind)
     for name, value in spec.options.items():
-        if name in several and isinstance(value, list):
+        if isinstance(value, list) and name in _repeated(spec.kind):
             words += [word for column in value for word in _words(name, column)]
         else:
             words += _words(name, value)

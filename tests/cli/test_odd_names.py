@@ -117,7 +117,6 @@ def test_other_texts_that_are_not_utf8_are_refused(
         ("schedule", "pause", ODD),
         ("schedule", "remove", ODD),
         ("schedule", "run", ODD),
-        ("jobs", "--name", ODD),
         (ODD,),
         ("run", ODD, "in.jsonl", "-o", "x.csv", "--model", "m"),
     ],
