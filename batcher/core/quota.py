@@ -41,8 +41,8 @@ GROWTH_QUICK = 0.18
 GROWTH_MOST = 7.5
 """up to this:"""
 GROWTH_AT_ONCE = 0.075
-"""where answers come at once, a 429 takes no less time than they, and in that time no more than this
-is released."""
+"""where answers come at once, a 429 takes no less time than they, and in that time no more than
+this is released."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
 PROBE_SECONDS = 10.0
