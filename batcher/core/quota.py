@@ -36,8 +36,13 @@ FIRST_BURST = 16.0
 """How many requests a second are released at first while no limit has shown."""
 GROWTH = 1.25
 """How much more that becomes each second for each request released,"""
-GROWTH_QUICK = 0.075
-"""and in the time that the quickest answer took, if that is more."""
+GROWTH_QUICK = 0.18
+"""or in the time that the quickest answer took, if that is more,"""
+GROWTH_MOST = 7.5
+"""up to this:"""
+GROWTH_AT_ONCE = 0.075
+"""where answers come at once, a 429 takes no less time than they, and in that time no more than
+this is released."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
 PROBE_SECONDS = 10.0
@@ -349,7 +354,8 @@ class QuotaState:
         """
         if self.requests.reserved == 0:
             return 0.0
-        growth = max(GROWTH, GROWTH_QUICK / self.quick)
+        quick = self.quick
+        growth = max(GROWTH, min(GROWTH_QUICK / quick, GROWTH_MOST), GROWTH_AT_ONCE / quick)
         return 1.0 / (growth * (self.requests.reserved + FIRST_BURST))
 
     def _seconds(self, bucket: Bucket, window: Window, amount: float, factor: float) -> float:

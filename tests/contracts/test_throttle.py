@@ -66,7 +66,7 @@ async def test_where_nothing_is_known_more_and_more_is_released(
     assert len(times) == 100
     assert times == sorted(times)
     assert clock.now() <= times[0]
-    assert times[-1] < clock.now() + 0.1
+    assert times[-1] < clock.now() + 0.03
     assert grant.come_back_at is None
     limits = throttle.limits(FREE)
     assert limits.requests_per_minute is None
@@ -129,7 +129,7 @@ async def test_quotas_do_not_touch_each_other(throttle: Throttle, clock: FakeClo
     ticket = await one(throttle, LIMITED)
     await throttle.pause(LIMITED, ticket, until=clock.now() + 60)
     other = await one(throttle, FREE)
-    assert clock.now() <= other.send_at < clock.now() + 0.01
+    assert clock.now() <= other.send_at < clock.now() + 0.001
     assert not throttle.is_void(FREE, other)
 
 
@@ -152,7 +152,7 @@ async def test_headers_set_the_limits(throttle: Throttle, clock: FakeClock) -> N
     )
     await throttle.settle(FREE, ticket, seen)
     grant = await throttle.reserve(FREE, [Cost(1)] * 200)
-    assert sum(t.send_at < clock.now() + 0.01 for t in grant.tickets) == 40
+    assert sum(t.send_at < clock.now() + 0.001 for t in grant.tickets) == 40
     limits = throttle.limits(FREE)
     assert limits.requests_per_minute == 1200
     assert limits.tokens_per_minute == 90_000

@@ -6,6 +6,8 @@ latency, no ramp-up. Runs of about a minute, so a hundredth is 0.6 seconds.
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tests.core.workloads import LATENCIES, SEEDS, alike, mixed
@@ -98,6 +100,22 @@ def test_a_small_job_uses_what_is_there(requests: int) -> None:
         report = simulate(ReferenceProvider(rpm=600), alike(requests), seed=seed)
         assert report.refused == 0
         assert report.seconds < 4.5  # the first answer, and three round trips of a hundred
+
+
+@pytest.mark.parametrize("share", [0.45, 2 / 3, 0.9])
+@pytest.mark.parametrize("bucket_seconds", [60, 6])
+def test_few_large_requests_use_a_small_bucket_up(bucket_seconds: int, share: float) -> None:
+    """Each request takes a large share of all that the bucket holds."""
+    capacity = 120_000
+    for seed in range(10):
+        sizes = Random(seed)
+        costs = [round(sizes.uniform(0.9, 1.0) * share * capacity) for _ in range(15)]
+        provider = ReferenceProvider(
+            tpm=60 * capacity / bucket_seconds, bucket_seconds=bucket_seconds
+        )
+        report = simulate(provider, [Request(cost=c, used=c) for c in costs], seed=seed)
+        assert report.ratio <= 1.05, report
+        assert report.refused == 0
 
 
 @pytest.mark.parametrize("latency", LATENCIES)

@@ -6,7 +6,8 @@ local GUESS_GROWTH, GUESS_MOST, GUESS_SECONDS, CHANCE_RECOVERY = 0.01, 1e5, 20.0
 local CHANCE_GROWTH = 0.25
 local SILENCE_SECONDS, PROBE_SECONDS, PROBE_LOOK_SECONDS = 5.0, 10.0, 0.5
 local WINDOW_SECONDS, WINDOW_ANSWERS = 0.5, 5
-local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.25, 0.075
+local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.25, 0.18
+local GROWTH_MOST, GROWTH_AT_ONCE = 7.5, 0.075
 
 local QUOTA = {
   "at", "epoch", "paused_until", "factor", "factor_at", "recovery", "bound", "faded_at",
@@ -167,7 +168,8 @@ local function growing_wait(q)
   if q.requests.reserved == 0 then
     return 0.0
   end
-  local growth = math.max(GROWTH, GROWTH_QUICK / q.quick)
+  local growth = math.max(
+    GROWTH, math.min(GROWTH_QUICK / q.quick, GROWTH_MOST), GROWTH_AT_ONCE / q.quick)
   return 1.0 / (growth * (q.requests.reserved + FIRST_BURST))
 end
 
