@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0009"
+HEAD = "0010"

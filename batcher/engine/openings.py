@@ -53,13 +53,14 @@ class Openings:
         try:
             fence = await store.claim_order(order.id, owner, seconds)
         except asyncio.CancelledError:
-            await store.claim_order(order.id, owner, 0.0)  # it may have been claimed all the same
+            # It may have been claimed all the same.
+            await store.claim_order(order.id, owner, 0.0, unblamed=True)
             raise
         if fence is None:
             return
         try:
             async with self._kept(lambda: store.claim_order(order.id, owner, seconds)):
-                if fence > MOST_TRIES:
+                if fence - order.forgiven > MOST_TRIES:
                     raise UsageError(
                         f"given up after {MOST_TRIES} tries: the workers ended while they checked "
                         "its input, or lack its kind; their logs say which"
@@ -67,7 +68,8 @@ class Openings:
                 await self._fill(order, fence, owner)
         except BaseException as error:
             if may_pass(error) or await self._is_done(order):
-                await store.claim_order(order.id, owner, 0.0)  # others need not wait
+                unblamed = _is_unblamed(error)  # others need not wait
+                await store.claim_order(order.id, owner, 0.0, unblamed=unblamed)
                 raise
             self._log(Event.ORDER_FAILED, order=order.id, error=type(error).__name__)
             await store.settle_order(order.id, fence, OrderState.FAILED, error=_words(error))
@@ -182,8 +184,9 @@ class Openings:
 
 
 def _is_unblamed(error: BaseException) -> bool:
-    """Whether a plan was left by no fault of its own: its worker ended, or the database was away.
+    """Whether an order or a plan was left by no fault of its own.
 
+    Its worker ended, or the database was away.
     An input that cannot be read, or no memory for it, may be its own fault all the same.
     """
     return isinstance(error, StoreError) or not isinstance(error, Exception)

@@ -39,7 +39,8 @@ class Order:
 
     ``schedule`` and ``due_at`` are those of a schedule's firing, which are unique together;
     ``due_at`` is None where it was fired by hand. ``job_id`` is the job once there is one;
-    ``error`` says why there is none and will be none.
+    ``error`` says why there is none and will be none. ``forgiven`` is how often it was claimed and
+    given back by no fault of its own.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Order:
     due_at: datetime | None = None
     job_id: str | None = None
     error: str | None = None
+    forgiven: int = 0
 
 
 class OrderStore(Protocol):
@@ -72,11 +74,14 @@ class OrderStore(Protocol):
         """Those that may be claimed, the oldest first."""
         ...
 
-    async def claim_order(self, order_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def claim_order(
+        self, order_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """The right to fill a waiting order, as a fence; None where it may not be claimed.
 
         It may be when the database's clock is at or past its expiry; to its own owner it is
-        extended, under the same fence. Fence + 1 at every other grant, from 1.
+        extended, under the same fence. Fence + 1 at every other grant, from 1. With ``unblamed``
+        an owner that holds it gives it back by no fault of the order's, which is counted.
         """
         ...
 

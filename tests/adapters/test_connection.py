@@ -43,7 +43,26 @@ async def ask(provider: HttpProvider, question: str) -> str | None:
     return asked
 
 
-def strays(stray: bytes, *, split: int = 0, before: float = 0.0) -> Talk:
+class Strayed:
+    """How often stray bytes were written, for who waits until they have arrived."""
+
+    def __init__(self) -> None:
+        self._written = asyncio.Semaphore(0)
+
+    def note(self) -> None:
+        """They are written."""
+        self._written.release()
+
+    async def arrived(self) -> None:
+        """Once more; then the loop has looked at the sockets, too."""
+        await self._written.acquire()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+def strays(
+    stray: bytes, *, split: int = 0, before: float = 0.0, strayed: Strayed | None = None
+) -> Talk:
     """Each answer, and after it, in the same segment or later, something else."""
 
     async def talk(peer: Peer) -> None:
@@ -60,6 +79,8 @@ def strays(stray: bytes, *, split: int = 0, before: float = 0.0) -> Talk:
             else:
                 peer.write(told)
                 peer.write(stray)
+            if strayed is not None:
+                strayed.note()
 
     return talk
 
@@ -83,15 +104,17 @@ async def test_what_follows_an_answer_is_nobodys(
 async def test_what_comes_on_an_idle_connection_is_nobodys(stray: bytes, pause: str) -> None:
     """Every question is answered: nothing was lost by what nobody had asked for."""
     before = 0.01 if pause == "before the stray bytes" else 0.0
-    async with asking(strays(stray, before=before)) as provider:
+    strayed = Strayed()
+    async with asking(strays(stray, before=before, strayed=strayed)) as provider:
         for number in range(6):
             assert await ask(provider, str(number)) == str(number)
-            await asyncio.sleep(0.02)
+            await strayed.arrived()
 
 
 async def test_a_server_that_sends_too_much_is_asked_once_on_each_connection() -> None:
     """What comes with the next request written already could not be told from its answer."""
     connections: list[Peer] = []
+    strayed = Strayed()
 
     async def talk(peer: Peer) -> None:
         connections.append(peer)
@@ -99,11 +122,11 @@ async def test_a_server_that_sends_too_much_is_asked_once_on_each_connection() -
             peer.write(echo(body))
             await peer.rest(0.002)
             peer.write(STRAY["another's answer"])
-            await asyncio.sleep(0.01)
+            strayed.note()
 
     async with asking(talk) as provider:
         assert await ask(provider, "first") == "first"
-        await asyncio.sleep(0.02)
+        await strayed.arrived()
         for number in range(20):
             assert await ask(provider, str(number)) == str(number)
     assert [peer.asked for peer in connections] == [1] * 21
@@ -112,6 +135,7 @@ async def test_a_server_that_sends_too_much_is_asked_once_on_each_connection() -
 async def test_a_farewell_costs_the_server_no_trust() -> None:
     """Proxies send a 408 before they close what was idle for too long."""
     connections: list[Peer] = []
+    strayed = Strayed()
 
     async def talk(peer: Peer) -> None:
         connections.append(peer)
@@ -120,11 +144,12 @@ async def test_a_farewell_costs_the_server_no_trust() -> None:
             if body == b"first":
                 await peer.rest()
                 peer.write(STRAY["a farewell"])
+                strayed.note()
                 return
 
     async with asking(talk) as provider:
         assert await ask(provider, "first") == "first"
-        await asyncio.sleep(0.02)
+        await strayed.arrived()
         for number in range(5):
             assert await ask(provider, str(number)) == str(number)
     assert [peer.asked for peer in connections] == [1, 5]

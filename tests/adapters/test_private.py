@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from batcher.adapters.files.spool import Spool
 from batcher.adapters.joblock import job_lock
 from batcher.adapters.private import make_database, make_folder
 from batcher.adapters.rowindex import SqliteRowIndex
+from tests.waiting import wait_until
 
 BATCHER = Path(sys.executable).with_name("batcher")
 MODEL = ("--model", "text-embedding-3-small", "--simulate")
@@ -76,10 +76,8 @@ def test_what_a_killed_run_leaves_behind_is_private(here: Path, umask: int) -> N
     (here / "in.csv").write_text("t\n" + "".join(f"text {n}\n" for n in range(20_000)))
     process = start("run", "embed", "in.csv", "--text", "t", *MODEL, "--max-inputs", "4")
     wal = here / ".batcher" / "batcher.db-wal"
-    deadline = time.monotonic() + 60
-    while not (wal.exists() and wal.stat().st_size) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_until(lambda: wal.exists() and bool(wal.stat().st_size), "a database at work")
+    assert process.poll() is None, process.communicate()
     seen = modes(here / ".batcher")
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -86,6 +86,22 @@ async def test_its_owner_has_it_longer_under_the_same_fence(
     assert await store.claim_order("o1", "b", TTL) == 2
 
 
+async def test_what_is_no_fault_of_its_own_is_forgiven_to_whoever_has_it(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await store.place_order("o1", BLUEPRINT, fresh=False)
+    await store.claim_order("o1", "a", TTL)
+    assert await store.claim_order("o1", "b", 0, unblamed=True) is None
+    assert (await store.order("o1")).forgiven == 0
+    for _ in range(2):  # the second time there is nothing to give back
+        assert await store.claim_order("o1", "a", 0, unblamed=True) == 1
+        assert (await store.order("o1")).forgiven == 1
+    assert await store.claim_order("o1", "b", TTL) == 2
+    fake_clock.set(START + TTL)
+    assert await store.claim_order("o1", "b", 0, unblamed=True) == 2  # too late
+    assert [order.forgiven for order in await store.waiting_orders()] == [1]
+
+
 async def test_an_order_has_one_job_however_often_it_is_opened(
     store: Store, fake_clock: FakeClock
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from batcher.engine.report import Report
 from batcher.wiring import Settings, open_runner
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -32,8 +32,16 @@ class Llmock:
         self.url = url
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE_SECONDS) as answer:
             return json.load(answer)
+
+    def is_there(self) -> bool:
+        """Whether it answers."""
+        try:
+            self.get("/health")
+        except OSError:
+            return False
+        return True
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -74,17 +82,12 @@ def llmock(log: Path, *options: str) -> Iterator[Llmock]:
         )
     try:
         server = Llmock(f"http://127.0.0.1:{port}")
-        for _ in range(200):
-            try:
-                server.get("/health")
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
+        wait_until(server.is_there, "llmock")
+        assert process.poll() is None, log.read_text()
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
 
 async def run(

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import StoreError, UsageError
+from batcher.core.model import Job
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.asking import OrderFailed, blueprint_of
@@ -280,6 +281,32 @@ async def test_an_order_that_workers_do_not_survive_is_given_up(
         order = await store.order(order.id)
         assert order.state is OrderState.FAILED
         assert "given up" in str(order.error)
+
+
+@in_virtual_time
+async def test_a_database_that_is_away_costs_an_order_no_try(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is lost while the input is checked or when the job is opened."""
+    failures = 2 * MOST_TRIES
+    async with open_work(tmp_path, database=database) as work:
+        async with worker(database) as fleet:
+            store = fleet.adapters.store
+            open_ordered = store.open_ordered
+
+            async def lose(order_id: str, fence: int, job: Job) -> Job | None:
+                nonlocal failures
+                failures -= 1
+                if failures > 0:
+                    raise StoreError("the database is away")
+                return await open_ordered(order_id, fence, job)
+
+            monkeypatch.setattr(store, "open_ordered", lose)
+            order = await place(fleet.adapters, work.chat(["a"]))
+            while (found := await store.order(order.id)).state is OrderState.WAITING:
+                await asyncio.sleep(10)
+        assert (found.state, found.error) == (OrderState.DONE, None)
+        assert found.forgiven == 2 * MOST_TRIES - 1
 
 
 @in_virtual_time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from batcher.ports import Event, OrderState
 from tests.engine.test_fleet import Events, completed, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Work, open_work, words
+from tests.waiting import PATIENCE_SECONDS
 
 ODD = "a row that nobody foresaw"
 RAISED = [OverflowError(ODD), TypeError(ODD), AssertionError(ODD), ZeroDivisionError(ODD)]
@@ -275,12 +275,10 @@ async def test_cancelling_ends_a_job_whose_template_spins(
         spec = work.kind("chat", str(source), {"prompt": str(work.path("spin.j2"))})
         for how in (work.run(spec), work.runner.submit(spec)):
             running = asyncio.ensure_future(how)
-            began = time.monotonic()
             while not (jobs := await work.runner.jobs()) or jobs[0].status != "open":
                 await asyncio.sleep(0.1)
             await work.runner.cancel(jobs[0].job)
-            await asyncio.wait_for(asyncio.shield(running), 60)
-            assert time.monotonic() - began < 60
+            await asyncio.wait_for(asyncio.shield(running), PATIENCE_SECONDS)
             assert (await work.runner.status(jobs[0].job)).status == JobState.CANCELLED
 
 

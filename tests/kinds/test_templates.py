@@ -25,6 +25,7 @@ ROW: dict[str, Any] = {
     "d": {"a": 1},
 }
 SECONDS = 20.0
+"""Of the processor: what else the machine does counts for nothing."""
 """Far above what any of them takes on a quiet machine (mostly milliseconds, at most two seconds),
 and far below what they would take."""
 
@@ -141,12 +142,12 @@ def bind(prompt: str, system: str | None = None) -> BoundChat:
                          ids=[*SPINNING, *FAILING])  # fmt: skip
 def test_a_template_that_does_too_much_fails_its_row_soon(template: str) -> None:
     bound = bind(template + "{{ body[:0] }}.")
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(RowError) as raised:
         bound.render(ROW)
     assert raised.value.code == "template_error"
     assert "xxx" not in str(raised.value)
-    assert time.monotonic() - began < SECONDS
+    assert time.thread_time() - began < SECONDS
     assert bind("{{ body }}").render(ROW) == (ROW["body"].strip() + " ",)
 
 
@@ -262,9 +263,9 @@ def test_no_expression_takes_long_or_raises_what_it_must_not(expression: str, lo
     template = "{{ body[:0] }}." + "{% for i in range(99999) %}" * loops
     template += "{{ " + expression + " }}" + "{% endfor %}" * loops
     bound = bind(template)
-    began = time.monotonic()
+    began = time.thread_time()
     made = ""
     with suppress(RowError):
         (made,) = bound.render(ROW)
     assert len(made) <= 16 << 20
-    assert time.monotonic() - began < 3 * SECONDS
+    assert time.thread_time() - began < 3 * SECONDS

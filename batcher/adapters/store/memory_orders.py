@@ -68,15 +68,20 @@ class MemoryOrders(ABC):
         ]
         return sorted(waiting, key=lambda order: (order.asked_at, order.id))[:limit]
 
-    async def claim_order(self, order_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def claim_order(
+        self, order_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """See :meth:`batcher.ports.OrderStore.claim_order`."""
         placed, now = self._placed(order_id), self._clock.wall()
         if placed.order.state is not OrderState.WAITING:
             return None
+        held = placed.expires_at is not None and now < placed.expires_at
         if placed.owner != owner:
-            if placed.expires_at is not None and now < placed.expires_at:
+            if held:
                 return None
             placed.fence += 1
+        if unblamed and held:
+            placed.order = replace(placed.order, forgiven=placed.order.forgiven + 1)
         placed.owner, placed.expires_at = owner, now + ttl_seconds
         return placed.fence
 

@@ -212,6 +212,7 @@ class OrderRow(Base, table=True):
     owner: str | None = Field(default=None, sa_type=Text)
     expires_at: float | None = Field(default=None, sa_type=Double)
     fence: int = 0
+    forgiven: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class ScheduleRow(Base, table=True):

@@ -40,6 +40,7 @@ def order_value(row: RowMapping) -> Order:
         due_at=row["due_at"],
         job_id=row["job_id"],
         error=row["error"],
+        forgiven=row["forgiven"],
     )
 
 

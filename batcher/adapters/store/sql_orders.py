@@ -70,7 +70,9 @@ class SqlOrders:
 
         return await self._database.read(work)
 
-    async def claim_order(self, order_id: str, owner: str, ttl_seconds: float) -> int | None:
+    async def claim_order(
+        self, order_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
+    ) -> int | None:
         """See :meth:`batcher.ports.OrderStore.claim_order`."""
 
         def work(connection: Connection) -> int | None:
@@ -79,11 +81,14 @@ class SqlOrders:
                 return None
             fence: int = row["fence"]
             now = self._database.now(connection)
+            held = row["expires_at"] is not None and now < row["expires_at"]
             if row["owner"] != owner:
-                if row["expires_at"] is not None and now < row["expires_at"]:
+                if held:
                     return None
                 fence += 1
             lease = {"owner": owner, "expires_at": now + ttl_seconds, "fence": fence}
+            if unblamed and held:
+                lease["forgiven"] = row["forgiven"] + 1
             connection.execute(update(ORDER).where(ORDER.c.id == order_id).values(lease))
             return fence
 

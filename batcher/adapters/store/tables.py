@@ -161,6 +161,7 @@ ORDER = Table(
     Column("owner", Text()),
     Column("expires_at", Double()),
     Column("fence", Integer(), nullable=False, default=0),
+    Column("forgiven", Integer(), nullable=False, default=0, server_default=text("0")),
     UniqueConstraint("schedule", "due_at"),
     Index("ix_job_order_job_id", "job_id"),
     Index("ix_job_order_state", "state", "asked_at"),
