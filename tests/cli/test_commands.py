@@ -224,7 +224,9 @@ def test_the_database_is_upgraded_and_purged(cli: Cli) -> None:
     cli(*EMBED, "--simulate")
     job = cli.job()
 
-    assert cli("db", "purge", "--older-than", "1h").stderr == "0 jobs deleted\n"
+    for span in ("1h", "999999999999w"):
+        assert cli("db", "purge", "--older-than", span).stderr == "0 jobs deleted\n"
+    assert len(cli("jobs", "--limit", "9" * 30, "--json").json) == 1
     purged = cli("db", "purge", "--older-than", "0s", "--json").json
     assert purged["purged"] == [job]
     assert purged["given_back_bytes"] >= 0
