@@ -63,7 +63,8 @@ class Output:
         Raises:
             UsageError: it is no path.
         """
-        if not isinstance(path := fspath(path), str) or not path or "\0" in path:
+        path = fspath(path)
+        if not path or "\0" in path:
             raise UsageError(f"the output {path!r} is no path")
         if path in _STANDARD_OUTPUT:  # which may lead to a file that a shell has opened
             path = "-"

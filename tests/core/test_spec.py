@@ -90,9 +90,11 @@ def test_paths_may_be_path_objects() -> None:
 
 
 def test_a_header_may_be_a_number_and_is_not_quoted_where_it_is_wrong() -> None:
-    assert JobSpec(**LEAST, headers={"X-Team": 5}).headers == {"X-Team": "5"}
+    numbered: Any = {"X-Team": 5}
+    listed: Any = {"X-Team": ["s3cret"]}
+    assert JobSpec(**LEAST, headers=numbered).headers == {"X-Team": "5"}
     with pytest.raises(UsageError, match="--header X-Team is no text") as refused:
-        JobSpec(**LEAST, headers={"X-Team": ["s3cret"]})
+        JobSpec(**LEAST, headers=listed)
     assert "s3cret" not in str(refused.value)
 
 

@@ -39,7 +39,10 @@ def sqlite_path(url: str) -> Path:
         name = url
     if not name or ":memory:" in name or "?" in name or "\0" in name:
         raise UsageError("--db: give the path of a file, without options; memory:// keeps nothing")
-    return Path(name).absolute()
+    try:
+        return Path(name).absolute()
+    except FileNotFoundError as exc:
+        raise UsageError("the working directory is there no more: go to another one") from exc
 
 
 def is_there(path: Path) -> bool:
