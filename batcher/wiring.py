@@ -250,7 +250,7 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
 
     if url == MEMORY:
         return partial(job_lock, STATE_DIRECTORY / "locks")
-    path = sqlite_path(url).resolve()
+    path = Path(os.path.realpath(sqlite_path(url)))
     return partial(job_lock, path.with_name(f"{path.name}.locks"))
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batcher.adapters.private import make_directory, open_locked
-from batcher.core.errors import JobInUse
+from batcher.core.errors import JobInUse, UnusableStore
 
 
 @contextmanager
@@ -22,9 +22,16 @@ def job_lock(directory: Path, job_id: str) -> Iterator[None]:
 
     Raises:
         JobInUse: another process holds it; the message names that process.
+        UnusableStore: it cannot be made.
     """
-    make_directory(directory)
-    descriptor = open_locked(directory / f"{job_id}.lock")
+    try:
+        make_directory(directory)
+        descriptor = open_locked(directory / f"{job_id}.lock")
+    except OSError as exc:
+        raise UnusableStore(
+            f"the lock of a job cannot be made in {directory}: {exc.strerror}; it stands beside "
+            "the database: make room for it there, or name another by --db"
+        ) from exc
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

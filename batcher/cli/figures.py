@@ -9,7 +9,7 @@ from decimal import Decimal
 from batcher.core.errors import UsageError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SPAN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([smhdw])")
 
 
 def count(number: int, noun: str | None = None, plural: str | None = None) -> str:

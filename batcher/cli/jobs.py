@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("JOB", "KIND", "MODEL", "INPUT", "STATUS", "DONE", "FAILED", "LEFT", "COST", "AGE")
 _INPUT_WIDTH = 32
+_MOST = 2**31 - 1
+"""More than any database holds, and what every database takes for a number of rows."""
 
 
 @command(
@@ -62,7 +64,9 @@ def jobs(
     """
     wanted = JobFilter(state=None if state is None else JobState(state), kind=kind, name=name)
     try:
-        reports = with_runner(ctx, lambda runner: runner.jobs(limit=limit, wanted=wanted))
+        reports = with_runner(
+            ctx, lambda runner: runner.jobs(limit=min(limit, _MOST), wanted=wanted)
+        )
     except NoDatabase:
         if ctx.params["db"] is not None:
             raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -179,8 +178,6 @@ class KindGroup(ExampleMixin, click.Group):
             return spec_from(within), within.params["output"]
 
     def _open_job_file(self, ctx: click.Context, path: str) -> str:
-        if not Path(path).is_file():
-            raise UsageError(f"{path}: there is no such job file")
         layer = read_job_file(path)
         layer.check_known(every_key() | {"kind", "input"})
         if not isinstance(kind := layer.values.get("kind"), str):
@@ -204,7 +201,9 @@ def spec_from(ctx: click.Context) -> JobSpec:
     file = layers_of(ctx).job_file
     plain: dict[str, Any] = {"kind": ctx.command.name, "options": {}}
     plain["input"] = ctx.params["input"] or file.values.get("input")
-    if not isinstance(plain["input"], str):
+    if plain["input"] and not isinstance(plain["input"], str):
+        raise UsageError(f"{file.name}: input is the path of one file, in quotes")
+    if not plain["input"]:
         raise click.UsageError("INPUT is missing: name a file, or - for standard input", ctx)
     items: list[tuple[str, str]] = []
     for setting, value in given(ctx):

@@ -76,7 +76,10 @@ def read_job_file(path: str) -> Layer:
     Raises:
         UsageError: it cannot be read, or names a setting twice.
     """
-    values = _read_toml(Path(path))
+    try:
+        values = _read_toml(Path(path))
+    except FileNotFoundError as exc:
+        raise UsageError(f"{path}: there is no such job file") from exc
     options = values.pop("options", {})
     if not isinstance(options, dict):
         raise UsageError(f"{path}: [options] is a table of the kind's options")
@@ -117,8 +120,14 @@ def read_profile(name: str | None) -> Layer:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} cannot be read: {exc}") from exc
-    except tomllib.TOMLDecodeError as exc:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path} cannot be read: it is not UTF-8") from exc
+    except RecursionError as exc:
+        raise UsageError(f"{path} is nested too deep") from exc
+    except ValueError as exc:  # TOML's own, and that of a number with thousands of digits
         raise UsageError(f"{path} is no TOML: {exc}") from exc

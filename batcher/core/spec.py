@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from batcher.core import exactjson
@@ -113,17 +114,16 @@ class JobSpec:
 
     def __post_init__(self) -> None:
         """Check every value that can be judged alone."""
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{flag(name)} must be more than 0, not {value}")
-            if isinstance(value, int) and value > _MOST:
-                raise UsageError(f"{flag(name)} must be at most {_MOST}")
-        if self.grace_seconds < 0:
-            raise UsageError(f"--grace-seconds must not be negative: {self.grace_seconds}")
+        for name in _TYPES:
+            object.__setattr__(self, name, _coerce(name, getattr(self, name)))
+        if missing := sorted(name for name in _REQUIRED if not getattr(self, name)):
+            raise UsageError(f"missing setting: {', '.join(missing)}")
+        if "\0" in self.input:
+            raise UsageError(f"the input {self.input!r} holds a NUL character, as no path does")
+        self._check_amounts()
         object.__setattr__(self, "params", _plain_params(self.params))
         options = {
-            name: list(value) if isinstance(value, tuple) else value
+            name: list(value) if isinstance(value, tuple) else _path_text(value)
             for name, value in self.options.items()
         }
         object.__setattr__(self, "options", options)
@@ -143,6 +143,20 @@ class JobSpec:
                 f"--idempotency-header is the name of a header, or off: {self.idempotency_header!r}"
             )
         self._check_request()
+
+    def _check_amounts(self) -> None:
+        """Check that numbers are in their ranges."""
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{flag(name)} must be more than 0, not {value}")
+            most = _MOST_DOLLARS if name == "max_cost" else _MOST
+            if value is not None and value > most:
+                raise UsageError(f"{flag(name)} must be at most {most}")
+        if not 0 <= self.grace_seconds <= _MOST:
+            raise UsageError(
+                f"--grace-seconds is a number of seconds from 0 on, not {self.grace_seconds}"
+            )
 
     def _check_request(self) -> None:
         """Check what goes with every request."""
@@ -174,12 +188,15 @@ class JobSpec:
         names = {f.name for f in dataclasses.fields(cls)}
         if unknown := sorted(set(plain) - names):
             raise UsageError(f"unknown setting: {', '.join(unknown)}")
-        if missing := sorted({"kind", "input", "model"} - {k for k, v in plain.items() if v}):
+        if missing := sorted(_REQUIRED - {k for k, v in plain.items() if v}):
             raise UsageError(f"missing setting: {', '.join(missing)}")
-        return cls(**{name: _coerce(name, value) for name, value in plain.items()})
+        return cls(**plain)
 
 
+_REQUIRED = frozenset({"kind", "input", "model"})
 _MOST = 2**63 - 1
+_MOST_DOLLARS = 9_000_000
+"""What a whole number of picodollars holds in 64 bits."""
 _POSITIVE = (
     "limit", "timeout", "rpm", "tpm", "concurrency", "max_cost", "max_inputs",
     "max_request_tokens", "max_input_tokens", "outage_timeout", "max_answer_bytes",
@@ -195,10 +212,17 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
 
 
 def _coerce(name: str, value: Any) -> Any:
-    """Accept what TOML and JSON can say for a field; refuse what would only fail later."""
+    """Accept what TOML, JSON and Python can say for a field; refuse what would only fail later.
+
+    None is the default, where it is no value.
+    """
     kind = str(_TYPES[name])
     if value is None:
-        return None
+        return None if name not in _DEFAULTS else _DEFAULTS[name]()
+    if name == "headers":
+        return _texts(name, value)
+    if name == "input":
+        value = _path_text(value)
     if name == "max_cost":
         return _amount(value)
     if "Mapping" in kind:
@@ -216,10 +240,27 @@ def _coerce(name: str, value: Any) -> Any:
     return value
 
 
+def _texts(name: str, values: Any) -> dict[str, str]:
+    """A table of texts, where a number may be written as one; values are never quoted."""
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{flag(name)} has the wrong type: {type(values).__name__}")
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise UsageError(f"the value of --header {key} is no text: put it in quotes")
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def _path_text(value: Any) -> Any:
+    """A path object as the text of its path; anything else as it is."""
+    return value.__fspath__() if hasattr(value, "__fspath__") else value
+
+
 def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as JSON holds them, with all digits that they have."""
     plain = {}
     for name, value in params.items():
+        if not isinstance(name, str):
+            raise UsageError(f"--param: the name of a parameter is a text, not {name!r}")
         try:
             plain[name] = exactjson.plain(value)
         except (ValueError, RecursionError) as error:
@@ -239,3 +280,10 @@ def _amount(value: Any) -> Decimal:
 
 
 _TYPES = get_type_hints(JobSpec)
+_DEFAULTS: Mapping[str, Callable[[], Any]] = {
+    f.name: f.default_factory
+    if f.default_factory is not dataclasses.MISSING
+    else partial(getattr, f, "default")
+    for f in dataclasses.fields(JobSpec)
+    if f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+}

@@ -12,6 +12,8 @@ import json
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from os import PathLike, fspath
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +30,7 @@ _COMMAND = (
     "base_url", "api_version", "simulate",
 )  # fmt: skip
 """What makes a command the same, whatever its files hold by now, and however fast it may send."""
+_STANDARD_OUTPUT = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 _LETTER = {"id", "row", "code", "message", "attempts"}
 
 
@@ -49,13 +52,22 @@ class Output:
     @classmethod
     def named(
         cls,
-        path: str,
+        path: str | PathLike[str],
         format: str | None = None,
         *,
         overwrite: bool = False,
         csv_safe: bool = False,
     ) -> Output:
-        """The output at a path, which is looked at."""
+        """The output at a path, which is looked at.
+
+        Raises:
+            UsageError: it is no path.
+        """
+        path = fspath(path)
+        if not path or "\0" in path:
+            raise UsageError(f"the output {path!r} is no path")
+        if path in _STANDARD_OUTPUT:  # which may lead to a file that a shell has opened
+            path = "-"
         stream = path == "-" or _is_special(Path(path))
         return cls(path=path, format=format, overwrite=overwrite, stream=stream, csv_safe=csv_safe)
 
@@ -219,7 +231,7 @@ def _is_errors_file(path: Path) -> bool:
 
 
 def _is_within(path: Path, folder: Path) -> bool:
-    real, above = Path(path).resolve(), Path(folder).resolve()
+    real, above = Path(realpath(path)), Path(realpath(folder))
     return above.is_dir() and real.is_relative_to(above)
 
 

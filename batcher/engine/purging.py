@@ -18,7 +18,7 @@ async def purge(store: Store, deadline: float) -> list[str]:
 
     One whose results another job is still carrying over stays.
     """
-    latest = datetime.fromtimestamp(deadline, UTC)
+    latest = datetime.fromtimestamp(max(deadline, 0.0), UTC)  # no job ended before 1970
     jobs = await store.jobs(limit=_ALL)
     unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
     needed = {since.job for job in unplanned if (since := Description.read(job).since)}

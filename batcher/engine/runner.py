@@ -100,7 +100,7 @@ class Runner(Jobs):
 
         bound = await self._intake.bind(spec)
         target = None
-        if output:
+        if output is not None:
             target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batcher.adapters.joblock import job_lock
-from batcher.core.errors import JobInUse
+from batcher.core.errors import JobInUse, UnusableStore
 
 _HOLD = """
 import sys
@@ -47,3 +47,13 @@ def test_a_second_process_is_refused_and_told_who_holds_it_until_that_is_killed(
         assert (tmp_path / "job.lock").read_text() == str(os.getpid())
     with job_lock(tmp_path, "job"):
         pass
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/locks", "x" * 300):
+        with (
+            pytest.raises(UnusableStore, match="lock of a job cannot be made"),
+            job_lock(tmp_path / place, "job"),
+        ):
+            raise AssertionError("held")

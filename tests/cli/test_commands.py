@@ -224,7 +224,9 @@ def test_the_database_is_upgraded_and_purged(cli: Cli) -> None:
     cli(*EMBED, "--simulate")
     job = cli.job()
 
-    assert cli("db", "purge", "--older-than", "1h").stderr == "0 jobs deleted\n"
+    for span in ("1h", "999999999999w"):
+        assert cli("db", "purge", "--older-than", span).stderr == "0 jobs deleted\n"
+    assert len(cli("jobs", "--limit", "9" * 30, "--json").json) == 1
     purged = cli("db", "purge", "--older-than", "0s", "--json").json
     assert purged["purged"] == [job]
     assert purged["given_back_bytes"] >= 0
@@ -385,3 +387,16 @@ def test_formulas_are_quoted_where_that_is_asked_for(cli: Cli) -> None:
 def bodies(cli: Cli, name: str) -> list[str]:
     """The second cell of each line."""
     return [line.split(",")[1] for line in cli.read(name).splitlines()]
+
+
+def test_a_working_directory_that_is_gone_is_said(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = cli.directory / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    for command in (["jobs"], [*EMBED, "--simulate"], ["status", "1"]):
+        ran = cli(*command)
+        assert (ran.code, "unforeseen" in ran.stderr) == (2, False), ran.stderr

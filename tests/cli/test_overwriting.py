@@ -243,3 +243,15 @@ def test_what_is_no_file_beside_an_output_is_refused_before_anything_is_sent(
     (cli.directory / "out.jsonl.manifest.json").mkdir()
     refused(run("out.jsonl", "--overwrite"), "out.jsonl.manifest.json is not a file")
     assert simulator.stats.requests == 0
+
+
+def test_an_output_that_leads_nowhere_is_refused_before_anything_is_sent(
+    cli: Cli, run: Callable[..., Outcome]
+) -> None:
+    (cli.directory / "loop.jsonl").symlink_to("loop.jsonl")
+    for path in ("loop.jsonl", f"{'y' * 300}.jsonl", "tickets.csv/o.jsonl", ""):
+        ran = run("-o", path)
+        assert ran.code == 2, path
+        assert ran.stderr.count("error: ") == 1
+        assert "unforeseen" not in ran.stderr
+    assert cli("jobs", "--json").json == []

@@ -20,6 +20,7 @@ from batcher.core.options import read_record
 from batcher.core.spec import JobSpec
 from tests.cli.conftest import Cli
 
+JOB = "kind = 'embed'\ninput = 'tickets.csv'\nmodel = 'm'\ntext = 'body'\nsimulate = true\n"
 EMBED = ["embed", "tickets.csv", "--text", "body"]
 PROFILES = """
 [defaults]
@@ -115,6 +116,19 @@ def test_the_example_job_file_can_be_estimated(cli: Cli, monkeypatch: pytest.Mon
         ('kind = "embed\n', "job.toml is no TOML: "),
         ('kind = "embed"\nmodel = "m"\n', "INPUT is missing"),
         ('kind = "embd"\n', "no kind 'embd' (did you mean 'embed'?)"),
+        ("x = " + "[" * 5_000 + "]" * 5_000, "job.toml is nested too deep"),
+        ('kind = "embed"\nlimit = ' + "9" * 5_000, "job.toml is no TOML: "),
+        ('kind = "embed"\nmodel = "m"\ninput = ["a.csv"]\n', "input is the path of one file"),
+        ('kind = "embed"\nmodel = "m"\ninput = "a\\u0000.csv"\n', "holds a NUL character"),
+        (f"{JOB}output = 'o'\n[header]\nX-A = [1]\n", "the value of --header X-A is no text"),
+        (f'{JOB}output = "o\\u0000.csv"\n', "the output 'o\\x00.csv' is no path"),
+        (f"{JOB}timeout = inf\n", "--timeout must be at most"),
+        (f"{JOB}grace_seconds = nan\n", "--grace-seconds is a number of seconds"),
+        (
+            "kind = 'classify'\ninput = 'tickets.csv'\nmodel = 'm'\ntext = 'body'\n"
+            'labels_file = "l\\u0000.txt"\n',
+            "cannot be read: it names no file",
+        ),
     ],
 )
 def test_a_wrong_job_file_is_one_clear_error(cli: Cli, text: str, message: str) -> None:
@@ -125,6 +139,21 @@ def test_a_wrong_job_file_is_one_clear_error(cli: Cli, text: str, message: str) 
     assert ran.code == 2
     assert message in ran.stderr
     assert ran.stderr.startswith("error: ")
+
+
+def test_a_job_file_may_begin_with_a_byte_order_mark_and_name_a_number_in_a_header(
+    cli: Cli,
+) -> None:
+    cli.write("job.toml", f"\ufeff{JOB}[header]\nX-Team = 5\n")
+
+    assert cli("run", "job.toml", "--json").json["rows"]["done"] == 3
+
+
+def test_a_job_file_that_is_not_there_is_one_clear_error(cli: Cli) -> None:
+    for name in ("gone.toml", f"{'x' * 300}.toml", "tickets.csv/job.toml"):
+        ran = cli("run", name)
+        assert (ran.code, "error: " in ran.stderr) == (2, True)
+        assert "unforeseen" not in ran.stderr
 
 
 def test_a_number_that_is_too_low_is_the_same_error_in_a_flag_and_in_a_job_file(cli: Cli) -> None:

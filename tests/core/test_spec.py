@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from batcher.core import exactjson
 from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
 
@@ -36,6 +42,60 @@ def test_a_spec_survives_json() -> None:
 def test_amounts_are_positive(name: str, value: int) -> None:
     with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
         JobSpec(**{**LEAST, name: value})
+
+
+@pytest.mark.parametrize("name", ["timeout", "outage_timeout", "grace_seconds"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e300])
+def test_seconds_are_a_number_that_ends(name: str, value: float) -> None:
+    """JSON has no word for the others, and a job that is kept is JSON."""
+    with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
+        JobSpec(**{**LEAST, name: value})
+
+
+def test_a_budget_is_at_most_what_the_database_holds() -> None:
+    assert JobSpec(**LEAST, max_cost=Decimal(9_000_000)).max_cost == 9_000_000
+    with pytest.raises(UsageError, match="--max-cost must be at most"):
+        JobSpec(**LEAST, max_cost=Decimal("1e30"))
+
+
+NOT_JSON = st.sampled_from([math.nan, math.inf, b"x", {1}, object(), Decimal(1), "\0"])
+PYTHON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), NOT_JSON),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner), st.tuples(inner)),
+    max_leaves=4,
+)
+
+
+@given(name=st.sampled_from([f.name for f in dataclasses.fields(JobSpec)]), value=PYTHON)
+def test_a_value_of_any_type_is_taken_or_refused(name: str, value: Any) -> None:
+    """From Python as from a file: what is taken comes back from JSON as it was."""
+    try:
+        spec = JobSpec(**{**LEAST, name: value})
+    except UsageError:
+        return
+    if name != "options":  # whose values are the kind's to check
+        assert JobSpec.from_json(exactjson.loads(exactjson.dumps(spec.to_json()))) == spec
+
+
+def test_nothing_said_is_the_default() -> None:
+    """``None`` in Python, ``null`` in a job that is kept."""
+    for field in dataclasses.fields(JobSpec):
+        if field.name not in LEAST:
+            assert JobSpec(**{**LEAST, field.name: None}) == JobSpec(**LEAST)
+
+
+def test_paths_may_be_path_objects() -> None:
+    spec = JobSpec(**{**LEAST, "input": Path("in.csv")}, options={"prompt": Path("p.j2")})
+    assert (spec.input, spec.options) == ("in.csv", {"prompt": "p.j2"})
+
+
+def test_a_header_may_be_a_number_and_is_not_quoted_where_it_is_wrong() -> None:
+    numbered: Any = {"X-Team": 5}
+    listed: Any = {"X-Team": ["s3cret"]}
+    assert JobSpec(**LEAST, headers=numbered).headers == {"X-Team": "5"}
+    with pytest.raises(UsageError, match="--header X-Team is no text") as refused:
+        JobSpec(**LEAST, headers=listed)
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

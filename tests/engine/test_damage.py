@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -237,3 +238,21 @@ async def test_what_was_kept_without_checksums_is_read_as_ever(
             out = tmp_path / f"{report.kind}.csv"
             await runner.export(report.job, output=str(out))
             assert out.read_bytes() == (original / out.name).read_bytes()
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_no_damage_to_the_names_of_tables_is_unforeseen_or_written_out(
+    original: Path, scratch: Path, data: st.DataObject
+) -> None:
+    """SQLite quotes its schema in what it says of one that is damaged, whatever bytes are in it."""
+
+    def overwrite(content: bytearray) -> None:
+        words = [m.start() for m in re.finditer(rb"CREATE (?:TABLE|UNIQUE INDEX|INDEX)", content)]
+        for place in data.draw(st.sets(st.sampled_from(words), min_size=1, max_size=3)):
+            at = place + data.draw(st.integers(0, 200))
+            noise = data.draw(st.binary(min_size=1, max_size=24))
+            content[at : at + len(noise)] = noise
+
+    damaged_copy(original, scratch, overwrite)
+    check(original, scratch, asyncio.run(all_commands(scratch)))

@@ -301,6 +301,20 @@ def test_a_name_that_leaves_no_room_for_its_manifest_is_refused(tmp_path: Path) 
     check_output(str(tmp_path / ("n" * 200 + ".csv")), schema=schema())
 
 
+def test_a_manifest_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.json")
+    assert read_json(tmp_path / "m.json") is None
+
+
+@pytest.mark.parametrize("name", ["y" * 300, "a/" * 3_000 + "y", "y" * 221])
+def test_a_path_that_is_too_long_is_refused_and_not_repeated_whole(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match="too long") as refused:
+        check_output(str(tmp_path / f"{name}.jsonl"), schema=schema())
+    assert len(str(refused.value)) < 200
+
+
 def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to("b.csv")
     (tmp_path / "b.csv").symlink_to("a.csv")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.adapters.store import location, open_store, sqlite
+from batcher.adapters.store import location, migrate, open_store, sqlite
 from batcher.adapters.store.database import _REMEDIES, store_error
-from batcher.core.errors import BatcherError, StoreError
+from batcher.core.errors import BatcherError, DamagedStore, StoreError
 from batcher.core.model import Learned
 from tests.fakes import FakeClock
 from tests.store.making import (
@@ -419,3 +419,65 @@ async def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     await store.close()
     assert (tmp_path / name).exists()
     assert repr(store) == f"SqlStore({tmp_path / name})"
+
+
+async def test_another_program_s_file_is_refused_and_left_as_it_is(path: Path) -> None:
+    """Whoever uses alembic, too, has its table; and revisions are named alike everywhere."""
+    for revision in ("abc", migrate.head(), "0001"):
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute("CREATE TABLE alembic_version (version_num TEXT)")
+            raw.execute("CREATE TABLE customer (id INTEGER)")
+            raw.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+            raw.commit()
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match="another program"):
+            await open_store(str(path), FakeClock())
+        assert path.read_bytes() == before
+
+
+async def test_a_newer_batcher_s_file_is_left_as_it_is(store: Store, path: Path) -> None:
+    await store.close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.execute("PRAGMA journal_mode=DELETE")
+        raw.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="newer batcher"):
+        await open_store(str(path), FakeClock())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DELETE FROM alembic_version", "damaged in the table alembic_version"),
+        ("DROP TABLE shard", "damaged in .* shard"),
+        ("ALTER TABLE job RENAME COLUMN state TO stat", "damaged in the table job"),
+    ],
+)
+async def test_tables_that_are_not_what_they_were_are_damage(
+    store: Store, path: Path, damage: str, said: str
+) -> None:
+    await open_planned(store, shards=1)
+    await store.close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(damage)
+        raw.commit()
+
+    async def look() -> None:
+        reopened = await open_store(str(path), FakeClock())
+        await reopened.job("j1")
+        await reopened.tally("j1")
+
+    with pytest.raises(DamagedStore, match=said):
+        await look()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3_000 + "y", "loop/y", "file/y", "."])
+async def test_a_path_that_leads_nowhere_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for create in (True, False):
+        with pytest.raises(BatcherError, match="database"):
+            await open_store(str(tmp_path / name), FakeClock(), create=create)

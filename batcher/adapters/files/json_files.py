@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from batcher.adapters.files.layout import json_bytes
 from batcher.adapters.files.target import FileTarget, Removal, StrPath, left_parts, writing
 from batcher.ports import Draft, Seen
+
+_MOST_BYTES: Final = 64 << 20
+"""More than any manifest has: what is longer is none."""
 
 
 async def draft_json_lines(
@@ -75,10 +79,18 @@ def _indented(value: Mapping[str, Any]) -> bytes:
         return json_bytes(value)
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of a file; nothing of what is no file, which nobody may ever write to."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return b""
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES)
+
+
 def read_json(path: StrPath) -> Mapping[str, Any] | None:
     """The object in a file; None where there is no such file or it holds no object."""
     try:
-        value = orjson.loads(Path(path).read_bytes())
+        value = orjson.loads(_content(Path(path)))
     except (OSError, orjson.JSONDecodeError):
         return None
     return value if isinstance(value, dict) else None

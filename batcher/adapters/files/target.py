@@ -26,6 +26,7 @@ from batcher.ports import Seen
 StrPath: TypeAlias = str | os.PathLike[str]
 
 _BUFFER_BYTES: Final = 1 << 20
+_SHOWN_CHARACTERS: Final = 80
 _PART_SUFFIX: Final = r"\.part-\d+-[0-9a-f]{8}"
 _LONGEST: Final = ".manifest.json.part-4194304-01234567"
 _PART: Final = re.compile(f".+{_PART_SUFFIX}")
@@ -248,20 +249,41 @@ def check_path(path: StrPath) -> Path:
     """
     name = os.fspath(path)
     target = Path(os.path.realpath(name))
-    if target.is_dir():
-        raise UsageError(f"{name}: is a directory: name a file in it")
     try:
         os.lstat(f"{target}{_LONGEST}")
     except OSError as exc:
         if exc.errno == errno.ENAMETOOLONG:
-            raise UsageError(f"{name}: the name is too long for what lies beside it") from exc
+            raise UsageError(
+                f"{_shown(name)}: the name is too long for what lies beside it"
+            ) from exc
+    if (mode := _mode(target, name)) is not None and stat.S_ISDIR(mode):
+        raise UsageError(f"{name}: is a directory: name a file in it")
     if _PART.fullmatch(target.name):
         raise UsageError(f"{name}: that is how unfinished outputs are named: name another output")
-    if not target.parent.is_dir():
+    above = _mode(target.parent, name)
+    if above is None or not stat.S_ISDIR(above):
         raise UsageError(f"{name}: there is no directory {target.parent}: make it first")
     if not is_stream(target) and not os.access(target.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: the directory {target.parent} may not be written to")
     return target
+
+
+def _mode(path: Path, name: str) -> int | None:
+    """The mode of what stands at a path; None where nothing does.
+
+    Raises:
+        UsageError: nobody could tell: a link that leads to itself, a directory closed to us.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise _unusable(name, exc) from exc
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
 
 
 def remove_file(path: StrPath) -> None:

@@ -7,6 +7,7 @@ Both run them in threads: :mod:`batcher.adapters.store.sqlite` in one that write
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -103,6 +104,7 @@ _REMEDIES = {
 
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_IOERR_SHORT_READ", "SQLITE_FORMAT")
+_LACKS = re.compile(r"no such (?:table|column|index)|table \w+ has no column")
 _NOT_UTF8 = "Could not decode to UTF-8"
 _UNUSABLE = ("SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
 
@@ -112,6 +114,8 @@ def store_error(name: str, cause: BaseException | None, statement: str | None = 
     code: str = getattr(cause, "sqlite_errorname", None) or ""
     if code.startswith(_DAMAGED):
         return damaged(name, statement, code)
+    if code == "SQLITE_ERROR" and _LACKS.match(str(cause)):
+        return damaged(name, statement, "it lacks what a statement names")
     if str(cause).startswith(_NOT_UTF8):  # and then it quotes the text
         return damaged(name, statement, "a text is not UTF-8")
     for prefix, remedy in _REMEDIES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from batcher.core.errors import UnusableStore, UsageError
@@ -36,9 +37,21 @@ def sqlite_path(url: str) -> Path:
                 "postgresql://…"
             )
         name = url
-    if not name or ":memory:" in name or "?" in name:
+    if not name or ":memory:" in name or "?" in name or "\0" in name:
         raise UsageError("--db: give the path of a file, without options; memory:// keeps nothing")
-    return Path(name).absolute()
+    try:
+        return Path(name).absolute()
+    except FileNotFoundError as exc:
+        raise UsageError("the working directory is there no more: go to another one") from exc
+
+
+def is_there(path: Path) -> bool:
+    """Whether something stands at a path, as far as anybody can tell."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def require_local(path: Path) -> None:
@@ -52,7 +65,7 @@ def require_local(path: Path) -> None:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    kind = file_system(path.resolve(), mounts)
+    kind = file_system(Path(os.path.realpath(path)), mounts)
     if kind in _NETWORK:
         raise UnusableStore(
             f"database {path}: {kind} is a network file system, where SQLite is not safe; "

@@ -68,6 +68,8 @@ def upgrade(url: str) -> None:
     """
     schema = schema_of(url)
     found = schema.revision()
+    if found not in (None, HEAD) and not _is_known(found):
+        raise _newer(schema)  # before anything of it is changed
     schema.prepare()
     if found != HEAD:
         step(url, HEAD)
@@ -132,7 +134,7 @@ def alembic_config(**attributes: Any) -> Config:
     return config
 
 
-def _is_known(revision: str) -> bool:
+def _is_known(revision: str | None) -> bool:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory.from_config(alembic_config())

@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from batcher.adapters.private import make_database, make_folder
-from batcher.adapters.store.damage import understood
+from batcher.adapters.store.damage import damaged, understood
 from batcher.adapters.store.database import store_error, translated
-from batcher.adapters.store.location import require_local
+from batcher.adapters.store.location import is_there, require_local
 from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engine
 from batcher.core.errors import UnusableStore
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+
+_VERSION = "alembic_version"
+_REVISION = "SELECT version_num FROM alembic_version"
 
 
 class SqliteSchema:
@@ -65,18 +69,24 @@ class SqliteSchema:
         Raises:
             StoreError: it cannot be read, or belongs to another program.
         """
-        if not self._path.exists():
+        if not is_there(self._path):
             return None
+        if not self._path.is_file():
+            raise UnusableStore(f"database {self.name}: it is no file; name one with --db")
         with self._raw() as raw:
-            if not _tables(raw):
+            tables = _tables(raw)
+            if not tables:
                 return None
-            ours = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-            if not raw.execute(ours).fetchone()[0]:
+            row = raw.execute(_REVISION).fetchone() if _VERSION in tables else None
+            # Whoever uses alembic has its table, and revisions are named alike everywhere.
+            ours = _VERSION in tables and ("job" in tables or (tables == {_VERSION} and not row))
+            if not ours:
                 raise UnusableStore(
                     f"database {self.name}: it belongs to another program; "
                     "name another file with --db"
                 )
-            row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+            if row is None and "job" in tables:
+                raise damaged(self.name, _REVISION, "no revision stands in it")
             return None if row is None else str(row[0])
 
     @contextmanager
@@ -99,5 +109,9 @@ class SqliteSchema:
             raise store_error(self.name, exc) from exc
 
 
-def _tables(raw: sqlite3.Connection) -> int:
-    return int(raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+def _tables(raw: sqlite3.Connection) -> set[str]:
+    """The names of what is in the file, indexes among them."""
+    names = raw.execute(
+        "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+    return {str(name) for (name,) in names}

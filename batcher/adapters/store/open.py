@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from batcher.adapters.store.location import MEMORY, sqlite_path
+from batcher.adapters.store.location import MEMORY, is_there, sqlite_path
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.core.errors import NoDatabase
 
@@ -53,7 +53,7 @@ async def open_store(
         database = PostgresDatabase(address, clock, patience_seconds=patience_seconds)
     else:
         path = sqlite_path(url)
-        if not create and not path.exists():
+        if not create and not is_there(path):
             raise NoDatabase(
                 f"there is no database {path}: `batcher run` makes one; --db names another"
             )
