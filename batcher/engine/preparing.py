@@ -276,7 +276,7 @@ def check_texts(spec: JobSpec, kinds: KindRegistry) -> None:
         if each.name not in ("input", "options"):
             check_unicode(flag(_SINGULAR.get(each.name, each.name)), getattr(spec, each.name))
     for option in kinds.get(spec.kind).options:
-        if option.type != "path":
+        if option.type not in ("path", "template"):
             check_unicode(flag(option.name), spec.options.get(option.name))
 
 
@@ -303,6 +303,7 @@ def read_files(
                 may_be_text = option.type == "template" and _is_no_file(given, error)
                 if not may_be_text or is_file_name(given):
                     raise _unreadable(option, given, error) from error
+                check_unicode(flag(option.name), given)
                 found[option.name] = TextFile("", given)
     return found
 

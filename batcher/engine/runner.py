@@ -292,7 +292,8 @@ class Runner(Jobs):
             preview = await previewed(bound, source, job, self._adapters.open_guard())
             if not send or not preview.requests:
                 return preview
-            job = await self._intake.open_job(bound, facts, fresh=True)
+            self._adapters.check_connection(bound.spec)
+            job, _ = await self._adapters.store.open_job(job, fresh=True)
             try:
                 owner = f"{self._owner}:{next(self._runs)}"
                 ending = await self._go_on(job, bound, source, owner, None, told)
