@@ -37,7 +37,7 @@ class Output:
 
     ``overwrite`` replaces whatever stands there. A pipe or a device is a ``stream``, with nothing
     beside it. ``csv_safe`` puts a ``'`` before what a spreadsheet would take for a formula in a CSV
-    cell.
+    cell. ``every_row``: rows that failed have a record, too, with null for what they lack.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Output:
     overwrite: bool = False
     stream: bool = False
     csv_safe: bool = False
+    every_row: bool = False
 
     @classmethod
     def named(
@@ -54,10 +55,23 @@ class Output:
         *,
         overwrite: bool = False,
         csv_safe: bool = False,
+        failed_rows: str = "omit",
     ) -> Output:
-        """The output at a path, which is looked at."""
-        stream = path == "-" or _is_special(Path(path))
-        return cls(path=path, format=format, overwrite=overwrite, stream=stream, csv_safe=csv_safe)
+        """The output at a path, which is looked at.
+
+        Raises:
+            UsageError: ``failed_rows`` is neither ``omit`` nor ``null``.
+        """
+        if failed_rows not in ("omit", "null"):
+            raise UsageError(f"--failed-rows is one of omit, null, not {failed_rows!r}")
+        return cls(
+            path=path,
+            format=format,
+            overwrite=overwrite,
+            stream=path == "-" or _is_special(Path(path)),
+            csv_safe=csv_safe,
+            every_row=failed_rows == "null",
+        )
 
     @property
     def errors(self) -> Path | None:
