@@ -1,4 +1,4 @@
-"""The texts of a spec and its options: what is none, what is a file's, and what is the text itself."""
+"""The texts of a spec and its options: what is a file's, what the text itself, and what none."""
 
 from __future__ import annotations
 
