@@ -86,6 +86,7 @@ def run(
     output: str | None = None,
     output_format: str | None = None,
     csv_safe: bool = False,
+    failed_rows: str = "omit",
     fresh: bool = False,
     overwrite: bool = False,
     settings: Settings | None = None,
@@ -102,6 +103,8 @@ def run(
         output: where the records go; without one the results stay in the database.
         output_format: the output's format, where its name does not say it.
         csv_safe: put a ``'`` before what a spreadsheet would take for a formula in a CSV cell.
+        failed_rows: ``omit`` leaves rows that failed out of the output; with ``null`` it has every
+            row of the input, with null for what is missing.
         fresh: begin anew even if the same job was run before.
         overwrite: replace a file that stands where the output goes, though no manifest beside it
             says that it is of this job, this command or this name.
@@ -137,6 +140,7 @@ def run(
                 output=output,
                 output_format=output_format,
                 csv_safe=csv_safe,
+                failed_rows=failed_rows,
                 fresh=fresh,
                 overwrite=overwrite,
             )

@@ -38,6 +38,7 @@ def export(
     output_format: str | None,
     overwrite: bool,
     csv_safe: bool,
+    failed_rows: str,
     partial: bool,
     as_json: bool,
 ) -> None:
@@ -58,6 +59,7 @@ def export(
             overwrite=overwrite,
             protect=files_of(ctx),
             csv_safe=csv_safe,
+            failed_rows=failed_rows,
         ),
     )
     if as_json:
@@ -65,7 +67,8 @@ def export(
         return
     left_out = [f"{count(report.rows_failed)} failed"] if report.rows_failed else []
     left_out += [f"{count(report.rows_left)} not done yet"] if report.rows_left else []
-    without = f"; left out: {', '.join(left_out)}" if left_out else ""
+    how = "left out" if failed_rows == "omit" else "with null"
+    without = f"; {how}: {', '.join(left_out)}" if left_out else ""
     where = "standard output" if output == "-" else output
     for note in report.notes:
         if note.startswith(("left out: ", "the input's columns")):  # what the file lacks

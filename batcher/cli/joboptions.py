@@ -199,6 +199,12 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
             "says that it is of this job, this command or this --name.",
         ),
         Setting(
+            "--failed-rows", heading=OUTPUT, hidden=hidden, default="omit",
+            type=click.Choice(["omit", "null"]), default_text="omit",
+            help="Leave rows that failed out of the output, or have null for what they lack, so "
+            "that it has every input row.",
+        ),
+        Setting(
             "--csv-safe", heading=OUTPUT, hidden=hidden, is_flag=True,
             help="Put a ' before what a spreadsheet would take for a formula in a CSV cell: texts "
             "that begin with =, +, -, @, a tab or a line break. Numbers stay.",

@@ -99,8 +99,8 @@ class KindGroup(ExampleMixin, click.Group):
                 *needed_first(self._options()),
             ],
             callback=self._act,
-            help=f"{kind.summary}\n\nINPUT is a .csv, .jsonl or .parquet file, the first two also "
-            "as .gz or .zst, or - for standard input with --format.",
+            help=f"{kind.summary}\n\nINPUT is a .csv, .tsv, .jsonl, .json or .parquet file, all "
+            "but the last also as .gz or .zst, or - for standard input.",
             short_help=kind.summary,
             options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
             examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),

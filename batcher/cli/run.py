@@ -44,6 +44,7 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
                     output=options["output"],
                     output_format=options["output_format"],
                     csv_safe=options["csv_safe"],
+                    failed_rows=options["failed_rows"],
                     fresh=options["fresh"],
                     overwrite=options["overwrite"],
                     protect=files_of(ctx),

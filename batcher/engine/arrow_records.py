@@ -38,6 +38,22 @@ class ArrowRecords:
             places.append(place)
         return _slices(self.table, places)
 
+    def pick_or_null(self, rows: Sequence[int]) -> Any:
+        """The same, with nothing but nulls for rows that are missing."""
+        import pyarrow as pa
+
+        missing = set(self.missing)
+        if missing.isdisjoint(rows):
+            return self.pick(rows)
+        schema = pa.schema([field.with_nullable(True) for field in self.table.schema])
+        table = self.pick([row for row in rows if row not in missing]).cast(schema)
+        null = pa.Table.from_arrays([pa.nulls(1, field.type) for field in schema], schema=schema)
+        parts, place = [], 0
+        for row in rows:
+            parts.append(null if row in missing else table.slice(place, 1))
+            place += row not in missing
+        return pa.concat_tables(parts)
+
 
 def encode_arrow(records: Sequence[tuple[Any, int] | None]) -> bytes:
     """Rows, each a record batch and an index in it, as bytes; None for a row without a record.

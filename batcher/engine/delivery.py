@@ -52,6 +52,7 @@ class Delivery:
             chunked=described.chunked,
             dimension=None,
             costs=described.spec.cost_columns,
+            every_row=target.every_row,
         )
         self._files.check_output(target.path, target.format, schema)
         for beside in target.files[1:]:
@@ -99,7 +100,9 @@ class Delivery:
         files = self._files
         report = _noted(report, target)
         described = Description.read(job)
-        schema = dataclasses.replace(output_schema(job, described), csv_safe=target.csv_safe)
+        schema = dataclasses.replace(
+            output_schema(job, described), csv_safe=target.csv_safe, every_row=target.every_row
+        )
         files.check_output(target.path, target.format, schema)
         seen = await self._overwriting.check(target, job)
         as_npy = Path(target.path).suffix == ".npy" or target.format == "npy"
@@ -120,7 +123,7 @@ class Delivery:
             sink = files.open_sink(target.path, target.format, schema, here)
             stack.callback(sink.abort)
             left_out: list[DamagedStore] | None = [] if partial and not as_npy else None
-            await export(self._store, job, described, sink, left_out)
+            await export(self._store, job, described, sink, left_out, every_row=target.every_row)
             if left_out:
                 said = tuple(f"left out: {each}" for each in left_out)
                 report = dataclasses.replace(report, notes=(*report.notes, *said))
@@ -157,12 +160,22 @@ class Delivery:
             yield error_record(letter)
 
 
+_NOTED: tuple[tuple[str, Callable[[Output], bool]], ...] = (
+    (
+        "CSV cells that a spreadsheet would take for formulas begin with ' (--csv-safe)",
+        lambda target: target.csv_safe,
+    ),
+    (
+        "rows without a result are in the output, with null for it (--failed-rows null)",
+        lambda target: target.every_row,
+    ),
+)
+
+
 def _noted(report: Report, target: Output) -> Report:
     """The report, saying of an output what the same job's might be without."""
-    safe = "CSV cells that a spreadsheet would take for formulas begin with ' (--csv-safe)"
-    if not target.csv_safe or safe in report.notes:
-        return report
-    return dataclasses.replace(report, notes=(*report.notes, safe))
+    said = [note for note, holds in _NOTED if holds(target) and note not in report.notes]
+    return dataclasses.replace(report, notes=(*report.notes, *said)) if said else report
 
 
 def _delivered(report: Report, target: Output, **more: Any) -> Report:

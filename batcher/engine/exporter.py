@@ -55,8 +55,10 @@ async def export(
     described: Description,
     sink: OutputSink,
     left_out: list[DamagedStore] | None = None,
+    *,
+    every_row: bool = False,
 ) -> int:
-    """Write all results of a job to a sink, in input order; returns the number of records.
+    """Write all results of a job to a sink, in input order; returns how many rows' or chunks'.
 
     The sink is not committed.
 
@@ -72,12 +74,12 @@ async def export(
     written.set_result(None)
     try:
         async with aclosing(
-            ahead(batches(store, job, described, left_out), _BATCHES_AHEAD)
+            ahead(batches(store, job, described, left_out, every_row=every_row), _BATCHES_AHEAD)
         ) as read:
             async for batch in read:
                 await written
                 written = loop.run_in_executor(None, sink.write, batch)
-                records += len(batch.rows)
+                records += len(batch.rows) - len(batch.missing)
     finally:
         await written
     if job.state is JobState.COMPLETE and not described.chunked and not left_out:
@@ -96,10 +98,16 @@ async def _check_complete(store: Store, job: Job, records: int) -> None:
 
 
 async def batches(
-    store: Store, job: Job, described: Description, left_out: list[DamagedStore] | None = None
+    store: Store,
+    job: Job,
+    described: Description,
+    left_out: list[DamagedStore] | None = None,
+    *,
+    every_row: bool = False,
 ) -> AsyncGenerator[OutputBatch, None]:
     """The output records of a job, one batch a shard, in input order.
 
+    ``every_row``: rows without a result have a record, too, in their places.
     While two answers have not agreed on the length of the vectors, only those of the first length.
 
     Raises:
@@ -113,14 +121,16 @@ async def batches(
             left_out.append(stored.damage)
             if not stored.payload:
                 continue
-        batch = await asyncio.to_thread(_read_shard, stored, described, dimension)
+        batch = await asyncio.to_thread(_read_shard, stored, described, dimension, every_row)
         if batch.rows:
             if batch.vectors is not None:
-                dimension = batch.vectors.shape[1]
+                dimension = batch.vectors.shape[1] or dimension
             yield batch
 
 
-def _read_shard(stored: StoredShard, described: Description, dimension: int | None) -> OutputBatch:
+def _read_shard(
+    stored: StoredShard, described: Description, dimension: int | None, every_row: bool
+) -> OutputBatch:
     plan = decode_plan(stored.payload)
     records = None if stored.columns is None else decode_records(stored.columns)
     if described.shape is Shape.VECTOR:
@@ -141,6 +151,8 @@ def _read_shard(stored: StoredShard, described: Description, dimension: int | No
     elif vectors is not None and len(chosen) != len(plan.tokens):
         vectors = vectors[chosen]
     rows = [plan.piece_rows[piece] for piece in chosen]
+    if every_row and len(set(rows)) < plan.rows:
+        return _with_missing(plan, stored, described, records, chosen, vectors, objects, dimension)
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],  # rows with results have one
         rows=[plan.first_row + row for row in rows],
@@ -150,6 +162,51 @@ def _read_shard(stored: StoredShard, described: Description, dimension: int | No
         arrow=records.pick(rows) if isinstance(records, ArrowRecords) else None,
         chunks=_spans(plan, chosen) if described.chunked else [],
         costs=_costs(plan, stored, chosen, described) if described.spec.cost_columns else (),
+    )
+
+
+def _with_missing(
+    plan: ShardPlan,
+    stored: StoredShard,
+    described: Description,
+    records: Sequence[Mapping[str, Any] | None] | ArrowRecords | None,
+    chosen: Sequence[int],
+    vectors: Vectors | None,
+    objects: Sequence[Mapping[str, Any] | None],
+    dimension: int | None,
+) -> OutputBatch:
+    """The records of all rows of a shard; those of rows without a result have none."""
+    there = {plan.piece_rows[piece] for piece in chosen}
+    entries = [(plan.piece_rows[piece], at) for at, piece in enumerate(chosen)]
+    entries += [(row, -1) for row in range(plan.rows) if row not in there]
+    entries.sort()
+    rows = [row for row, _ in entries]
+    take = np.array([at for _, at in entries], dtype=np.int64)
+    pieces = [chosen[at] if at >= 0 else None for at in take]
+    if described.shape is Shape.VECTOR:
+        width = vectors.shape[1] if vectors is not None else dimension or 0
+        whole = np.zeros((len(rows), width), dtype=np.float32)
+        if vectors is not None:
+            whole[take >= 0] = vectors[take[take >= 0]]
+        vectors = whole
+    spans = iter(_spans(plan, chosen) if described.chunked else ())
+    costs: Sequence[tuple[int, int, float | None, str | None]] = ()
+    if described.spec.cost_columns:
+        paid = iter(_costs(plan, stored, chosen, described))
+        lost = iter(_costs_of_rows(plan, stored, [row for row, at in entries if at < 0]))
+        costs = [next(lost if piece is None else paid) for piece in pieces]
+    return OutputBatch(
+        ids=[cast("RowId", plan.id_of(row)) for row in rows],
+        rows=[plan.first_row + row for row in rows],
+        results=[{} if p is None else objects[p] or {} for p in pieces] if vectors is None else [],
+        vectors=vectors,
+        records=_pick(records, rows),
+        arrow=records.pick_or_null(rows) if isinstance(records, ArrowRecords) else None,
+        chunks=[(None, None, None) if piece is None else next(spans) for piece in pieces]
+        if described.chunked
+        else [],
+        costs=costs,
+        missing=[at for at, piece in enumerate(pieces) if piece is None],
     )
 
 
@@ -180,6 +237,20 @@ def _costs(
     carried over from another job has no bill, and cost nothing.
     """
     record = range(len(plan.tokens)) if described.chunked else plan.piece_rows
+    return _costs_of(stored, record, [record[piece] for piece in pieces])
+
+
+def _costs_of_rows(
+    plan: ShardPlan, stored: StoredShard, rows: Sequence[int]
+) -> list[tuple[int, int, float | None, str | None]]:
+    """What each of some rows cost, all of its pieces together."""
+    return _costs_of(stored, plan.piece_rows, rows)
+
+
+def _costs_of(
+    stored: StoredShard, record: Sequence[int], wanted: Sequence[int]
+) -> list[tuple[int, int, float | None, str | None]]:
+    """What the records cost that are wanted; ``record`` says which one each piece belongs to."""
     found: dict[int, _Cost] = {}
     for bill in (bill for blob in stored.bills for bill in decode_bills(blob)):
         costs: Sequence[int | None] = bill.costs or [None] * len(bill.pieces)
@@ -190,7 +261,7 @@ def _costs(
             cost.add(prompt, completion, picousd)
             cost.model = bill.model or cost.model
     nothing = _Cost()
-    chosen = [found.get(record[piece], nothing) for piece in pieces]
+    chosen = [found.get(one, nothing) for one in wanted]
     return [
         (
             cost.prompt_tokens,

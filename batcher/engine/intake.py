@@ -17,8 +17,9 @@ from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
+from batcher.engine.optiontexts import check_texts, read_files
 from batcher.engine.planning import Planning
-from batcher.engine.preparing import Bound, bind, check_texts, endpoint_of, new_job, read_files
+from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
 from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
 from batcher.engine.unsent import replace_unsent

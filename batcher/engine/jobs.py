@@ -111,6 +111,7 @@ class Jobs:
         overwrite: bool = False,
         protect: Sequence[str] = (),
         csv_safe: bool = False,
+        failed_rows: str = "omit",
     ) -> Report:
         """Write a job's results, errors and manifest; arguments as for :meth:`run`.
 
@@ -128,7 +129,13 @@ class Jobs:
                 "--partial"
             )
         report = await self._report(job)
-        target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
+        target = Output.named(
+            output,
+            output_format,
+            overwrite=overwrite,
+            csv_safe=csv_safe,
+            failed_rows=failed_rows,
+        )
         await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
         delivered = await self._delivery.deliver(job, report, target, partial=partial)
         await self._remember(job, target)

@@ -40,7 +40,7 @@ class Output:
 
     ``overwrite`` replaces whatever stands there. A pipe or a device is a ``stream``, with nothing
     beside it. ``csv_safe`` puts a ``'`` before what a spreadsheet would take for a formula in a CSV
-    cell.
+    cell. ``every_row``: rows that failed have a record, too, with null for what they lack.
     """
 
     path: str
@@ -48,6 +48,7 @@ class Output:
     overwrite: bool = False
     stream: bool = False
     csv_safe: bool = False
+    every_row: bool = False
 
     @classmethod
     def named(
@@ -57,19 +58,28 @@ class Output:
         *,
         overwrite: bool = False,
         csv_safe: bool = False,
+        failed_rows: str = "omit",
     ) -> Output:
         """The output at a path, which is looked at.
 
         Raises:
-            UsageError: it is no path.
+            UsageError: it is no path, or ``failed_rows`` is neither ``omit`` nor ``null``.
         """
         path = fspath(path)
         if not path or "\0" in path:
             raise UsageError(f"the output {path!r} is no path")
+        if failed_rows not in ("omit", "null"):
+            raise UsageError(f"--failed-rows is one of omit, null, not {failed_rows!r}")
         if path in _STANDARD_OUTPUT:  # which may lead to a file that a shell has opened
             path = "-"
-        stream = path == "-" or _is_special(Path(path))
-        return cls(path=path, format=format, overwrite=overwrite, stream=stream, csv_safe=csv_safe)
+        return cls(
+            path=path,
+            format=format,
+            overwrite=overwrite,
+            stream=path == "-" or _is_special(Path(path)),
+            csv_safe=csv_safe,
+            every_row=failed_rows == "null",
+        )
 
     @property
     def errors(self) -> Path | None:

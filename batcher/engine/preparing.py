@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -20,7 +19,6 @@ from batcher.core.kind import (
     Kind,
     NamesColumns,
     NotesColumns,
-    Option,
     Overlong,
     SeesParameters,
     TextFile,
@@ -29,18 +27,16 @@ from batcher.core.kind import (
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.core.options import check_unicode, flag, is_file_name
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.keys import Keys
 from batcher.engine.planner import Planner
 from batcher.engine.requests import Requests, output_limit
-from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
+from batcher.ports import InputSource, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
-_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 
@@ -235,7 +231,7 @@ def bind(
 ) -> Bound:
     """Check all of a spec that can be checked without reading the input.
 
-    ``files`` are those of :func:`read_files`.
+    ``files`` are those of :func:`batcher.engine.optiontexts.read_files`.
 
     Raises:
         UsageError: an option is wrong, or the budget cannot be kept.
@@ -264,65 +260,6 @@ def bind(
     if spec.max_cost is not None:
         _check_budget(result)
     return result
-
-
-def check_texts(spec: JobSpec, kinds: KindRegistry) -> None:
-    """Refuse texts of a spec that are none; files may be called as they like.
-
-    Raises:
-        UsageError: one is no Unicode.
-    """
-    for each in fields(spec):
-        if each.name not in ("input", "options"):
-            check_unicode(flag(_SINGULAR.get(each.name, each.name)), getattr(spec, each.name))
-    for option in kinds.get(spec.kind).options:
-        if option.type not in ("path", "template"):
-            check_unicode(flag(option.name), spec.options.get(option.name))
-
-
-_SINGULAR = {"headers": "header", "params": "param"}
-
-
-def read_files(
-    spec: JobSpec, kinds: KindRegistry, read_text: Callable[[str], str]
-) -> dict[str, TextFile]:
-    """The files that the options of a spec's kind name, by option.
-
-    Where an option takes a text or a file, what names a file is that; the rest is the text itself.
-
-    Raises:
-        UsageError: one cannot be read, or is probably a file's name and not there.
-    """
-    found: dict[str, TextFile] = {}
-    for option in kinds.get(spec.kind).options:
-        given = spec.options.get(option.name)
-        if option.type in ("path", "template") and isinstance(given, str):
-            try:
-                found[option.name] = TextFile(given, read_text(given))
-            except (OSError, ValueError) as error:
-                may_be_text = option.type == "template" and _is_no_file(given, error)
-                if not may_be_text or is_file_name(given):
-                    raise _unreadable(option, given, error) from error
-                check_unicode(flag(option.name), given)
-                found[option.name] = TextFile("", given)
-    return found
-
-
-def _is_no_file(given: str, error: OSError | ValueError) -> bool:
-    """Whether reading failed because nothing can be, or is, at such a path."""
-    if isinstance(error, OSError):
-        return not given.strip() or error.errno in _NOWHERE
-    return not isinstance(error, UnicodeDecodeError)  # a NUL in the name
-
-
-def _unreadable(option: Option, given: str, error: OSError | ValueError) -> UsageError:
-    if not isinstance(error, OSError):
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it names no file"
-    else:
-        why = error.strerror or str(error)
-        if option.type == "template" and error.errno in _NOWHERE:
-            why += "; a text instead of a file has a {{ column }} in it, or several words"
-    return UsageError(f"{flag(option.name)} {given} cannot be read: {why}")
 
 
 def endpoint_of(spec: JobSpec, kind: Kind, files: Mapping[str, TextFile]) -> Endpoint:

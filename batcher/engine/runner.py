@@ -68,6 +68,7 @@ class Runner(Jobs):
         output: str | None = None,
         output_format: str | None = None,
         csv_safe: bool = False,
+        failed_rows: str = "omit",
         fresh: bool = False,
         overwrite: bool = False,
         protect: Sequence[str] = (),
@@ -81,6 +82,7 @@ class Runner(Jobs):
             output: where the records go; without one the results stay in the database.
             output_format: the output's format, where its name does not say it.
             csv_safe: see :class:`batcher.engine.delivery.Output`.
+            failed_rows: ``omit`` rows that failed, or ``null``: they have a record, too.
             fresh: begin anew even if the same job was run before.
             overwrite: replace what stands there, though no manifest says that it is this job's.
             protect: files that are never replaced, besides what the spec names and the database.
@@ -101,7 +103,13 @@ class Runner(Jobs):
         bound = await self._intake.bind(spec)
         target = None
         if output is not None:
-            target = Output.named(output, output_format, overwrite=overwrite, csv_safe=csv_safe)
+            target = Output.named(
+                output,
+                output_format,
+                overwrite=overwrite,
+                csv_safe=csv_safe,
+                failed_rows=failed_rows,
+            )
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)
         with await self._intake.open(spec) as source:
@@ -292,7 +300,8 @@ class Runner(Jobs):
             preview = await previewed(bound, source, job, self._adapters.open_guard())
             if not send or not preview.requests:
                 return preview
-            job = await self._intake.open_job(bound, facts, fresh=True)
+            self._adapters.check_connection(bound.spec)
+            job, _ = await self._adapters.store.open_job(job, fresh=True)
             try:
                 owner = f"{self._owner}:{next(self._runs)}"
                 ending = await self._go_on(job, bound, source, owner, None, told)

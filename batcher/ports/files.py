@@ -80,7 +80,7 @@ class OutputSchema:
     ``dimension`` is the length of a vector (None where there is none yet). ``arrow_schema`` says
     the columns' types where the records come as Arrow tables
     (:class:`batcher.core.model.InputFacts`). ``csv_safe`` keeps CSV cells from being taken for
-    formulas.
+    formulas. ``every_row``: rows without a result have a record, too.
     """
 
     columns: tuple[str, ...]
@@ -90,6 +90,7 @@ class OutputSchema:
     costs: bool = False
     arrow_schema: str | None = None
     csv_safe: bool = False
+    every_row: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,8 @@ class OutputBatch:
     ``pyarrow.Table`` of them; ``chunks`` are ``(chunk, start, end)`` where the schema is chunked;
     ``costs`` are, where it has them, tokens of the prompt and of the output, dollars (None where no
     price is known) and the model as the provider names it (None where nothing was sent).
+    ``missing`` are the records, by their index, of rows without a result: their vectors are zeros,
+    their results empty, their chunks None.
     """
 
     ids: Sequence[RowId]
@@ -109,9 +112,10 @@ class OutputBatch:
     results: Sequence[Mapping[str, Any]] = field(repr=False)
     vectors: Any = field(repr=False)
     records: Sequence[Mapping[str, Any]] = field(repr=False)
-    chunks: Sequence[tuple[int, int, int]]
+    chunks: Sequence[tuple[int | None, int | None, int | None]]
     costs: Sequence[tuple[int, int, float | None, str | None]] = ()
     arrow: Any = field(default=None, repr=False)
+    missing: Sequence[int] = ()
 
 
 Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]

@@ -10,7 +10,7 @@ from batcher.adapters.kinds import InstalledKinds
 from batcher.core.errors import UsageError
 from batcher.core.kind import TextFile
 from batcher.core.spec import JobSpec
-from batcher.engine.preparing import read_files
+from batcher.engine.optiontexts import read_files
 
 
 def _spec(prompt: str) -> JobSpec:

@@ -212,3 +212,14 @@ def test_skipping_is_not_suggested_where_no_row_would_be_left(inputs: Inputs) ->
     with pytest.raises(InputError) as caught:
         inputs.read("a.jsonl", "id,text\n1,a\n2,b\n", columns=("text",))
     assert "--on-bad-row" not in str(caught.value)
+
+
+def test_a_file_that_becomes_another_after_the_check_is_a_fault_of_its_rows(
+    inputs: Inputs,
+) -> None:
+    path = inputs.write("a.csv", "id,text\n1,ä\n")
+    with open_source(str(path), spool_dir=inputs.directory) as source:
+        source.check(id_column=None, columns=("text",), skip_bad=False)
+        path.write_bytes("id,text\n1,ä\n".encode("cp1252"))
+        with pytest.raises(InputError, match="the line is not UTF-8"):
+            list(source.rows())

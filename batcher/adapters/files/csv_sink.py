@@ -51,7 +51,7 @@ class CsvSink(TextSink):
                 columns.append(_json(values) if field.type == "json" else self._cells(values))
         with writing(self._target.name):
             if self._is_vector:
-                self._write_vectors(columns, batch.vectors)
+                self._write_vectors(columns, batch.vectors, frozenset(batch.missing))
             else:
                 self._writer.write(_csv(zip(*columns, strict=True)))
 
@@ -64,9 +64,15 @@ class CsvSink(TextSink):
             for value, text in zip(values, _texts(values), strict=True)
         ]
 
-    def _write_vectors(self, columns: list[Sequence[str]], vectors: Any) -> None:
+    def _write_vectors(
+        self, columns: list[Sequence[str]], vectors: Any, missing: frozenset[int]
+    ) -> None:
         """A JSON array needs quotes and nothing doubled in them; the csv module is slow to see."""
-        for row, vector in zip(zip(*columns, strict=True), vectors, strict=True):
+        rows = zip(zip(*columns, strict=True), vectors, strict=True)
+        for index, (row, vector) in enumerate(rows):
+            if index in missing:
+                self._writer.write(_csv([(*row, "")]))
+                continue
             self._writer.write(_csv([row])[:-1] + b',"' + json_bytes(vector) + b'"\n')
 
     def _begin(self, batch: OutputBatch | None) -> Layout:

@@ -29,6 +29,8 @@ class JsonlSink(TextSink):
             else:
                 for head, result in zip(heads, batch.results, strict=True):
                     head.update((name, result[name]) for name in names if name in result)
+            for index in batch.missing:
+                heads[index].update(dict.fromkeys(names))
             if self._schema.costs:
                 columns = lay_out(self._schema, kept=False).costs
                 for head, cost in zip(heads, batch.costs, strict=True):

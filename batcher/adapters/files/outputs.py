@@ -89,6 +89,8 @@ def _format(path: str, asked: str | None, schema: OutputSchema) -> tuple[str, Co
         raise UsageError(f"{path}: .npy holds embeddings alone: {_OTHERS}")
     if kind == "npy" and schema.chunked:
         raise UsageError(f"{path}: .npy cannot say which row a chunk belongs to: {_OTHERS}")
+    if kind == "npy" and schema.every_row:
+        raise UsageError(f"{path}: .npy has no null for rows that failed: {_OTHERS}")
     if kind == "npy" and schema.costs:
         raise UsageError(f"{path}: .npy cannot say what a vector cost: {_OTHERS}")
     if kind == "npy" and path == "-":

@@ -83,7 +83,7 @@ class ParquetSink:
             self._types[index] = kind
             arrays.append(to_arrow(values, kind))
         if self._is_vector:
-            arrays.append(_vectors(batch.vectors, self._vector_type))
+            arrays.append(_vectors(batch.vectors, self._vector_type, batch.missing))
         self._pending.append(arrays)
         self._pending_rows += len(batch.ids)
         self._pending_bytes += sum(array.nbytes for array in arrays)
@@ -103,7 +103,8 @@ class ParquetSink:
             fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
             self._types = [*leading, *chunks, *costs, *fields]
             if self._is_vector:
-                size = self._schema.dimension if batch is None else batch.vectors.shape[1]
+                size = self._schema.dimension if batch is None else batch.vectors.shape[1] or None
+                size = size or self._schema.dimension
                 element = pa.field("element", pa.float32(), nullable=False)
                 self._vector_type = pa.list_(element, -1 if size is None else int(size))
         return self._layout
@@ -123,10 +124,13 @@ class ParquetSink:
     def _arrow_schema(self) -> Any:
         names = self._begin(None).names
         fields = [field.with_type(kept.arrow) for field, kept in self._kept]
+        if self._schema.every_row:
+            fields = [field.with_nullable(True) for field in fields]
         others = zip(names[len(fields) :], self._types, strict=False)
         fields += [pa.field(name, kind.arrow) for name, kind in others]
         if self._is_vector:
-            fields.append(pa.field(names[-1], self._vector_type, nullable=False))
+            every = self._schema.every_row
+            fields.append(pa.field(names[-1], self._vector_type, nullable=every))
         return pa.schema(fields)
 
     def _flush(self) -> None:
@@ -180,7 +184,13 @@ def _chunked(arrays: Sequence[Any]) -> Any:
     return pa.chunked_array(chunks, type=arrays[0].type)
 
 
-def _vectors(vectors: Any, kind: Any) -> Any:
-    """An array of vectors around the numpy array's own memory."""
+def _vectors(vectors: Any, kind: Any, missing: Sequence[int]) -> Any:
+    """An array of vectors around the numpy array's own memory; null where they are ``missing``."""
+    if len(missing) == len(vectors):
+        return pa.nulls(len(vectors), kind)
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+    if not missing:
+        return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+    mask = np.zeros(len(vectors), dtype=bool)
+    mask[list(missing)] = True
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind, mask=pa.array(mask))

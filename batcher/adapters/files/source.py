@@ -122,10 +122,12 @@ class FileSource:
         self._columns = tuple(columns)
         self._skip_bad = skip_bad
         try:
-            return self._check()
+            facts = self._check()
         except NotUtf8:
             self._encoding = self._guessed()
             return self._check()
+        self._encoding = self._encoding or UTF8  # it has proved to be
+        return facts
 
     def _check(self) -> InputFacts:
         self._duplicates = Duplicates()
