@@ -42,7 +42,7 @@ def command(
             shared = [json_option(json)]
 
         def callback(**values: Any) -> None:
-            for hidden in ("db", "db_timeout", "profile", "redis"):
+            for hidden in ("db", "db_timeout", "env_file", "profile", "redis"):
                 values.pop(hidden, None)
             function(click.get_current_context(), **values)
 
