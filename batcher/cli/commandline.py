@@ -21,7 +21,8 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
     """
     where = "OUTPUT" if output is None else short_of_here(output)
     words = ["batcher", "run", spec.kind, spec.input, "-o", where, "--model", spec.model]
-    several = _repeated(spec.kind)
+    lists = any(isinstance(value, list) for value in spec.options.values())
+    several = _repeated(spec.kind) if lists else set()  # else the kind need not be imported
     for name, value in spec.options.items():
         if name in several and isinstance(value, list):
             words += [word for column in value for word in _words(name, column)]
