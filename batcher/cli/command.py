@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +11,21 @@ from batcher.cli.helptext import ExampleCommand
 from batcher.cli.setting import Setting
 from batcher.cli.sharedoptions import json_option, shared_options
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 class JobArgument(click.Argument):
     """``JOB``: an id, or as much of its beginning as no other job has; without it the last job."""
 
     def __init__(self) -> None:
         super().__init__(["job"], required=False, metavar="[JOB]")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The jobs that there are."""
+        from batcher.cli.suggestions import job_items
+
+        return job_items(ctx, incomplete)
 
 
 def command(
@@ -42,7 +51,7 @@ def command(
             shared = [json_option(json)]
 
         def callback(**values: Any) -> None:
-            for hidden in ("db", "db_timeout", "profile", "redis"):
+            for hidden in ("db", "db_timeout", "env_file", "profile", "redis"):
                 values.pop(hidden, None)
             function(click.get_current_context(), **values)
 

@@ -176,7 +176,18 @@ def run_options(*, hidden: bool = False) -> list[Setting]:
             "-q", "--quiet", is_flag=True, hidden=hidden,
             help="No progress and no summary, only errors.",
         ),
+        progress_option(hidden=hidden),
     ]  # fmt: skip
+
+
+def progress_option(*, hidden: bool = False) -> Setting:
+    """How progress is shown."""
+    return Setting(
+        "--progress", hidden=hidden, type=click.Choice(["rich", "tqdm", "plain", "none"]),
+        help="How progress is shown, on standard error: a live view, tqdm's bar (where tqdm is "
+        "installed), a line every ten seconds, or not at all.",
+        default_text="a live view on a terminal, a line every ten seconds elsewhere",
+    )  # fmt: skip
 
 
 def output_options(*, required: bool = False, hidden: bool = False) -> list[Setting]:

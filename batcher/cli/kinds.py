@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +24,9 @@ from batcher.core import exactjson
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.spec import JobSpec
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 Action = Callable[[click.Context, JobSpec], None]
 
 
@@ -32,6 +35,12 @@ class Input(click.Argument):
 
     def __init__(self) -> None:
         super().__init__(["input"], required=False, metavar="INPUT")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """A file."""
+        from batcher.cli.suggestions import file_items
+
+        return file_items(incomplete)
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Not in brackets: only a job file makes up for it."""
@@ -47,6 +56,8 @@ class KindCommand(ExampleCommand):
 
         A second `--text` would not be a second column: it would silently replace the first.
         """
+        if ctx.resilient_parsing and args and args[-1].startswith("-"):
+            args = args[:-1]  # a shell asks for its value, and the rest of the line counts
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         for param, times in Counter(order).items():
             if isinstance(param, Setting) and param.of_kind and not param.multiple and times > 1:
@@ -105,6 +116,12 @@ class KindGroup(ExampleMixin, click.Group):
             options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
             examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),
         )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """A kind, else a job file."""
+        from batcher.cli.suggestions import file_items
+
+        return super().shell_complete(ctx, incomplete) or file_items(incomplete)
 
     def _options(self) -> list[Setting]:
         """The options that every kind's command has."""

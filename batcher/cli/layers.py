@@ -55,6 +55,7 @@ class Layers:
 
     job_file: Layer = field(default_factory=lambda: Layer(""))
     profile: Layer = field(default_factory=lambda: Layer(""))
+    env_file: str = ""
 
 
 def layers_of(ctx: click.Context) -> Layers:
@@ -66,8 +67,8 @@ def layers_of(ctx: click.Context) -> Layers:
 
 def files_of(ctx: click.Context) -> list[str]:
     """The files of settings of this command line, which no output may replace."""
-    job_file = layers_of(ctx).job_file.name
-    return [str(CONFIGURATION), *([job_file] if job_file else [])]
+    layers = layers_of(ctx)
+    return [str(CONFIGURATION), *filter(None, (layers.job_file.name, layers.env_file))]
 
 
 def read_job_file(path: str) -> Layer:

@@ -14,15 +14,30 @@ from batcher.cli.output import print_json
 from batcher.cli.session import with_runner
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from batcher.engine.report import Report
     from batcher.engine.runner import Runner
+
+
+class JobArguments(click.Argument):
+    """``JOB...``: each must be named."""
+
+    def __init__(self) -> None:
+        super().__init__(["jobs"], nargs=-1, required=True, metavar="JOB...")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The jobs that there are."""
+        from batcher.cli.suggestions import job_items
+
+        return job_items(ctx, incomplete)
 
 
 @command(
     "rm",
     short_help="Delete jobs and what is kept of them.",
     json="Print the reports of the jobs that are gone as a JSON array.",
-    params=[click.Argument(["jobs"], nargs=-1, required=True, metavar="JOB...")],
+    params=[JobArguments()],
     examples=("batcher rm 1ng6",),
 )
 def rm(ctx: click.Context, *, jobs: tuple[str, ...], as_json: bool) -> None:

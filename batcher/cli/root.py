@@ -38,6 +38,9 @@ ENTRIES = {
     "watch": Entry("batcher.cli.watch:watch", "Follow a job that others work on.", FLEET),
     "workers": Entry("batcher.cli.workers:workers", "List the workers.", FLEET),
     "schedule": Entry("batcher.cli.schedule:schedule", "Run jobs at set times, by workers.", FLEET),
+    "completion": Entry(
+        "batcher.cli.completion:completion", "Have a shell complete commands.", MORE
+    ),
     "simulate": Entry(
         "batcher.cli.simulate:simulate", "Be a provider with limits and faults, locally.", MORE
     ),

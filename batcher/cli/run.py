@@ -26,7 +26,9 @@ def run_job(ctx: click.Context, spec: JobSpec) -> None:
     """Run a job with its progress on the screen, and say how it ended."""
     options = ctx.params
     check_stdout(as_json=options["as_json"], output=options["output"])
-    screen = open_screen(quiet=options["quiet"], output=options["output"])
+    screen = open_screen(
+        quiet=options["quiet"], output=options["output"], progress=options["progress"]
+    )
     progress = Progress(screen, grace_seconds=spec.grace_seconds)
 
     def begin(live: Live) -> None:

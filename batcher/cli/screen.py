@@ -1,4 +1,4 @@
-"""Where progress appears: a live view on a terminal, a line now and then elsewhere, or nowhere.
+"""Where progress appears: live on a terminal and in a notebook, else a line now and then.
 
 Everything goes to standard error.
 """
@@ -41,19 +41,42 @@ class Screen(Protocol):
         ...
 
 
-def open_screen(*, quiet: bool, output: str | None) -> Screen:
-    """The screen that suits standard error."""
+def open_screen(*, quiet: bool, output: str | None, progress: str | None = None) -> Screen:
+    """The screen that was asked for by ``progress``, else the one that suits standard error.
+
+    Raises:
+        UsageError: what was asked for is not installed.
+    """
     if quiet:
         return NoScreen()
-    terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    records_there = output == "-" and sys.stdout.isatty()
-    if not terminal or records_there:
+    choice = progress or _that_suits(output)
+    if choice == "none":
+        return WordsScreen()
+    if choice == "tqdm":
+        from batcher.cli.tqdmbar import TqdmScreen
+
+        return TqdmScreen()
+    if choice == "notebook":
+        from batcher.cli.notebook import NotebookScreen
+
+        return NotebookScreen()
+    if choice == "plain":
         return PlainScreen()
     from rich.console import Console  # takes a while to import
 
     from batcher.cli.liveview import LiveScreen
 
-    return LiveScreen(Console(stderr=True))
+    return LiveScreen(Console(stderr=True, force_terminal=True if progress else None))
+
+
+def _that_suits(output: str | None) -> str:
+    from batcher.cli.notebook import is_notebook
+
+    terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    records_there = output == "-" and sys.stdout.isatty()
+    if terminal and not records_there:
+        return "rich"
+    return "notebook" if is_notebook() else "plain"
 
 
 class NoScreen:
@@ -72,6 +95,14 @@ class NoScreen:
 
     def close(self) -> None:
         """Nothing."""
+
+
+class WordsScreen(NoScreen):
+    """No progress, but the sentences that stay."""
+
+    def say(self, text: str) -> None:
+        """See :class:`Screen`."""
+        _write_line(text)
 
 
 class PlainScreen:

@@ -78,6 +78,20 @@ class Setting(click.Option):
                 raise
             raise click.BadParameter(f"{exc.message.rstrip('.')} (in {origin})", ctx, self) from exc
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a shell may complete the value with."""
+        from batcher.cli import suggestions
+
+        if self.metavar == "COLUMN":
+            return suggestions.column_items(ctx, incomplete)
+        if self.metavar in ("FILE", "PATH"):
+            return suggestions.file_items(incomplete)
+        if self.key == "profile":
+            return suggestions.profile_items(incomplete)
+        if self.key == "name":
+            return suggestions.name_items(ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)
+
     def is_given(self, ctx: click.Context) -> bool:
         """Whether the value is more than the default."""
         return ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT
@@ -115,6 +129,8 @@ class Setting(click.Option):
 
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     PairType = click.ParamType[tuple[str, Any]]
     TextsType = click.ParamType[list[str]]
     TextType = click.ParamType[str]

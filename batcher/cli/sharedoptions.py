@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from batcher.adapters.envfile import load_env_file
 from batcher.adapters.kinds import InstalledKinds
 from batcher.cli.joboptions import job_options, run_options
 from batcher.cli.layers import layers_of, read_profile
@@ -16,7 +19,20 @@ def shared_options(json_help: str | None) -> list[Setting]:
     """What every command with a job has; ``--json`` where it is said what that prints."""
     database = [database_option(), database_timeout_option()]
     as_json = [] if json_help is None else [json_option(json_help)]
-    return [*as_json, profile_option(), *database, redis_option()]
+    return [*as_json, env_file_option(), profile_option(), *database, redis_option()]
+
+
+def env_file_option() -> Setting:
+    """``--env-file``, read before whatever the environment may say."""
+    return Setting(
+        "--env-file",
+        metavar="FILE",
+        is_eager=True,
+        callback=_load_env_file,
+        help="Read NAME=VALUE lines into the environment first, such as a .env file's; what is set "
+        "already stays.",
+        default_text="none",
+    )
 
 
 def profile_option() -> Setting:
@@ -87,10 +103,23 @@ def general_keys() -> set[str]:
     return {option.key for option in (*job_options(), *run_options(), *shared_options(""))}
 
 
+def _load_env_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    """Set what the file says before any other option asks the environment."""
+    del param
+    if path is not None:
+        load_env_file(path, os.environ)
+        layers_of(ctx).env_file = path
+    return path
+
+
 def _load_profile(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Make the profile's values known before any other option asks for them."""
     del param
     layer = read_profile(name)
+    named = layer.values.get("env_file")
+    if isinstance(named, str) and not layers_of(ctx).env_file:
+        load_env_file(named, os.environ)
+        layers_of(ctx).env_file = named
     here = {param.key for param in ctx.command.params if isinstance(param, Setting)}
     if set(layer.values) - here:
         layer.check_known(every_key())

@@ -9,6 +9,7 @@ import click
 from batcher.cli.command import JobArgument, command
 from batcher.cli.commandline import command_of
 from batcher.cli.failure import say
+from batcher.cli.joboptions import progress_option
 from batcher.cli.output import print_json
 from batcher.cli.progress import Progress, shown
 from batcher.cli.screen import open_screen
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
 @command(
     "watch",
     json="Print the job's report as JSON at the end.",
-    params=[JobArgument()],
+    params=[JobArgument(), progress_option()],
     examples=("batcher watch 1ng6",),
 )
-def watch(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
+def watch(ctx: click.Context, *, job: str | None, progress: str | None, as_json: bool) -> None:
     """Follow a job that others work on, until it is complete or stopped.
 
     From any machine that reaches the database. Ending this ends nothing else. The exit code is that
     of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped by its budget,
     5 paused, 1 cancelled.
     """
-    screen = open_screen(quiet=as_json, output=None)
-    progress = Progress(screen, activity="looking at the job")
+    screen = open_screen(quiet=as_json and progress is None, output=None, progress=progress)
+    shown_by = Progress(screen, activity="looking at the job")
 
     async def work(session: Session) -> Report:
         session.announce = lambda settles: None
@@ -41,8 +42,8 @@ def watch(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
 
         async with open_runner(settings_from(ctx, create=False)) as runner:
             named = await job_or_last(runner, job)
-            async with shown(progress):
-                return await runner.watch(named, on_live=progress.attach)
+            async with shown(shown_by):
+                return await runner.watch(named, on_live=shown_by.attach)
 
     report = run_session(work)
     if as_json:

@@ -16,6 +16,7 @@ from batcher.cli.setting import Setting
 from batcher.cli.sharedoptions import (
     database_option,
     database_timeout_option,
+    env_file_option,
     profile_option,
     redis_option,
 )
@@ -114,7 +115,8 @@ worker = ExampleCommand(
             "--log-format", type=click.Choice(["json", "text"]), default="json",
             default_text="json", help="How events are written, one a line.",
         ),
-        redis_option(), profile_option(), database_option(), database_timeout_option(),
+        env_file_option(), profile_option(), redis_option(), database_option(),
+        database_timeout_option(),
     ],
     help="""Work on submitted jobs, as one of as many workers as you like.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batcher.core.errors import UsageError
 from batcher.core.jobfilter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
+from batcher.core.options import is_unicode
 from batcher.engine.description import Description
 from batcher.engine.ending import Endings, put_down
 from batcher.engine.listing import Reports
@@ -142,9 +143,13 @@ class Jobs:
         return delivered
 
     async def _remember(self, job: Job, target: Output) -> None:
-        """Keep where a job's records go, to say so later; a stream is no place."""
+        """Keep where a job's records go, to say so later; a stream is no place.
+
+        Nor is a name that is not UTF-8 kept: no database takes it, and it would be told wrongly.
+        """
         path = str(Path.cwd() / target.path)
-        if not target.stream and target.path != "-" and job.output != path:
+        told = not target.stream and target.path != "-" and is_unicode(path)
+        if told and job.output != path:
             await self._adapters.store.set_output(job.id, path)
 
     # --- acting -------------------------------------------------------------------------------

@@ -215,6 +215,8 @@ def test_status_names_the_output_that_was_used(cli: Cli) -> None:
     assert cli("status", "--json").json["last_output"] == str(cli.directory / "sub.jsonl")
     cli(*EMBED, "--simulate", "-o", "-", "--output-format", "jsonl")  # a stream is no file
     assert cli("status", "--json").json["last_output"] == str(cli.directory / "sub.jsonl")
+    cli("export", "-o", "caf\udce9.csv")  # what no database takes, and no screen shows
+    assert cli("status", "--json").json["last_output"] == str(cli.directory / "sub.jsonl")
     cli("export", "-o", "new.csv")
     assert cli("status", "--json").json["last_output"] == str(cli.directory / "new.csv")
 

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import event, insert
 
 from batcher.adapters.store import migrate, open_store
-from batcher.adapters.store.codec import job_row
-from batcher.adapters.store.tables import CHECKPOINT, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.codec import dead_row, job_row
+from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
 from batcher.core.model import JobState
 from batcher.wiring import Settings, open_runner
 from tests.fakes import FakeClock
-from tests.store.making import make_job
+from tests.store.making import make_dead, make_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,8 @@ def statements() -> Iterator[list[str]]:
 
 async def fill(url: str) -> None:
     store = await open_store(url, FakeClock())
-    rows: dict[Any, list[dict[str, Any]]] = {JOB: [], SHARD: [], PAYLOAD: [], CHECKPOINT: []}
+    tables = (JOB, SHARD, PAYLOAD, CHECKPOINT, DEAD_LETTER)
+    rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in tables}
     first = replace(make_job(), spec=SPEC, state=JobState.COMPLETE, planned=True)
     for number in range(1, JOBS + 1):
         at = first.created_at + timedelta(seconds=number)
@@ -78,6 +79,8 @@ async def fill(url: str) -> None:
         rows[CHECKPOINT].append(
             {"shard_id": number, "fence": 1, "seq": 0, "event": "{}", "results": b"r" * 2_000}
         )
+        letter = make_dead(9, code="refused" if number % 2 else "timeout")
+        rows[DEAD_LETTER].append(dead_row(letter, job_id=job.id, shard_id=number, piece=8))
 
     def work(connection: Any) -> None:
         for table, values in rows.items():
@@ -96,6 +99,7 @@ async def test_ten_thousand_jobs_are_listed_and_purged_by_few_statements(
         newest = await runner.jobs()
         assert [report.job for report in newest] == [f"job{JOBS - n:07}" for n in range(100)]
         assert {report.rows_done for report in newest} == {8}
+        assert [report.failed_by_code for report in newest[:2]] == [{"timeout": 1}, {"refused": 1}]
         asked = [text for text in statements if text.lstrip().upper().startswith("SELECT")]
         assert len(asked) <= 6
         statements.clear()

@@ -1,0 +1,44 @@
+"""``batcher completion``."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from batcher.cli.helptext import ExampleCommand
+from batcher.cli.suggestions import COMPLETE_VAR
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+class Shell(click.Argument):
+    """The shell that the script is for."""
+
+    def __init__(self) -> None:
+        super().__init__(["shell"], type=click.Choice(SHELLS))
+
+
+def _act(shell: str) -> None:
+    made = get_completion_class(shell)
+    assert made is not None
+    script = made(click.get_current_context().find_root().command, {}, "batcher", COMPLETE_VAR)
+    click.echo(script.source_template % script.source_vars())
+
+
+completion = ExampleCommand(
+    name="completion",
+    callback=_act,
+    params=[Shell()],
+    help="""Print a script that has a shell complete commands, options and what belongs to them.
+
+    That is columns of the input (for --text, --id and the like), ids and names of jobs, profiles,
+    kinds and files. Put the line into the shell's start file: ~/.bashrc, ~/.zshrc, or
+    ~/.config/fish/config.fish.
+    """,
+    short_help="Have a shell complete commands.",
+    examples=(
+        'eval "$(batcher completion bash)"',
+        'eval "$(batcher completion zsh)"',
+        "batcher completion fish | source",
+    ),
+)
