@@ -198,9 +198,9 @@ def test_a_file_that_appears_while_a_job_runs_is_not_replaced(
     from batcher.engine import delivery
     from batcher.engine.exporter import export
 
-    async def slow(*arguments: object) -> int:
+    async def slow(*arguments: object, **named: object) -> int:
         cli.write("out.jsonl", KEPT)
-        return await export(*arguments)  # type: ignore[arg-type]
+        return await export(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(delivery, "export", slow)
     refused(run("out.jsonl"), "out.jsonl", "The results are kept", f"batcher export {cli.job()}")
