@@ -184,7 +184,7 @@ class BoundClassify:
     shape = Shape.JSON
     packs = False
     overlong = Overlong.ERROR
-    optional_parameters = frozenset({"top_logprobs"})
+    optional_parameters = frozenset({"response_format", "top_logprobs"})
 
     def __init__(
         self,
@@ -307,7 +307,7 @@ class BoundClassify:
         if not isinstance(completion, Completion):
             return [completion]
         if completion.finish_reason == "length":
-            return [_invalid("the answer was cut off", completion)]
+            return [_invalid("the answer was cut off (raise --max-tokens)", completion)]
         label = self._read(completion)
         if label is None:
             return [_invalid("it does not name exactly one of the labels", completion)]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pybase64
 
-from batcher.core.answers import text_of
+from batcher.core.answers import broken_off, text_of
 from batcher.core.errors import RowOverBudget, UsageError
 from batcher.core.kind import (
     Broken,
@@ -38,8 +38,11 @@ _FEWER = Broken(
     "the answer has fewer vectors than texts, and does not say whose are missing; --max-inputs 1 "
     "sends each text alone",
 )
-_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used")
+_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: no numbers, or all zeros")
 _NO_ITEM = object()
+_MOST_SQUARE = 1e20
+"""Of a vector's length: one of 10^10 and more is no embedding, but bytes of another type or order.
+What is not finite is not below it, either."""
 _OTHER_ALPHABET = str.maketrans("-_", "+/")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -279,14 +282,18 @@ class BoundEmbed:
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """Vectors by their ``index``, where that tells for certain which text's each one is."""
         data = answer.get("data")
-        items = data if isinstance(data, list) else []
+        items = _items(data) if isinstance(data, list) else []
         places = _places(items, count)
         if isinstance(places, Broken):
             return [places] * count
         outcomes: list[Outcome] = [_MISSING] * count
         for place, item in zip(places, items, strict=True):
             vector = _read_vector(item.pop("embedding", None))  # as text it takes the more room
-            outcomes[place] = _UNUSABLE if vector is None else Done(vector)
+            if vector is None:
+                error = item.get("error")
+                outcomes[place] = broken_off(error) if error else _UNUSABLE
+            else:
+                outcomes[place] = Done(vector)
         return self._check_dimension(outcomes)
 
     def _check_dimension(self, outcomes: list[Outcome]) -> list[Outcome]:
@@ -299,6 +306,15 @@ class BoundEmbed:
             else outcome
             for outcome in outcomes
         ]
+
+
+def _items(data: list[Any]) -> list[Any]:
+    """The items of ``data``, also where it is a list of them once more, or of bare vectors."""
+    if not data or not isinstance(data[0], list):
+        return data
+    if len(data) == 1 and data[0] and isinstance(data[0][0], dict):
+        return data[0]
+    return [{"embedding": item} if isinstance(item, list) else item for item in data]
 
 
 def _places(items: Sequence[object], count: int) -> list[int] | Broken:
@@ -345,7 +361,7 @@ def _what_is_wrong(indexes: Sequence[object], count: int) -> str:
 
 
 def _read_vector(embedding: object) -> bytes | None:
-    """Raw float32 of a base64 string or a list of numbers; None where it is neither."""
+    """Raw float32 of a base64 string or a list of numbers; None where it can be no embedding."""
     while isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
         embedding = embedding[0]  # one vector as a list of vectors
     try:
@@ -359,9 +375,13 @@ def _read_vector(embedding: object) -> bytes | None:
             return None
     except (ValueError, TypeError, OverflowError):
         return None
-    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+    if vector.ndim != 1 or not vector.size:
         return None
-    return raw
+    with np.errstate(all="ignore"):
+        square = float(vector @ vector)
+    if vector.size > 1 and square == 0.0:
+        return None  # zeros alone are near to nothing and far from nothing: no meaning was computed
+    return raw if square < _MOST_SQUARE else None
 
 
 def _decoded(embedding: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from batcher.adapters.connection import StaleConnection
 from batcher.adapters.proxy import Proxy
@@ -39,9 +40,30 @@ def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> Transport
                 lasting=f"what {host} answers is not HTTP, or has headers of over 256 KB: "
                 "check --base-url",
             )
+        case aiohttp.ClientPayloadError() if _is_miscoded(exc):
+            message = "the answer is not compressed as its Content-Encoding says"
+            advice = "have the proxy in front of the server leave that, and check --base-url"
+            return TransportError(
+                "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"
+            )
+        case aiohttp.ClientPayloadError():
+            message = "the answer broke off before it was whole"
+            advice = "see what the server, or a proxy in front of it, does with answers"
+            return TransportError(
+                "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"
+            )
     return TransportError(
         "disconnect", f"the connection was lost: {type(exc).__name__}", maybe_billed=True
     )
+
+
+def _is_miscoded(exc: BaseException | None) -> bool:
+    """Whether it comes of bytes that no decompressor takes."""
+    while exc is not None:
+        if isinstance(exc, ContentEncodingError):
+            return True
+        exc = exc.__cause__
+    return False
 
 
 def _never_sent(message: str, advice: str) -> TransportError:

@@ -18,6 +18,10 @@ from batcher.core.labelshare import TokenChoice
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _REFUSED_CODES = frozenset({"400", "403", "413", "422"})
+_PROMPT_FILTERS = ("prompt_filter_results", "prompt_annotations", "promptFeedback")
+_USUAL = frozenset("id object created model choices usage system_fingerprint service_tier".split())
+_MOST_NAMES = 5
+_MOST_LOOKED_AT = 1_000
 _AT_LIMIT = (
     "the limit of tokens was reached before any text of the answer came (reasoning counts "
     "towards it): raise --max-tokens, or have the model reason less"
@@ -51,17 +55,17 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        return Broken("no_choice", "the answer holds no choice with a message")
+        return _no_choice(answer)
     if error := choice.get("error"):
-        return _broken_off(error)
+        return broken_off(error)
     finish = read_finish(choice)
     if finish.meaning is Meaning.FAILED:
         return Broken("broken_off", f"the provider broke the answer off: {finish.word}")
     if finish.meaning is Meaning.FILTERED:
         return Refused("content_filter", "the provider's content filter stopped the answer")
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return Broken("no_choice", "the answer holds no choice with a message")
+    message = _message_of(choice)
+    if message is None:
+        return _no_choice(answer)
     content = message.get("content")
     text, refusal = (content, "") if isinstance(content, str) else _read_content(content)
     refusal = message.get("refusal") or refusal
@@ -85,6 +89,41 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
     )
 
 
+def _no_choice(answer: Mapping[str, Any]) -> Broken | Refused:
+    """An answer without a choice: by a filter of prompts (Azure, Google), or for no known cause."""
+    if any(_is_filtered(answer.get(name)) for name in _PROMPT_FILTERS):
+        return Refused("content_filter", "the provider's content filter refused the prompt")
+    held = ", ".join([name for name in answer if name not in _USUAL][:_MOST_NAMES])
+    instead = f" (it holds {held})" if held else ""
+    return Broken("no_choice", f"the answer holds no choice with a message{instead}")
+
+
+def _is_filtered(said: object) -> bool:
+    """Whether results of a filter say, at any depth, that something was filtered or blocked."""
+    left = [said]
+    for _ in range(_MOST_LOOKED_AT):
+        if not left:
+            break
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            if value.get("filtered") is True or value.get("blockReason"):
+                return True
+            left += value.values()
+    return False
+
+
+def _message_of(choice: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The choice's message, also where a gateway calls it ``delta`` or gives the bare text."""
+    for name in ("message", "delta"):
+        message = choice.get(name)
+        if isinstance(message, dict):
+            return message
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else None
+
+
 def text_of(record: Mapping[str, Any], column: str) -> str:
     """A column's value as text: null as nothing, all but texts as JSON writes it.
 
@@ -104,7 +143,7 @@ def text_of(record: Mapping[str, Any], column: str) -> str:
     return exactjson.dumps(value)
 
 
-def _broken_off(error: object) -> Broken | Refused:
+def broken_off(error: object) -> Broken | Refused:
     """What a gateway says of one choice (OpenRouter): ``{"code": 502, "message": …}``."""
     error = error if isinstance(error, dict) else {"message": error}
     said = error.get("message")
@@ -121,6 +160,8 @@ def _read_content(content: object) -> tuple[str | None, str]:
     """
     if content is None:
         return None, ""
+    if not isinstance(content, list) and not _is_part(content):
+        return _as_text(content), ""  # a value that a server has parsed already
     texts: list[str] = []
     refusals: list[str] = []
     for part in content if isinstance(content, list) else [content]:
@@ -135,6 +176,11 @@ def _read_content(content: object) -> tuple[str | None, str]:
             elif kind == "refusal" and isinstance(part.get("refusal"), str):
                 refusals.append(part["refusal"])
     return ("".join(texts) if texts else None), "".join(refusals)
+
+
+def _is_part(content: object) -> bool:
+    """Whether a message's content is one part of those that a list of them has."""
+    return isinstance(content, dict) and ("type" in content or "text" in content)
 
 
 def _has_reasoned(message: Mapping[str, Any], usage: object) -> bool:

@@ -1,19 +1,18 @@
-"""Reading errors: what a provider, a gateway or a proxy said, whatever its dialect.
+"""Reading errors: what a provider, a gateway or a proxy said, in its body and in its headers.
 
-Known dialects: OpenAI's ``{"error": {...}}``, vLLM's flat object with an integer ``code``
-(llama.cpp's has one, too), Google's list of one with ``details``, OpenRouter's ``metadata``,
-FastAPI's ``{"detail": ...}``, and HTML or plain text from a proxy. No decision is made here.
+The dialects of bodies are :mod:`batcher.core.errorbody`'s. No decision is made here.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeGuard
+from typing import Any
 
+from batcher.core.errorbody import error_within, is_object, read_detail
+from batcher.core.errorwords import status_of
 from batcher.core.redaction import redact, told_code, told_name
 
 _NO_PARAM = ("", "None", "null")  # gateways write a missing one as text
@@ -33,18 +32,6 @@ _LONGEST_WAIT_SECONDS = 1e9
 _EPOCH_SECONDS = 1e9
 _EPOCH_MILLISECONDS = 1e12
 _LONGEST_RESET_SECONDS = 40 * 86_400.0
-_RESULTS = ("choices", "data", "output", "results")
-_WORDS: tuple[tuple[int, tuple[str, ...]], ...] = (
-    (402, ("insufficient_quota", "credit", "billing", "payment", "balance")),
-    (429, ("rate_limit", "ratelimit", "rate limit", "too_many", "resource_exhausted", "throttl")),
-    (401, ("authentication", "unauthenticated", "unauthorized", "api_key")),
-    (403, ("permission", "forbidden")),
-    (404, ("not_found",)),
-    (503, ("overload", "unavailable", "timeout", "timed_out", "server_error", "internal")),
-    (400, ("invalid", "bad_request", "content", "moderation", "safety", "context", "too_long")),
-)
-"""What an error without a status says in its code or type, the first that matches."""
-_TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +75,7 @@ def read_error(
         wall: Unix time, to make a ``retry-after`` date relative.
         secrets: credentials to strike from all of it, besides what looks like one.
     """
-    detail = _detail(body)
+    detail = read_detail(body)
     code = detail.get("code")
     kind = detail.get("type")
     param = detail.get("param")
@@ -118,45 +105,17 @@ def status_within(answer: Mapping[str, Any]) -> int | None:
     """The status that an error inside a 200 stands for; None where the answer is none.
 
     Gateways that have sent their 200 before the server behind them failed put an error in place of
-    the result. One beside a result is not an error of the request.
+    the result. One beside a whole result is not an error of the request.
     """
-    error = answer.get("error")
-    if any(answer.get(name) for name in _RESULTS):
+    error = error_within(answer)
+    if error is None:
         return None
-    if not error:
-        if answer.get("object") != "error" and answer.get("type") != "error":
-            return None
-        error = answer
-    if not _is_object(error):
-        return 500
     for name in ("code", "status", "status_code", "http_status"):
         number = _number(error.get(name))
         if number is not None and 300 <= number <= 599:
             return int(number)
-    words = " ".join(str(error.get(name, "")) for name in ("code", "type", "status")).lower()
-    return next((status for status, said in _WORDS if any(word in words for word in said)), 500)
-
-
-def _detail(body: bytes) -> Mapping[str, Any]:
-    """The object that holds code, type, param and message."""
-    text = body[:65_536].decode("utf-8", "replace")
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        return {"message": _TAG.sub(" ", text)}
-    if isinstance(answer, list) and answer:
-        answer = answer[0]
-    if not isinstance(answer, dict):
-        return {"message": text}
-    error = answer.get("error", answer)
-    if isinstance(error, str):
-        return {**answer, "message": answer.get("message") or error}
-    if not isinstance(error, dict):
-        return {"message": text}
-    if "message" not in error and "detail" in error:
-        detail = error["detail"]
-        return {**error, "message": detail if isinstance(detail, str) else json.dumps(detail)}
-    return error
+    words = " ".join(str(error.get(name) or "") for name in ("code", "type", "status"))
+    return status_of(words, str(error.get("message") or ""))
 
 
 def _code(status: int, code: object, kind: object) -> str:
@@ -213,7 +172,7 @@ def _reset_after(
     """
     metadata = detail.get("metadata")
     within = metadata.get("headers") if isinstance(metadata, dict) else None
-    names = {str(name).lower(): text for name, text in within.items()} if _is_object(within) else {}
+    names = {str(name).lower(): text for name, text in within.items()} if is_object(within) else {}
     for name in _RESETS:
         number = _number(headers.get(name)) or _number(names.get(name))
         if number is None:
@@ -248,7 +207,7 @@ def _entries(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _listed(entries: object) -> list[Mapping[str, Any]]:
     """The objects of a list; of anything else none."""
-    return [entry for entry in entries if _is_object(entry)] if isinstance(entries, list) else []
+    return [entry for entry in entries if is_object(entry)] if isinstance(entries, list) else []
 
 
 def _number(text: object) -> float | None:
@@ -260,7 +219,3 @@ def _number(text: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if 0 <= number < 1e15 else None
-
-
-def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""What a 200 is that holds no JSON object: a web page, an event stream, a list.
+"""What a 200 is that holds no JSON object: a web page, an event stream, a list, half an object.
 
 A server that answers so to everything is not the API, or was asked in a way that it understands
 otherwise; to wait for it to change its mind helps nobody.
@@ -12,7 +12,7 @@ _ADVICE = "check --base-url, which mostly ends in /v1"
 
 
 def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = "") -> str:
-    """What is wrong and what to do; empty where the body may be an object that was garbled.
+    """What is wrong and what to do, should it be so of every answer.
 
     ``content_type`` and ``content_encoding`` are the headers' values, perhaps empty.
     """
@@ -24,7 +24,10 @@ def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = ""
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = content_type.partition(";")[0].strip().lower()
     if start.startswith(b"{"):
-        return ""
+        return (
+            "the server answers with JSON that cannot be read, cut off or damaged on its way: "
+            "check what stands between it and this machine, and --base-url"
+        )
     if start.startswith(b"<") or kind == "text/html":
         return f"the server answers with a web page, not with JSON: {_ADVICE}"
     if kind == "text/event-stream" or start.startswith((b"data:", b"event:", b":")):

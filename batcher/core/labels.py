@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from batcher.core.lenient import decode_value
 
@@ -51,7 +51,8 @@ _OTHERS: Final = frozenset(
     " former old".split()
 )
 _STATED: Final = re.compile(
-    rf"^\W{{0,8}}(?:(?:the|my|final|best|predicted|correct|chosen|most|likely|fitting)\s+){{0,4}}"
+    rf"(?:^|(?<=[.!:])[ \t])\W{{0,8}}"
+    r"(?:(?:the|my|final|best|predicted|correct|chosen|most|likely|fitting)\s+){0,4}"
     rf"(?:{_NAMES})\b[\"'*_`\]\s]{{0,6}}(?:\s+is\b\s*:?|[:=：＝]|->|→)(.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -59,6 +60,12 @@ _TAGGED: Final = re.compile(rf"<({_NAMES})>(.*?)</\1>", re.IGNORECASE | re.DOTAL
 _CLASSIFIED: Final = re.compile(
     r"\b(?:classif|categori|label)[a-z]*\b[^.\n]*?\bas\b:?\s+(.+)$", re.IGNORECASE | re.MULTILINE
 )
+_EXPLAINED: Final = re.compile(
+    r"\s*^\W{0,8}(?:reason|reasoning|explanation|rationale|justification|confidence)\b"
+    r"\W{0,4}[:：].*\Z",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+"""What is said of the label behind it, which may speak of others."""
 _NEGATED: Final = re.compile(
     r"\b(?:not|never|neither|nor|no|cannot|hardly|instead|rather|unless)\b|n['’]t\b",
     re.IGNORECASE,
@@ -89,6 +96,7 @@ class Labels:
     def find(self, text: str) -> str | None:
         """The one label that an answer names; None where it names none or several."""
         text = _MARKUP.sub("", _without_reasoning(text[-_MOST_CHARACTERS:])).strip()
+        text = _unescaped(text)
         composed = normalize("NFKC", text)
         spellings = [text] if composed == text else [text, composed]
         for spelled in spellings:
@@ -178,6 +186,8 @@ class Labels:
                 return {
                     label for item in stated for label in self._named_by(item, depth + 1) or {None}
                 }
+        if value and all(isinstance(item, bool) for item in value.values()):
+            return {self.match(key) for key, item in value.items() if item}
         texts = {key: item for key, item in value.items() if isinstance(item, str | dict | list)}
         likely = [item for key, item in texts.items() if len(texts) == 1 or _speaks_of_it(key)]
         if any(_OTHERS.intersection(_words(key)) for key in texts):
@@ -188,12 +198,13 @@ class Labels:
 
     def _in_words(self, text: str) -> tuple[set[str | None], str]:
         """What a text without JSON names, and where else no other label may stand."""
-        if (label := self.match(_unescaped(text))) is not None:
+        if (label := self.match(text)) is not None:
             return {label}, ""
         lines = [line for line in text.splitlines() if line.strip()]
         stated = [match.group(1) for match in _STATED.finditer(text)]
         stated += [match.group(2) for match in _TAGGED.finditer(text)]
         if stated:
+            lines = _EXPLAINED.sub("", text).splitlines() or lines
             is_last = bool(_STATED.match(lines[-1]) or _TAGGED.search(lines[-1]))
             return {self.match(value) for value in stated}, "" if is_last else text
         for line in (lines[-1], lines[0]) if lines else ():
@@ -234,6 +245,8 @@ def _undecorated(value: str) -> Iterator[str]:
             form = form[1:-1]
         elif bullet := _BULLET.match(form):
             form = form[bullet.end() :]
+        elif form and category(form[0]) == "So":  # an emoji
+            form = form[1:]
         elif form[-1:] in (".", ",", ";", "!", "。"):
             form = form[:-1]
         form = form.strip()
@@ -280,6 +293,8 @@ def _unescaped(text: str) -> str:
 def _relaxed(text: str) -> str:
     """JSON as it is mistaken: single or typographic quotes, bare words, a comma before the end."""
     text = text.translate(_SMART)
+    if '{\\"' in text:  # escaped once too often
+        text = text.replace('\\"', '"')
     text = _SINGLE_QUOTED.sub(lambda m: f"{m[1]}{_quoted(m[2])}", text)
     text = _TRAILING_COMMA.sub("", text)
     text = _BARE_KEY.sub(lambda m: f"{m[1]}{_quoted(m[2])}", text)

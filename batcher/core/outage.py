@@ -42,7 +42,7 @@ class Span(NamedTuple):
 class Health:
     """What one quota's answers say; all times are on one clock, passed in.
 
-    ``last_success`` is None before the first; ``last_failure`` is the code of the latest failure
+    ``last_success`` is None before the first; ``last_failure`` is what the latest failure was
     that may pass, ``last_limit`` what the latest 429 said; ``proof`` is when the latest request
     that succeeded was sent: what is still answered in an outage was sent before it, and proves
     nothing. ``doubted`` says that everybody may be refused.
@@ -78,9 +78,9 @@ class Health:
         self.succeeded(now, sent_at)
         self._vouched = min(self._vouched + 1, _MOST_DOUBLED)
 
-    def failed(self, now: float, code: str) -> None:
-        """A request failed in a way that may pass."""
-        self.last_failure = code
+    def failed(self, now: float, told: str) -> None:
+        """A request failed in a way that may pass; ``told`` says in which."""
+        self.last_failure = told
         if self.failing_since is None:
             self.failing_since = now
         if self.in_outage(now):

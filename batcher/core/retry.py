@@ -7,10 +7,11 @@ becomes of a request that keeps failing. None of them knows a clock; chance is p
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from batcher.core.errorwords import says_no_credit, says_too_many
 from batcher.core.failure import ProviderError
 
 MAX_ATTEMPTS = 6
@@ -26,16 +27,6 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.4
 _PAUSE_GROWTH = 1.4
 
-# The code decides, whatever the 4xx: OpenAI's `billing_hard_limit_reached` comes with 400, too.
-_OUT_OF_CREDIT = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "billing_not_active",
-        "billing_hard_limit_reached",
-    }
-)
-_OUT_OF_CREDIT_ENDINGS = ("_spend_limit_exceeded", "_usage_limit_exceeded")
 _ROW_CODES = frozenset(
     {
         "context_length_exceeded",
@@ -49,7 +40,18 @@ _ROW_CODES = frozenset(
 _TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
 _DAILY = ("per day", "per-day", "perday", "(rpd)", "(tpd)", "daily", "per month", "monthly")
 _NOTHING = re.compile(r"\blimit(?: is|:|=)? ?0(?!\d|[.,]\d)")
-_INPUT_PARAM = re.compile(r"(?:input|messages|prompt)(?:_tokens|_text)?(?![a-z_])")
+_INPUT_PARAM = re.compile(
+    r"(?:[$]\.|body\.)?(?:inputs?|messages?|prompts?|texts?|contents?|batch(?:_size)?)"
+    r"(?:_tokens|_text)?(?![a-z_])"
+)
+_ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
+    "response_format": (
+        "response format", "json_schema", "json schema", "structured output", "grammar",
+        "json mode", "guided decoding",
+    ),
+    "encoding_format": ("encoding format",),
+}  # fmt: skip
+"""What servers call parameters that they do not know."""
 _LENGTH_PARAMS = ("max_tokens", "max_completion_tokens")
 _TOO_LONG = "maximum context length"
 _NOT_SUPPORTED = "not_supported_error"
@@ -154,6 +156,7 @@ def judge(
     optional_parameters: Set[str] = frozenset(),
     renamed: Set[str] = frozenset(),
     accepted: bool = False,
+    asked: Collection[str] = (),
 ) -> Verdict:
     """The decision on an answer that is no success.
 
@@ -165,14 +168,18 @@ def judge(
         renamed: body parameters that were sent under their other name already.
         accepted: whether a request with these parameters has succeeded before. Then only the
             error's ``param`` is believed: its message may quote a row that speaks of parameters.
+        asked: the texts that were sent, which a message may quote.
     """
     status, code, message = error.status, error.code, error.message
     lowered = message.lower()
     if _is_too_large(status, code, lowered):
         return Split("request_too_large", message)
-    if status == 402 or (400 <= status < 500 and _is_out_of_credit(code)):
+    # The code or the words decide, whatever the 4xx: credit that is used up comes with any.
+    if status == 402 or (400 <= status < 500 and says_no_credit(code, message, asked)):
         return PauseJob(f"the provider says {code or status}: {message}")
-    if status == 429:
+    if status == 429 or (
+        status >= 400 and status != 401 and says_too_many(f"{code} {error.type}", message, asked)
+    ):
         return _judge_rate_limit(error, lowered, can_halve=pieces > 1 and not halved)
     if 400 <= status < 500 and code in _ROW_CODES:
         return _judge_rows(error, pieces)
@@ -183,8 +190,12 @@ def judge(
         return (
             None
             if _is_too_long(error, lowered)
-            else _judge_parameters(error, lowered, said, optional_parameters, renamed)
+            else _judge_parameters(error, lowered, said, asked, optional_parameters, renamed)
         ) or _judge_rows(error, pieces)
+    if status >= 500 and not accepted:
+        refused = _refused_of(optional_parameters, error.param, lowered, asked)
+        if refused is not None:  # a server that fails at what it does not know
+            return Drop(refused)
     if status in _PASSING or status >= 500 or (status in _PASSING_AT_FIRST and not accepted):
         wait = min(error.retry_after or 0.0, _LONGEST_BACKOFF_SECONDS)
         return Backoff(code or f"http_{status}", message, error.should_retry is False, wait)
@@ -252,10 +263,6 @@ def _is_too_large(status: int, code: str, message: str) -> bool:
     return (status == 429 or status >= 500) and any(text in message for text in _TOO_LARGE)
 
 
-def _is_out_of_credit(code: str) -> bool:
-    return code in _OUT_OF_CREDIT or code.endswith(_OUT_OF_CREDIT_ENDINGS)
-
-
 def _is_too_long(error: ProviderError, lowered: str) -> bool:
     """Whether it is this row that is refused, whatever parameter the error names.
 
@@ -286,6 +293,7 @@ def _judge_parameters(
     error: ProviderError,
     lowered: str,
     said: str,
+    asked: Collection[str],
     optional_parameters: Set[str],
     renamed: Set[str],
 ) -> Verdict | None:
@@ -297,12 +305,24 @@ def _judge_parameters(
         or ("max_tokens" in said and "max_completion_tokens" in said)
     ):
         return Rename("max_tokens", "max_completion_tokens")
-    for optional in sorted(optional_parameters):
-        if param == optional or optional in said:
-            return Drop(optional)
+    if refused := _refused_of(optional_parameters, param, said, asked):
+        return Drop(refused)
     if unsupported or (param is not None and not _INPUT_PARAM.match(param)):
         reason = f"the provider refuses {param or 'a parameter'} of every request: {error.message}"
         return _refusal(error, named=True, reason=reason)
+    return None
+
+
+def _refused_of(
+    optional_parameters: Set[str], param: str | None, said: str, asked: Collection[str]
+) -> str | None:
+    """The parameter that is refused, of those that can be left out; a quotation names none."""
+    for optional in sorted(optional_parameters):
+        if param is not None and (param == optional or param.startswith(f"{optional}.")):
+            return optional
+        names = [n for n in (optional, *_ALSO_CALLED.get(optional, ())) if n in said]
+        if any(all(name not in text.lower() for text in asked) for name in names):
+            return optional
     return None
 
 

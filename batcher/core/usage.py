@@ -34,6 +34,20 @@ _READ_NAMES = (
     "num_cached_tokens",
 )
 _OTHERS = frozenset({"cache_creation_tokens", "cache_creation_input_tokens"})
+_COSTS = ("cost", "cost_usd", "total_cost", "estimated_cost")
+_OTHER_NAMES = {
+    "promptTokens": "prompt_tokens",
+    "inputTokens": "input_tokens",
+    "completionTokens": "completion_tokens",
+    "outputTokens": "output_tokens",
+    "totalTokens": "total_tokens",
+    "promptTokenCount": "prompt_tokens",
+    "candidatesTokenCount": "completion_tokens",
+    "totalTokenCount": "total_tokens",
+    "cachedContentTokenCount": "cached_tokens",
+    "prompt_eval_count": "prompt_tokens",
+    "eval_count": "completion_tokens",
+}
 _NO_DETAILS: dict[str, Any] = {}
 _WRITTEN_NAMES = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
 
@@ -67,9 +81,10 @@ def read_usage(usage: object) -> StatedUsage:
         return _NOTHING
     if usage.keys() <= _OPENAIS and (plain := _read_openais(usage)) is not None:
         return plain
+    usage = _renamed(usage)
     prompt, cached, written = _read_input(usage)
     completion, reasoning = _read_output(usage, prompt)
-    cost = usage.get("cost")
+    cost = next((usage[name] for name in _COSTS if usage.get(name) is not None), None)
     return StatedUsage(
         prompt,
         completion,
@@ -78,6 +93,30 @@ def read_usage(usage: object) -> StatedUsage:
         reasoning,
         None if cost is None else _read_money(cost),
     )
+
+
+def stated_usage(answer: Mapping[str, Any]) -> object:
+    """Where an answer states it: as ``usage``, or where Google, Ollama and Groq put it."""
+    if usage := answer.get("usage"):
+        return usage
+    if isinstance(groq := answer.get("x_groq"), dict):
+        return groq.get("usage")
+    if "prompt_eval_count" in answer or "eval_count" in answer:
+        return answer
+    return answer.get("usageMetadata") or answer.get("usage_metadata")
+
+
+def _renamed(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With OpenAI's names in place of Google's, Ollama's and those in camel case."""
+    if not (usage.keys() & _OTHER_NAMES.keys()):
+        return usage
+    named = {name: usage[other] for other, name in _OTHER_NAMES.items() if other in usage}
+    thoughts = _whole(usage.get("thoughtsTokenCount"))
+    said = _whole(usage.get("candidatesTokenCount"))
+    if thoughts is not None:
+        named["completion_tokens"] = (said or 0) + thoughts
+        named["completion_tokens_details"] = {"reasoning_tokens": thoughts}
+    return {**named, **usage}
 
 
 def _read_openais(usage: Mapping[str, Any]) -> StatedUsage | None:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from batcher.core.failure import read_error
-from batcher.core.outage import ALIKE, ALIKE_UNSIGNED, PROBES, PROBES_AMONG_OTHERS, Health, Span
+from batcher.core.outage import Health, Span
 from batcher.core.redaction import redact
 from batcher.core.retry import (
+    MAX_ATTEMPTS,
     TRIES_BEFORE_HALVING,
     Backoff,
     Chance,
@@ -36,7 +37,7 @@ from batcher.engine.known_good import KnownGood, KnownGoodCall
 from batcher.engine.ledger import Ledger
 from batcher.engine.pace import Pace, Sent
 from batcher.engine.requests import Requests
-from batcher.engine.unproven_failures import UnprovenFailures
+from batcher.engine.unproven_failures import UnprovenFailures, proof_needed, told
 from batcher.engine.witness import Witness
 from batcher.ports import Clock, Reply
 
@@ -118,6 +119,18 @@ class Failures:
         self._health.failing_since = None
         return True
 
+    async def ask_for_proof(self) -> None:
+        """In an outage of the last rows, which have nobody beside them: see whether it is one."""
+        if not (self.had_success and self._health.in_outage(self._clock.now())):
+            return
+        first = None
+        for call in self._dispatcher.waiting():
+            if call.tries < MAX_ATTEMPTS and not call.others_succeeded:
+                return
+            first = first or call
+        if first is not None:
+            await self._known_good.ask(first.shard)
+
     # --- answers ------------------------------------------------------------------------------
 
     async def failed(self, sent: Sent, reply: Reply) -> None:
@@ -134,6 +147,7 @@ class Failures:
             optional_parameters=self._requests.optional_parameters - sent.learned.dropped,
             renamed=sent.learned.renamed.keys(),
             accepted=had_success,
+            asked=[text for prompt in call.prompts() for text in prompt],
         )
         if had_success and not isinstance(verdict, Backoff | SharedPause):
             self._pace.succeed()
@@ -182,7 +196,7 @@ class Failures:
         """A failure that may pass: later, in halves, or never again."""
         now = self._clock.now()
         unreachable = failure.code == "connect"
-        self._health.failed(now, failure.message if unreachable else failure.code)
+        self._health.failed(now, told(failure))
         self._witness.retried()
         if isinstance(call, KnownGoodCall):
             self._known_good.drop(call)
@@ -262,7 +276,7 @@ class Failures:
             return
         if call.refused_at is None:
             call.refused_at = self._clock.now()
-        enough, probes = _proof(refusal, had_success=self.had_success)
+        enough, probes = proof_needed(refusal, had_success=self.had_success)
         everybody = self._health.refused(
             refusal.likeness,
             Span(call.shard.id, call.pieces[0], call.pieces[-1]),
@@ -382,12 +396,3 @@ class Failures:
             self._end(Endings.at_dead_letter())
         if call.shard.finished:
             self._ledger.request()
-
-
-def _proof(refusal: Refusal, *, had_success: bool) -> tuple[int, int]:
-    """How many requests refused alike make a doubt about all, and how many probes remove it."""
-    if not had_success:
-        return (1 if refusal.named else ALIKE), PROBES
-    if refusal.unsigned:
-        return ALIKE_UNSIGNED, PROBES
-    return ALIKE, PROBES if refusal.named else PROBES_AMONG_OTHERS

@@ -228,6 +228,8 @@ class JobRun:
                 until = self._live.limits.paused_until
                 wait = None if until is None else until - now
                 self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
+            if self._all_claimed:
+                await self._failures.ask_for_proof()
             await self._hear_of_success()
             job = await self._store.job(self._job.id)
             await self._settler.hear(job.learned)

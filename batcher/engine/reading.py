@@ -19,6 +19,7 @@ from batcher.engine.call import Call
 from batcher.engine.requests import Requests
 from batcher.ports import Reply
 
+_KNOWN_KEYS = frozenset({"error", "choices", "data"})
 _MODEL_CHARACTERS = 200
 _EXAMPLE_CHARACTERS = 160
 
@@ -31,6 +32,9 @@ def read_answer(reply: Reply) -> dict[str, Any] | None:
             answer = orjson.loads(answer)
     except orjson.JSONDecodeError:
         return lenient.read_object(reply.body, reply.headers.get("content-type", ""))
+    if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], dict):
+        only = answer[0]  # Google's way with errors
+        answer = only if only.keys() & _KNOWN_KEYS else answer
     return answer if isinstance(answer, dict) else None
 
 
@@ -39,8 +43,10 @@ def read_usage(answer: Mapping[str, Any], call: Call, requests: Requests) -> Usa
 
     Where it does not say how many tokens it took, they are counted here.
     """
-    stated = usage.read_usage(answer.get("usage"))
+    stated = usage.read_usage(usage.stated_usage(answer))
     prompt, completion = stated.prompt, stated.completion
+    if not prompt and not completion and call.tokens:
+        prompt = completion = None  # no prompt takes nothing: a gateway that does not count
     silent = prompt is None
     if prompt is None:
         prompt = call.tokens
@@ -159,7 +165,7 @@ def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:
         character if character.isprintable() else "\ufffd"
         for character in redact(last.answer, secrets)
     )
-    if not example:
+    if not example or "--max-tokens" in last.message:
         return said
     if len(example) > _EXAMPLE_CHARACTERS:
         example = f"{example[: _EXAMPLE_CHARACTERS - 1]}…"

@@ -207,7 +207,7 @@ class Settler:
             reply.body,
             content_encoding=reply.headers.get("content-encoding", ""),
         )
-        message = lasting.partition(":")[0] or "the answer is not a JSON object"
+        message = lasting.partition(":")[0]
         self._failures.back_off(call, Backoff("garbled_answer", message, lasting=lasting))
 
     async def _failed_within(self, sent: Sent, reply: Reply, answer: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from batcher.core.retry import MAX_ATTEMPTS, Dead, Refusal, Split
+from batcher.core.outage import ALIKE, ALIKE_UNSIGNED, PROBES, PROBES_AMONG_OTHERS
+from batcher.core.retry import MAX_ATTEMPTS, Backoff, Dead, Refusal, Split
 from batcher.engine.call import Call
 
 _STREAK = 10
@@ -91,3 +92,20 @@ class UnprovenFailures:
             call.others_succeeded and call.tries >= MAX_ATTEMPTS for call in waiting
         )
         return self.last_try
+
+
+def told(failure: Backoff) -> str:
+    """A failure in a few words: its code, and what was said where that is more."""
+    if failure.code == "connect":
+        return failure.message
+    says_more = failure.message and not failure.message.startswith("HTTP ")
+    return f"{failure.code}: {failure.message}" if says_more else failure.code
+
+
+def proof_needed(refusal: Refusal, *, had_success: bool) -> tuple[int, int]:
+    """How many requests refused alike make a doubt about all, and how many probes remove it."""
+    if not had_success:
+        return (1 if refusal.named else ALIKE), PROBES
+    if refusal.unsigned:
+        return ALIKE_UNSIGNED, PROBES
+    return ALIKE, PROBES if refusal.named else PROBES_AMONG_OTHERS

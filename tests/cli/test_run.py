@@ -203,7 +203,9 @@ def test_a_provider_that_is_down_pauses_the_job_and_exits_5(cli: Cli) -> None:
         ran = cli(*command, "--outage-timeout", "1")
 
     assert ran.code == 5
-    assert re.search(r"paused: no request succeeded for \d+ s \(the last: \w+\)", ran.stderr)
+    assert re.search(
+        r"paused: no request succeeded for \d+ s \(the last: \w+(?:: .+)?\)", ran.stderr
+    )
     assert "To go on, run the same command again:\n  batcher run classify" in ran.stderr
     assert cli("jobs", "--json").json[0]["status"] == "paused"
 

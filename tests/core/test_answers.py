@@ -63,7 +63,8 @@ THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
         ([], None),
         ([None, 3, {"type": "text", "text": None}], None),
         (None, None),
-        (7, None),
+        (7, "7"),
+        ({"answer": 1}, '{"answer": 1}'),
     ],
 )
 def test_text_parts_are_joined_and_thinking_is_left_out(content: object, text: str | None) -> None:

@@ -46,7 +46,7 @@ def read(body: object, status: int = 400, **headers: str) -> ProviderError:
             {"detail": [{"loc": ["body"], "msg": "bad"}]},
             "",
             None,
-            '[{"loc": ["body"], "msg": "bad"}]',
+            "body: bad",
         ),
         ([{"error": {"code": 400, "message": "gemini"}}], "400", None, "gemini"),
         (

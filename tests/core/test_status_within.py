@@ -8,7 +8,7 @@ import pytest
 
 from batcher.core.failure import status_within
 
-CHOICES = [{"message": {"content": "fine"}}]
+CHOICES = [{"message": {"content": "fine"}, "finish_reason": "stop"}]
 
 
 @pytest.mark.parametrize(

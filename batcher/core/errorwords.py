@@ -1,0 +1,133 @@
+"""What an error means by its words, where no status or code says it, or a wrong one does.
+
+Vendors and gateways say that the credit is used up with 400, 401, 403, 412 and 429 alike, and that
+too much was asked for at once with 400, 403 and 500. Only phrases are taken that no other error
+has, and none that the message quotes from what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+_NO_CREDIT_CODES: Final = frozenset(
+    {
+        "insufficient_quota",
+        "insufficient_balance",
+        "insufficient_credits",
+        "insufficient_funds",
+        "exceeded_current_quota_error",
+        "credit_balance_exhausted",
+        "credits_exhausted",
+        "billing_not_active",
+        "billing_error",
+        "billing_hard_limit_reached",
+        "arrearage",
+        "payment_required",
+    }
+)
+_NO_CREDIT_ENDINGS: Final = ("_spend_limit_exceeded", "_usage_limit_exceeded")
+_NO_CREDIT: Final = (
+    "credit balance is too low",
+    "balance is insufficient",
+    "balance is not enough",
+    "balance is too low",
+    "insufficient balance",
+    "insufficient account balance",
+    "insufficient credit",
+    "insufficient funds",
+    "not enough credits",
+    "out of credits",
+    "have any credits",
+    "credits are depleted",
+    "credits are exhausted",
+    "all available credits",
+    "requires more credits",
+    "included credits",
+    "negative credit balance",
+    "monthly spending limit",
+    "spending limit reached",
+    "reached your spending limit",
+    "exceeded your spending limit",
+    "billing hard limit",
+    "failure to pay",
+    "account is in good standing",
+    "account is in arrears",
+    "余额不足",
+    "欠费",
+)
+_TOO_MANY_CODES: Final = (
+    "throttl", "rate_limit", "ratelimit", "too_many_requests", "toomanyrequests",
+    "resource_exhausted", "resourceexhausted",
+)  # fmt: skip
+_TOO_MANY: Final = (
+    "throttlingexception",
+    "too many requests",
+    "too many tokens, please wait",
+    "too many connections, please wait",
+    "rate limit exceeded",
+    "rate limit reached",
+    "exceeded a secondary rate limit",
+    "exceeded your rate limit",
+    "request was throttled",
+    "requests are being throttled",
+)
+_BY_CODE: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
+    (402, ("insufficient_quota", "credit", "billing", "payment", "balance", "arrear")),
+    (429, ("rate_limit", "ratelimit", "rate limit", "too_many", "resource_exhausted", "throttl")),
+    (401, ("authentication", "unauthenticated", "unauthorized", "api_key")),
+    (403, ("permission", "forbidden")),
+    (404, ("not_found",)),
+    (503, ("overload", "unavailable", "timeout", "timed_out", "server_error", "internal")),
+    (400, ("invalid", "bad_request", "content", "moderation", "safety", "context", "too_long")),
+    (400, ("validation", "missing")),
+)
+_BY_MESSAGE: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
+    (402, _NO_CREDIT),
+    (429, ("rate limit", "too many requests", "throttl")),
+    (401, ("not authenticated", "unauthorized", "invalid api key", "incorrect api key")),
+    (403, ("forbidden", "permission denied", "access denied")),
+    (404, ("not found", "does not exist")),
+    (503, ("overloaded", "unavailable", "timed out", "timeout", "try again", "temporarily")),
+    (400, ("validation error", "invalid", "must be", "must have", "field required")),
+    (400, ("bad request", "too long", "context length", "not supported", "unsupported")),
+)
+
+
+def status_of(words: str, message: str) -> int:
+    """The status that an error without one stands for; 500 where nothing tells.
+
+    ``words`` are its code and type, which are believed before its message.
+    """
+    return _first(words, _BY_CODE) or _first(message, _BY_MESSAGE) or 500
+
+
+def says_no_credit(code: str, message: str, asked: Iterable[str] = ()) -> bool:
+    """Whether nothing more is served until somebody pays; ``asked`` is what was sent."""
+    lowered = code.lower()
+    if lowered in _NO_CREDIT_CODES or lowered.endswith(_NO_CREDIT_ENDINGS):
+        return True
+    return _says(message, _NO_CREDIT, asked)
+
+
+def says_too_many(words: str, message: str, asked: Iterable[str] = ()) -> bool:
+    """Whether it is a rate limit: by ``words``, its code and type, or by its message."""
+    lowered = words.lower()
+    if any(code in lowered for code in _TOO_MANY_CODES):
+        return True
+    return _says(message, _TOO_MANY, asked)
+
+
+def _says(message: str, phrases: tuple[str, ...], asked: Iterable[str]) -> bool:
+    """Whether a message holds a phrase that is no quotation of what was asked."""
+    lowered = message.lower()
+    found = [phrase for phrase in phrases if phrase in lowered]
+    if not found:
+        return False
+    texts = [text.lower() for text in asked]
+    return any(all(phrase not in text for text in texts) for phrase in found)
+
+
+def _first(text: str, table: tuple[tuple[int, tuple[str, ...]], ...]) -> int | None:
+    lowered = text.lower()
+    return next((status for status, said in table if any(word in lowered for word in said)), None)
