@@ -14,6 +14,7 @@ from fractions import Fraction
 from batcher.core.errors import UsageError
 
 PICO = 10**12
+_MOST_PER_MILLION = 100_000
 _PICO_PER_TOKEN = Decimal(PICO) / Decimal(10**6)  # one dollar per million tokens
 
 TIER_FACTORS: Mapping[str, Fraction] = {
@@ -72,7 +73,8 @@ class Price:
         cache and written to it (as IN where they are not said).
 
         Raises:
-            UsageError: the text is not two or four non-negative numbers.
+            UsageError: the text is not two or four non-negative numbers, or one is beyond what is
+                ever asked.
         """
         try:
             prices = [Decimal(part.strip()) for part in text.split(",")]
@@ -82,6 +84,10 @@ class Price:
             raise UsageError(
                 "--price takes IN,OUT or IN,OUT,CACHED,WRITTEN in dollars per million tokens, like "
                 f"0.15,0.60: {text!r}"
+            )
+        if max(prices) > _MOST_PER_MILLION:
+            raise UsageError(
+                f"--price takes dollars per million tokens, at most {_MOST_PER_MILLION}: {text!r}"
             )
         return cls.per_million(*prices)
 
