@@ -80,14 +80,11 @@ class Price:
             prices = [Decimal(part.strip()) for part in text.split(",")]
         except InvalidOperation:
             prices = []
-        if len(prices) not in (2, 4) or not all(one.is_finite() and one >= 0 for one in prices):
+        known = [one for one in prices if one.is_finite() and 0 <= one <= _MOST_PER_MILLION]
+        if len(prices) not in (2, 4) or len(known) != len(prices):
             raise UsageError(
                 "--price takes IN,OUT or IN,OUT,CACHED,WRITTEN in dollars per million tokens, like "
-                f"0.15,0.60: {text!r}"
-            )
-        if max(prices) > _MOST_PER_MILLION:
-            raise UsageError(
-                f"--price takes dollars per million tokens, at most {_MOST_PER_MILLION}: {text!r}"
+                f"0.15,0.60, each at most {_MOST_PER_MILLION}: {text!r}"
             )
         return cls.per_million(*prices)
 
