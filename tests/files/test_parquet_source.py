@@ -169,7 +169,7 @@ def test_list_views_of_views_are_refused(inputs: Inputs) -> None:
         inputs.read("a.parquet")
 
 
-class Keys(encryption.KmsClient):
+class Keys(encryption.KmsClient):  # type: ignore[misc]  # pyarrow has no types
     """Wraps a key by writing it down."""
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
