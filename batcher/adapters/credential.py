@@ -19,6 +19,10 @@ _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9
 _SIGNING = {"authorization", "api-key"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _AROUND = " \t\r\n\v\f\0\u00a0\u200b\ufeff"
+_OF_THE_CONNECTION = frozenset(
+    """connection content-encoding content-length expect http2-settings keep-alive proxy-connection
+    te trailer transfer-encoding upgrade""".split()
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ALWAYS_SIGNED = ("api.openai.com", ".azure.com")
 
@@ -47,6 +51,8 @@ def read_credential(spec: JobSpec, environment: Mapping[str, str]) -> Credential
     for name, value in spec.headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise UsageError(f"--header {name!r} is not the name of a header")
+        if name.lower() in _OF_THE_CONNECTION:
+            raise UsageError(f"--header {name} says how a request is sent: leave it out")
         headers[name] = _clean(expand(value, environment), f"--header {name}")
     secrets = [
         environment[name].strip(_AROUND)

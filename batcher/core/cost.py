@@ -14,6 +14,7 @@ from fractions import Fraction
 from batcher.core.errors import UsageError
 
 PICO = 10**12
+_MOST_PER_MILLION = 100_000
 _PICO_PER_TOKEN = Decimal(PICO) / Decimal(10**6)  # one dollar per million tokens
 
 TIER_FACTORS: Mapping[str, Fraction] = {
@@ -72,16 +73,18 @@ class Price:
         cache and written to it (as IN where they are not said).
 
         Raises:
-            UsageError: the text is not two or four non-negative numbers.
+            UsageError: the text is not two or four non-negative numbers, or one is beyond what is
+                ever asked.
         """
         try:
             prices = [Decimal(part.strip()) for part in text.split(",")]
         except InvalidOperation:
             prices = []
-        if len(prices) not in (2, 4) or not all(one.is_finite() and one >= 0 for one in prices):
+        known = [one for one in prices if one.is_finite() and 0 <= one <= _MOST_PER_MILLION]
+        if len(prices) not in (2, 4) or len(known) != len(prices):
             raise UsageError(
                 "--price takes IN,OUT or IN,OUT,CACHED,WRITTEN in dollars per million tokens, like "
-                f"0.15,0.60: {text!r}"
+                f"0.15,0.60, each at most {_MOST_PER_MILLION}: {text!r}"
             )
         return cls.per_million(*prices)
 

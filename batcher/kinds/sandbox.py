@@ -70,7 +70,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.begin()
         try:
             return super().compile(source, *arguments, **more)
-        except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
+        except SyntaxError as error:
+            raise TemplateSyntaxError(f"it cannot be compiled: {error.msg}", lineno=1) from error
+        except (RecursionError, MemoryError, ValueError, OverflowError) as error:
             raise TemplateSyntaxError(
                 f"it is nested too deeply ({type(error).__name__})", lineno=1
             ) from error
@@ -80,6 +82,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             return super()._parse(*arguments, **more)
         except RecursionError as error:
             raise TemplateSyntaxError("it is nested too deeply", lineno=1) from error
+        except ValueError as error:
+            raise TemplateSyntaxError("a number in it has too many digits", lineno=1) from error
 
     def _generate(self, source: nodes.Template, *arguments: Any, **more: Any) -> str:
         """Code for a tree whose loops count their turns."""

@@ -20,8 +20,9 @@ from batcher.kinds.texts import single_braces_hint
 
 _FAILURES = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError,
-    RecursionError,
+    RuntimeError, AssertionError,
 )  # fmt: skip
+"""What Jinja2's filters raise of values that do not suit them; RecursionError is a RuntimeError."""
 _OF_OTHER_FILES: dict[type[nodes.Node], str] = {
     nodes.Include: "include",
     nodes.Import: "import",
@@ -62,11 +63,19 @@ class RowTemplate:
         self._flag = flag
         self.source = source
         try:
-            tree = environment.parse(source)
-            names = meta.find_undeclared_variables(tree)
-            self._template = environment.from_string(source)
+            self._read(environment, flag, source)
         except TemplateSyntaxError as error:
             raise UsageError(_what_is_wrong(flag, source, error)) from error
+        except RecursionError as error:  # of a chain, which is parsed without recursion
+            raise UsageError(
+                f"{flag} is no Jinja2 template: something in it is longer or deeper than Jinja2 "
+                "can follow"
+            ) from error
+
+    def _read(self, environment: TemplateEnvironment, flag: str, source: str) -> None:
+        tree = environment.parse(source)
+        names = meta.find_undeclared_variables(tree)
+        self._template = environment.from_string(source)
         for other in (node for kind in _OF_OTHER_FILES for node in tree.find_all(kind)):
             raise UsageError(
                 f"{flag}, line {other.lineno}: {{% {_OF_OTHER_FILES[type(other)]} %}} takes "

@@ -56,6 +56,12 @@ def test_a_key_with_a_letter_that_no_key_has_is_refused(key: str) -> None:
     assert "sk-" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection"])
+def test_a_header_that_says_how_a_request_is_sent_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--header {name} says how a request is sent"):
+        read_credential(spec(headers={name: "5"}), {"OPENAI_API_KEY": "sk-canary"})
+
+
 @pytest.mark.parametrize("name", ["X Team", "X:Team", "X\nTeam", "", "\u00fcber"])
 def test_what_is_no_headers_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not the name of a header"):

@@ -45,7 +45,21 @@ def test_price_is_parsed(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1,2,3", "a,b", "-1,2", "1,-2", "nan,1", "1,inf", "1;2", "$1,$2"]
+    "text",
+    [
+        "",
+        "1",
+        "1,2,3",
+        "a,b",
+        "-1,2",
+        "1,-2",
+        "nan,1",
+        "1,inf",
+        "1;2",
+        "$1,$2",
+        "1e400,1",
+        "1,1e12",
+    ],
 )
 def test_a_price_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="IN,OUT"):

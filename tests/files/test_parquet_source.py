@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 
 from batcher.core.errors import InputError
@@ -166,3 +167,40 @@ def test_list_views_of_views_are_refused(inputs: Inputs) -> None:
     write(inputs, pa.table({"v": pa.array([["a"]], pa.list_view(pa.string_view()))}))
     with pytest.raises(InputError, match=r"column 'v' is of type list_view<.*>, which cannot be"):
         inputs.read("a.parquet")
+
+
+class Keys(encryption.KmsClient):  # type: ignore[misc]  # pyarrow has no types
+    """Wraps a key by writing it down."""
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
+        return base64.b64encode(key_bytes)
+
+    def unwrap_key(self, wrapped_key: bytes, master_key_identifier: str) -> bytes:
+        return base64.b64decode(wrapped_key)
+
+
+@pytest.mark.parametrize("plaintext_footer", [True, False])
+def test_an_encrypted_file_is_told_as_one(inputs: Inputs, plaintext_footer: bool) -> None:
+    how = encryption.EncryptionConfiguration(
+        footer_key="f", column_keys={"c": ["text"]}, plaintext_footer=plaintext_footer
+    )
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    sealed = factory.file_encryption_properties(encryption.KmsConnectionConfig(), how)
+    raw = pa.BufferOutputStream()
+    table = pa.table({"text": ["a"]})
+    with pq.ParquetWriter(raw, table.schema, encryption_properties=sealed) as writer:
+        writer.write_table(table)
+
+    with pytest.raises(InputError, match="the file is encrypted: write it without"):
+        inputs.read("in.parquet", raw.getvalue().to_pybytes())
+
+
+def test_a_column_nested_too_deep_is_told_as_such(inputs: Inputs) -> None:
+    column = pa.array([1])
+    for _ in range(60):
+        column = pa.ListArray.from_arrays([0, 1], column)
+    raw = pa.BufferOutputStream()
+    pq.write_table(pa.table({"t": column}), raw)
+
+    with pytest.raises(InputError, match="nested deeper than can be read"):
+        inputs.read("in.parquet", raw.getvalue().to_pybytes())

@@ -226,6 +226,15 @@ def test_a_template_nested_too_deeply_is_an_error_of_the_options(template: str) 
         bind(template)
 
 
+@pytest.mark.parametrize(
+    "expression", ["body|truncate(-5)", "body|truncate(1)", "body|wordwrap(0)", "body|round"]
+)
+def test_what_does_not_suit_a_filter_fails_its_row(expression: str) -> None:
+    with pytest.raises(RowError) as raised:
+        bind(f"{{{{ {expression} }}}}").render({"body": "a long body"})
+    assert raised.value.code == "template_error"
+
+
 def test_embed_s_template_knows_no_widths_and_makes_no_gigabytes() -> None:
     (column,) = EMBED.bind({"template": "{body:>1000000000}"}).columns
     assert column == "body:>1000000000"
@@ -269,3 +278,32 @@ def test_no_expression_takes_long_or_raises_what_it_must_not(expression: str, lo
         (made,) = bound.render(ROW)
     assert len(made) <= 16 << 20
     assert time.thread_time() - began < 3 * SECONDS
+
+
+LINKS = """|upper .x [0] |map(attribute='x') +1 ~'x' (1) ==1 ,1 () [1:] *9""".split()
+LINKS += [" and a", " if a else a", " is string", " or not a"]
+TOKENS = """{{ }} {% %} {# #} if for x in endif endfor set = macro f(x) endmacro row body 1 0x 1e999
+    ' " \\ ( ) [ ] { } , : | . upper is not ~ - raw endraw block filter call with
+    f(x=1,x=1)""".split()
+TOKENS += ["9" * 5_000, "\n"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    template=st.one_of(
+        st.builds(
+            lambda link, count: f"{{{{ a{link * count} }}}}",
+            st.sampled_from(LINKS),
+            st.sampled_from([1, 60, 400, 1_500]),
+        ),
+        st.lists(st.sampled_from(TOKENS), max_size=30).map(" ".join),
+    )
+)
+def test_any_template_is_read_or_refused(template: str) -> None:
+    """And what is read renders a row, or fails it; its words are never a fault of the kind."""
+    try:
+        bound = bind(template)
+    except UsageError:
+        return
+    with suppress(RowError):
+        bound.render({"a": "x", "body": "x", "x": 1})

@@ -79,9 +79,7 @@ class ParquetReader:
             with closing(self._open_raw()) as file:
                 yield from self._read(file)
         except (pa.ArrowException, OSError) as exc:
-            raise self._error(
-                "the file is no Parquet, or is damaged: make or download it again"
-            ) from exc
+            raise self._error(_what_is_wrong(str(exc))) from exc
 
     def _read(self, file: Any) -> Iterator[ParquetBatch]:
         with pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as parquet:
@@ -137,6 +135,20 @@ class ParquetReader:
 
     def _error(self, message: str) -> InputError:
         return InputError(message, source=self._request.source)
+
+
+def _what_is_wrong(said: str) -> str:
+    """What pyarrow's complaint means; its words may quote the file."""
+    return next(
+        (meaning for words, meaning in _MEANINGS.items() if words in said),
+        "the file is no Parquet, or is damaged: make or download it again",
+    )
+
+
+_MEANINGS = {
+    "crypt": "the file is encrypted: write it without encryption",
+    "too deeply nested": "a column is nested deeper than can be read: write it as a text of JSON",
+}
 
 
 def _faults_of(arrow: Any) -> dict[int, Fault]:
