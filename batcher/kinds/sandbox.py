@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import update_wrapper, wraps
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.runtime import BlockReference, Context, LoopContext, Macro
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro, TemplateReference
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from markupsafe import EscapeFormatter, Markup
 
+from batcher.core.errors import RowError
 from batcher.kinds import costs
 from batcher.kinds.metering import (
     CALL_BYTES,
@@ -33,6 +34,7 @@ _EACH: Final = "each of"  # no name that a template could write
 _INNER: Final = (Macro, BlockReference, LoopContext)
 _FRAMES: Final = frozenset({"caller", "_loop_vars", "_block_vars"})
 _SMALL: Final = 1 << 64
+_DATA: Final = frozenset({str, int, float, bool, type(None), list, dict, tuple, Markup})
 _SEQUENCES: Final = (str, bytes, list, tuple)
 
 
@@ -108,10 +110,16 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         return made
 
     def text(self, value: Any) -> str:
-        """A value as it is printed."""
+        """A value as it is printed.
+
+        Raises:
+            RowError: it is none, such as a method, whose text would be Python's and not the row's.
+        """
         kind = type(value)
         if kind is str:
             return value  # type: ignore[no-any-return]
+        if kind not in _DATA:
+            check_value(value)
         if kind is not float and not (kind is int and -_SMALL < value < _SMALL):
             self.meter.measure(value)
         return self.meter.made(str(value))  # type: ignore[no-any-return]
@@ -130,6 +138,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def joined(self, join: Callable[[Iterable[Any]], str], parts: tuple[Any, ...]) -> str:
         """``a ~ b``."""
         self.meter.step()
+        for part in parts:
+            if type(part) not in _DATA:
+                check_value(part)
         self.meter.charge(sum(self.meter.measure(part) for part in parts))
         return join(parts)
 
@@ -327,6 +338,28 @@ _OPERATORS: Final = {
     "eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=", "in": "in",
     "notin": "not in",
 }  # fmt: skip
+
+
+def check_value(value: Any) -> None:
+    """Refuse what a template prints by mistake: a method, a generator, a thing of Jinja2's own.
+
+    Raises:
+        RowError: saying what it is and what was probably meant.
+    """
+    if isinstance(value, Undefined | tuple):  # the first says so itself
+        return
+    name = value.name if isinstance(value, Macro) else getattr(value, "__name__", "")
+    if isinstance(value, Iterator) and not isinstance(value, LoopContext):
+        said = "a sequence that is not made yet: write | list or | join(', ') behind it"
+    elif isinstance(value, TemplateReference):
+        said = 'self, which is Jinja2\'s own: a column of that name is written row["self"]'
+    elif name and callable(value):
+        said = f'{name}, which is to be called: a column or key of that name is written ["{name}"]'
+    elif type(value).__module__.startswith("jinja2."):
+        said = f"a {type(value).__name__}, which is Jinja2's own"
+    else:
+        return
+    raise RowError("template_error", f"the template prints {said}")
 
 
 def _check_arithmetic(operator: str, left: int, right: int) -> None:
