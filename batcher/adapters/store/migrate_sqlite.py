@@ -72,7 +72,9 @@ class SqliteSchema:
         if not is_there(self._path):
             return None
         if not self._path.is_file():
-            raise UnusableStore(f"database {self.name}: it is no file; name one with --db")
+            raise UnusableStore(
+                f"database {self.name}: it cannot be opened: it is no file; name one with --db"
+            )
         with self._raw() as raw:
             tables = _tables(raw)
             if not tables:
