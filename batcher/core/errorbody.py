@@ -19,7 +19,7 @@ _READ_BYTES = 65_536
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _MESSAGES = (
     "message", "detail", "msg", "error_message", "error_msg", "errorMessage", "error_description",
-    "status_msg", "Message", "reason", "title",
+    "status_msg", "Message", "reason", "title", "error",
 )  # fmt: skip
 _CODES = ("code", "error_code", "errorCode", "status_code")
 _TYPES = ("type", "error_type", "errorType")
