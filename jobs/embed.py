@@ -40,9 +40,7 @@ _FEWER = Broken(
 )
 _UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: no numbers, or all zeros")
 _NO_ITEM = object()
-_MOST_SQUARE = 1e20
-"""Of a vector's length: one of 10^10 and more is no embedding, but bytes of another type or order.
-What is not finite is not below it, either."""
+_MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
 _OTHER_ALPHABET = str.maketrans("-_", "+/")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -289,11 +287,9 @@ class BoundEmbed:
         outcomes: list[Outcome] = [_MISSING] * count
         for place, item in zip(places, items, strict=True):
             vector = _read_vector(item.pop("embedding", None))  # as text it takes the more room
-            if vector is None:
-                error = item.get("error")
-                outcomes[place] = broken_off(error) if error else _UNUSABLE
-            else:
-                outcomes[place] = Done(vector)
+            error = item.get("error")
+            failure = broken_off(error) if error else _UNUSABLE
+            outcomes[place] = failure if vector is None else Done(vector)
         return self._check_dimension(outcomes)
 
     def _check_dimension(self, outcomes: list[Outcome]) -> list[Outcome]:
@@ -379,9 +375,8 @@ def _read_vector(embedding: object) -> bytes | None:
         return None
     with np.errstate(all="ignore"):
         square = float(vector @ vector)
-    if vector.size > 1 and square == 0.0:
-        return None  # zeros alone are near to nothing and far from nothing: no meaning was computed
-    return raw if square < _MOST_SQUARE else None
+    is_nothing = vector.size > 1 and square == 0.0
+    return raw if square < _MOST_SQUARE and not is_nothing else None
 
 
 def _decoded(embedding: str) -> bytes:

@@ -66,7 +66,7 @@ async def _read_body(
         return content.read_nowait()
     good = 200 <= response.status < 300
     most = most_bytes if good else min(most_bytes, MOST_ERROR_BYTES)
-    expected = _told_length(response)
+    expected = _told_length(response) if good else 0
     told = BytesIO()  # grows in place: blocks that are joined are there twice
     size, taken = 0, BLOCK_BYTES
     while size <= most and expected <= most:

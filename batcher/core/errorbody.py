@@ -19,7 +19,7 @@ _READ_BYTES = 65_536
 _TAG = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _MESSAGES = (
     "message", "detail", "msg", "error_message", "error_msg", "errorMessage", "error_description",
-    "status_msg", "Message", "reason", "title",
+    "status_msg", "Message", "reason", "title", "error",
 )  # fmt: skip
 _CODES = ("code", "error_code", "errorCode", "status_code")
 _TYPES = ("type", "error_type", "errorType")
@@ -67,7 +67,10 @@ def error_within(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     An error beside a whole result is not one of the request. Beside a part of a result it is: a
     gateway that loses the server behind it has sent its 200 by then, and what it had of the text.
     """
-    if not any(answer.get(name) for name in ("error", "errors")) or _is_none(answer):
+    error = answer.get("error") or answer.get("errors")
+    if not error and (answer.get("choices") or answer.get("data")):
+        return None  # by far the most answers
+    if not error or _is_none(answer):
         return detail_of(answer) if _is_flat_error(answer) else None
     return None if _holds_result(answer) and not _is_part(answer) else detail_of(answer)
 

@@ -72,6 +72,26 @@ _TOO_MANY: Final = (
     "request was throttled",
     "requests are being throttled",
 )
+_WRONG_KEY: Final = (
+    "api key not valid",
+    "api_key_invalid",
+    "api key expired",
+    "invalid api key",
+    "incorrect api key",
+    "invalid api-key",
+    "invalid x-api-key",
+)
+_NOT_SERVED: Final = (
+    "model not exist",
+    "model does not exist",
+    "model not found",
+    "invalid model",
+    "unknown model",
+    "unsupported model",
+    "not a valid model",
+    "no models loaded",
+    "location is not supported",
+)
 _BY_CODE: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
     (402, ("insufficient_quota", "credit", "billing", "payment", "balance", "arrear")),
     (429, ("rate_limit", "ratelimit", "rate limit", "too_many", "resource_exhausted", "throttl")),
@@ -116,6 +136,14 @@ def says_too_many(words: str, message: str, asked: Iterable[str] = ()) -> bool:
     if any(code in lowered for code in _TOO_MANY_CODES):
         return True
     return _says(message, _TOO_MANY, asked)
+
+
+def status_meant(words: str, message: str, asked: Iterable[str] = ()) -> int | None:
+    """The status that a 400 should have had: 401 for the key, 404 for the model; else None."""
+    told = f"{words.replace('_', ' ')} {message}"
+    if _says(told, _WRONG_KEY, asked):
+        return 401
+    return 404 if _says(told, _NOT_SERVED, asked) else None
 
 
 def _says(message: str, phrases: tuple[str, ...], asked: Iterable[str]) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
-from batcher.core.errorwords import says_no_credit, says_too_many
+from batcher.core.errorwords import says_no_credit, says_too_many, status_meant
 from batcher.core.failure import ProviderError
 
 MAX_ATTEMPTS = 6
@@ -186,6 +186,9 @@ def judge(
     if status == 501 and code == _NOT_SUPPORTED:
         return _refusal(error, named=True)
     if status in (400, 422):
+        meant = status_meant(f"{code} {error.type}", message, asked)
+        if meant is not None:
+            return _refusal(replace(error, status=meant), named=True)
         said = "" if accepted or error.param is not None else lowered
         return (
             None

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from batcher.core.failure import ProviderError
-from batcher.core.retry import Backoff, Dead, Drop, PauseJob, SharedPause, Verdict, judge
+from batcher.core.retry import (
+    Backoff,
+    Dead,
+    Drop,
+    PauseJob,
+    Refusal,
+    SharedPause,
+    Verdict,
+    judge,
+)
 
 NO_CREDIT = [
     (400, "invalid_request_error", "Your credit balance is too low to access the API."),
@@ -83,3 +92,27 @@ def test_an_optional_parameter_is_left_out_however_it_is_called(status: int, mes
     assert judged(status, "", message, accepted=False, optional=optional) == Drop("response_format")
     quoting = judged(status, "", message, accepted=False, optional=optional, asked=(message,))
     assert not isinstance(quoting, Drop)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize(
+    ("code", "message", "unsigned"),
+    [
+        ("400", "API key not valid. Please pass a valid API key.", True),
+        ("invalid_api_key", "no", True),
+        ("", "API key expired. Please renew the API key.", True),
+        ("", "Model Not Exist", False),
+        ("invalid_model", "Invalid model: x", False),
+        ("model_not_found", "no", False),
+        ("", "No models loaded. Please load a model.", False),
+        ("400", "User location is not supported for the API use.", False),
+    ],
+)
+def test_what_a_400_says_of_all_requests_is_no_rows_fault(
+    code: str, message: str, unsigned: bool, accepted: bool
+) -> None:
+    verdict = judged(400, code, message, accepted=accepted)
+    assert isinstance(verdict, Refusal)
+    assert (verdict.named, verdict.unsigned) == (True, unsigned)
+    assert message in verdict.reason
+    assert isinstance(judged(400, "", message, asked=(f"They say: {message}",)), Dead)

@@ -205,3 +205,31 @@ def test_a_long_answer_takes_no_long_time(part: str) -> None:
     began = time.process_time()
     LABELS.find(text)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure! The label is: billing.",
+        "Label: billing\nReason: the text speaks of shipping, too",
+        '{\\"label\\":\\"billing\\"}',
+        '"{\\"label\\":\\"billing\\"}"',
+        "✅ billing",
+        '{"billing": true, "shipping": false, "bug": false}',
+    ],
+)
+def test_a_label_behind_a_sentence_or_before_its_reasons_is_found(text: str) -> None:
+    assert Labels(["billing", "shipping", "bug"]).find(text) == "billing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"billing": true, "shipping": true, "bug": false}',
+        '{"billing": false, "shipping": false}',
+        "Label: billing\nLabel: shipping",
+        "Label: billing\nor rather shipping",
+    ],
+)
+def test_two_labels_or_none_are_not_one(text: str) -> None:
+    assert Labels(["billing", "shipping", "bug"]).find(text) is None

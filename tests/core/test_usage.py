@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.usage import StatedUsage, output_texts, read_usage
+from batcher.core.usage import StatedUsage, output_texts, read_usage, stated_usage
 
 OPENAI = {
     "prompt_tokens": 2006,
@@ -241,3 +241,33 @@ def test_all_that_a_model_wrote_is_found() -> None:
     answer = {"choices": [{"message": message}, {"message": {"content": "five"}}, None, 7]}
     assert output_texts(answer) == ["text", "one", "two", "three", "four", "{}", "five"]
     assert output_texts({"choices": "none"}) == output_texts({}) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "prompt", "completion", "reasoning"),
+    [
+        ({"usage": {"promptTokens": 10, "completionTokens": 5, "totalTokens": 15}}, 10, 5, 0),
+        (
+            {"usage": {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 7}},
+            10,
+            12,
+            7,
+        ),
+        ({"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5}}, 10, 5, 0),
+        ({"usage": None, "prompt_eval_count": 10, "eval_count": 5}, 10, 5, 0),
+        ({"x_groq": {"usage": {"prompt_tokens": 10, "completion_tokens": 5}}}, 10, 5, 0),
+        ({"usage": {"prompt_tokens": 10, "completion_tokens": 5}, "eval_count": 99}, 10, 5, 0),
+        ({}, None, None, 0),
+    ],
+)
+def test_usage_is_read_where_and_however_others_state_it(
+    answer: dict[str, Any], prompt: int | None, completion: int | None, reasoning: int
+) -> None:
+    stated = read_usage(stated_usage(answer))
+    assert (stated.prompt, stated.completion, stated.reasoning) == (prompt, completion, reasoning)
+
+
+@pytest.mark.parametrize("name", ["cost", "cost_usd", "total_cost", "estimated_cost"])
+def test_a_stated_cost_has_many_names(name: str) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, name: "0.0012"}
+    assert read_usage(usage).cost_picousd == 1_200_000_000

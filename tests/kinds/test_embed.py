@@ -289,3 +289,34 @@ _ANYTHING = st.recursive(
 def test_no_answer_makes_it_raise(answer: Any, count: int) -> None:
     wrapped = answer if isinstance(answer, dict) else {"data": answer}
     assert len(bind().parse(wrapped, count)) == count
+
+
+@pytest.mark.parametrize(
+    ("embedding", "usable"),
+    [
+        ([0.0] * 8, False),
+        ([0.0] * 7 + [1e-9], True),
+        ([1e12, 1.0], False),
+        (pybase64.b64encode(np.linspace(-1, 1, 64).astype("<f8").tobytes()).decode(), False),
+        (pybase64.b64encode(np.linspace(-1, 1, 64).astype(">f4").tobytes()).decode(), False),
+        (pybase64.b64encode(np.linspace(-1, 1, 64).astype("<f4").tobytes()).decode(), True),
+        ([300.0, -4000.0], True),
+    ],
+)
+def test_what_no_model_computed_is_no_vector(embedding: object, usable: bool) -> None:
+    (outcome,) = bind(text="q").parse({"data": [{"index": 0, "embedding": embedding}]}, 1)
+    assert isinstance(outcome, Done) is usable
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [[1.0, 2.0], [3.0, 4.0]],
+        [[{"embedding": [1.0, 2.0]}, {"embedding": [3.0, 4.0]}]],
+        [[{"index": 1, "embedding": [3.0, 4.0]}, {"index": 0, "embedding": [1.0, 2.0]}]],
+    ],
+)
+def test_vectors_without_an_object_or_in_one_list_too_many_are_read(data: object) -> None:
+    outcomes = bind(text="q").parse({"data": data}, 2)
+    vectors = [np.frombuffer(o.value, "<f4").tolist() for o in outcomes if isinstance(o, Done)]
+    assert vectors == [[1.0, 2.0], [3.0, 4.0]]
