@@ -21,6 +21,7 @@ from batcher.engine.report_page import report_page
 
 if TYPE_CHECKING:
     from batcher.engine.results import Result
+    from batcher.ports import OutputBatch
 
 
 Failed: TypeAlias = Literal["null", "omit", "raise"]
@@ -32,6 +33,10 @@ class Access(Protocol):
 
     def results(self, job_id: str, failed: Failed) -> Iterator[Result]:
         """One by one."""
+        ...
+
+    def batches(self, job_id: str, failed: Failed) -> Iterator[OutputBatch]:
+        """Many at a time."""
         ...
 
     def arrow(self, job_id: str, failed: Failed) -> Any:
@@ -168,6 +173,10 @@ class Report:
     def results(self, *, failed: Failed = "null") -> Iterator[Result]:
         """The results one by one; only some of them are in memory at a time."""
         return self._access.results(self.job, failed)
+
+    def batches(self, *, failed: Failed = "null") -> Iterator[OutputBatch]:
+        """The results column by column, many at a time: for programs that count microseconds."""
+        return self._access.batches(self.job, failed)
 
     def to_arrow(self, *, failed: Failed = "null") -> Any:
         """The results as a ``pyarrow.Table``, with the columns of a Parquet output.
