@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+import signal
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
-from threading import Event, Thread
+from contextlib import contextmanager
+from threading import Event, Thread, current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -56,13 +58,14 @@ class LoopThread:
         exception is raised when the work has ended.
         """
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            if not future.done():
-                self._loop.call_soon_threadsafe(lambda: interrupt() or future.cancel())
-                self._wait_for_end(future)
-            raise
+        with _interruptible():
+            try:
+                return future.result()
+            except KeyboardInterrupt:
+                if not future.done():
+                    self._loop.call_soon_threadsafe(lambda: interrupt() or future.cancel())
+                    self._wait_for_end(future)
+                raise
 
     def _wait_for_end(self, future: Future[Any]) -> None:
         try:
@@ -79,3 +82,27 @@ class LoopThread:
         self._ended = asyncio.Event()
         self._there.set()
         await self._ended.wait()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have ctrl-C raise KeyboardInterrupt here, where a loop that runs would wait for its turn."""
+    former = signal.getsignal(signal.SIGINT)
+    # It stays where there is no loop, where this is not the thread of signals, and where ctrl-C is
+    # ignored or not Python's.
+    if not _in_loop() or current_thread() is not main_thread() or not callable(former):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
