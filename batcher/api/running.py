@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from batcher.api.inputs import Input, ReadInput, read_input
-from batcher.api.screens import screen_for
 from batcher.cli.progress import Progress, shown
+from batcher.cli.screen import NoScreen, PlainScreen, Screen, open_screen
 from batcher.cli.session import loop_factory
 from batcher.core.spec import JobSpec
 from batcher.engine.access import ResultAccess
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from batcher.engine.runner import Runner
 
 _T = TypeVar("_T")
+Shown: TypeAlias = bool | Literal["rich", "tqdm", "plain", "none"] | None
 _FIELDS = frozenset(field.name for field in dataclasses.fields(JobSpec))
 
 
@@ -38,7 +39,7 @@ def run(
     failed_rows: Literal["omit", "null"] = ...,
     fresh: bool = ...,
     overwrite: bool = ...,
-    progress: bool | None = ...,
+    progress: Shown = ...,
     settings: Settings | None = ...,
 ) -> Report: ...
 
@@ -53,7 +54,7 @@ def run(
     failed_rows: Literal["omit", "null"] = ...,
     fresh: bool = ...,
     overwrite: bool = ...,
-    progress: bool | None = ...,
+    progress: Shown = ...,
     settings: Settings | None = ...,
 ) -> Report: ...
 
@@ -70,7 +71,7 @@ def run(
     failed_rows: Literal["omit", "null"] = ...,
     fresh: bool = ...,
     overwrite: bool = ...,
-    progress: bool | None = ...,
+    progress: Shown = ...,
     settings: Settings | None = ...,
     options: Mapping[str, Any] = ...,
     name: str | None = ...,
@@ -121,7 +122,7 @@ def run(
     failed_rows: Literal["omit", "null"] = "omit",
     fresh: bool = False,
     overwrite: bool = False,
-    progress: bool | None = None,
+    progress: Shown = None,
     settings: Settings | None = None,
     **job: Any,
 ) -> Report:
@@ -148,7 +149,8 @@ def run(
         fresh: begin anew even if the same job was run before.
         overwrite: replace a file that stands where the output goes, though no manifest beside it
             says that it is of this job, this command or this name.
-        progress: whether to show it; None shows it on a terminal and in a notebook.
+        progress: whether to show it, or how (``rich``, ``tqdm``, ``plain``); None shows it on a
+            terminal and in a notebook.
         settings: which database, if not ``.batcher/batcher.db`` in the working directory.
         job: ``model`` and the other fields of a :class:`JobSpec`, and the options of the kind
             (``text``, ``labels``, ``prompt``, …). Without ``base_url``, ``BATCHER_BASE_URL`` or
@@ -331,10 +333,10 @@ class _Call:
     def wait(
         self,
         work: Callable[[Runner, Progress], Coroutine[Any, Any, _T]],
-        progress: bool | None,
+        progress: Shown,
     ) -> _T:
         """Work with a runner in a thread of its own, with progress on the screen."""
-        watched = Progress(screen_for(progress), grace_seconds=self.spec.grace_seconds)
+        watched = Progress(_screen(progress), grace_seconds=self.spec.grace_seconds)
 
         async def opened() -> _T:
             async with shown(watched), open_runner(self.settings) as runner:
@@ -351,6 +353,15 @@ class _Call:
 
         with LoopThread("batcher", loop_factory()) as thread:
             return thread.call(opened(), interrupt=interrupt)
+
+
+def _screen(progress: Shown) -> Screen:
+    if progress is False:
+        return NoScreen()
+    if isinstance(progress, str):
+        return open_screen(quiet=False, output=None, progress=progress)
+    screen = open_screen(quiet=False, output=None)
+    return NoScreen() if progress is None and isinstance(screen, PlainScreen) else screen
 
 
 def _plain(value: Any) -> Any:

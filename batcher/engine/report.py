@@ -17,7 +17,6 @@ from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending
-from batcher.engine.report_page import report_page
 
 if TYPE_CHECKING:
     from batcher.engine.results import Result
@@ -209,6 +208,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """For notebooks: the figures, and the first results."""
+        from batcher.engine.report_page import report_page
+
         return report_page(self)
 
     @property
