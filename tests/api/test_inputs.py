@@ -133,6 +133,13 @@ def test_another_value_is_another_content(tmp_path: Path, table: Any, data: st.D
     assert facts_of(changed, tmp_path).sha256 != facts_of(table, tmp_path).sha256
 
 
+def test_how_wide_a_text_is_counted_is_no_content(tmp_path: Path) -> None:
+    texts = pa.array(["late", None])
+    kinds = (pa.string(), pa.large_string(), pa.string_view())
+    found = {facts_of(pa.table({"body": texts.cast(kind)}), tmp_path).sha256 for kind in kinds}
+    assert len(found) == 1
+
+
 def test_a_slice_of_a_view_does_not_bring_the_whole_column(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"body": [f"a text that is longer than twelve bytes {n}" for n in range(20_000)]}

@@ -62,7 +62,7 @@ def test_a_program_whose_output_goes_to_a_file_is_quiet_unless_asked(
 ) -> None:
     run()
     assert capsys.readouterr().err == ""
-    for asked, said in ((True, "of 1 row"), ("plain", "of 1 row"), ("tqdm", "1/1")):
+    for asked, said in ((True, "of 1 row"), ("plain", "of 1 row"), ("tqdm", "row/s")):
         run(progress=asked, fresh=True)
         assert said in capsys.readouterr().err
 

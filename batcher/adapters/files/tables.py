@@ -233,7 +233,7 @@ def _write_arrow(spool: Spool, schema: Any, batches: Iterator[Any]) -> str:
 
     # A view's buffers would be written with every slice, whole.
     plain = pa.schema([field.with_type(without_views(field.type)) for field in schema])
-    content = hashlib.sha256(json_bytes([[field.name, str(field.type)] for field in plain]))
+    content = hashlib.sha256(json_bytes([[field.name, _called(field.type)] for field in plain]))
     with pa.ipc.new_stream(_Writing(spool), plain) as writer:
         for batch in _even(batches):
             arrow = batch if plain == batch.schema else _cast(batch, plain)
@@ -242,6 +242,11 @@ def _write_arrow(spool: Spool, schema: Any, batches: Iterator[Any]) -> str:
             content.update(json_bytes(rows)[1:-1] + b",")
             writer.write_batch(arrow)
     return content.hexdigest()
+
+
+def _called(kind: Any) -> str:
+    """The type's name; texts of either width are one, since libraries change their minds."""
+    return str(kind).replace("large_", "")
 
 
 def _cast(batch: Any, schema: Any) -> Any:
