@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.adapters import files
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         RowGuard,
         RowIndex,
         Seen,
-        TableSink,
         Throttle,
         Tokenizer,
     )
@@ -307,29 +306,9 @@ def _files(database_url: str) -> Files:
         look=lambda path: files.look(path),
         is_same=lambda one, other: files.is_same(one, other),
         is_part_of=lambda one, other: files.is_part_of(one, other),
-        open_table=_open_table,
+        open_table=lambda schema: files.ArrowSink(schema),
         state=_state(database_url),
     )
-
-
-def spool_input(
-    value: Any, *, name: str, is_table: bool, max_bytes: int | None = None
-) -> InputSource:
-    """Rows or a table of a program as an input, copied to disk.
-
-    Raises:
-        InputError: it is not as it must be, or there is no room.
-    """
-    from batcher.adapters.files import tables  # pyarrow takes a while to import
-
-    opened = tables.open_table if is_table else tables.open_rows
-    return opened(value, name=name, spool_dir=STATE_DIRECTORY / "spool", max_bytes=max_bytes)
-
-
-def _open_table(schema: OutputSchema) -> TableSink:
-    from batcher.adapters.files.arrow_sink import ArrowSink  # pyarrow takes a while to import
-
-    return ArrowSink(schema)
 
 
 def _open_tokenizer(model: str, name: str | None) -> Tokenizer:

@@ -48,14 +48,16 @@ def read_input(given: object, max_bytes: int | None = None) -> ReadInput:
         return ReadInput(given)
     if isinstance(given, os.PathLike):
         return ReadInput(os.fsdecode(given))
-    from batcher.adapters.files.tables import is_pandas
-    from batcher.wiring import spool_input
+    from batcher.adapters.files.tables import is_pandas, open_rows, open_table
+    from batcher.adapters.private import STATE_DIRECTORY
 
     name = f"<{_library(given)}{type(given).__name__}>"
     is_table = is_pandas(given) or hasattr(given, "__arrow_c_stream__")
     if not is_table:
         _check_rows(given, name)
-    source = spool_input(given, name=name, is_table=is_table, max_bytes=max_bytes)
+    opened = open_table if is_table else open_rows
+    place = STATE_DIRECTORY / "spool"
+    source = opened(given, name=name, spool_dir=place, max_bytes=max_bytes)  # type: ignore[arg-type]
     index = given.index if is_pandas(given) and hasattr(given, "index") else None
     return ReadInput(name, source, index)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.cost import dollars
 from batcher.core.errors import UsageError
@@ -19,36 +19,9 @@ from batcher.engine.description import Description
 from batcher.engine.ending import Ending
 
 if TYPE_CHECKING:
+    from batcher.engine.access import Access, Failed
     from batcher.engine.results import Result
     from batcher.ports import OutputBatch
-
-
-Failed: TypeAlias = Literal["null", "omit", "raise"]
-"""What becomes of rows without a result: a record of nothing, none at all, or an error."""
-
-
-class Access(Protocol):
-    """The results of jobs, for whoever has their reports; see :class:`Report` for each verb."""
-
-    def results(self, job_id: str, failed: Failed) -> Iterator[Result]:
-        """One by one."""
-        ...
-
-    def batches(self, job_id: str, failed: Failed) -> Iterator[OutputBatch]:
-        """Many at a time."""
-        ...
-
-    def arrow(self, job_id: str, failed: Failed) -> Any:
-        """As a ``pyarrow.Table``."""
-        ...
-
-    def pandas(self, job_id: str, failed: Failed) -> Any:
-        """As a ``pandas.DataFrame``."""
-        ...
-
-    def polars(self, job_id: str, failed: Failed) -> Any:
-        """As a ``polars.DataFrame``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
