@@ -7,7 +7,7 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.core.errors import UsageError
 from batcher.core.slots import Slots
+from batcher.engine.access import ResultAccess
 from batcher.engine.adapters import Adapters, Connection, Files
 from batcher.engine.runner import Runner
 from batcher.ports import WorkerCard
@@ -207,6 +208,7 @@ async def _open_adapters(
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
+            access=ResultAccess(partial(open_runner, replace(settings, create=False))),
         )
 
 
@@ -304,6 +306,7 @@ def _files(database_url: str) -> Files:
         look=lambda path: files.look(path),
         is_same=lambda one, other: files.is_same(one, other),
         is_part_of=lambda one, other: files.is_part_of(one, other),
+        open_table=lambda schema: files.ArrowSink(schema),
         state=_state(database_url),
     )
 

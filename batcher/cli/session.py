@@ -75,7 +75,7 @@ def run_session(work: Callable[[Session], Coroutine[Any, Any, _T]]) -> _T:
     session = Session()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, session.on_signal)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             return runner.run(session.hold(work(session)))
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -167,7 +167,8 @@ def _announce(settles: bool) -> None:
     say("stopping")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop's loops, where that is installed."""
     try:
         import uvloop
     except ImportError:

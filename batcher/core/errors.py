@@ -62,6 +62,12 @@ class OutputTaken(UsageError):
     """At the path of an output stands what nobody says is this job's; it is left alone."""
 
 
+class RowsWithoutResult(BatcherError):
+    """Every row's result was asked for, and some rows have none."""
+
+    exit_code = 3
+
+
 class JobInUse(BatcherError):
     """Another process is running the job."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
     from batcher.core.spec import JobSpec
+    from batcher.engine.access import Access
     from batcher.ports import (
         Clock,
         Doorbell,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         RowIndex,
         Seen,
         Store,
+        TableSink,
         Throttle,
         Tokenizer,
     )
@@ -65,6 +67,7 @@ class Files:
     look: Callable[[Path], Seen]
     is_same: Callable[[Path, Path], bool]
     is_part_of: Callable[[Path, Path], bool]
+    open_table: Callable[[OutputSchema], TableSink]
     state: tuple[Path, ...] = ()
 
 
@@ -78,7 +81,7 @@ class Adapters:
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
-    plan is made.
+    plan is made. ``access`` gives reports the results of their jobs.
     """
 
     store: Store
@@ -100,3 +103,4 @@ class Adapters:
     slots: Slots = field(default_factory=Slots)
     room: ByteRoom = field(default_factory=ByteRoom)
     open_guard: Callable[[], RowGuard] = NoGuard
+    access: Access | None = None

@@ -16,14 +16,16 @@ from batcher.engine.ending import Endings, put_down
 from batcher.engine.listing import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 
     from batcher.core.jobfilter import JobFilter
     from batcher.core.model import DeadLetter, FailureCount, Job
+    from batcher.engine.access import Failed
     from batcher.engine.adapters import Adapters
     from batcher.engine.delivery import Delivery
     from batcher.engine.live import Live
     from batcher.engine.overwriting import Output
+    from batcher.engine.records import Records
     from batcher.engine.report import Report
     from batcher.engine.results import Result
     from batcher.ports import Space, WorkerState
@@ -92,15 +94,19 @@ class Jobs:
         async for letter in self._delivery.errors(job.id):
             yield letter
 
-    async def results(self, job_id: str) -> AsyncIterator[Result]:
-        """The results that a job has by now, one for each output record, in input order."""
-        from batcher.engine.exporter import batches
-        from batcher.engine.results import results_of
+    def results(self, job_id: str, *, failed: Failed = "omit") -> AsyncGenerator[Result, None]:
+        """The results that a job has by now, one for each output record, in input order.
 
-        job = await self._adapters.store.job(job_id)
-        async for batch in batches(self._adapters.store, job, Description.read(job)):
-            for result in results_of(batch):
-                yield result
+        ``failed`` says what becomes of rows without one: :class:`batcher.engine.report.Report`.
+        """
+        return self.records.results(job_id, failed)
+
+    @cached_property
+    def records(self) -> Records:
+        """What jobs made, in larger pieces than one by one."""
+        from batcher.engine.records import Records
+
+        return Records(self._adapters.store, self._adapters.files)
 
     async def export(
         self,

@@ -37,7 +37,7 @@ class Reports:
         described = Description.read(job)
         tally = await self._adapters.store.tally(job.id)
         price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
-        more: dict[str, Any] = {"notes": notes(described)}
+        more: dict[str, Any] = {"notes": notes(described), "access": self._adapters.access}
         if tally.rows_failed:
             more["failures"] = tuple(await self._adapters.store.failures(job.id))
         if before is not None:
@@ -82,6 +82,7 @@ class Reports:
                 version=self._adapters.version,
                 notes=notes(described),
                 failures=tuple(failures.get(job.id, ())),
+                access=self._adapters.access,
             )
             for job, described in there
         ]

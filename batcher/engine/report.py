@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.cost import dollars
+from batcher.core.errors import UsageError
 from batcher.core.inputurl import shown_input
 from batcher.core.model import FailureCount, Job, StopCause, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending
+
+if TYPE_CHECKING:
+    from batcher.engine.access import Access, Failed
+    from batcher.engine.results import Result
+    from batcher.ports import OutputBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,7 @@ class RunFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The facts of a job, as the manifest holds them.
+    """The facts of a job, as the manifest holds them, and the way to its results.
 
     ``cost_usd`` is None where the model's price is not known. ``doubt`` figures say what may have
     been billed without giving a result, at the most: in a crash, a timeout, a lost connection or
@@ -83,6 +89,12 @@ class Report:
     ``incremental`` is what came of the comparison with a former job, None where there is none.
     ``this_run`` is what the run that reports added, None where none did; ``last_output`` the file
     that the job's records were last asked for in, by any run or export.
+
+    The results come in the input's order, one record for each row (for each chunk where a row was
+    split). Rows that have none are ``failed``: with ``null`` they are there, with None for what
+    they lack; with ``omit`` they are left out; with ``raise`` one of them raises
+    :class:`batcher.core.errors.RowsWithoutResult`. They are read when they are asked for, from the
+    database in which the job is.
     """
 
     job: str
@@ -128,6 +140,50 @@ class Report:
     schedule: str | None = None
     this_run: RunFigures | None = None
     last_output: str | None = None
+    access: Access | None = field(default=None, repr=False, compare=False)
+
+    def results(self, *, failed: Failed = "null") -> Iterator[Result]:
+        """The results one by one; only some of them are in memory at a time."""
+        return self._access.results(self.job, failed)
+
+    def batches(self, *, failed: Failed = "null") -> Iterator[OutputBatch]:
+        """The results column by column, many at a time: for programs that count microseconds."""
+        return self._access.batches(self.job, failed)
+
+    def to_arrow(self, *, failed: Failed = "null") -> Any:
+        """The results as a ``pyarrow.Table``, with the columns of a Parquet output.
+
+        These are the input's, or ``id`` and ``row`` where they were not kept, then the kind's.
+        """
+        return self._access.arrow(self.job, failed)
+
+    def to_pandas(self, *, failed: Failed = "null") -> Any:
+        """The same as a ``pandas.DataFrame``; it has the index of the frame that was the input.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return self._access.pandas(self.job, failed)
+
+    def to_polars(self, *, failed: Failed = "null") -> Any:
+        """The same as a ``polars.DataFrame``.
+
+        Raises:
+            UsageError: polars is not installed.
+        """
+        return self._access.polars(self.job, failed)
+
+    @property
+    def _access(self) -> Access:
+        if self.access is None:
+            raise UsageError(f"this report has no way to the results of job {self.job}")
+        return self.access
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the figures, and the first results."""
+        from batcher.engine.report_page import report_page
+
+        return report_page(self)
 
     @property
     def failed_by_code(self) -> dict[str, int]:

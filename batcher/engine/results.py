@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from reprlib import Repr
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,11 @@ class Result:
             record for each chunk; None otherwise.
         prompt_tokens, completion_tokens, cost_usd, model: what it cost and who made it, in jobs
             with ``cost_columns``; None otherwise, and where it is not known.
+        failed: whether the row has no result; its values are None then.
     """
 
     row: int
-    id: RowId
+    id: RowId | None
     vector: npt.NDArray[np.float32] | None = None
     value: Mapping[str, Any] = field(default_factory=dict)
     chunk: int | None = None
@@ -39,26 +41,45 @@ class Result:
     completion_tokens: int | None = None
     cost_usd: float | None = None
     model: str | None = None
+    failed: bool = False
 
     def __repr__(self) -> str:
-        """Which one it is; what it holds is the user's."""
+        """Which one it is and what it holds, in about a line."""
         part = "" if self.chunk is None else f" chunk {self.chunk}"
-        what = (
-            f"{len(self.vector)} dimensions" if self.vector is not None else ", ".join(self.value)
-        )
+        if self.failed:
+            what = "failed"
+        elif self.vector is not None:
+            what = f"embedding={_shown_vector(self.vector)}"
+        else:
+            what = ", ".join(f"{name}={_SHORT.repr(item)}" for name, item in self.value.items())
         return f"<Result row {self.row}{part}: {what}>"
 
 
-def results_of(batch: OutputBatch) -> Iterator[Result]:
-    """The records of a batch one by one; vectors are views of the batch's array."""
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHOWN_NUMBERS = 3
+
+
+def _shown_vector(vector: npt.NDArray[np.float32]) -> str:
+    numbers = ", ".join(f"{number:.4g}" for number in vector[:_SHOWN_NUMBERS])
+    more = ", …" if len(vector) > _SHOWN_NUMBERS else ""
+    return f"[{numbers}{more}] ({len(vector)} dimensions)"
+
+
+def results_of(batch: OutputBatch, fields: Sequence[str] = ()) -> Iterator[Result]:
+    """The records of a batch one by one; vectors are views of the batch's array.
+
+    A row without a result has None in each of ``fields``.
+    """
+    missing = frozenset(batch.missing)
     for at, (row, row_id) in enumerate(zip(batch.rows, batch.ids, strict=True)):
         chunk, start, end = batch.chunks[at] if batch.chunks else (None, None, None)
         prompt, completion, cost, model = batch.costs[at] if batch.costs else (None,) * 4
         yield Result(
             row=row,
             id=row_id,
-            vector=None if batch.vectors is None else batch.vectors[at],
-            value=batch.results[at] if batch.results else {},
+            vector=None if batch.vectors is None or at in missing else batch.vectors[at],
+            value=_value(batch, at, fields if at in missing else ()),
             chunk=chunk,
             start=start,
             end=end,
@@ -66,4 +87,9 @@ def results_of(batch: OutputBatch) -> Iterator[Result]:
             completion_tokens=completion,
             cost_usd=cost,
             model=model,
+            failed=at in missing,
         )
+
+
+def _value(batch: OutputBatch, at: int, missing: Sequence[str]) -> Mapping[str, Any]:
+    return dict.fromkeys(missing) if missing or not batch.results else batch.results[at]

@@ -74,6 +74,7 @@ class Runner(Jobs):
         protect: Sequence[str] = (),
         on_live: Callable[[Live], None] | None = None,
         on_told: Told | None = None,
+        source: InputSource | None = None,
     ) -> Report:
         """Check, plan, send and export; again after any end, to go on where it stopped.
 
@@ -88,6 +89,8 @@ class Runner(Jobs):
             protect: files that are never replaced, besides what the spec names and the database.
             on_live: is given the run's live figures once, before anything is sent.
             on_told: is told, before that, how much of a job with ``since_last`` will be sent.
+            source: the input where it is no file; ``spec.input`` is what it is called then. It is
+                closed at the end.
 
         Returns:
             The report. Look at its ``status``; dead letters, a budget or a pausing provider are
@@ -112,7 +115,7 @@ class Runner(Jobs):
             )
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
         check = self._delivery.check_of(target)
-        with await self._intake.open(spec) as source:
+        with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
@@ -260,10 +263,16 @@ class Runner(Jobs):
 
     # --- looking before -----------------------------------------------------------------------
 
-    async def estimate(self, spec: JobSpec, *, on_told: Told | None = None) -> Estimate:
+    async def estimate(
+        self,
+        spec: JobSpec,
+        *,
+        on_told: Told | None = None,
+        source: InputSource | None = None,
+    ) -> Estimate:
         """Rows, requests, tokens, cost and time; sends nothing and keeps nothing.
 
-        ``on_told`` is told what was guessed of the input.
+        ``on_told`` is told what was guessed of the input; ``source`` is as for :meth:`run`.
 
         Raises:
             UsageError: the spec is wrong.
@@ -272,7 +281,7 @@ class Runner(Jobs):
         from batcher.engine.estimate import estimated
 
         bound = await self._intake.bind(spec)
-        with await self._intake.open(spec) as source:
+        with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, _unheard)

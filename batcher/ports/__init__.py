@@ -5,7 +5,15 @@ seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log
-from batcher.ports.files import Draft, InputSource, OutputBatch, OutputSchema, OutputSink, Seen
+from batcher.ports.files import (
+    Draft,
+    InputSource,
+    OutputBatch,
+    OutputSchema,
+    OutputSink,
+    Seen,
+    TableSink,
+)
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
@@ -80,6 +88,7 @@ __all__ = [
     "Space",
     "Store",
     "StoredShard",
+    "TableSink",
     "Throttle",
     "Tokenizer",
     "Trace",

@@ -139,6 +139,18 @@ class Draft(Protocol):
         ...
 
 
+class TableSink(Protocol):
+    """Records on their way to a table in memory, with the columns of a Parquet output."""
+
+    def write(self, batch: OutputBatch) -> None:
+        """Append records."""
+        ...
+
+    def table(self) -> Any:
+        """All of them, as a ``pyarrow.Table``."""
+        ...
+
+
 class OutputSink(Draft, Protocol):
     """An output of records."""
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from batcher.adapters.files.arrow_sink import ArrowSink
     from batcher.adapters.files.json_files import (
         draft_json,
         draft_json_lines,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INPUT_FORMATS",
     "OUTPUT_FORMATS",
+    "ArrowSink",
     "OutputError",
     "Spool",
     "check_output",
@@ -42,6 +44,7 @@ __all__ = [
 
 _HERE = "batcher.adapters.files"
 _PLACES = {
+    "ArrowSink": f"{_HERE}.arrow_sink",
     "INPUT_FORMATS": f"{_HERE}.opening",
     "OUTPUT_FORMATS": f"{_HERE}.outputs",
     "OutputError": "batcher.core.errors",

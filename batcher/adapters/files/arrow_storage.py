@@ -14,7 +14,7 @@ import pyarrow as pa
 
 def writable(kind: Any) -> Any:
     """The type, with plain texts and bytes in place of views that are within it."""
-    return kind if _is_view(kind) else _without_views(kind)
+    return kind if _is_view(kind) else without_views(kind)
 
 
 def holds_view(kind: Any) -> bool:
@@ -33,7 +33,8 @@ def _is_view(kind: Any) -> bool:
     return kind in (pa.string_view(), pa.binary_view())
 
 
-def _without_views(kind: Any) -> Any:
+def without_views(kind: Any) -> Any:
+    """The type, with plain texts and bytes in place of all views that it is or holds."""
     types = pa.types
     if _is_view(kind):
         return pa.string() if kind == pa.string_view() else pa.binary()
@@ -52,7 +53,7 @@ def _without_views(kind: Any) -> Any:
 
 
 def _field(field: Any) -> Any:
-    return field.with_type(_without_views(field.type))
+    return field.with_type(without_views(field.type))
 
 
 _LISTS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...]] = (

@@ -48,15 +48,14 @@ _DECLARED: Final = {
 _COSTS: Final = (ColumnType.BIG_INT, ColumnType.BIG_INT, ColumnType.FLOAT, ColumnType.TEXT)
 
 
-class ParquetSink:
-    """Implements :class:`batcher.ports.OutputSink`.
+class ArrowColumns:
+    """Records as the columns of an output, whose types widen as values come.
 
-    Arrays handed to :meth:`write` are not copied: they must not change before :meth:`commit`.
+    Arrays handed to :meth:`add` are not copied.
     """
 
-    def __init__(self, target: Target, schema: OutputSchema) -> None:
-        """Where the target is a stream, the file grows in the system's temporary directory."""
-        self._target = target
+    def __init__(self, schema: OutputSchema) -> None:
+        """Nothing yet."""
         self._schema = schema
         self._is_vector = is_vector(schema)
         self._layout: Layout | None = None
@@ -66,16 +65,18 @@ class ParquetSink:
         self._pending: list[list[Any]] = []
         self._pending_rows = 0
         self._pending_bytes = 0
-        self._draft: Draft | None = None
 
-    def write(self, batch: OutputBatch) -> None:
-        """See :class:`batcher.ports.OutputSink`."""
+    def add(self, batch: OutputBatch) -> None:
+        """Some more records."""
         if len(batch.ids) == 0:
             return
         self._begin(batch)
         arrays = []
         for field, kept in self._kept:
-            column = batch.arrow.column(field.name)
+            if batch.arrow is None:  # not one of these rows could be read
+                column = pa.chunked_array([pa.nulls(len(batch.ids), field.type)])
+            else:
+                column = batch.arrow.column(field.name)
             kept.see(column)
             arrays.append(column)
         for index, values in enumerate(self._columns(batch)):
@@ -83,12 +84,19 @@ class ParquetSink:
             self._types[index] = kind
             arrays.append(to_arrow(values, kind))
         if self._is_vector:
-            arrays.append(_vectors(batch.vectors, self._vector_type, batch.missing))
+            arrays.append(_vectors(batch))
         self._pending.append(arrays)
         self._pending_rows += len(batch.ids)
         self._pending_bytes += sum(array.nbytes for array in arrays)
-        if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
-            self._flush()
+
+    def table(self) -> Any:
+        """All that was added since the last time, as a ``pyarrow.Table``."""
+        schema = self._arrow_schema()
+        columns = list(zip(*map(self._widened, self._pending), strict=True))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+        if not columns:
+            return schema.empty_table()
+        return pa.Table.from_arrays([_chunked(arrays) for arrays in columns], schema=schema)
 
     def _begin(self, batch: OutputBatch | None) -> Layout:
         if self._layout is None:
@@ -103,10 +111,10 @@ class ParquetSink:
             fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
             self._types = [*leading, *chunks, *costs, *fields]
             if self._is_vector:
-                size = self._schema.dimension if batch is None else batch.vectors.shape[1] or None
-                size = size or self._schema.dimension
-                element = pa.field("element", pa.float32(), nullable=False)
-                self._vector_type = pa.list_(element, -1 if size is None else int(size))
+                size = self._schema.dimension
+                self._vector_type = _vector_type(-1 if size is None else size)
+        if self._is_vector and batch is not None and batch.vectors.shape[1]:
+            self._vector_type = _vector_type(batch.vectors.shape[1])
         return self._layout
 
     def _columns(self, batch: OutputBatch) -> Iterator[Sequence[Any]]:
@@ -133,6 +141,35 @@ class ParquetSink:
             fields.append(pa.field(names[-1], self._vector_type, nullable=every))
         return pa.schema(fields)
 
+    def _widened(self, arrays: Sequence[Any]) -> list[Any]:
+        """Columns as the types in force now; the vectors as they are."""
+        types: list[ColumnType | KeptType] = [kept for _, kept in self._kept]
+        types += self._types
+        count = len(types)
+        typed = [widen(a, kind) for a, kind in zip(arrays[:count], types, strict=True)]
+        if self._is_vector and pa.types.is_null(arrays[-1].type):
+            return [*typed, pa.nulls(len(arrays[-1]), self._vector_type)]
+        return [*typed, *arrays[count:]]
+
+
+class ParquetSink(ArrowColumns):
+    """Implements :class:`batcher.ports.OutputSink`.
+
+    Arrays handed to :meth:`write` are not copied: they must not change before :meth:`commit`.
+    """
+
+    def __init__(self, target: Target, schema: OutputSchema) -> None:
+        """Where the target is a stream, the file grows in the system's temporary directory."""
+        super().__init__(schema)
+        self._target = target
+        self._draft: Draft | None = None
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.OutputSink`."""
+        self.add(batch)
+        if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
+            self._flush()
+
     def _flush(self) -> None:
         schema = self._arrow_schema()
         with writing(self._target.name):
@@ -141,18 +178,7 @@ class ParquetSink:
             elif self._draft.schema != schema:
                 self._draft.rewrite(schema, self._widened)
             if self._pending:
-                columns = zip(*map(self._widened, self._pending), strict=True)
-                chunked = [_chunked(arrays) for arrays in columns]
-                self._draft.write(pa.Table.from_arrays(chunked, schema=schema))
-        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-
-    def _widened(self, arrays: Sequence[Any]) -> list[Any]:
-        """Columns as the types in force now; the vectors as they are."""
-        types: list[ColumnType | KeptType] = [kept for _, kept in self._kept]
-        types += self._types
-        count = len(types)
-        typed = [widen(a, kind) for a, kind in zip(arrays[:count], types, strict=True)]
-        return [*typed, *arrays[count:]]
+                self._draft.write(self.table())
 
     def commit(self) -> None:
         """See :class:`batcher.ports.OutputSink`."""
@@ -184,11 +210,20 @@ def _chunked(arrays: Sequence[Any]) -> Any:
     return pa.chunked_array(chunks, type=arrays[0].type)
 
 
-def _vectors(vectors: Any, kind: Any, missing: Sequence[int]) -> Any:
-    """An array of vectors around the numpy array's own memory; null where they are ``missing``."""
+def _vector_type(size: int) -> Any:
+    return pa.list_(pa.field("element", pa.float32(), nullable=False), size)
+
+
+def _vectors(batch: OutputBatch) -> Any:
+    """An array of vectors around the numpy array's own memory; null where they are missing.
+
+    Where all are, their length may not be known yet: then it is of no type.
+    """
+    vectors, missing = batch.vectors, batch.missing
     if len(missing) == len(vectors):
-        return pa.nulls(len(vectors), kind)
+        return pa.nulls(len(vectors))
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+    kind = _vector_type(vectors.shape[1])
     if not missing:
         return pa.FixedSizeListArray.from_arrays(flat, type=kind)
     mask = np.zeros(len(vectors), dtype=bool)
