@@ -38,7 +38,7 @@ _FEWER = Broken(
     "the answer has fewer vectors than texts, and does not say whose are missing; --max-inputs 1 "
     "sends each text alone",
 )
-_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: no numbers, or all zeros")
+_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: no numbers of float32")
 _NO_ITEM = object()
 _MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
 _OTHER_ALPHABET = str.maketrans("-_", "+/")
@@ -375,8 +375,7 @@ def _read_vector(embedding: object) -> bytes | None:
         return None
     with np.errstate(all="ignore"):
         square = float(vector @ vector)
-    is_nothing = vector.size > 1 and square == 0.0
-    return raw if square < _MOST_SQUARE and not is_nothing else None
+    return raw if square < _MOST_SQUARE else None
 
 
 def _decoded(embedding: str) -> bytes:

@@ -57,7 +57,7 @@ class Health:
     doubted: bool = False
     _probes: int = 0
     _vouched: int = 0
-    _alike: dict[str, list[Span]] = field(default_factory=dict)
+    _alike: dict[str, list[tuple[float, Span]]] = field(default_factory=dict)
 
     def succeeded(self, now: float, sent_at: float) -> None:
         """An answer came with a result."""
@@ -65,10 +65,21 @@ class Health:
         self.proof = sent_at if self.proof is None else max(self.proof, sent_at)
         self.failing_since = None
         self.limited_since = None
+        if self._alike and self._is_refused_since(sent_at):
+            return
         self.doubted = False
         self._probes = 0
-        if self._alike:
-            self._alike.clear()
+
+    def _is_refused_since(self, sent_at: float) -> bool:
+        """Forget who was refused before a request was sent that succeeded; whether some are left.
+
+        Refusals are quicker than answers: what was sent before them is still being answered.
+        """
+        for likeness, others in list(self._alike.items()):
+            self._alike[likeness] = [other for other in others if other[0] > sent_at]
+            if not self._alike[likeness]:
+                del self._alike[likeness]
+        return bool(self._alike)
 
     def vouched(self, now: float, sent_at: float) -> None:
         """What was answered before was answered once more, while others were refused.
@@ -94,7 +105,7 @@ class Health:
             self.limited_since = now
 
     def refused(
-        self, likeness: str, request: Span, *, enough: int, probes: int, alone: bool
+        self, now: float, likeness: str, request: Span, *, enough: int, probes: int, alone: bool
     ) -> bool:
         """A request was refused; returns whether everybody is.
 
@@ -105,8 +116,8 @@ class Health:
         """
         enough <<= self._vouched
         others = self._alike.get(likeness, ())
-        alike = [other for other in others if not other.holds(request)]
-        alike.append(request)
+        alike = [other for other in others if not other[1].holds(request)]
+        alike.append((now, request))
         self._alike[likeness] = alike
         return self._doubt(begins=len(alike) >= enough, probes=probes, alone=alone)
 

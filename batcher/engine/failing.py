@@ -278,6 +278,7 @@ class Failures:
             call.refused_at = self._clock.now()
         enough, probes = proof_needed(refusal, had_success=self.had_success)
         everybody = self._health.refused(
+            self._clock.now(),
             refusal.likeness,
             Span(call.shard.id, call.pieces[0], call.pieces[-1]),
             enough=enough,

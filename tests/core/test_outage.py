@@ -83,7 +83,7 @@ def refuse(
     health: Health, first: int, last: int | None = None, *, alone: bool = True, by: str = "403"
 ) -> bool:
     span = Span(1, first, first if last is None else last)
-    return health.refused(by, span, enough=ALIKE, probes=PROBES, alone=alone)
+    return health.refused(0.0, by, span, enough=ALIKE, probes=PROBES, alone=alone)
 
 
 def test_distinct_requests_refused_alike_are_everybody_after_a_few_probes() -> None:
@@ -119,7 +119,7 @@ def test_the_same_pieces_of_another_shard_are_another_request() -> None:
     health = Health()
     for shard in range(ALIKE):
         assert not health.is_probing(0.0)
-        health.refused("403", Span(shard, 0, 9), enough=ALIKE, probes=PROBES, alone=True)
+        health.refused(0.0, "403", Span(shard, 0, 9), enough=ALIKE, probes=PROBES, alone=True)
     assert health.is_probing(0.0)
 
 
@@ -130,6 +130,18 @@ def test_a_success_removes_every_doubt() -> None:
     health.succeeded(1.0, 0.5)
     assert not health.is_probing(1.0)
     assert not any(refuse(health, number) for number in range(ALIKE + PROBES - 1))
+
+
+def test_a_success_that_was_sent_before_a_refusal_says_nothing_of_it() -> None:
+    health = Health()
+    for number in range(ALIKE):
+        health.refused(
+            2.0, "403", Span(1, number, number), enough=ALIKE, probes=PROBES, alone=False
+        )
+        health.succeeded(2.1, 1.9)
+    assert health.is_probing(2.1)
+    health.succeeded(2.3, 2.2)
+    assert not health.is_probing(2.3)
 
 
 def test_what_was_in_flight_together_is_no_probe() -> None:
