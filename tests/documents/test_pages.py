@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents.page import PAGES, ROOT, Page, runnable
+from tests.documents.page import PAGES, ROOT, Page, Step, runnable
 from tests.documents.standins import stand_ins
 from tests.documents.workplace import Workplace, comparable
 
@@ -120,3 +120,16 @@ def test_every_code_that_is_explained_is_one_that_rows_fail_with() -> None:
     )
     assert len(codes) > 8
     assert {code for code in codes if f'"{code}"' not in sources} == set()
+
+
+def test_pages_can_be_followed_one_after_the_other() -> None:
+    """In one directory: no page writes where another's output stands, which would be refused."""
+    written: dict[str, set[str]] = {}
+    for page in RUN:
+        for step in page.steps():
+            if isinstance(step, Step):
+                found = re.findall(r"(?:-o |output=\")([\w.-]+)", step.block.body)
+                for name in found:
+                    written.setdefault(name, set()).add(page.name)
+    assert len(written) > 15
+    assert {name: pages for name, pages in written.items() if len(pages) > 1} == {}
