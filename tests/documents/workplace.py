@@ -29,6 +29,7 @@ _VARIES = (
     (re.compile(r"\b(\d+ d )?(\d+ h )?(\d+ min )?\d+(\.\d+)? (ms|s|min|h|d)\b"), "DURATION"),
     (re.compile(r"\b[\d,]+(\.\d+)? rows/(s|min)\b"), "RATE"),
     (re.compile(r"\b1(?=[0-9]*[a-z])[0-9a-z]{9}\b"), "JOB"),
+    (re.compile(r"\brevision \d{4}\b"), "REVISION"),
     (re.compile(r"-{3,}|\s+"), " "),
 )
 _PASSWORD = re.compile(r":[^:@/]*@")
