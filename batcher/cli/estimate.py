@@ -87,7 +87,7 @@ def _cost(estimated: Estimate) -> str:
 
 def _time(estimated: Estimate) -> str:
     if estimated.seconds is None:
-        return "as the provider's limit allows (--rpm or --tpm lets it be told beforehand)"
+        return "as the provider's limit allows (give --rpm or --tpm to know it beforehand)"
     return f"{duration(estimated.seconds)} at the limit given"
 
 
