@@ -50,7 +50,7 @@ class Chat:
         Option(
             name="prompt",
             help="The prompt: a Jinja2 template, 'Solve: {{ question }}', or the file that holds "
-            'one; {{ row["first name"] }} for a column whose name is no plain word.',
+            'one; {{ row["first name"] }} for a column whose name is not a valid identifier.',
             type="template",
             metavar="TEXT|FILE",
         ),

@@ -51,7 +51,7 @@ class Classify:
 
     name = "classify"
     version = _SHARES_SINCE
-    summary = "One label of a given set for each row."
+    summary = "One label out of a given set for each row."
     example = "--text body --labels billing,shipping,bug"
     earlier: tuple[Classify, ...]
     options = (
@@ -67,7 +67,7 @@ class Classify:
         Option(
             name="instructions",
             help="What to tell the model instead of the short default: a text, a Jinja2 template "
-            "as of chat's prompt, or the file that holds it.",
+            "like chat's prompt, or the file that holds it.",
             type="template",
             metavar="TEXT|FILE",
         ),

@@ -297,7 +297,7 @@ class BoundEmbed:
         if self._dimensions is None:
             return outcomes
         return [
-            Broken("wrong_dimension", "the vector has not the dimensions asked for")
+            Broken("wrong_dimension", "the vector does not have the dimensions asked for")
             if isinstance(outcome, Done) and len(outcome.value) != 4 * self._dimensions
             else outcome
             for outcome in outcomes

@@ -32,12 +32,14 @@ class CronTimes:
         self._zone = _zone(timezone)
         self._expression = expression
         if len(expression.split()) != _FIELDS:
-            raise UsageError(f"{expression!r} is no cron expression of five fields: {_EXAMPLE}")
+            raise UsageError(f"{expression!r} is not a cron expression of five fields: {_EXAMPLE}")
         try:
             CronSim(expression, datetime.now(UTC))
         except CronSimError as exc:
             fault = str(exc).lower()
-            raise UsageError(f"{expression!r} is no cron expression ({fault}): {_EXAMPLE}") from exc
+            raise UsageError(
+                f"{expression!r} is not a cron expression ({fault}): {_EXAMPLE}"
+            ) from exc
 
     def __repr__(self) -> str:
         return f"<CronTimes {self._expression!r} in {self._zone.key}>"

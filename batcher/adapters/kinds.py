@@ -35,5 +35,7 @@ class InstalledKinds:
                 f"the kind {name!r} ({entry.value}) cannot be imported: {type(exc).__name__}: {exc}"
             ) from exc
         if not isinstance(kind, Kind):
-            raise KindNotHere(f"the kind {name!r} ({entry.value}) is none: see batcher.core.kind")
+            raise KindNotHere(
+                f"the kind {name!r} ({entry.value}) is not one: see batcher.core.kind"
+            )
         return kind

@@ -41,8 +41,8 @@ def db() -> None:
 def upgrade(ctx: click.Context, *, as_json: bool) -> None:
     """Bring the database to the newest schema; make it where there is none.
 
-    An SQLite file is upgraded by whatever command opens it; this one does it at a time of one's own
-    choice. A Postgres is upgraded by this command alone, and every other one refuses until it is.
+    An SQLite file is upgraded by whatever command opens it; this one does it when you
+    choose. Only this command upgrades a Postgres; every other one refuses until it has run.
     """
     from batcher.adapters.store import migrate
 

@@ -65,13 +65,13 @@ def _tokens(estimated: Estimate) -> str:
         return f"{prompt}; answers have no limit ({why}--max-tokens gives them one)"
     if estimated.completion_tokens_at_most == 0:
         return prompt
-    more = " besides what the model thinks" if estimated.thinking_unbounded else ""
+    more = ", without what the model thinks" if estimated.thinking_unbounded else ""
     return f"{prompt}, {count(estimated.completion_tokens_at_most)} out at most{more}"
 
 
 def _cost(estimated: Estimate) -> str:
     if estimated.cost_usd is None:
-        return "unknown: no price for this model (--price IN,OUT says it)"
+        return "unknown: no price for this model (--price IN,OUT gives one)"
     if estimated.cost_usd_at_most is None:
         return f"{money(estimated.cost_usd)} and what the answers cost"
     if estimated.cost_usd_at_most == estimated.cost_usd:
@@ -87,7 +87,7 @@ def _cost(estimated: Estimate) -> str:
 
 def _time(estimated: Estimate) -> str:
     if estimated.seconds is None:
-        return "as the provider's limit allows (--rpm or --tpm says it beforehand)"
+        return "as the provider's limit allows (give --rpm or --tpm to know it beforehand)"
     return f"{duration(estimated.seconds)} at the limit given"
 
 
@@ -96,13 +96,13 @@ estimate = KindGroup(
     action=estimate_job,
     sends=False,
     json_help="Print the figures as JSON.",
-    help="""Say what a job would take: rows, requests, tokens, cost and time. Nothing is sent.
+    help="""Tell what a job would take: rows, requests, tokens, cost and time. Nothing is sent.
 
     The whole input is checked and planned as `batcher run` would do it, and nothing is kept. All
-    options of `run` are understood, so that the word can be exchanged in a command line; those
+    options of `run` are understood, so you can exchange the word in a command line; those
     about the output mean nothing here.
     """,
-    short_help="Say what a job would take; send nothing.",
+    short_help="Tell what a job would take; send nothing.",
     subcommand_metavar="KIND INPUT [OPTIONS] | JOB.toml [OPTIONS]",
     examples=(
         "batcher estimate embed articles.csv --text body --model text-embedding-3-small --rpm 500",

@@ -22,7 +22,7 @@ from batcher.cli.setting import Setting
         *output_options(required=True),
         Setting(
             "--partial", is_flag=True, heading=OUTPUT,
-            help="Of a job that is not complete, what there is.",
+            help="Write what there is of a job that is not complete.",
         ),
     ],
     examples=(

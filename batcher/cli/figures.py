@@ -78,5 +78,5 @@ def parse_span(text: str) -> float:
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"{text!r} is no span of time: write 30d, 12h, 90m, 45s or 2w")
+        raise UsageError(f"{text!r} is not a span of time: write 30d, 12h, 90m, 45s or 2w")
     return float(match[1]) * _UNITS[match[2]]

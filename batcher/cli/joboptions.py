@@ -50,7 +50,7 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--max-input-bytes", INPUT, "BYTES",
-            "The most that is copied of standard input, a pipe or a URL.", type=int,
+            "The most that is copied from standard input, a pipe or a URL.", type=int,
             default_text="what the disk holds",
         ),
         _job(
@@ -63,13 +63,13 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--name", REPEATING, "NAME",
-            "What this job and its like are called, night after night; --since-last goes by it.",
+            "Name of this job and its repetitions, night after night; --since-last needs it.",
         ),
         _job(
             "--since-last", REPEATING, is_flag=True,
             help="Send only rows that are new, changed or failed since the last complete run of "
             "that --name, and carry the other results over. Rows are told apart by --id; without "
-            "it by their number, so that a row put in makes all after it changed ones.",
+            "it by their number, so an inserted row changes all rows after it.",
         ),
         _job(
             "--model", MODEL, "NAME", "The model, as the provider knows it. Required.", short="-m"
@@ -93,9 +93,9 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--service-tier", MODEL, None,
-            "What a chat request asks for: flex is cheaper and slower, priority dearer and faster, "
-            "auto what the provider's project is set to. Each answer is priced by the tier that "
-            "served it.",
+            "What a chat request asks for: flex is cheaper and slower, priority more expensive and "
+            "faster, auto is what the provider's project is set to. Each answer is priced by the "
+            "tier that served it.",
             type=click.Choice(["auto", "default", "flex", "priority"]),
         ),
         _job(
@@ -113,14 +113,14 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--rpm", LIMITS, "N",
-            "Requests a minute at most; needed only where the provider's headers do not say it, "
-            "or to leave room for others.", type=int,
+            "At most this many requests a minute; needed only where the provider's headers do not "
+            "say it, or to leave room for others.", type=int,
         ),
-        _job("--tpm", LIMITS, "N", "Tokens a minute at most, likewise.", type=int),
-        _job("--concurrency", LIMITS, "N", "Requests in flight at most.", type=int),
+        _job("--tpm", LIMITS, "N", "At most this many tokens a minute, likewise.", type=int),
+        _job("--concurrency", LIMITS, "N", "At most this many requests in flight.", type=int),
         _job(
             "--priority", LIMITS, None,
-            "Its part of the limit beside other jobs: each step is twice the one below.",
+            "Its share of the limit beside other jobs: each step gets twice the one below.",
             type=click.Choice(["high", "normal", "low"]),
         ),
         _job("--max-cost", LIMITS, "DOLLARS", "Stop before the job costs more than this."),
@@ -134,22 +134,24 @@ def job_options() -> list[Setting]:
         _job("--max-request-tokens", LIMITS, "N", "Tokens in one request, likewise.", type=int),
         _job("--max-input-tokens", LIMITS, "N", "Tokens in one input, likewise.", type=int),
         _job(
-            "--on-error", TROUBLE, None, "At a row that fails for good: keep going, or stop there.",
+            "--on-error", TROUBLE, None,
+            "What to do at a row that fails for good: keep going, or stop there.",
             type=click.Choice(["keep", "stop"]),
         ),
         _job(
             "--on-bad-row", TROUBLE, None,
-            "At a row that cannot be read: stop before sending, or skip it and list it.",
+            "What to do at a row that cannot be read: stop before sending, or skip it and list it.",
             type=click.Choice(["stop", "skip"]),
         ),
-        _job("--timeout", TROUBLE, "SECONDS", "For one request, answer included.", type=float),
+        _job("--timeout", TROUBLE, "SECONDS", "Time limit of one request, answer included.",
+             type=float),
         _job(
             "--max-answer-bytes", TROUBLE, "BYTES",
             "The largest answer that is read, decompressed; what exceeds it fails for good.",
             type=int, default_text="what was asked for can take",
         ),
         _job(
-            "--outage-timeout", TROUBLE, "SECONDS", "Pause after so long without any success.",
+            "--outage-timeout", TROUBLE, "SECONDS", "Pause after this time without any success.",
             type=float,
         ),
         _job(
@@ -170,7 +172,7 @@ def run_options(*, hidden: bool = False) -> list[Setting]:
         *output_options(hidden=hidden),
         Setting(
             "--fresh", heading=OUTPUT, is_flag=True, hidden=hidden,
-            help="Begin anew, even if the same job was run before; all of it is paid for again.",
+            help="Begin again, even if the same job was run before; all of it is paid for again.",
         ),
         Setting(
             "-q", "--quiet", is_flag=True, hidden=hidden,
@@ -206,8 +208,8 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
         ),
         Setting(
             "--overwrite", heading=OUTPUT, is_flag=True, hidden=hidden,
-            help="Replace a file that stands where the output goes, though no manifest beside it "
-            "says that it is of this job, this command or this --name.",
+            help="Replace a file that stands where the output goes, even if no manifest beside it "
+            "says that it belongs to this job, this command or this --name.",
         ),
         Setting(
             "--failed-rows", heading=OUTPUT, hidden=hidden, default="omit",

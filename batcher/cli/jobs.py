@@ -43,7 +43,7 @@ _MOST = 2**31 - 1
         ),
         Setting(
             "-n", "--limit", metavar="N", type=click.IntRange(min=1), default=100,
-            default_text="100", envvar="BATCHER_JOBS_LIMIT", help="How many at most.",
+            default_text="100", envvar="BATCHER_JOBS_LIMIT", help="At most this many.",
         ),
     ],
     examples=("batcher jobs", "batcher jobs --state paused --json | jq -r '.[].job'"),

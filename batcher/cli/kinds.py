@@ -239,7 +239,7 @@ def spec_from(ctx: click.Context) -> JobSpec:
         )
     spec = JobSpec.from_json(plain)
     if spec.since_last and ctx.params["fresh"]:
-        raise UsageError("--fresh sends all rows anew, and --since-last only some: choose one")
+        raise UsageError("--fresh sends all rows again, and --since-last only some: choose one")
     return spec
 
 

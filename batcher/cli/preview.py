@@ -113,7 +113,7 @@ def _said(result: Result) -> str:
 
 def _cost(preview: Preview) -> str:
     return (
-        "unknown price (--price IN,OUT says it)"
+        "unknown price (--price IN,OUT gives one)"
         if preview.cost_usd is None
         else money(preview.cost_usd)
     )

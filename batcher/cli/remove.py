@@ -43,8 +43,8 @@ class JobArguments(click.Argument):
 def rm(ctx: click.Context, *, jobs: tuple[str, ...], as_json: bool) -> None:
     """Delete jobs, whatever their state, with the plan, results and errors that are kept of them.
 
-    Nothing is asked, so that each must be named. A job that a process or a worker works on is
-    refused. Output files stay, and so do the other jobs' results. The command of a deleted job
+    There is no confirmation, so each job must be named. A job that a process or a worker works on
+    is refused. Output files stay, and so do the other jobs' results. The command of a deleted job
     would send everything again.
     """
     gone: list[Report] = []

@@ -18,7 +18,7 @@ FLEET, MORE = "Many machines", "More"
 ENTRIES = {
     "run": Entry("batcher.cli.run:run", "Run a job, or go on where it stopped.", RUNNING),
     "estimate": Entry(
-        "batcher.cli.estimate:estimate", "Say what a job would take; send nothing.", RUNNING
+        "batcher.cli.estimate:estimate", "Tell what a job would take; send nothing.", RUNNING
     ),
     "preview": Entry(
         "batcher.cli.preview:preview", "Show the exact requests of a few rows.", RUNNING
@@ -119,15 +119,15 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
     help="Print the version and exit.",
 )
 def root() -> None:
-    """Put every row of a file through the OpenAI API, or any server that speaks it.
+    """Send every row of a file through the OpenAI API, or any server that speaks it.
 
-    As fast as the rate limit allows and never faster. Whatever happens, the same command goes on
-    where it stopped: no row is lost, none is repeated.
+    It uses your full rate limit, never more. Whatever happens, the same command goes on
+    where it stopped: no row is lost, and none is repeated.
 
     Settings come from flags, then from the environment (BATCHER_MODEL for --model, and so on),
     then from a profile in batcher.toml. The key is read from OPENAI_API_KEY.
 
     Exit codes: 0 complete, 2 wrong use or input, 3 some rows failed for good, 4 stopped by its
-    budget, 5 paused, 130 interrupted, 141 nobody reads the output any more, 1 cancelled or
+    budget, 5 paused, 130 interrupted, 141 nothing reads the output any longer, 1 cancelled or
     anything else.
     """

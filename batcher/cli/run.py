@@ -84,8 +84,8 @@ run = KindGroup(
     what is done is never sent again. A job that is complete sends nothing.
 
     Instead of KIND INPUT, a job file can be named, JOB.toml: its keys are the flags' names with
-    underscores, and kind and input. Flags given besides override it. A prompt's or labels' file
-    that it names may stand beside it; other paths begin at the working directory.
+    underscores, and kind and input. Flags on the command line override it. A prompt's or labels'
+    file that it names may be beside it; other paths begin at the working directory.
     `batcher run KIND --help` lists all options.
     """,
     short_help="Run a job, or go on where it stopped.",

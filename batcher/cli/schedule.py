@@ -182,9 +182,9 @@ def remove(ctx: click.Context, *, name: str, as_json: bool) -> None:
     examples=("batcher schedule run nightly",),
 )
 def run(ctx: click.Context, *, name: str, as_json: bool) -> None:
-    """Have a worker run a schedule's job now, and as well when it is due.
+    """Have a worker run a schedule's job now. It still runs when it is due.
 
-    Refused while the run before is under way, unless the schedule was added with --overlap. A
+    It is refused while the run before is under way, unless the schedule was added with --overlap. A
     paused schedule can be run, too.
     """
     order = with_runner(ctx, lambda runner: runner.schedules.run(name))
@@ -202,7 +202,7 @@ def run(ctx: click.Context, *, name: str, as_json: bool) -> None:
     examples=("batcher schedule pause nightly",),
 )
 def pause(ctx: click.Context, *, name: str, as_json: bool) -> None:
-    """Let nothing of a schedule be due until it is resumed. A job that is under way goes on."""
+    """Pause a schedule: it is not due until it is resumed. A job that is under way goes on."""
     report = with_runner(ctx, lambda runner: runner.schedules.pause(name))
     _say_when(report, as_json=as_json)
 
@@ -215,7 +215,7 @@ def pause(ctx: click.Context, *, name: str, as_json: bool) -> None:
     examples=("batcher schedule resume nightly",),
 )
 def resume(ctx: click.Context, *, name: str, as_json: bool) -> None:
-    """Let a schedule be due again, from now on. What it missed in between is not made up for."""
+    """Let a schedule be due again, from now on. What it missed in between is not run."""
     report = with_runner(ctx, lambda runner: runner.schedules.resume(name))
     _say_when(report, as_json=as_json)
 

@@ -65,7 +65,7 @@ def database_timeout_option() -> Setting:
         type=click.FloatRange(min=0),
         default=300.0,
         envvar="BATCHER_DATABASE_TIMEOUT",
-        help="How long a Postgres that goes away is waited for.",
+        help="How long to wait for a Postgres that goes away.",
         default_text="300",
     )
 
@@ -76,7 +76,7 @@ def redis_option() -> Setting:
         "--redis",
         metavar="URL",
         envvar="BATCHER_REDIS_URL",
-        help="Redis, where workers are rung for and share one throttle.",
+        help="Redis, which wakes workers and holds their shared throttle.",
         default_text="none",
     )
 

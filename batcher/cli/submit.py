@@ -86,7 +86,7 @@ def _told(report: Report, *, here: bool) -> str:
         return "Nothing of this job has to be sent: it is complete."
     if report.status == "complete":
         already = "was complete already: nothing is sent" if here else "is complete"
-        return f"This job {already}. --fresh runs it anew."
+        return f"This job {already}. --fresh runs it again."
     rows = count(report.rows, "row")
     done = f"{rows} are planned; workers send them" if here else f"workers plan and send {rows}"
     return f"{done}. To see how far they are:\n  batcher watch {report.job}"

@@ -92,7 +92,7 @@ def ending(report: Report, *, command: str, seconds: float, done_now: int) -> li
 def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Iterator[str]:
     """What to do now, by how the run ended, which may have been ``elsewhere``: in a worker."""
     if report.sent_nothing:
-        yield "This job was complete already: nothing was sent. --fresh runs it anew."
+        yield "This job was complete already: nothing was sent. --fresh runs it again."
         if report.exported:
             yield "Its output was missing or not of this job, and has been written."
     else:
@@ -101,7 +101,7 @@ def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Itera
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why:"
         yield f"  batcher errors {report.job}"
         if report.status != "cancelled" and report.may_retry:
-            yield "To try those again that can be sent:"
+            yield "To try again those that can be sent:"
             yield f"  batcher retry {report.job}"
 
 
@@ -120,7 +120,7 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
     elif report.at_dead_letter:
         yield "What is done is kept. The same command goes on with the other rows."
     elif report.status == "paused":
-        yield "What is done is kept; no row failed for it. To go on, run the same command again:"
+        yield "What is done is kept, and no row failed. To go on, run the same command again:"
         yield f"  {command}"
         if elsewhere:
             yield "or, where workers serve it:"
@@ -129,10 +129,10 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
         yield "The base URL lacks the /v1 that most servers have at its end. Try:"
         yield f"  --base-url {better}"
     elif report.status == "stopped":
-        yield "What is done is kept. Once that is mended, the same command goes on; with another"
+        yield "What is done is kept. Once that is fixed, the same command goes on; with another"
         yield "model or base URL it begins a new job."
     elif report.status == "failed":
-        yield "What is done is kept. Once that is mended, the same command goes on."
+        yield "What is done is kept. Once that is fixed, the same command goes on."
     elif report.status == "cancelled":
         yield "It is over; the same command begins a new job. To have what is done:"
         yield f"  batcher export {report.job} -o OUTPUT.jsonl --partial"
@@ -188,7 +188,7 @@ def _cost(report: Report) -> str:
     stated = report.cost_stated_usd
     says = "" if stated is None else f"; the provider's answers say {money(stated)}"
     if report.cost_usd is None:
-        return f"unknown: no price for this model (--price IN,OUT says it){says}"
+        return f"unknown: no price for this model (--price IN,OUT gives one){says}"
     return f"{money(report.cost_usd)}{says}"
 
 

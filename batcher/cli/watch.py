@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def watch(ctx: click.Context, *, job: str | None, progress: str | None, as_json: bool) -> None:
     """Follow a job that others work on, until it is complete or stopped.
 
-    From any machine that reaches the database. Ending this ends nothing else. The exit code is that
-    of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped by its budget,
-    5 paused, 1 cancelled.
+    This works from any machine that reaches the database, and ending it ends nothing else. The
+    exit code is that of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped
+    by its budget, 5 paused, 1 cancelled.
     """
     screen = open_screen(quiet=as_json and progress is None, output=None, progress=progress)
     shown_by = Progress(screen, activity="looking at the job")

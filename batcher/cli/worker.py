@@ -118,13 +118,13 @@ worker = ExampleCommand(
         env_file_option(), profile_option(), redis_option(), database_option(),
         database_timeout_option(),
     ],
-    help="""Work on submitted jobs, as one of as many workers as you like.
+    help="""Work on submitted jobs. Start as many workers as you like.
 
-    On one machine it needs nothing besides: over an SQLite database it looks for jobs and schedules
+    On one machine it needs nothing else: over an SQLite database it looks for jobs and schedules
     by itself, every two seconds. One worker is enough there; without Redis each has a rate limit of
     its own. Many machines share a Postgres and a Redis.
 
-    Workers share the database, one rate limit and nothing else: start more to go faster, end any at
+    Workers share the database and one rate limit, nothing else: start more to go faster, end any at
     any time. SIGTERM settles what is in flight, gives the rest back and ends; what a killed worker
     held is taken over when its lease has run out. A worker whose Redis or database goes away waits
     for it. Events are logged on standard error; docs/observability.md lists them, and the metrics.

@@ -53,7 +53,7 @@ def _fault(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return "has a host or a port that is none"
+        return "has an invalid host or port"
     if not parts.hostname:
         return "names no host"
     if port == 0 or parts.netloc.endswith(":"):

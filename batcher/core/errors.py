@@ -118,7 +118,7 @@ class KindFailed(BatcherError):
     def __init__(self, kind: str, what: str) -> None:
         """``what`` the kind did, as a clause."""
         super().__init__(
-            f"the kind {kind!r} {what}: that is a fault of its package; once it is mended, the "
+            f"the kind {kind!r} {what}: that is a bug in its package; once it is fixed, the "
             "same command goes on"
         )
 

@@ -66,7 +66,7 @@ def _texts(option: Option, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return read_record(flag(option.name), value)
     if wrong := [item for item in value if not isinstance(item, str)]:
-        raise UsageError(f"{flag(option.name)} is a list of texts, and {wrong[0]!r} is none")
+        raise UsageError(f"{flag(option.name)} is a list of texts, and {wrong[0]!r} is not a text")
     return tuple(value)
 
 

@@ -160,8 +160,8 @@ class Endings:
         """Its plan cannot be made, for a reason that batcher has no words for."""
         return _stopped(
             StopCause.PLAN,
-            f"the plan cannot be made: {what}: that is a fault of batcher's, met with this input; "
-            "once it is mended, the same command goes on",
+            f"the plan cannot be made: {what}: that is a bug in batcher, met with this input; "
+            "once it is fixed, the same command goes on",
         )
 
     @staticmethod

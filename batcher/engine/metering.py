@@ -77,11 +77,11 @@ class Meters:
         yield _one("batcher_stopping", "Whether the worker is ending.", float(stopping))
         yield _one("batcher_jobs_serving", "Jobs being served here.", len(jobs))
         yield _one(
-            "batcher_queue_jobs", "Jobs that wait and nobody works on.", len(self.idle_since)
+            "batcher_queue_jobs", "Jobs that wait and that nobody works on.", len(self.idle_since)
         )
         yield _one(
             "batcher_queue_age_seconds",
-            "How long the oldest job waits that nobody works on.",
+            "How long the oldest job that nobody works on has waited.",
             self.queue_age(wall),
         )
         yield Family(

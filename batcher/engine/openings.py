@@ -196,4 +196,4 @@ def _words(error: BaseException) -> str:
     """Why an order failed; what was not foreseen might quote a row."""
     if isinstance(error, BatcherError):
         return str(error)
-    return f"its job cannot be opened: {described(error)}: that is a fault of batcher's"
+    return f"its job cannot be opened: {described(error)}: that is a bug in batcher"

@@ -99,7 +99,8 @@ class Schedules:
         """
         if not _NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no name for a schedule: use letters, digits, and ._- after the first"
+                f"{name!r} is not a name for a schedule: use letters, digits, and ._- after "
+                "the first"
             )
         store = self._adapters.store
         times = self._adapters.due_times(cron, timezone)

@@ -322,5 +322,6 @@ class Settler:
         if call.position < 0:
             self.doubt(call)
         self._failures.back_off(
-            call, Backoff("wrong_dimension", "the vector has not the dimensions that others have")
+            call,
+            Backoff("wrong_dimension", "the vector does not have the dimensions that others have"),
         )

@@ -134,7 +134,7 @@ def how_to_name(present: Sequence[str]) -> str:
 
 def _how_to_name(column: str) -> str:
     name = orjson.dumps(column).decode()
-    return f"a column whose name is no plain word is written {{{{ row[{name}] }}}}"
+    return f"a column whose name is not a valid identifier is written {{{{ row[{name}] }}}}"
 
 
 def _what_is_wrong(flag: str, source: str, error: TemplateSyntaxError) -> str:

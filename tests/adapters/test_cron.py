@@ -166,10 +166,10 @@ def test_a_date_that_comes_every_four_years_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("cron", "said"),
     [
-        ("", "no cron expression of five fields"),
-        ("0 3 * *", "no cron expression of five fields"),
-        ("0 0 3 * * *", "no cron expression of five fields"),
-        ("@daily", "no cron expression of five fields"),
+        ("", "not a cron expression of five fields"),
+        ("0 3 * *", "not a cron expression of five fields"),
+        ("0 0 3 * * *", "not a cron expression of five fields"),
+        ("@daily", "not a cron expression of five fields"),
         ("61 3 * * *", "bad minute"),
         ("0 3 * * MOO", "bad day-of-week"),
         ("0 3 31 2 *", "bad day-of-month"),

@@ -27,9 +27,8 @@ def server(workplace: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatc
     shutil.copy(ROOT / "examples/tickets.csv", workplace / "articles.csv")
 
 
-def blocks(path: str, after: str = "") -> list[str]:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    return _BLOCK.findall(text[text.index(after) :])
+def blocks(path: str) -> list[str]:
+    return _BLOCK.findall((ROOT / path).read_text(encoding="utf-8"))
 
 
 def test_the_page_of_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,11 +48,6 @@ def test_the_page_of_python_names_every_public_name() -> None:
     used = "".join(blocks("docs/python.md"))
     called = {name for name in batcher.__all__ if name[0].islower()}
     assert called == {name for name in called if f"batcher.{name}(" in used}
-
-
-def test_the_example_in_the_readme_runs() -> None:
-    (block, *_) = blocks("README.md", after="## From Python")
-    exec(compile(block, "README.md", "exec"), {})
 
 
 def examples() -> Iterator[tuple[str, str]]:

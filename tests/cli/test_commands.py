@@ -202,7 +202,7 @@ def test_estimate_plans_in_full_and_leaves_nothing_behind(cli: Cli) -> None:
     assert "answers have no limit (--max-tokens gives them one)" in free.stdout
     assert " and what the answers cost\n" in free.stdout
     thinks = cli("estimate", *CLASSIFY[1:-1], "gpt-5-mini").stdout
-    assert "out at most besides what the model thinks" in thinks
+    assert "out at most, without what the model thinks" in thinks
     assert "and what the model thinks before it answers" in thinks
     bounded = cli("estimate", *CLASSIFY[1:], "--max-tokens", "5", "--json").json
     assert bounded["requests"] == 3
@@ -212,7 +212,7 @@ def test_estimate_plans_in_full_and_leaves_nothing_behind(cli: Cli) -> None:
 def test_estimate_of_a_model_without_a_price_does_not_say_nothing_costs(cli: Cli) -> None:
     said = cli("estimate", "embed", "tickets.csv", "--text", "body", "--model", "ours")
 
-    assert "  cost      unknown: no price for this model (--price IN,OUT says it)" in said.stdout
+    assert "  cost      unknown: no price for this model (--price IN,OUT gives one)" in said.stdout
 
 
 def test_the_database_is_upgraded_and_purged(cli: Cli) -> None:

@@ -163,7 +163,7 @@ def test_a_kind_that_cannot_be_imported_hides_no_other(
     shown = " ".join(cli("run", "--help").stdout.split())
     ran = cli("run", "broken", "tickets.csv")
 
-    assert "One label of a given set for each row." in shown
+    assert "One label out of a given set for each row." in shown
     assert "cannot be imported: ModuleNotFoundError" in shown
     assert ran.code == 2
     assert ran.stderr.startswith("error: the kind 'broken' (nothing.there:KIND) cannot be imported")

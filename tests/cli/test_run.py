@@ -62,7 +62,7 @@ def test_a_complete_job_sends_nothing_and_says_so(cli: Cli, simulator: Simulator
 
     assert again.code == 0
     assert simulator.stats.requests == sent == 3
-    assert "This job was complete already: nothing was sent. --fresh runs it anew." in again.stderr
+    assert "This job was complete already: nothing was sent. --fresh runs it again." in again.stderr
     assert "Its output" not in again.stderr
     (cli.directory / "out.jsonl").unlink()
     assert "Its output was missing" in cli(*command).stderr
@@ -129,7 +129,7 @@ def test_rows_that_fail_for_good_exit_3_and_can_be_retried(cli: Cli) -> None:
         assert ran.code == 3
         assert (
             f"2 rows failed for good. To see why:\n  batcher errors {job}\n"
-            f"To try those again that can be sent:\n  batcher retry {job}"
+            f"To try again those that can be sent:\n  batcher retry {job}"
         ) in ran.stderr
         assert "  errors    out.jsonl.errors.jsonl" in ran.stderr.splitlines()
         letters = cli("errors", job, "--json").lines
@@ -182,7 +182,7 @@ def test_a_kind_at_fault_exits_1_and_says_whose_fault_it_is(
 
     assert ran.code == 1
     assert "failed: the kind 'awkward' cannot go on, its parse raised RuntimeError" in ran.stderr
-    assert "What is done is kept. Once that is mended, the same command goes on." in ran.stderr
+    assert "What is done is kept. Once that is fixed, the same command goes on." in ran.stderr
     assert "Traceback" not in ran.stderr
     assert cli("status", cli.job(), "--json").json["status"] == "paused"
 
@@ -223,7 +223,7 @@ def test_a_wrong_key_exits_2_and_fails_no_row(cli: Cli) -> None:
 def test_a_model_without_a_price_costs_an_unknown_amount_rather_than_none(cli: Cli) -> None:
     ran = cli("run", "embed", "tickets.csv", "--text", "body", "--model", "ours", "--simulate")
 
-    assert "  cost      unknown: no price for this model (--price IN,OUT says it)" in ran.stderr
+    assert "  cost      unknown: no price for this model (--price IN,OUT gives one)" in ran.stderr
     assert "$0" not in ran.stderr
 
 
@@ -273,7 +273,7 @@ def test_a_column_that_a_template_cannot_name_plainly_is_explained(cli: Cli) -> 
     cli.write("plain.jsonl", '{"name": "Ada"}\n')
     cli.write("wrong.j2", "{{ first_name }}")
     cli.write("right.j2", '{{ row["first name"] }}')
-    advice = '; a column whose name is no plain word is written {{ row["first name"] }}\n'
+    advice = '; a column whose name is not a valid identifier is written {{ row["first name"] }}\n'
 
     def chat(file: str, prompt: str) -> Outcome:
         return cli("run", "chat", file, "--prompt", prompt, "--model", "m", "--simulate")

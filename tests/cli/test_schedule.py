@@ -112,10 +112,10 @@ def test_what_was_said_is_kept(cli: Cli, job: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["61 3 * * *", "job.toml"], "no cron expression"),
+        (["61 3 * * *", "job.toml"], "not a cron expression"),
         (["0 3 * * *", "job.toml", "--timezone", "Europe/Berln"], "did you mean Europe/Berlin?"),
         (["0 3 * * *", "nowhere.toml"], "there is no such job file"),
-        (["0 3 * * *", "job.toml", "--name", "two words"], "no name for a schedule"),
+        (["0 3 * * *", "job.toml", "--name", "two words"], "not a name for a schedule"),
         (["0 3 * * *", "job.toml", "--missed", "twice"], "--missed"),
         (["0 3 * * *", "stdin.toml"], "standard input"),
         (["0 3 * * *", "file.toml"], "--prompt nowhere.txt cannot be read"),

@@ -45,10 +45,10 @@ def test_a_base_url_has_a_scheme_a_host_and_perhaps_a_port(url: str) -> None:
         ("http://localhost:/v1", "has no port after the colon"),
         ("http://[::1]:/v1", "has no port after the colon"),
         ("http://localhost:0/v1", "has no port after the colon"),
-        ("http://localhost:port/v1", "has a host or a port that is none"),
-        ("http://localhost:65536/v1", "has a host or a port that is none"),
-        ("http://localhost:8000:1/v1", "has a host or a port that is none"),
-        ("http://[::1/v1", "has a host or a port that is none"),
+        ("http://localhost:port/v1", "has an invalid host or port"),
+        ("http://localhost:65536/v1", "has an invalid host or port"),
+        ("http://localhost:8000:1/v1", "has an invalid host or port"),
+        ("http://[::1/v1", "has an invalid host or port"),
     ],
 )
 def test_what_is_wrong_is_said_with_an_example(url: str, fault: str) -> None:

@@ -80,7 +80,7 @@ def test_what_is_no_record_of_csv_says_how_to_write_one(text: str) -> None:
 
 
 def test_a_list_holds_texts() -> None:
-    with pytest.raises(UsageError, match="--labels is a list of texts, and 1 is none"):
+    with pytest.raises(UsageError, match="--labels is a list of texts, and 1 is not a text"):
         read_options("kind", LISTED, {"labels": ["a", 1]})
     with pytest.raises(UsageError, match="--labels takes list, not 5"):
         read_options("kind", LISTED, {"labels": 5})

@@ -71,7 +71,9 @@ def test_a_corrupt_archive(inputs: Inputs, suffix: str, compress: Callable[[byte
 def test_a_name_that_promises_too_much(
     inputs: Inputs, suffix: str, compress: Callable[[bytes], bytes]
 ) -> None:
-    with pytest.raises(InputError, match=f"its name ends in .{suffix} but it is no such archive"):
+    with pytest.raises(
+        InputError, match=f"its name ends in .{suffix} but it is not such an archive"
+    ):
         inputs.read(f"a.csv.{suffix}", CONTENT)
     with pytest.raises(InputError, match="the file is empty"):
         inputs.read(f"a.csv.{suffix}", b"")

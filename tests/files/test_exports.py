@@ -114,7 +114,7 @@ def test_a_text_that_has_not_the_encoding_said_is_an_error_with_its_line(inputs:
 
 @pytest.mark.parametrize("encoding", ["utf-9", "base64", "rot13", "", "a\0b"])
 def test_what_is_no_encoding_is_refused(inputs: Inputs, encoding: str) -> None:
-    with pytest.raises(UsageError, match="is no encoding of text"):
+    with pytest.raises(UsageError, match="is not an encoding of text"):
         read(inputs, "a.csv", b"a\n1\n", encoding=encoding)
 
 
@@ -182,7 +182,7 @@ def test_a_pipe_is_jsonl_unless_something_says_otherwise(inputs: Inputs) -> None
     with pytest.raises(InputError) as caught:
         piped(b"a\n1\n")
     assert str(caught.value) == (
-        "standard input:1: the line is no JSON (character 1): a pipe is read as JSONL unless "
+        "standard input:1: the line is not JSON (character 1): a pipe is read as JSONL unless "
         "--format says otherwise"
     )
 

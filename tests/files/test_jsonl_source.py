@@ -49,7 +49,7 @@ def test_integers_beyond_64_bits_keep_their_digits(inputs: Inputs) -> None:
         (b"\n \n", "{}: there are no rows: is this the right file?"),
         (
             b'{"text": 1}\n\n{"text": }\n',
-            f"{{}}:3: the line is no JSON (character 10): {ONE_OBJECT}",
+            f"{{}}:3: the line is not JSON (character 10): {ONE_OBJECT}",
         ),
         (
             b'{"text": NaN}\n',
@@ -142,7 +142,7 @@ def test_skipped_rows_come_in_their_place(inputs: Inputs) -> None:
         (6, None, 8, "missing_id", "the row has no id in 'id'"),
         (7, None, 9, "missing_id", "the row has no id in 'id'"),
         (8, None, 10, "missing_id", "the row has no id in 'id'"),
-        (9, None, 11, "bad_id", "the id in 'id' is no string, finite number or boolean"),
+        (9, None, 11, "bad_id", "the id in 'id' is not a string, finite number or boolean"),
         (11, "true", 13, "duplicate_id", "the id in column 'id' is that of line 12"),
     ]
     assert [row.id for row in rows if isinstance(row, InputRow)] == [1, True, 2, 2.5]

@@ -80,7 +80,7 @@ def test_ids_that_are_none(inputs: Inputs) -> None:
     _, rows = inputs.read("a.parquet", id_column="id", skip_bad=True)
     assert bad(rows) == [
         (1, None, 2, "missing_id", "the row has no id in 'id'"),
-        (2, None, 3, "bad_id", "the id in 'id' is no string, finite number or boolean"),
+        (2, None, 3, "bad_id", "the id in 'id' is not a string, finite number or boolean"),
         (3, 1.0, 4, "duplicate_id", "the id in column 'id' is that of row 0"),
     ]
 
@@ -98,7 +98,7 @@ def test_a_row_is_named_by_its_number(inputs: Inputs) -> None:
 def test_faults_of_the_file(inputs: Inputs) -> None:
     with pytest.raises(InputError, match="the file is empty"):
         inputs.read("a.parquet", b"")
-    with pytest.raises(InputError, match="is no Parquet, or is damaged: make or download it again"):
+    with pytest.raises(InputError, match="not Parquet, or is damaged: make or download it again"):
         inputs.read("a.parquet", b"PAR1 nonsense")
     write(inputs, pa.table({"id": pa.array([], pa.int64())}))
     with pytest.raises(InputError, match="there are no rows"):
@@ -117,7 +117,7 @@ def test_a_damaged_page_is_found_by_the_check(inputs: Inputs) -> None:
     path = inputs.directory / "a.parquet"
     content = bytearray(path.read_bytes())
     content[4:404] = bytes(400)
-    with pytest.raises(InputError, match="is no Parquet, or is damaged"):
+    with pytest.raises(InputError, match="is not Parquet, or is damaged"):
         inputs.read("a.parquet", bytes(content))
 
 
@@ -159,7 +159,7 @@ def test_the_facts_have_the_schema(inputs: Inputs) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_not_finite_is_no_id(inputs: Inputs, value: float) -> None:
     write(inputs, pa.table({"id": [1.0, value]}))
-    with pytest.raises(InputError, match=r"row 1: the id in 'id' is no string, finite number or"):
+    with pytest.raises(InputError, match=r"row 1: the id in 'id' is not a string, finite number"):
         inputs.read("a.parquet", id_column="id")
 
 

@@ -97,10 +97,13 @@ def test_a_row_cannot_be_changed_by_its_template() -> None:
         (["q", "body"], ""),
         (
             ["first name", "q"],
-            'a column whose name is no plain word is written {{ row["first name"] }}',
+            'a column whose name is not a valid identifier is written {{ row["first name"] }}',
         ),
-        (['say "x"'], 'a column whose name is no plain word is written {{ row["say \\"x\\""] }}'),
-        ([], 'a column whose name is no plain word is written {{ row["first name"] }}'),
+        (
+            ['say "x"'],
+            'a column whose name is not a valid identifier is written {{ row["say \\"x\\""] }}',
+        ),
+        ([], 'a column whose name is not a valid identifier is written {{ row["first name"] }}'),
     ],
 )
 def test_how_a_column_is_named_is_said_where_one_is_hard_to_name(
@@ -147,7 +150,7 @@ def test_broken_templates_are_refused_before_anything_is_sent(prompt: str) -> No
 
 
 def test_a_name_of_two_words_is_told_from_other_mistakes() -> None:
-    with pytest.raises(UsageError, match="no plain word is written") as caught:
+    with pytest.raises(UsageError, match="not a valid identifier is written") as caught:
         bind("{{ first name }}")
     assert '{{ row["first name"] }}' in str(caught.value)
 

@@ -52,7 +52,8 @@ def read_encoding(name: str) -> str:
             raise LookupError
     except (LookupError, ValueError) as exc:
         raise UsageError(
-            f"--encoding {name!r} is no encoding of text: such are utf-8, utf-16, cp1252, latin-1"
+            f"--encoding {name!r} is not an encoding of text; "
+            "some are utf-8, utf-16, cp1252, latin-1"
         ) from exc
     return UTF8 if codec.name in _UTF8_NAMES else codec.name
 

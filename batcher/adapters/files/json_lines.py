@@ -65,7 +65,7 @@ def read_exactly(line: bytes) -> Any:
     try:
         value = loads(text, constant=_Constant)
     except json.JSONDecodeError as exc:
-        fault = Fault("not_json", f"the line is no JSON (character {exc.pos + 1})")
+        fault = Fault("not_json", f"the line is not JSON (character {exc.pos + 1})")
         raise ImpossibleLine(fault) from None
     except ValueError as exc:
         raise ImpossibleLine(Fault("number_too_large", f"the line has {exc}")) from None

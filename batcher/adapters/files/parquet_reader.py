@@ -141,7 +141,7 @@ def _what_is_wrong(said: str) -> str:
     """What pyarrow's complaint means; its words may quote the file."""
     return next(
         (meaning for words, meaning in _MEANINGS.items() if words in said),
-        "the file is no Parquet, or is damaged: make or download it again",
+        "the file is not Parquet, or is damaged: make or download it again",
     )
 
 

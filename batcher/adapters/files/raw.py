@@ -102,7 +102,7 @@ class RawPass:
         found = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
         if head and self._compression is not None and found != self._compression:
             raise InputError(
-                f"its name ends in .{self._compression} but it is no such archive: "
+                f"its name ends in .{self._compression} but it is not such an archive: "
                 "rename or compress it",
                 source=self._source,
             )

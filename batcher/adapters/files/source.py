@@ -319,7 +319,7 @@ def _find_bad_ids(ids: list[Any], faults: dict[int, Fault], column: str) -> None
             faults[index] = Fault("missing_id", f"the row has no id in {column!r}")
         elif not _is_id(value):
             faults[index] = Fault(
-                "bad_id", f"the id in {column!r} is no string, finite number or boolean"
+                "bad_id", f"the id in {column!r} is not a string, finite number or boolean"
             )
 
 

@@ -349,7 +349,7 @@ def _parts_of(name: str) -> re.Pattern[str]:
 
 def _taken(name: str) -> OutputTaken:
     return OutputTaken(
-        f"{name}: a file that is not this job's has come to be there meanwhile, and is left alone"
+        f"{name}: a file that is not this job's has appeared there meanwhile, and is left alone"
     )
 
 

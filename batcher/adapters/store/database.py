@@ -94,7 +94,7 @@ def translated(name: str) -> Iterator[None]:
 _REMEDIES = {
     "SQLITE_FULL": "the disk is full: free some space and run again, nothing is lost",
     "SQLITE_IOERR": "the disk reports an error: check its space and its health, then run again",
-    "SQLITE_NOTADB": "the file is no SQLite database: name another with --db",
+    "SQLITE_NOTADB": "the file is not an SQLite database: name another with --db",
     "SQLITE_BUSY": "another process holds it for too long: end that one, or run again later",
     "SQLITE_LOCKED": "another process holds it for too long: end that one, or run again later",
     "SQLITE_READONLY": "the file cannot be written: check its permissions and its directory's",

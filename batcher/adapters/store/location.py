@@ -33,7 +33,7 @@ def sqlite_path(url: str) -> Path:
         if "://" in url or not url:
             scheme = url.partition("://")[0]
             raise UsageError(
-                f"--db: {scheme!r} is no kind of database here; give a path, sqlite:///PATH or "
+                f"--db: {scheme!r} is not a kind of database; give a path, sqlite:///PATH or "
                 "postgresql://…"
             )
         name = url
