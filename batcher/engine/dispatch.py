@@ -350,4 +350,7 @@ class Dispatcher:
             due.append(self._reserve_at)
         if self._health.is_probing(now) and self._probe_at > now:
             due.append(self._probe_at)
-        return max(0.0, min(due) - self._clock.now()) if due else None
+        if not due:
+            return None
+        seconds = min(due) - self._clock.now()
+        return max(seconds, _EARLY_SECONDS) if seconds > 0 else 0.0  # so that a clock moves on
