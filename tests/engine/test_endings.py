@@ -32,6 +32,7 @@ ENDINGS = [
     Endings.input_changed("it changed"),
     Endings.kind_failed("it raised"),
     Endings.plan_given_up(9),
+    Endings.run_given_up(9, "ValueError in kinds.py"),
     Endings.by_hand(),
 ]
 

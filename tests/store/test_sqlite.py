@@ -207,7 +207,7 @@ async def test_a_file_that_cannot_be_written_is_said(store: Store) -> None:
 
 async def test_a_file_of_something_else_is_said(path: Path) -> None:
     path.write_bytes(b"id,text\n1,hello\n" * 100)
-    with pytest.raises(StoreError, match="no SQLite database"):
+    with pytest.raises(StoreError, match="not an SQLite database"):
         await open_store(str(path), FakeClock())
 
 
