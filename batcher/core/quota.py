@@ -266,6 +266,11 @@ class QuotaState:
         """What an answer says of windows; of those before a pause only what was admitted."""
         requests_left, tokens_left = seen.remaining_requests, seen.remaining_tokens
         amount = ticket.cost.tokens
+        if requests_left is None and tokens_left is None and seen.admitted:  # nothing but counted
+            sent_at = seen.sent_at
+            self.request_window.answered(now, ticket.send_at, sent_at, 1, None)
+            self.token_window.answered(now, ticket.send_at, sent_at, amount, None)
+            return
         few = requests_left is not None and requests_left < 1
         little = tokens_left is not None and tokens_left < amount
         nobody_says = requests_left is None and tokens_left is None

@@ -139,13 +139,14 @@ def _strike_reasons(said: Mapping[str, Any], secrets: tuple[str, ...]) -> dict[s
         if isinstance(reason, dict):
             if clean := _strike_reasons(reason, secrets):
                 changed[name] = {**reason, **clean}
-        elif isinstance(reason, str):
+        elif isinstance(reason, str) and reason not in _PLAIN:
             clean_reason = told_code("_".join(reason.split()), secrets)
             if clean_reason != reason:
                 changed[name] = clean_reason
     return changed
 
 
+_PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
 _REASONS = ("finish_reason", "native_finish_reason", "provider_specific_fields", "type", "reason")
 _TOLD = {"model": told_name, "service_tier": told_code}
 
