@@ -103,7 +103,7 @@ def test_every_figure_of_the_readme_was_measured() -> None:
     section = text.split("## What is different\n")[1].split("\n## ")[0]
     figures = set(re.findall(r"\d[\d,]*\d(?:\.\d+)?|\d\.\d+", section)) - {"429"}
     notes = (ROOT / "benchmarks/NOTES.md").read_text(encoding="utf-8")
-    assert {"135", "157", "1.005"} <= figures
+    assert len(figures) >= 8  # the section is one of figures
     assert {figure for figure in figures if figure not in notes} == set()
 
 
