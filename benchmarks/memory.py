@@ -66,5 +66,5 @@ def _peak_bytes(
     options = ["--text", "text", "--id", "id", "--model", "text-embedding-3-small"]
     options += ["--max-inputs", str(inputs), "--base-url", base_url, "--quiet"]
     if output:
-        options += ["-o", str(directory / "out.parquet")]
+        options += ["-o", str(directory / f"{rows}.parquet")]
     return run(["-m", "batcher", "run", "embed", str(source), *options], directory).peak_bytes
