@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.bucket import Cost, Ticket
@@ -82,7 +82,6 @@ def dispatcher_of(throttle: Throttle, clock: LoopClock) -> Dispatcher:
     ahead=st.floats(0, 1.0),
     early=st.floats(0, 0.003),
 )
-@example(reading=0.0, due=1.0, ahead=0.0, early=1e-10)  # less than a clock can tell
 def test_what_is_due_goes_out_in_time(
     reading: float, due: float, ahead: float, early: float
 ) -> None:
