@@ -7,12 +7,12 @@ it. Each rule charges the meter, which raises where it is too much.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from decimal import Decimal
 from sys import getsizeof
 from typing import Any, Final
 
-from batcher.kinds.metering import Meter, too_large
+from batcher.kinds.metering import STEP_BYTES, Meter, too_large
 
 Rule = Callable[..., None]
 
@@ -114,6 +114,12 @@ def _listed(meter: Meter, values: Any = (), *rest: Any, **more: Any) -> None:
         meter.charge(len(values) * (8 if getsizeof(values) < 2 * len(values) else _WIDE_BYTES))
 
 
+def _gone_through(meter: Meter, values: Any = (), *rest: Any, **more: Any) -> None:
+    """Python looks at one after the other."""
+    if isinstance(values, Sized):
+        meter.charge(len(values) * STEP_BYTES)
+
+
 def _round(meter: Meter, value: Any, precision: Any = 0, *rest: Any, **more: Any) -> None:
     if isinstance(precision, int) and abs(precision) > _MOST_DIGITS:
         too_large()
@@ -124,6 +130,12 @@ def _exact(meter: Meter, value: Any = 0, *rest: Any, **more: Any) -> None:
     _check_exponent(value)
     if isinstance(value, str | bytes) and len(value) > _LONGEST_NUMBER:
         too_large()
+
+
+def _number(meter: Meter, value: Any = "", *rest: Any, **more: Any) -> None:
+    """A text that is no number is written whole into an error that nobody sees."""
+    if isinstance(value, str | bytes):
+        meter.charge(4 * len(value))
 
 
 def escaping(meter: Meter, text: Any = "", *rest: Any, **more: Any) -> None:
@@ -204,12 +216,15 @@ FILTERS: Final[Mapping[str, Rule]] = {
     "center": _width,
     "e": escaping,
     "escape": escaping,
+    "float": _number,
     "forceescape": escaping,
     "format": _format,
     "indent": _indent,
     "int": _exact,
     "join": _join,
     "list": _listed,
+    "max": _gone_through,
+    "min": _gone_through,
     "replace": _replace,
     "reverse": _listed,
     "round": _round,

@@ -21,6 +21,9 @@ STEP_BYTES: Final = 64
 """A step (one turn of a loop, one call, one filter) counts as so many bytes: a million of them."""
 CALL_BYTES: Final = 512
 """The same of a call."""
+_READ_SHIFT: Final = 4
+"""What is only read takes a sixteenth of what is made: a search, a count, a comparison."""
+_SHORT: Final = 1 << 10
 _ELEMENT_BYTES: Final = 32
 MOST_BITS: Final = 1 << 17
 """The longest number that is reckoned with."""
@@ -54,6 +57,11 @@ class Meter:
         if self.left < 0:
             _too_much()
 
+    def read(self, text: str | bytes) -> None:
+        """Count a text that is gone through, whatever becomes of it."""
+        if len(text) > _SHORT:
+            self.charge(len(text) >> _READ_SHIFT)
+
     def made(self, value: Any) -> Any:
         """Count a value that was made, without what it holds; returns it."""
         if type(value) in _SCALARS:
@@ -79,6 +87,7 @@ class Meter:
         """
         kind = type(value)
         if kind is str:
+            self.read(value)
             return len(value)
         if kind in _SCALARS:
             return _number_bytes(value)
@@ -104,7 +113,7 @@ class Meter:
                 size += _number_bytes(item)
             if size + _ELEMENT_BYTES * elements > MOST_CHARACTERS:
                 too_large()
-        self.charge(_ELEMENT_BYTES * elements)
+        self.charge(_ELEMENT_BYTES * elements + (size >> _READ_SHIFT))
         return size + 4 * elements
 
 

@@ -126,8 +126,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def measured(self, value: Any) -> Any:
         """The same value, unless it is too large to be printed or compared."""
-        if type(value) is not str:
-            self.meter.measure(value)
+        self.meter.measure(value)
         return value
 
     def escapable(self, value: Any) -> Any:
@@ -207,6 +206,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def _taken(self, value: Any) -> Any:
         """An argument: an iterator counts its turns, anything else is measured."""
         if type(value) is str:
+            self.meter.read(value)
             return value
         if isinstance(value, Iterator) and not isinstance(value, LoopContext):
             return self.meter.counted(value)
@@ -223,6 +223,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             self.meter.step()
             usual = rule is None and not named and len(arguments) == passed + 1
             if usual and type(arguments[passed]) is str:
+                self.meter.read(arguments[passed])
                 return self.meter.made(function(*arguments))
             given = [self._taken(argument) for argument in arguments[passed:]]
             for argument in named.values():
@@ -307,9 +308,10 @@ class _CodeGenerator(CodeGenerator):
         self.write(")")
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802
-        """What is compared with a constant is not gone into."""
+        """What is compared with a constant is not gone into, unless the constant is sought in it."""
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         simple = len(sides) == 2 and any(isinstance(side, nodes.Const) for side in sides)
+        simple = simple and node.ops[0].op not in ("in", "notin")
         self.write("(")
         self._side(node.expr, frame, simple)
         for operand in node.ops:

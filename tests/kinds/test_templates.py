@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from batcher.core.errors import RowError, UsageError
 from batcher.core.kind import TextFile
+from batcher.kinds.sandbox import TemplateEnvironment
 from jobs.chat import KIND, BoundChat
 from jobs.embed import KIND as EMBED
 
@@ -22,6 +23,7 @@ ROW: dict[str, Any] = {
     "n": 10**9,
     "big": "x" * 2_000_000,
     "wide": "ю" * 1_500_000,
+    "words": ["a word"] * 50_000,
     "xs": [1, 2, 3],
     "d": {"a": 1},
 }
@@ -99,6 +101,10 @@ SPINNING = {
     "escaped again": "{{ ('<' * 2000000)|e|e|e|e|length }}",
     "slices of texts": "{% for i in range(99999) %}{% set x = big[1:] %}{% endfor %}",
     "filters on texts": "{% for i in range(99999) %}{% set x = big|upper %}{% endfor %}",
+    "numbers read": "{% for i in range(99999) %}{% set x = big|float %}{% endfor %}",
+    "searched": "{% for i in range(99999) %}{% if 'xy' in big %}{% endif %}{% endfor %}",
+    "counted": "{% for i in range(99999) %}{% set x = big.count('xy') %}{% endfor %}",
+    "compared": "{% set c = big ~ '' %}{% for i in range(99999) %}{{ c == big }}{% endfor %}",
     "a word in urlize": "{{ (')' * 2000000 ~ 'x')|urlize }}",
     "a method's width": "{{ 'a'.ljust(n) }}",
     "zeros": "{{ 'a'.zfill(n) }}",
@@ -227,6 +233,30 @@ def test_a_template_nested_too_deeply_is_an_error_of_the_options(template: str) 
         bind(template)
 
 
+_ENVIRONMENT = TemplateEnvironment()
+_READINGS = [
+    *(
+        f"{value}|{name}"
+        for name in sorted(_ENVIRONMENT.filters)
+        if name.isidentifier()
+        for value in ("big", "range(99999)", "words")
+    ),
+    *(f"big is {name}" for name in sorted(_ENVIRONMENT.tests) if name.isidentifier()),
+    *(f"big.{name}()" for name in dir(str) if not name.startswith("_")),
+    *(f"big.{name}('xy')" for name in dir(str) if not name.startswith("_")),
+]
+
+
+@pytest.mark.parametrize("reading", _READINGS)
+def test_nothing_goes_through_a_long_text_over_and_over(reading: str) -> None:
+    template = "{% for i in range(99999) %}{% set x = " + reading + " %}{% endfor %}"
+    bound = bind("{{ body[:0] }}." + template)
+    began = time.thread_time()
+    with suppress(RowError):
+        bound.render(ROW)
+    assert time.thread_time() - began < SECONDS
+
+
 @pytest.mark.parametrize(
     "expression", ["body|truncate(-5)", "body|truncate(1)", "body|wordwrap(0)", "body|round"]
 )
@@ -293,7 +323,8 @@ _FILTERS = st.sampled_from(
     """upper list|length string|length join(big) center(n) batch(n,1)|list tojson|tojson
     replace('x',big) indent(n) wordwrap(1)|length map('string')|list first|string sort|length
     format(n,n) e|e|length sum pprint|length slice(n)|list urlize|length title striptags
-    xmlattr items|list unique|list reverse|list round(n) int float urlencode|length""".split()
+    xmlattr items|list unique|list reverse|list round(n) int float urlencode|length wordcount
+    default(big) count""".split()
 )
 _OPERATORS = st.sampled_from(["*", "**", "+", "~", "%", "==", "in", "//", "-"])
 
