@@ -17,8 +17,7 @@ from batcher.core.contentcoding import KNOWN, codings
 from batcher.core.errors import TransportError
 
 if TYPE_CHECKING:
-    import aiohttp
-
+    from batcher.adapters.posting import Answer
     from batcher.ports import AnswerRoom
 
 BLOCK_BYTES = 2**18
@@ -41,7 +40,7 @@ class AnswerTooLarge(TransportError):
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, request_id: str, most_bytes: int, room: AnswerRoom | None
+    response: Answer, request_id: str, most_bytes: int, room: AnswerRoom | None
 ) -> bytes:
     """The whole body; of an answer that is no success, its beginning.
 
@@ -59,7 +58,7 @@ async def read_body(
 
 
 async def _read_body(
-    response: aiohttp.ClientResponse, request_id: str, most_bytes: int, room: AnswerRoom | None
+    response: Answer, request_id: str, most_bytes: int, room: AnswerRoom | None
 ) -> bytes:
     content = response.content
     if content.is_eof() and content.total_bytes <= min(most_bytes, BLOCK_BYTES):
@@ -85,14 +84,15 @@ async def _read_body(
     return told.getvalue()[:most]
 
 
-def _told_length(response: aiohttp.ClientResponse) -> int:
+def _told_length(response: Answer) -> int:
     """How long the body says that it is; 0 where it does not, or where it will grow."""
     if "Content-Encoding" in response.headers:
         return 0
-    return response.content_length or 0
+    told = response.headers.get("Content-Length", "")
+    return int(told) if told.isdecimal() else 0
 
 
-def _left_to_decode(response: aiohttp.ClientResponse) -> list[str]:
+def _left_to_decode(response: Answer) -> list[str]:
     """What aiohttp leaves as it is: other names for codings, and all but the last of several."""
     headers = response.headers.getall("Content-Encoding")
     applied = codings(",".join(headers))

@@ -23,15 +23,15 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
 from batcher.adapters.peeking import has_bytes
 
 _FAREWELL = b" 408"
 _SWITCHING = 101
+_JOINED_BYTES = 2**16
+"""A body up to this is sent in one piece with its head; beyond it, a copy costs more."""
 _HEAD_ENDS = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 
@@ -61,7 +61,7 @@ class _Answers(ResponseHandler):
         self._server = server
         self._uses = 0
         self._writing = False  # a request's first byte may have left
-        self._asked = False  # its last byte has
+        self._asked = False  # its last byte has, as far as was seen
         self._answered = False  # an answer has begun that is no interim one
         self._descriptor = -1
         self._beginning: bytes | None = None  # the segment that an answer begins with
@@ -83,21 +83,29 @@ class _Answers(ResponseHandler):
         self._params = params
         super().set_response_params(**params)
 
-    def begin(self) -> bool:
-        """Whether the request may be written now; if not, it is told so."""
-        if self.exception() is None and (not self.is_connected() or self._has_stray_bytes()):
+    def ask(self, head: bytes, body: bytes) -> None:
+        """Write a request, unless the connection cannot be used: whoever reads is told so."""
+        if self._exception is None and (not self.is_connected() or self._has_stray_bytes()):
             self._refuse()
-        if self.exception() is not None:
-            return False
+        transport = self.transport
+        if self._exception is not None or transport is None:
+            return
         self._writing = True
-        return True
+        if len(body) < _JOINED_BYTES:
+            transport.write(head + body)
+        else:  # in memory already, wherever it waits
+            transport.write(head)
+            transport.write(body)
 
     def start_timeout(self) -> None:
-        """Told by aiohttp when the last byte of the request is written."""
+        """Told by aiohttp when the last byte of a tunnel's request is written."""
         self._writing = self._asked = True
         super().start_timeout()
 
     def data_received(self, data: bytes) -> None:
+        if self._writing and not self._asked:
+            transport = self.transport
+            self._asked = transport is None or not transport.get_write_buffer_size()
         if not data or (self._asked and not self._is_idle()):
             self._beginning = None if self._answered else data
             super().data_received(data)
@@ -180,16 +188,3 @@ class OwnAnswers(aiohttp.TCPConnector):
         super().__init__(**options)
         made: Any = partial(_Answers, loop=self._loop, server=_Server())
         self._factory = made
-
-
-class CheckedRequest(aiohttp.ClientRequest):
-    """A request that looks at its connection once more at the moment when it is written."""
-
-    async def write_bytes(
-        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
-    ) -> None:
-        """See aiohttp's."""
-        protocol = conn.protocol
-        if isinstance(protocol, _Answers) and not protocol.begin():
-            return
-        await super().write_bytes(writer, conn, content_length)

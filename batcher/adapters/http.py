@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from io import BytesIO
+from contextlib import asynccontextmanager, closing
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from batcher.adapters.answerbody import BLOCK_BYTES, read_body
-from batcher.adapters.connection import CheckedRequest, OwnAnswers, StaleConnection
+from batcher.adapters.connection import OwnAnswers, StaleConnection
+from batcher.adapters.posting import Poster
 from batcher.adapters.proxy import Proxy
 from batcher.adapters.timelimit import TimeLimit
 from batcher.adapters.transport import transport_error
@@ -28,7 +28,6 @@ _IDLE_SECONDS = 4.0
 after 5 s; a request that leaves at that moment is lost, and nobody knows whether it was served."""
 _HEADER_BYTES = 2**18  # gateways and tracing put long ones into their answers
 _HEADERS = 1_000
-_PLAIN_BYTES = 2**20  # aiohttp warns of larger bodies that are plain bytes
 
 
 class HttpProvider:
@@ -36,23 +35,20 @@ class HttpProvider:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        poster: Poster,
         base_url: str,
         *,
-        query: Mapping[str, str],
         proxy: Proxy | None,
         time_limit: TimeLimit,
         key_header: str = "",
     ) -> None:
-        """``base_url`` has no trailing slash; ``query`` goes with every request.
+        """``base_url`` is where the poster posts to, through ``proxy``.
 
         ``key_header`` names the header for idempotency keys; where it is empty none is sent.
         """
-        self._session = session
+        self._poster = poster
         self._base_url = base_url
-        self._query = query
         self._proxy = proxy
-        self._proxy_url = None if proxy is None else proxy.url
         self._time_limit = time_limit
         self._key_header = key_header
 
@@ -71,34 +67,25 @@ class HttpProvider:
         room: AnswerRoom | None = None,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
+        headers = {REQUEST_ID: request_id}
+        if key and self._key_header:
+            headers[self._key_header] = key
         try:
             with self._time_limit():
                 while True:
                     try:
-                        async with self._asked(path, body, request_id, key) as response:
-                            told = await read_body(response, request_id, most_bytes, room)
-                            return Reply(response.status, response.headers, told)
+                        answer = await self._poster.post(path, body, headers)
                     except StaleConnection as exc:
                         if exc.fresh:
                             raise
+                        continue
+                    try:
+                        told = await read_body(answer, request_id, most_bytes, room)
+                        return Reply(answer.status, answer.headers, told)
+                    finally:
+                        answer.release()
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise transport_error(exc, urlsplit(self._base_url).netloc, self._proxy) from exc
-
-    def _asked(
-        self, path: str, body: bytes, request_id: str, key: str
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """One request on one connection, and the head of its answer."""
-        headers = {REQUEST_ID: request_id}
-        if key and self._key_header:
-            headers[self._key_header] = key
-        return self._session.post(
-            self._base_url + path,
-            data=body if len(body) < _PLAIN_BYTES else BytesIO(body),
-            params=self._query or None,
-            headers=headers,
-            proxy=self._proxy_url,
-            allow_redirects=False,
-        )
 
 
 @asynccontextmanager
@@ -126,28 +113,36 @@ async def open_provider(
     base_url = base_url.rstrip("/")
     connector = OwnAnswers(limit=connections, ttl_dns_cache=300, keepalive_timeout=_IDLE_SECONDS)
     connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
+    timeout = aiohttp.ClientTimeout(
+        total=None,
+        sock_connect=connect_seconds,
+        ceil_threshold=math.inf,  # not to whole seconds: it must end before the request's time
+    )
     async with aiohttp.ClientSession(
         connector=connector,
-        request_class=CheckedRequest,
-        timeout=aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=connect_seconds,
-            ceil_threshold=math.inf,  # not to whole seconds: it must end before the request's time
-        ),
+        timeout=timeout,
         headers={"Content-Type": "application/json", **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
-        read_bufsize=BLOCK_BYTES,
-        max_line_size=_HEADER_BYTES,
-        max_field_size=_HEADER_BYTES,
-        max_headers=_HEADERS,
     ) as session:
+        poster = Poster(
+            session,
+            connector,
+            base_url,
+            timeout=timeout,
+            reading={
+                "read_until_eof": True,  # a body of no told length
+                "read_bufsize": BLOCK_BYTES,
+                "max_line_size": _HEADER_BYTES,
+                "max_field_size": _HEADER_BYTES,
+                "max_headers": _HEADERS,
+            },
+            request_options={
+                "params": query or None,
+                "proxy": None if proxy is None else proxy.url,
+            },
+        )
         with closing(TimeLimit(timeout_seconds)) as time_limit:
             yield HttpProvider(
-                session,
-                base_url,
-                query=query,
-                proxy=proxy,
-                time_limit=time_limit,
-                key_header=key_header,
+                poster, base_url, proxy=proxy, time_limit=time_limit, key_header=key_header
             )

@@ -308,7 +308,7 @@ class _CodeGenerator(CodeGenerator):
         self.write(")")
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802
-        """What is compared with a constant is not gone into, unless the constant is sought in it."""
+        """What is compared with a constant is not gone into, but what it is sought in is."""
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         simple = len(sides) == 2 and any(isinstance(side, nodes.Const) for side in sides)
         simple = simple and node.ops[0].op not in ("in", "notin")

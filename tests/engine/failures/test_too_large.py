@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batcher.adapters.http import HttpProvider
+from batcher.adapters.http import HttpProvider, open_provider
 from batcher.engine.room import ByteRoom
 from batcher.ports import Reply
 from tests.adapters.raw_server import CHUNKED, Peer, chunk, raw_server
@@ -36,12 +36,13 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[list[str]]:
         if not any(word in text for word in words for text in texts):
             return await post(self, path, body, request_id, **more)
         lost.append(texts)
-        async with raw_server(endless) as url:
-            self._base_url, kept = url, self._base_url
-            try:
-                return await post(self, "/x", body, request_id, **more)
-            finally:
-                self._base_url = kept
+        async with (
+            raw_server(endless) as url,
+            open_provider(
+                url, headers={}, query={}, timeout_seconds=60.0, connections=1
+            ) as provider,
+        ):
+            return await post(provider, "/x", body, request_id, **more)
 
     monkeypatch.setattr(HttpProvider, "post", choose)
     return lost
