@@ -64,6 +64,7 @@ class _Answers(ResponseHandler):
         self._asked = False  # its last byte has, as far as was seen
         self._answered = False  # an answer has begun that is no interim one
         self._descriptor = -1
+        self._params: dict[str, Any] = {}
         self._beginning: bytes | None = None  # the segment that an answer begins with
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,6 +81,8 @@ class _Answers(ResponseHandler):
             self._writing = self._asked = self._answered = False
             if not self._server.trusted:
                 self.force_close()
+        if params == self._params and self._parser is not None and not self._tail:
+            return
         self._params = params
         super().set_response_params(**params)
 
