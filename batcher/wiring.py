@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
-    from batcher.core.kind import Endpoint
     from batcher.core.limits import ModelFacts
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
@@ -218,7 +217,7 @@ def _memory_throttle(clock: Clock) -> Throttle:
     return MemoryThrottle(clock)
 
 
-def _model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:
+def _model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
     from batcher.adapters.catalog import model_facts
 
     return model_facts(model, endpoint, base_url)

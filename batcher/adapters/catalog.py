@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from batcher.core.cost import TIER_FACTORS, Price, per_token
-from batcher.core.kind import Endpoint, has_free_output
+from batcher.core.kind import has_free_output
 from batcher.core.limits import ModelFacts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _ONE_PRICE_FOR_ALL_TIERS = frozenset(
 _THOUSAND = Decimal(1000)
 
 
-def model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:
+def model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
     """What is known of a model at a provider; prices are those of today.
 
     Where the base URL is nobody's that is known, OpenAI's prices are taken.
@@ -42,7 +42,7 @@ def model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:
     return ModelFacts()
 
 
-def read_prices(info: ModelInfo, endpoint: Endpoint, *, usual_tiers: bool) -> Price | None:
+def read_prices(info: ModelInfo, endpoint: str, *, usual_tiers: bool) -> Price | None:
     """The prices of a model, by the tier that serves where the endpoint has tiers."""
     now = datetime.now(UTC)
     price = _read_price(info.get_prices(now), endpoint)
@@ -59,7 +59,7 @@ def read_prices(info: ModelInfo, endpoint: Endpoint, *, usual_tiers: bool) -> Pr
     return price.with_usual_tiers() if usual_tiers else price
 
 
-def _read_price(prices: ModelPrice, endpoint: Endpoint) -> Price | None:
+def _read_price(prices: ModelPrice, endpoint: str) -> Price | None:
     """The price of text in and out; None where either is not known."""
     free = has_free_output(endpoint)
     if prices.input_mtok is None or (prices.output_mtok is None and not free):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
 _NANOSECONDS = 1_000_000_000
-_OPERATIONS = {"embed": "embeddings"}
+_OPERATIONS = {"/embeddings": "embeddings", "/chat/completions": "chat"}
 
 
 class SpanTrace:
@@ -32,7 +32,7 @@ class SpanTrace:
         """See :meth:`batcher.ports.Trace.request`."""
         from opentelemetry.trace import SpanKind, StatusCode
 
-        operation = _OPERATIONS.get(fact.kind, "chat")
+        operation = _OPERATIONS.get(fact.endpoint, fact.endpoint.rpartition("/")[2])
         ended = time.time_ns()
         attributes: dict[str, str | int] = {
             "gen_ai.operation.name": operation,

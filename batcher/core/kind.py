@@ -139,20 +139,22 @@ class BoundKind(Protocol):
     """A kind with its options checked: what one job does to every row.
 
     Attributes:
-        endpoint: where the requests go.
+        endpoint: the API path below the base URL that the requests go to: ``/rerank``, or one of
+            :class:`Endpoint`.
         shape: how results are kept.
         fields: what it adds to an output record, in order.
         columns: the input columns that ``render`` needs; checked before anything is sent.
         packs: whether one request may carry many pieces.
         overlong: what to do with a text above the limit of tokens per input.
         max_output_tokens: the cap on a request's output that the body sends, or None.
-        fixed_texts: texts that every request carries once, for counting tokens.
+        fixed_texts: texts that every request carries once, however many pieces, for counting
+            tokens.
         optional_parameters: body parameters that may be dropped when a server refuses them.
         identity: everything of the options that shapes a request, contents instead of paths, as
             plain JSON; part of the job's fingerprint.
     """
 
-    endpoint: Endpoint
+    endpoint: str
     shape: Shape
     fields: tuple[Field, ...]
     columns: tuple[str, ...]
@@ -187,6 +189,47 @@ class BoundKind(Protocol):
         malformed answer: pieces that it lacks, repeats or garbles are :class:`Broken`.
         """
         ...
+
+
+@runtime_checkable
+class LimitsPieces(Protocol):
+    """A bound kind that packs, and knows how many pieces a request may carry at the most."""
+
+    max_pieces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """How many tokens an endpoint adds: for each text, and for each request."""
+
+    text: int = 0
+    request: int = 0
+
+
+CHAT_FRAMING = Framing(text=4, request=3)
+"""OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and one for its role,
+and 3 that prime the reply."""
+
+
+@runtime_checkable
+class FramesTexts(Protocol):
+    """A bound kind that says what frames its texts; else it is what its endpoint usually adds."""
+
+    framing: Framing
+
+
+def framing_of(bound: BoundKind) -> Framing:
+    """What frames the texts of a kind's requests."""
+    if isinstance(bound, FramesTexts):
+        return bound.framing
+    return CHAT_FRAMING if bound.endpoint == Endpoint.CHAT else Framing()
+
+
+def most_pieces(bound: BoundKind) -> int | None:
+    """How many pieces a request of a kind may carry; None where only tokens limit them."""
+    if not bound.packs:
+        return 1
+    return bound.max_pieces if isinstance(bound, LimitsPieces) else None
 
 
 @runtime_checkable

@@ -9,18 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batcher.core.cost import Price
-from batcher.core.kind import Endpoint
+from batcher.core.kind import BoundKind, Endpoint, most_pieces
 
+_MOST_PIECES = 2_048
+_EMBEDDINGS_TOKENS = 300_000
+_EMBEDDINGS_INPUT_TOKENS = 8_192
 _DEFAULT_CONTEXT_TOKENS = 128_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """Inputs per request, tokens per request, and tokens per input."""
+    """Inputs per request, tokens per request, and tokens per input.
+
+    ``fixed_tokens`` are those of a request that carries nothing yet; where requests carry one piece
+    they are counted as that piece's, and are 0 here.
+    """
 
     max_inputs: int
     max_request_tokens: int
     max_input_tokens: int
+    fixed_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +49,36 @@ class ModelFacts:
 
 
 def request_limits(
-    endpoint: Endpoint,
+    bound: BoundKind,
     *,
+    fixed_tokens: int = 0,
     context_tokens: int | None = None,
-    max_output_tokens: int | None = None,
     max_inputs: int | None = None,
     max_request_tokens: int | None = None,
     max_input_tokens: int | None = None,
 ) -> RequestLimits:
-    """The limits of an endpoint; each may be set by hand for a server that states others."""
-    if endpoint is Endpoint.EMBEDDINGS:
-        return RequestLimits(
-            max_inputs=max_inputs or 2_048,
-            max_request_tokens=max_request_tokens or 300_000,
-            max_input_tokens=max_input_tokens or 8_192,
-        )
-    window = (context_tokens or _DEFAULT_CONTEXT_TOKENS) - (max_output_tokens or 0)
-    prompt = max(1, min(window, max_request_tokens or window, max_input_tokens or window))
-    return RequestLimits(max_inputs=1, max_request_tokens=prompt, max_input_tokens=prompt)
+    """The limits of a kind's requests; each may be set by hand for a server that states others.
+
+    ``fixed_tokens`` are those that a request of several pieces carries once.
+    """
+    most = most_pieces(bound)
+    pieces = max_inputs or most or _MOST_PIECES
+    if most is not None:
+        pieces = min(pieces, most)
+    if bound.endpoint == Endpoint.EMBEDDINGS:
+        request = max_request_tokens or _EMBEDDINGS_TOKENS
+        piece = max_input_tokens or _EMBEDDINGS_INPUT_TOKENS
+    else:
+        window = (context_tokens or _DEFAULT_CONTEXT_TOKENS) - (bound.max_output_tokens or 0)
+        request = max(1, min(window, max_request_tokens or window))
+        piece = max(1, min(request - fixed_tokens, max_input_tokens or window))
+        request = request if bound.packs else piece
+    return RequestLimits(
+        max_inputs=pieces,
+        max_request_tokens=request,
+        max_input_tokens=piece,
+        fixed_tokens=fixed_tokens,
+    )
 
 
 def model_family(model: str) -> str:

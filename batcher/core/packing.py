@@ -60,7 +60,7 @@ class ShardPacker:
                 or self._open_tokens + count > limits.max_request_tokens
             ):
                 starts.append(len(tokens) if starts else 0)
-                self._open_inputs = self._open_tokens = 0
+                self._open_inputs, self._open_tokens = 0, limits.fixed_tokens
             tokens.append(count)
             self._open_inputs += 1
             self._open_tokens += count

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from batcher.core.kind import Endpoint
     from batcher.core.limits import ModelFacts
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
@@ -90,7 +89,7 @@ class Adapters:
     kinds: KindRegistry
     files: Files
     open_tokenizer: Callable[[str, str | None], Tokenizer]
-    model_facts: Callable[[str, Endpoint, str], ModelFacts]
+    model_facts: Callable[[str, str, str], ModelFacts]
     check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     open_url: Callable[[JobSpec], Awaitable[InputSource]]

@@ -86,7 +86,7 @@ class Call:
         self.in_doubt = _NO_DOUBT
         self.at_risk_picousd = 0
         planned = shard.plan.tokens
-        self.tokens = sum([planned[piece] for piece in pieces])
+        self.tokens = shard.fixed_tokens + sum([planned[piece] for piece in pieces])
 
     def prompts(self) -> list[Prompt]:
         """What each of its pieces asks."""
@@ -111,6 +111,10 @@ class Call:
         part.request_id, part.answer_id = self.request_id, self.answer_id
         part.reopened, part.anew = self.reopened, self.anew
         return part
+
+    def of_piece(self, piece: int) -> Call:
+        """The call for one of its pieces alone: itself where it has no other."""
+        return self if len(self.pieces) == 1 else self.part((piece,))
 
     def halves(self) -> tuple[Call, Call]:
         """Two calls for half of the pieces each, with all their attempts before them.

@@ -31,7 +31,7 @@ class Description:
     files: Mapping[str, TextFile] = field(default_factory=dict)
     recipe: str = ""
     since: Since | None = None
-    endpoint: Endpoint = Endpoint.CHAT
+    endpoint: str = Endpoint.CHAT
 
     @classmethod
     def of(
@@ -51,7 +51,7 @@ class Description:
             kind_version=kind_version,
             files=files,
             recipe=recipe,
-            endpoint=bound.endpoint,
+            endpoint=str(bound.endpoint),
         )
 
     @classmethod
@@ -82,7 +82,7 @@ class Description:
             files={name: TextFile(*pair) for name, pair in plain["files"].items()},
             recipe=plain.get("recipe", ""),
             since=Since.from_json(since) if (since := plain.get("since")) else None,
-            endpoint=Endpoint(plain.get("endpoint", usual)),
+            endpoint=str(plain.get("endpoint", usual)),
         )
 
     def to_json(self) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
 from batcher.engine.optiontexts import check_texts, read_files
 from batcher.engine.planning import Planning
-from batcher.engine.preparing import Bound, bind, endpoint_of, new_job
+from batcher.engine.preparing import Bound, bind, new_job
 from batcher.engine.previous import Former
 from batcher.engine.report import rows_total
 from batcher.engine.unsent import replace_unsent
@@ -124,11 +124,10 @@ class Intake:
 
     def _bound(self, spec: JobSpec, files: Mapping[str, TextFile], kind: Kind) -> Bound:
         adapters = self._adapters
-        endpoint = endpoint_of(spec, kind, files)
         return bind(
             spec,
             kind=kind,
-            model_facts=adapters.model_facts(spec.model, endpoint, spec.base_url),
+            facts_of=lambda endpoint: adapters.model_facts(spec.model, endpoint, spec.base_url),
             tokenizer=adapters.open_tokenizer(spec.model, spec.tokenizer),
             files=files,
         )

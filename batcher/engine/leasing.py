@@ -80,7 +80,13 @@ class Leases:
 
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
-        shard = LeasedShard(lease, self._shape, self._purse.pay, keeps_bills=self._keeps_bills)
+        shard = LeasedShard(
+            lease,
+            self._shape,
+            self._purse.pay,
+            keeps_bills=self._keeps_bills,
+            fixed_tokens=self._requests.fixed_tokens,
+        )
         again = {call.pieces: call for call in shard.calls} if shard.left_behind else {}
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)

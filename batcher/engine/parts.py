@@ -140,6 +140,7 @@ def _witness(work: Work) -> Witness:
         work.job.id,
         work.bound.spec.kind,
         work.bound.spec.model,
+        endpoint=str(work.bound.kind.endpoint),
         owner=work.owner,
         live=work.live,
         telling=work.telling,

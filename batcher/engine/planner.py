@@ -13,7 +13,7 @@ from typing import Any
 
 from batcher.core.errors import InputError, KindFailed, RowError
 from batcher.core.fingerprint import CONTENT_BYTES, content
-from batcher.core.kind import BoundKind, Endpoint, Overlong
+from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
@@ -21,6 +21,7 @@ from batcher.core.rowid import id_texts
 from batcher.engine.payload import Keep, ShardPlan, encode_columns, encode_plan
 from batcher.engine.rendering import Rendering
 from batcher.engine.rowinplanning import RowInPlanning, Standing
+from batcher.engine.tokencount import TokenCount
 from batcher.ports import (
     Carried,
     InputSource,
@@ -30,34 +31,6 @@ from batcher.ports import (
     RowIndex,
     Tokenizer,
 )
-
-# OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and its role, and 3
-# that prime the reply.
-_TOKENS_PER_MESSAGE = 4
-_TOKENS_PER_REPLY = 3
-
-
-class TokenCount:
-    """Tokens of prompts as a kind sends them: the texts, and what frames them."""
-
-    def __init__(self, bound: BoundKind, tokenizer: Tokenizer) -> None:
-        """``bound`` says what every request carries besides its prompts."""
-        self._tokenizer = tokenizer
-        self._framed = bound.endpoint is Endpoint.CHAT
-        fixed = sum(tokenizer.count(bound.fixed_texts)) if bound.fixed_texts else 0
-        frame = _TOKENS_PER_REPLY + _TOKENS_PER_MESSAGE * len(bound.fixed_texts)
-        self.fixed = fixed + frame if self._framed else fixed
-
-    def of(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Tokens of one request for each prompt."""
-        if all(len(prompt) == 1 for prompt in prompts):
-            counts = self._tokenizer.count([prompt[0] for prompt in prompts])
-            extra = self.fixed + (_TOKENS_PER_MESSAGE if self._framed else 0)
-            return [count + extra for count in counts] if extra else counts
-        each = iter(self._tokenizer.count([text for prompt in prompts for text in prompt]))
-        return [
-            self.fixed + sum(next(each) + _TOKENS_PER_MESSAGE for _ in prompt) for prompt in prompts
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,12 +212,12 @@ class Planner:
             entry.fail("input_too_long", f"the row has {count} tokens; at most {limit} are allowed")
             return
         (text,) = entry.prompts[0]
-        chunks = self._tokenizer.chunks(text, limit - self._count.fixed)
+        chunks = self._tokenizer.chunks(text, limit - self._count.added)
         if self._bound.overlong is Overlong.TRUNCATE:
             chunks = chunks[:1]
         kept = [chunk for chunk in chunks if text[chunk[0] : chunk[1]].strip()]
         entry.prompts = [(text[start:end],) for start, end, _ in kept]
-        entry.tokens = [tokens + self._count.fixed for _, _, tokens in kept]
+        entry.tokens = [tokens + self._count.added for _, _, tokens in kept]
         entry.spans = [(start, end) for start, end, _ in kept]
 
 

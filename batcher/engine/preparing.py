@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +15,6 @@ from batcher.core.fingerprint import fingerprint, recipe
 from batcher.core.kind import (
     BoundKind,
     BoundsAnswers,
-    Endpoint,
     Kind,
     NamesColumns,
     NotesColumns,
@@ -33,6 +32,7 @@ from batcher.engine.description import Description
 from batcher.engine.keys import Keys
 from batcher.engine.planner import Planner
 from batcher.engine.requests import Requests, output_limit
+from batcher.engine.tokencount import TokenCount
 from batcher.ports import InputSource, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
@@ -102,6 +102,9 @@ class Bound:
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
         """What is to be said of the job, with an input of these columns, before it is sent."""
         notes = [*self.kind.notes_on(columns)] if isinstance(self.kind, NotesColumns) else []
+        if (self.spec.max_inputs or 0) > (most := self.limits.max_inputs):
+            carries = "one row" if most == 1 else f"{most:,} rows at most"
+            notes.append(f"--max-inputs: a request of {self.spec.kind} carries {carries}")
         if self.spec.max_cost is not None and (cap := self.answer_cap) is not None:
             thinking = f", with {THINKING_TOKENS:,} of thinking" if self.thinks else ""
             notes.append(
@@ -167,6 +170,7 @@ class Bound:
             most_answer_bytes=self.spec.max_answer_bytes,
             keys=keys,
             cap=self.answer_cap if capped else None,
+            fixed_tokens=self.limits.fixed_tokens,
         )
 
     def planner(
@@ -225,13 +229,14 @@ def bind(
     spec: JobSpec,
     *,
     kind: Kind,
-    model_facts: ModelFacts,
+    facts_of: Callable[[str], ModelFacts],
     tokenizer: Tokenizer,
     files: Mapping[str, TextFile],
 ) -> Bound:
     """Check all of a spec that can be checked without reading the input.
 
-    ``files`` are those of :func:`batcher.engine.optiontexts.read_files`.
+    ``facts_of`` tells of the spec's model at an endpoint; ``files`` are those of
+    :func:`batcher.engine.optiontexts.read_files`.
 
     Raises:
         UsageError: an option is wrong, or the budget cannot be kept.
@@ -240,6 +245,7 @@ def bind(
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
     _check_tier(spec, bound.endpoint)
+    model_facts = facts_of(bound.endpoint)
     price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)
     result = Bound(
         spec=spec,
@@ -247,9 +253,9 @@ def bind(
         kind=bound,
         price=price,
         limits=request_limits(
-            bound.endpoint,
+            bound,
+            fixed_tokens=TokenCount(bound, tokenizer).fixed if bound.packs else 0,
             context_tokens=model_facts.context_tokens,
-            max_output_tokens=bound.max_output_tokens,
             max_inputs=spec.max_inputs,
             max_request_tokens=spec.max_request_tokens,
             max_input_tokens=spec.max_input_tokens,
@@ -260,11 +266,6 @@ def bind(
     if spec.max_cost is not None:
         _check_budget(result)
     return result
-
-
-def endpoint_of(spec: JobSpec, kind: Kind, files: Mapping[str, TextFile]) -> Endpoint:
-    """Where a spec's requests will go."""
-    return _bind(kind, spec, files).endpoint
 
 
 def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:
@@ -319,7 +320,7 @@ def quota_name(spec: JobSpec, family: str, credential_hash: str) -> str:
     return f"{place}|{credential_hash}|{family}"
 
 
-def _said_price(text: str, endpoint: Endpoint) -> Price:
+def _said_price(text: str, endpoint: str) -> Price:
     """The price that the user names: of the standard tier, where the endpoint has tiers."""
     price = Price.parse(text)
     if has_free_output(endpoint):
@@ -327,7 +328,7 @@ def _said_price(text: str, endpoint: Endpoint) -> Price:
     return price.with_usual_tiers()
 
 
-def _check_tier(spec: JobSpec, endpoint: Endpoint) -> None:
+def _check_tier(spec: JobSpec, endpoint: str) -> None:
     if spec.service_tier is None:
         return
     if has_free_output(endpoint):

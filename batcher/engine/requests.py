@@ -45,12 +45,14 @@ class Requests:
         most_answer_bytes: int | None = None,
         keys: Keys | None = None,
         cap: int | None = None,
+        fixed_tokens: int = 0,
     ) -> None:
         """``kind`` is the kind's name; ``model`` is None where the URL names it.
 
         ``tier`` is the service tier asked for; ``charges_prompt_too`` is Azure's rule.
         ``most_answer_bytes`` is the user's own limit. ``keys`` are the idempotency keys; without
-        them none is sent. ``cap`` limits answers that nothing else does.
+        them none is sent. ``cap`` limits answers that nothing else does. ``fixed_tokens`` are those
+        of a request besides its pieces.
         """
         self._bound = bound
         self.kind = kind
@@ -62,6 +64,7 @@ class Requests:
         self._charges_prompt_too = charges_prompt_too
         self._most_answer_bytes = most_answer_bytes
         self._cap = cap
+        self.fixed_tokens = fixed_tokens
         self.keys = keys or Keys(None)
         self.learned = learned
         self.allowance = OutputAllowance()
@@ -167,7 +170,7 @@ class Requests:
             return 0
         limit = self.output_limit
         output = limit if limit is not None else self.allowance.most
-        return self._ceiling.cost(self.prompts.of(prompt_tokens), output)
+        return self._ceiling.cost(self.prompts.of(prompt_tokens + self.fixed_tokens), output)
 
     def worst_of(self, call: Call) -> int:
         """Picodollars that a call may cost at the most; a repair carries the answer to be mended.

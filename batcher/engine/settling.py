@@ -230,7 +230,8 @@ class Settler:
         first_broken: Broken | None = None
         size = shard.pending_bytes
         done_piece: int | None = None
-        refused = invalid = common = False
+        refused = common = False
+        invalid: list[tuple[Call, Invalid]] = []
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
             if isinstance(outcome, Done):
                 shard.settle(piece, outcome.value)
@@ -239,12 +240,10 @@ class Settler:
                 broken.append(piece)
                 first_broken = first_broken or outcome
             elif isinstance(outcome, Invalid):
-                invalid = True
-                self._repair(call, outcome)
+                invalid.append((call.of_piece(piece), outcome))
             elif outcome.common:
                 common = True
-                part = call if len(call.pieces) == 1 else call.part((piece,))
-                self._failures.reject(part, Dead(outcome.code, outcome.message))
+                self._failures.reject(call.of_piece(piece), Dead(outcome.code, outcome.message))
             else:
                 refused = True
                 self._failures.bury_piece(call, piece, outcome.code, outcome.message)
@@ -255,6 +254,8 @@ class Settler:
         opens = refused or done_piece is not None
         if opens or invalid or common:
             self._note_answer(sent_at, opens=opens, proves=not common)
+        if invalid:
+            self._repair(invalid)
         if first_broken is not None:
             part = call if len(broken) == len(call.pieces) else call.part(tuple(broken))
             self._broken(part, first_broken)
@@ -287,19 +288,23 @@ class Settler:
         if proves:
             self._failures.learn_of_success()
 
-    def _repair(self, call: Call, invalid: Invalid) -> None:
+    def _repair(self, calls: list[tuple[Call, Invalid]]) -> None:
+        """Have each piece of an answer that breaks its schema asked for again, alone."""
         if self._unusable.invalid():
-            self._dispatcher.again(call)
-            self._end(Endings.refused(all_invalid(invalid, self._secrets)))
-        elif call.repairs < MAX_REPAIRS:
-            call.repairs += 1
-            call.repair = invalid
-            call.after_flush = self._ledger.promise()
-            self._dispatcher.again(call)
-        elif self._unusable.had_result:
-            self._failures.bury_piece(call, call.pieces[0], invalid.code, invalid.message)
-        else:
-            self._held.append((call, invalid))
+            for call, _ in calls:
+                self._dispatcher.again(call)
+            self._end(Endings.refused(all_invalid(calls[-1][1], self._secrets)))
+            return
+        for call, invalid in calls:
+            if call.repairs < MAX_REPAIRS:
+                call.repairs += 1
+                call.repair = invalid
+                call.after_flush = self._ledger.promise()
+                self._dispatcher.again(call)
+            elif self._unusable.had_result:
+                self._failures.bury_piece(call, call.pieces[0], invalid.code, invalid.message)
+            else:
+                self._held.append((call, invalid))
 
     def _broken(self, call: Call, broken: Broken) -> None:
         """What was paid for holds nothing usable for these pieces: again, unless all will be so."""

@@ -65,14 +65,19 @@ class Witness:
         kind: str,
         model: str,
         *,
+        endpoint: str,
         owner: str,
         live: Live,
         telling: Telling,
         clock: Clock,
         secrets: Sequence[str],
     ) -> None:
-        """``owner`` is the run's own name; ``secrets`` are struck from what a provider says."""
+        """``endpoint`` is where requests go; ``owner`` is the run's own name.
+
+        ``secrets`` are struck from what a provider says.
+        """
         self._job = job_id
+        self._endpoint = endpoint
         self._kind = kind
         self._model = model
         self._live = live
@@ -147,6 +152,7 @@ class Witness:
                 RequestFact(
                     job=self._job,
                     kind=self._kind,
+                    endpoint=self._endpoint,
                     model=self._model,
                     request=call.request_id,
                     fate=fate,

@@ -107,10 +107,14 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFact:
-    """One request that is over, for a trace. ``status`` is None where no answer came."""
+    """One request that is over, for a trace.
+
+    ``endpoint`` is the path that it went to; ``status`` is None where no answer came.
+    """
 
     job: str
     kind: str
+    endpoint: str
     model: str
     request: str
     fate: Fate

@@ -14,10 +14,12 @@ from batcher.adapters.tracing import open_trace
 from batcher.ports import Fate, RequestFact
 
 
-def fact(fate: Fate, status: int | None, *, kind: str = "chat") -> RequestFact:
+def fact(
+    fate: Fate, status: int | None, *, kind: str = "chat", endpoint: str = "/chat/completions"
+) -> RequestFact:
     return RequestFact(
-        job="j1", kind=kind, model="m", request="batcher-j1-0-1", fate=fate, status=status,
-        seconds=1.5, prompt_tokens=12, completion_tokens=3,
+        job="j1", kind=kind, endpoint=endpoint, model="m", request="batcher-j1-0-1",
+        fate=fate, status=status, seconds=1.5, prompt_tokens=12, completion_tokens=3,
     )  # fmt: skip
 
 
@@ -27,10 +29,12 @@ def test_a_request_is_one_span_with_its_times_and_no_content() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace = open_trace(provider)
     assert trace is not None
-    trace.request(fact(Fate.OK, 200, kind="embed"))
+    trace.request(fact(Fate.OK, 200, kind="vectors", endpoint="/embeddings"))
     trace.request(fact(Fate.TIMEOUT, None))
+    trace.request(fact(Fate.OK, 200, kind="sort", endpoint="/v2/rerank"))
 
-    good, bad = exporter.get_finished_spans()
+    good, bad, other = exporter.get_finished_spans()
+    assert other.name == "rerank m"
     assert good.name == "embeddings m"
     assert good.kind is SpanKind.CLIENT
     assert dict(good.attributes or {}) == {
@@ -40,7 +44,7 @@ def test_a_request_is_one_span_with_its_times_and_no_content() -> None:
         "gen_ai.usage.output_tokens": 3,
         "http.response.status_code": 200,
         "batcher.job": "j1",
-        "batcher.kind": "embed",
+        "batcher.kind": "vectors",
         "batcher.request": "batcher-j1-0-1",
         "batcher.outcome": "ok",
     }

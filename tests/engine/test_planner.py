@@ -9,7 +9,7 @@ import pytest
 
 from batcher.adapters.tokenizer import open_tokenizer
 from batcher.core.errors import KindFailed
-from batcher.core.kind import Endpoint, TextFile
+from batcher.core.kind import TextFile
 from batcher.core.limits import request_limits
 from batcher.core.model import BadRow, InputRow
 from batcher.engine.planner import Planner
@@ -44,7 +44,7 @@ def planner_of(texts: Sequence[str], *, fails_at: int | None = None) -> Planner:
         bound=bound,
         kind="chat",
         tokenizer=open_tokenizer("gpt-4o-mini"),
-        limits=request_limits(Endpoint.CHAT),
+        limits=request_limits(bound),
         rows=len(texts),
         next_row=0,
         next_shard=0,

@@ -1,0 +1,135 @@
+"""Built-in kinds keep the contract of anybody's kind, and the suite finds who does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from batcher.core.kind import Broken, Done, Field, Kind, Outcome, Shape, TextFile
+from batcher.core.model import Prompt
+from batcher.kinds.testing import check_kind
+from jobs.chat import KIND as CHAT
+from jobs.classify import KIND as CLASSIFY
+from jobs.embed import KIND as EMBED
+from tests.engine.answering import chat
+from tests.engine.packing_kind import KIND as PACKING
+from tests.engine.packing_kind import BoundPacking, Packing
+
+RECORDS = [{"body": f"text {number}", "title": "t"} for number in range(7)]
+TEMPLATE = TextFile("", "{{ title }}: {{ body }}")
+LABELS = {"text": "body", "labels": ["red", "green"]}
+
+
+def answer_chat(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return chat("an answer")
+
+
+def answer_label(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return chat('{"label": "red"}')
+
+
+def answer_vectors(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    vectors = [[float(len(text)), float(ord(text[-1])), 1.0] for text in body["input"]]
+    data = [{"index": at, "embedding": vector} for at, vector in enumerate(vectors)]
+    return {"data": data, "usage": {"prompt_tokens": 3}}
+
+
+def answer_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    words = {str(at): ("long", "short")[int(text[-1]) % 2] for at, text in enumerate(body["texts"])}
+    return {"words": words}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "answer"),
+    [
+        (CHAT, {"prompt": TEMPLATE}, answer_chat),
+        (CHAT, {"text": ("body", "title"), "system": TEMPLATE, "max_tokens": 5}, answer_chat),
+        (CLASSIFY, LABELS, answer_label),
+        (CLASSIFY, {**LABELS, "confidence": True, "instructions": TEMPLATE}, answer_label),
+        (EMBED, {"text": "body"}, answer_vectors),
+        (EMBED, {"template": TEMPLATE, "dimensions": 3, "overlong": "split"}, answer_vectors),
+        (PACKING, {"text": "body"}, answer_words),
+        *((kind, LABELS, answer_label) for kind in CLASSIFY.earlier),
+    ],
+)
+def test_a_kind_keeps_its_contract(kind: Kind, options: dict[str, Any], answer: Any) -> None:
+    check_kind(kind, options, RECORDS, answer)
+
+
+class _Odd(Packing):
+    """A kind whose bound one has something of its own."""
+
+    def __init__(self, **own: Any) -> None:
+        self._own = own
+
+    def bind(self, options: Mapping[str, Any]) -> BoundPacking:
+        super().bind(options)
+        bound: BoundPacking = type("Odd", (BoundPacking,), self._own)("body")
+        return bound
+
+
+class _Careless(Packing):
+    """A kind that takes any option."""
+
+    def bind(self, options: Mapping[str, Any]) -> BoundPacking:
+        return BoundPacking(str(options["text"]))
+
+
+def _random(self: Any, prompts: Sequence[Prompt], *, repair: Any = None) -> dict[str, Any]:
+    return {"texts": [text for (text,) in prompts], "at": id(object()) + id(prompts[:])}
+
+
+def _careless(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+    return [Done(orjson.dumps({"word": answer["words"][str(at)]})) for at in range(count)]
+
+
+def _in_order(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+    words = answer.get("words")
+    if not isinstance(words, dict):
+        return [Broken("missing", "nothing")] * count
+    return [Done(orjson.dumps({"word": word})) for word in words.values()]
+
+
+def _by_place(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+    return [Done(orjson.dumps({"word": at})) for at in range(count)]
+
+
+def _changing(self: Any, record: Any) -> Prompt:
+    record["seen"] = record.get("seen", 0) + 1
+    return (str(record["body"]),)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"endpoint": "answers"}, "the endpoint is no path"),
+        ({"fields": ()}, "no field"),
+        ({"fields": (Field(name="a", type="text"),) * 2}, "two fields have one name"),
+        ({"shape": Shape.VECTOR}, "only field is the vector"),
+        ({"fields": (Field(name="a", type="vector"),)}, "no vector"),
+        ({"fields": (Field(name="other", type="text"),)}, "has none of the kind's fields"),
+        ({"max_pieces": 0}, "carries no piece"),
+        ({"identity": {1: 2}}, "plain JSON"),
+        ({"identity": property(lambda self: {"at": str(id(self))})}, "another identity"),
+        ({"render": lambda self, record: str(record["body"])}, "not a tuple"),
+        ({"render": lambda self, record: (record["body"],)}, "no text of body"),
+        ({"render": lambda self, record: (record["body"][:4],)}, "render raises TypeError"),
+        ({"render": _changing}, "changes the record"),
+        ({"body": lambda self, prompts, repair=None: {"model": "m"}}, "the engine's"),
+        ({"body": _random}, "something else of the same prompts"),
+        ({"parse": _careless}, "parse raises"),
+        ({"parse": _in_order}, "outcomes of"),
+        ({"parse": _by_place}, "alone has another result"),
+    ],
+)
+def test_a_kind_that_does_not_is_told_in_what(own: dict[str, Any], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_kind(_Odd(**own), {"text": "body"}, [dict(row) for row in RECORDS], answer_words)
+
+
+def test_an_option_that_nobody_has_is_refused() -> None:
+    with pytest.raises(AssertionError, match="takes an option"):
+        check_kind(_Careless(), {"text": "body"}, RECORDS, answer_words)
