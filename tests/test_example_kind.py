@@ -1,0 +1,114 @@
+"""The example of a kind in a package of its own: it keeps the contract, is installed, and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.kind import Broken, Done
+from batcher.kinds.testing import check_kind
+from tests.engine.answering import Body, answering
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "rerank"
+OPTIONS = {"text": "body", "query": "which is long?"}
+
+
+def load() -> Any:
+    spec = importlib.util.spec_from_file_location("rerank", EXAMPLE / "batcher_rerank.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.KIND
+
+
+def answer(body: Mapping[str, Any]) -> dict[str, Any]:
+    """As a server would: the best first."""
+    results = [
+        {"index": index, "relevance_score": len(text) / 100}
+        for index, text in enumerate(body["documents"])
+    ]
+    results.sort(key=lambda result: -result["relevance_score"])
+    return {"results": results, "usage": {"prompt_tokens": 9}}
+
+
+def test_the_document_shows_it_as_it_is() -> None:
+    document = (EXAMPLE.parent.parent / "docs" / "kinds.md").read_text(encoding="utf-8")
+    for name in ("batcher_rerank.py", "pyproject.toml"):
+        text = (EXAMPLE / name).read_text(encoding="utf-8")
+        assert f"\n{text}```\n" in document
+
+
+def test_it_keeps_the_contract_of_kinds() -> None:
+    check_kind(load(), OPTIONS, [{"body": "x" * size} for size in range(1, 250)], answer)
+
+
+def test_a_row_whose_score_is_not_certain_has_none() -> None:
+    bound = load().bind(OPTIONS)
+    results: list[Any] = [
+        {"index": 0, "relevance_score": 0.5},
+        {"index": 0, "relevance_score": 0.7},
+        {"index": 1, "relevance_score": "high"},
+        {"index": 2, "relevance_score": 0},
+        {"index": 9, "relevance_score": 1},
+        None,
+    ]
+    repeated, no_score, done, missing = bound.parse({"results": results}, 4)
+    assert isinstance(repeated, Broken)
+    assert isinstance(no_score, Broken)
+    assert isinstance(missing, Broken)
+    assert done == Done(b'{"score": 0}')
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the package is installed."""
+    place = tmp_path_factory.mktemp("installed")
+    source = place / "source"
+    shutil.copytree(EXAMPLE, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, *offline, "--target", place / "packages", source], check=True)
+    return place / "packages"
+
+
+def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path: Path) -> None:
+    rows = [{"id": number, "body": "x" * (number % 90 + 1)} for number in range(250)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    paths: list[int] = []
+
+    def respond(body: Body, _: int) -> dict[str, Any]:
+        paths.append(len(body["documents"]))
+        assert body["model"] == "rerank-v4"
+        return answer(body)
+
+    async def run() -> str:
+        async with answering(respond) as asked:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "batcher", "run", "rerank", "in.jsonl", "--id", "id"),
+                *("--text", "body", "--query", OPTIONS["query"], "--model", "rerank-v4"),
+                *("--base-url", asked.base_url, "-o", "out.jsonl", "--quiet"),
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(installed), "OPENAI_API_KEY": "sk-x"},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await process.communicate()
+            assert process.returncode == 0, said.decode()
+            return said.decode()
+
+    asyncio.run(run())
+    assert sorted(paths) == [50, 100, 100]
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["id"] for record in records] == list(range(250))
+    assert [record["score"] for record in records] == [len(row["body"]) / 100 for row in rows]  # type: ignore[arg-type]
