@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
+    from batcher.adapters.recording import Replay
     from batcher.core.limits import ModelFacts
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
@@ -66,6 +67,8 @@ class Settings:
     ``.batcher/batcher.db`` in the working directory. ``create`` makes one that is not there.
     ``database_timeout_seconds`` is how long a Postgres that goes away is waited for. ``redis_url``
     is where workers are rung for. ``lease_seconds`` is how long a worker that died holds a shard.
+    ``replay`` is a file of recorded answers, for jobs whose ``via`` is ``replay``; ``record`` is
+    one that answers are added to, with what was asked if ``record_requests``.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -73,6 +76,9 @@ class Settings:
     create: bool = True
     redis_url: str | None = field(default=None, repr=False)
     lease_seconds: float = 30.0
+    replay: str | os.PathLike[str] | None = None
+    record: str | os.PathLike[str] | None = None
+    record_requests: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -196,7 +202,7 @@ async def _open_adapters(
             files=_files(url),
             open_tokenizer=_open_tokenizer,
             model_facts=_model_facts,
-            check_connection=_check_connection,
+            check_connection=partial(_check_connection, settings=settings),
             connect=partial(_connect, open_throttle=throttle, settings=settings),
             lock=_job_lock(url),
             doorbell=doorbell,
@@ -332,6 +338,32 @@ async def _connect(
 ) -> AsyncIterator[Connection]:
     """An open way to the provider that a spec names, or to a simulated one."""
     throttle, hidden = open_throttle(), _hidden(settings)
+    async with _route(spec, throttle, hidden, settings) as connection:
+        if settings.record is None:
+            yield connection
+            return
+        from batcher.adapters.recording import recording
+
+        with recording(
+            connection.provider,
+            Path(settings.record),
+            connection.secrets,
+            requests=settings.record_requests,
+        ) as provider:
+            yield replace(connection, provider=provider)
+
+
+@asynccontextmanager
+async def _route(
+    spec: JobSpec, throttle: Throttle, hidden: tuple[str, ...], settings: Settings
+) -> AsyncIterator[Connection]:
+    """The way that a spec's requests take: online, simulated, or to recorded answers."""
+    if spec.via == "replay":
+        with closing(_open_replay(settings)) as provider:
+            yield Connection(
+                provider=provider, throttle=throttle, quota=spec.answers_from, secrets=hidden
+            )
+        return
     if not spec.simulate:
         async with _connect_http(spec, spec.base_url, throttle, hidden) as connection:
             yield connection
@@ -385,7 +417,21 @@ async def _connect_http(
             )
 
 
-def _check_connection(spec: JobSpec) -> None:
+def _open_replay(settings: Settings) -> Replay:
+    from batcher.adapters.recording import Replay
+
+    if settings.replay is None:
+        raise UsageError(
+            "the job's answers are recorded ones, and here is no file of them: "
+            "batcher run … --via replay FILE names it"
+        )
+    return Replay(Path(settings.replay))
+
+
+def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
+    if spec.via == "replay":
+        _open_replay(settings).close()
+        return
     from batcher.adapters.credential import read_credential
 
     read_credential(spec, os.environ)

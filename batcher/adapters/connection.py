@@ -151,6 +151,13 @@ class _Answers(ResponseHandler):
             self._refuse()
         super().connection_lost(exc)
 
+    def close(self) -> None:
+        """End the connection; what of a request has not left yet is not sent any more."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            super().close()
+
     def _is_idle(self) -> bool:
         payload = self._payload
         return self._answered and (payload is None or payload.is_eof())

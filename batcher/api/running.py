@@ -108,6 +108,7 @@ def run(
     max_input_bytes: int | None = ...,
     keep_input: bool = ...,
     simulate: bool = ...,
+    via: Literal["online", "replay"] = ...,
     **of_kind: Any,
 ) -> Report: ...
 
@@ -231,6 +232,7 @@ def estimate(
     max_input_bytes: int | None = ...,
     keep_input: bool = ...,
     simulate: bool = ...,
+    via: Literal["online", "replay"] = ...,
     **of_kind: Any,
 ) -> Estimate: ...
 

@@ -35,12 +35,14 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
         words += ["--header", f"{header}:{value}"]
     for param, value in spec.params.items():
         words += ["--param", f"{param}={exactjson.dumps(value)}"]
+    if spec.via == "replay":
+        words += ["--via", "replay", "FILE"]
     if not spec.keep_input:
         words.append("--no-keep-input")
     return shell_line(words)
 
 
-_ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input"}
+_ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input", "via"}
 
 
 def _repeated(kind: str) -> set[str]:

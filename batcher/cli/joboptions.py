@@ -179,6 +179,29 @@ def run_options(*, hidden: bool = False) -> list[Setting]:
             help="No progress and no summary, only errors.",
         ),
         progress_option(hidden=hidden),
+        *recording_options(hidden=hidden),
+    ]  # fmt: skip
+
+
+def recording_options(*, hidden: bool = False) -> list[Setting]:
+    """Answers from a file, and into one."""
+    return [
+        Setting(
+            "--via", heading=MODEL, nargs=2, type=(click.Choice(["replay"]), str), hidden=hidden,
+            metavar="replay FILE",
+            help="Take the answers from a file that --record wrote: no key, no network, no cost. A "
+            "request that it does not know is answered by 404. It is another job than the one that "
+            "was recorded.",
+        ),
+        Setting(
+            "--record", heading=MODEL, metavar="FILE", hidden=hidden,
+            help="Add every answer to a file, a line of JSON each, readable by its owner alone. "
+            "Keys are struck; what the model said of the rows is in it.",
+        ),
+        Setting(
+            "--record-requests", heading=MODEL, is_flag=True, hidden=hidden,
+            help="Have --record keep what was asked as well, prompts and rows with it.",
+        ),
     ]  # fmt: skip
 
 

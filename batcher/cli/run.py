@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 def run_job(ctx: click.Context, spec: JobSpec) -> None:
     """Run a job with its progress on the screen, and say how it ended."""
     options = ctx.params
+    if options["via"]:
+        spec = dataclasses.replace(spec, via=options["via"][0])
+    if options["record_requests"] and not options["record"]:
+        raise click.UsageError("--record-requests goes with --record FILE", ctx)
     check_stdout(as_json=options["as_json"], output=options["output"])
     screen = open_screen(
         quiet=options["quiet"], output=options["output"], progress=options["progress"]

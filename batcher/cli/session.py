@@ -128,10 +128,14 @@ async def job_or_last(runner: Runner, job: str | None) -> str:
 
 
 def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
-    """The settings that ``--db``, ``--db-timeout`` and ``--redis`` give."""
+    """The settings that ``--db``, ``--redis``, ``--via`` and their like give."""
     from batcher.wiring import Settings
 
+    via = ctx.params.get("via")
     return Settings(
+        replay=via[1] if via else None,
+        record=ctx.params.get("record"),
+        record_requests=bool(ctx.params.get("record_requests")),
         database_url=ctx.params["db"],
         database_timeout_seconds=ctx.params["db_timeout"],
         redis_url=ctx.params.get("redis") or None,

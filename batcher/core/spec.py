@@ -68,6 +68,8 @@ class JobSpec:
         max_input_bytes: the most that is copied of an input that can be read only once.
         keep_input: keep the input's columns for CSV and Parquet output.
         simulate: send to a built-in simulated provider instead.
+        via: how requests get their answers: ``online`` from the provider, or ``replay`` from a file
+            of recorded ones, which whoever runs the job names.
 
     Raises:
         UsageError: a value is out of its range.
@@ -111,6 +113,7 @@ class JobSpec:
     max_input_bytes: int | None = None
     keep_input: bool = True
     simulate: bool = False
+    via: Literal["online", "replay"] = "online"
 
     def __post_init__(self) -> None:
         """Check every value that can be judged alone."""
@@ -169,6 +172,13 @@ class JobSpec:
                     f"name it there, as in --header '{header}: $MY_SECRET'"
                 )
 
+    @property
+    def answers_from(self) -> str:
+        """Whose answers the results are made of: a base URL, or what stands in for one."""
+        if self.via == "replay":
+            return "replay"
+        return "simulate" if self.simulate else self.base_url
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; :meth:`from_json` gives the same spec back."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -206,6 +216,7 @@ _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "format": ("csv", "json", "jsonl", "parquet", None),
     "on_error": ("keep", "stop"),
     "on_bad_row": ("stop", "skip"),
+    "via": ("online", "replay"),
     "priority": ("high", "normal", "low"),
     "service_tier": ("auto", "default", "flex", "priority", None),
 }

@@ -127,7 +127,7 @@ class Description:
             "the kind": spec.kind,
             "the kind's version": self.kind_version,
             "the model": spec.model,
-            "the base URL": "simulate" if spec.simulate else spec.base_url,
+            "the base URL": spec.answers_from,
             "the API version": spec.api_version,
             "the parameters": dict(spec.params),
             **{f"the {name.replace('_', ' ')}": v for name, v in (chosen | texts).items()},

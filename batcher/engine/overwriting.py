@@ -27,7 +27,7 @@ from batcher.ports import JobStore, Seen
 _COMMAND = (
     "kind", "input", "model", "options", "params", "id", "format", "delimiter",
     "encoding", "limit",
-    "base_url", "api_version", "simulate",
+    "base_url", "api_version", "simulate", "via",
 )  # fmt: skip
 """What makes a command the same, whatever its files hold by now, and however fast it may send."""
 _STANDARD_OUTPUT = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})

@@ -69,7 +69,7 @@ class Bound:
             kind_version=self.kind_version,
             identity=self.kind.identity,
             model=spec.model,
-            base_url="simulate" if spec.simulate else spec.base_url,
+            base_url=spec.answers_from,
             api_version=spec.api_version,
             parameters=spec.params,
             cutting=[self.tokenizer.name, self.limits.max_input_tokens] if cut else None,
@@ -207,7 +207,7 @@ class Bound:
             kind_version=self.kind_version,
             identity=self.kind.identity,
             model=spec.model,
-            base_url="simulate" if spec.simulate else spec.base_url,
+            base_url=spec.answers_from,
             tokenizer=self.tokenizer.name,
             parameters=spec.params,
             selection={
@@ -316,7 +316,7 @@ def job_id(seconds: int, noise: int) -> str:
 
 def quota_name(spec: JobSpec, family: str, credential_hash: str) -> str:
     """What shares one rate limit: endpoint, credential and model family."""
-    place = "simulate" if spec.simulate else urlsplit(spec.base_url).netloc
+    place = urlsplit(spec.answers_from).netloc or spec.answers_from
     return f"{place}|{credential_hash}|{family}"
 
 

@@ -141,7 +141,7 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     return Preview(
         kind=spec.kind,
         model=spec.model,
-        base_url="simulate" if spec.simulate else spec.base_url,
+        base_url=spec.answers_from,
         requests=tuple(made),
         unsendable=tuple(dead),
     )

@@ -353,6 +353,8 @@ def notes(described: Description) -> tuple[str, ...]:
     said = []
     if described.spec.simulate:
         said.append("simulated: no provider was asked, and a cost is what would have been paid")
+    if described.spec.via == "replay":
+        said.append("replayed: recorded answers, and a cost is what they cost when they were new")
     since = described.since
     if since is not None and since.differs:
         changed = ", ".join(since.differs)

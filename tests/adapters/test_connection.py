@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 import pytest
 import uvloop
@@ -306,3 +307,34 @@ def test_nobody_gets_a_neighbours_answer(
                 await asyncio.sleep(0)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["refused early", "never read"])
+async def test_a_body_that_nobody_reads_is_not_sent_after_its_request_is_over(
+    refused: bool,
+) -> None:
+    """Or the connection, and the body in memory, would last as long as the server is silent."""
+    body = b" " * 2**26
+    over = asyncio.Event()
+    arrived: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def talk(peer: Peer) -> None:
+        size = 0
+        if refused:
+            size += len(await peer.read())
+            peer.write(answer(b"{}", status="413 Too Large"))
+        await over.wait()
+        with suppress(ConnectionError):
+            while block := await peer.read():
+                size += len(block)
+        arrived.set_result(size)
+
+    async with asking(talk, timeout_seconds=20.0 if refused else 0.5) as provider:
+        if refused:
+            assert (await provider.post("/x", body, "r1")).status == 413
+        else:
+            with pytest.raises(TransportError) as raised:
+                await provider.post("/x", body, "r1")
+            assert raised.value.maybe_billed
+        over.set()
+        assert await asyncio.wait_for(arrived, 20) < len(body)
