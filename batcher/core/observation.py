@@ -27,6 +27,13 @@ _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?(?:(\d+(?:\.\d+)?)[uµ]s)?"
 )
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001, 0.000_001)
+_NAME = re.compile(
+    r"x-ratelimit-(?:([a-z_]+)-)?(limit|remaining|reset)-(req|requests|tokens)(?:-minute)?"
+)
+"""OpenAI's names and their dialects: Mistral and Cerebras tell the minute, LiteLLM's proxy whose
+limit it is."""
+_ONE_KIND_OF_TOKENS = ("_itpm", "_otpm")
+"""Limits of prompts or of completions alone, which nothing here counts apart."""
 _PARAMETER = re.compile(r"([a-z]+)\s*=\s*\"?(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
@@ -76,10 +83,11 @@ def observation_from_headers(
 ) -> Observation:
     """Read the limits, in whichever dialect they are told.
 
-    OpenAI's ``x-ratelimit-*-requests`` and ``-tokens``, Anthropic's ``anthropic-ratelimit-*``, the
-    ``ratelimit-*`` fields of the IETF's drafts, and ``x-ratelimit-limit`` with its like. What is
-    malformed or impossible is ignored, as if it were absent. A limit of 0 or less is no limit
-    (gateways write -1 for "unlimited"), and then what remains of it means nothing either.
+    OpenAI's ``x-ratelimit-*-requests`` and ``-tokens`` in several dialects, Anthropic's
+    ``anthropic-ratelimit-*``, the ``ratelimit-*`` fields of the IETF's drafts, and
+    ``x-ratelimit-limit`` with its like. What is malformed or impossible is ignored, as if it were
+    absent. A limit of 0 or less is no limit (gateways write -1 for "unlimited"), and then what
+    remains of it means nothing either.
 
     Args:
         headers: must find lower-case names.
@@ -118,9 +126,17 @@ def is_limit(per_minute: float) -> bool:
 
 def _told(headers: Mapping[str, str]) -> tuple[_Told, _Told]:
     """The limits of requests and of tokens, from the first family that tells any."""
-    requests = _family(headers, "x-ratelimit-{}-requests")
-    tokens = _family(headers, "x-ratelimit-{}-tokens")
-    if requests is not _NOTHING or tokens is not _NOTHING:
+    others = False
+    found: dict[str, dict[str, list[str | None]]] = {}
+    for name, value in headers.items():
+        place = _place(name)
+        if place is not None:
+            what, whose, part = place
+            found.setdefault(what, {}).setdefault(whose, [None, None, None])[part] = value
+        elif not others:
+            others = "rate" in name.lower()
+    requests, tokens = _least(found.get("requests")), _least(found.get("tokens"))
+    if requests is not _NOTHING or tokens is not _NOTHING or not others:
         return requests, tokens
     requests = _family(headers, "anthropic-ratelimit-requests-{}")
     tokens = _family(headers, "anthropic-ratelimit-tokens-{}")
@@ -131,6 +147,34 @@ def _told(headers: Mapping[str, str]) -> tuple[_Told, _Told]:
         if requests is not _NOTHING:
             return _in_its_window(headers, requests), _NOTHING
     return _in_its_window(headers, _combined(headers)), _NOTHING
+
+
+@lru_cache(maxsize=512)
+def _place(name: str) -> tuple[str, str, int] | None:
+    """What a header tells of, whose limit, and which of its three figures."""
+    match = _NAME.fullmatch(name.lower())
+    if match is None:
+        return None
+    whose, part, what = match[1] or "", match[2], match[3]
+    if whose.endswith(_ONE_KIND_OF_TOKENS):
+        return None
+    part_number = ("limit", "remaining", "reset").index(part)
+    return "tokens" if what == "tokens" else "requests", whose, part_number
+
+
+def _least(found: Mapping[str, list[str | None]] | None) -> _Told:
+    """One limit, or what holds where several do: the lowest of them, and the least that remains."""
+    if found is None:
+        return _NOTHING
+    every = [_Told(_number(limit), _number(left), reset) for limit, left, reset in found.values()]
+    every = [one for one in every if one.limit is not None or one.remaining is not None]
+    if len(every) > 1:  # with a limit of 0 or less nothing is limited
+        every = [one for one in every if one.limit is not None and is_limit(one.limit)] or every
+    if not every:
+        return _NOTHING
+    scarcest = min(every, key=lambda one: math.inf if one.remaining is None else one.remaining)
+    limits = [one.limit for one in every if one.limit is not None]
+    return scarcest._replace(limit=min(limits, default=None))
 
 
 @lru_cache(maxsize=16)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from batcher.core.observation import observation_from_headers
 
@@ -143,3 +145,85 @@ def test_openais_own_headers_go_before_a_gateways() -> None:
     }
     seen = observation_from_headers(headers, sent_at=1.0, admitted=True)
     assert (seen.limit_requests, seen.remaining_requests) == (600, 599)
+
+
+LITELLM = ("api_key", "user", "team", "team_member", "model_per_key", "model_per_team", "end_user")
+
+
+@pytest.mark.parametrize("whose", LITELLM)
+def test_whose_limit_it_is_may_stand_in_the_name(whose: str) -> None:
+    headers = {
+        f"x-ratelimit-{whose}-limit-requests": "120",
+        f"x-ratelimit-{whose}-remaining-requests": "119",
+        f"x-ratelimit-{whose}-limit-tokens": "9000",
+        f"x-ratelimit-{whose}-remaining-tokens": "8000",
+        f"x-ratelimit-{whose}-limit-max_parallel_requests": "3",
+        f"x-ratelimit-{whose}-remaining-max_parallel_requests": "2",
+    }
+    seen = observation_from_headers(headers, sent_at=1.0, admitted=True)
+    assert (seen.limit_requests, seen.remaining_requests) == (120, 119)
+    assert (seen.limit_tokens, seen.remaining_tokens) == (9000, 8000)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["", *(f"{whose}-" for whose in LITELLM)]),
+        st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)),
+        min_size=1,
+    ),
+    st.sampled_from(["requests", "tokens"]),
+)
+def test_of_several_limits_the_lowest_counts_and_the_least_that_remains(
+    told: dict[str, tuple[int, int]], what: str
+) -> None:
+    headers = {"X-LiteLLM-Version": "1"}
+    for whose, (limit, left) in told.items():
+        headers[f"X-RateLimit-{whose}Limit-{what}"] = str(limit)
+        headers[f"X-RateLimit-{whose}Remaining-{what}"] = str(left)
+    seen = observation_from_headers(headers, sent_at=1.0, admitted=True)
+    limits = seen.limit_requests, seen.limit_tokens
+    remaining = seen.remaining_requests, seen.remaining_tokens
+    number = 0 if what == "requests" else 1
+    assert limits[number] == min(limit for limit, _ in told.values())
+    assert remaining[number] == min(left for _, left in told.values())
+    assert (limits[1 - number], remaining[1 - number]) == (None, None)
+
+
+def test_what_is_unlimited_hides_no_limit() -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": "0",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-team-limit-tokens": "-1",
+        "x-ratelimit-team-remaining-tokens": "-1",
+        "x-ratelimit-api_key-limit-tokens": "500",
+        "x-ratelimit-api_key-remaining-tokens": "400",
+    }
+    seen = observation_from_headers(headers, sent_at=1.0, admitted=True)
+    assert (seen.limit_tokens, seen.remaining_tokens) == (500, 400)
+
+
+def test_limits_of_prompts_or_of_completions_alone_are_not_taken_for_those_of_both() -> None:
+    headers = {}
+    for whose in ("model_per_project_itpm", "model_per_project_otpm"):
+        headers[f"x-ratelimit-{whose}-limit-tokens"] = "500"
+        headers[f"x-ratelimit-{whose}-remaining-tokens"] = "1"
+    assert observation_from_headers(headers, sent_at=1.0, admitted=True).limit_tokens is None
+
+
+@pytest.mark.parametrize("requests", ["req", "requests"])
+def test_names_may_tell_the_minute(requests: str) -> None:
+    headers = {
+        f"x-ratelimit-limit-{requests}-minute": "60",
+        f"x-ratelimit-remaining-{requests}-minute": "59",
+        f"x-ratelimit-reset-{requests}-minute": "30s",
+        "x-ratelimit-limit-tokens-minute": "50000",
+        "x-ratelimit-remaining-tokens-minute": "47196",
+        "x-ratelimit-limit-tokens-month": "4000000",
+        "x-ratelimit-remaining-tokens-month": "3950246",
+        f"x-ratelimit-limit-{requests}-day": "10",
+        f"x-ratelimit-remaining-{requests}-day": "9",
+    }
+    seen = observation_from_headers(headers, sent_at=1.0, admitted=True)
+    assert (seen.limit_requests, seen.remaining_requests, seen.reset_requests) == (60, 59, 30)
+    assert (seen.limit_tokens, seen.remaining_tokens) == (50_000, 47_196)
