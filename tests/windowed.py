@@ -17,7 +17,8 @@ class WindowedProvider(ReferenceProvider):
     estimated from two fixed counters). `most` holds what a window admits, of requests or tokens.
     `says` is what headers tell: `reset` (limit, remaining, reset), `remaining` (the first two),
     or `nothing`. `unit` is what the limit is called: `window`, or `minute`. Resets are rounded up
-    to `rounding` seconds where it is above 0. Refused requests count too with `counts_refused`.
+    to `rounding` seconds where it is above 0. Refused requests count too with `counts_refused`;
+    with `asks_for_all` they are told to wait for a whole window, and nothing else.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class WindowedProvider(ReferenceProvider):
         rounding: float = 0.0,
         retry_after: bool = True,
         counts_refused: bool = False,
+        asks_for_all: bool = False,
         used: float = 0.0,
         seed: int = 0,
     ) -> None:
@@ -46,6 +48,7 @@ class WindowedProvider(ReferenceProvider):
         self.phase = phase
         self.rounding = rounding
         self.counts_refused = counts_refused
+        self.asks_for_all = asks_for_all
         self.times: list[float] = []
         self.sums: dict[str, list[float]] = {name: [0.0] for name in self.most}
         self.began = -math.inf
@@ -108,6 +111,8 @@ class WindowedProvider(ReferenceProvider):
         if not short or self.counts_refused:
             self._log(now, wanted)
         (self.refused if short else self.admitted).append(now)
+        if short and self.asks_for_all:
+            return False, {}, self.window
         return not short, self.told(now), max(waits, default=0.0)
 
     def told(self, now: float) -> dict[str, str]:

@@ -216,6 +216,16 @@ class WindowCount:
             amount -= log.pop()
             log.pop()
 
+    def granted(self, after: float, until: float) -> float:
+        """How much of the log was granted after a time and before another."""
+        log, granted = self.log, 0.0
+        for i in range(0, len(log), 2):
+            if log[i] >= until:
+                break
+            if log[i] > after:
+                granted += log[i + 1]
+        return granted
+
     def _measure(self) -> None:
         """What was served until a 429 is what the window admits, unless it is hard to believe."""
         if self.full:

@@ -13,10 +13,11 @@ import math
 from dataclasses import dataclass
 
 from batcher.core.windowcount import (
+    BIN_SECONDS,
+    BINS,
     EVEN,
     FIXED,
     LONG_WAIT_SECONDS,
-    MARGIN_SHARE,
     MEMORY_SECONDS,
     NONE,
     SLIDING,
@@ -54,6 +55,8 @@ JUMP_SHARE = 0.5
 JUMP_TIMES = 4.0
 JUMP_SECONDS = 2.0
 USUAL_SECONDS = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
+LENGTHS = (60.0, 300.0, 600.0)
+"""A wait of just so much is the window's length, whatever is left of it: some say no more."""
 STEADY_SECONDS = 0.1
 STEADY_TIMES = 6.0
 STEADY_SHARE = 0.3
@@ -106,7 +109,14 @@ class Window(WindowCount):
         if self.kind == NONE:
             self._see_jump(sent_at, amount, left, rate)
             return
-        if send_at < self.began or self.popped_at > sent_at:
+        if send_at < self.began:
+            return
+        if self.kind == SLIDING and sent_at >= self.quiet_at and left > JUMP_SHARE * self.most:
+            known = self.granted(sent_at + JUMP_SECONDS - self.span, self.quiet_at)
+            if left + amount > self.most - known + JUMP_SHARE * self.most:
+                self._restart(sent_at)  # it had edges after all
+                return
+        if self.popped_at > sent_at:
             return
         if self.kind == EVEN:
             if left > EVEN_LEFT * self.most:
@@ -115,10 +125,8 @@ class Window(WindowCount):
         less = self.most - (left - since) - self.used
         known = self.quiet if sent_at >= self.quiet_at else 0.0  # admitted before this one
         if self.kind == FIXED and left + amount > self.most - known + JUMP_SHARE * self.most:
-            span = min(self.span, max(sent_at - self.began, LEAST_SPAN))  # it ended unseen
-            self._turn(sent_at)
-            self.used = self.served = amount
-            self.span, self.edge, self.guessed = span, sent_at + span, True
+            self.span = min(self.span, max(sent_at - self.began, LEAST_SPAN))  # it ended unseen
+            self._restart(sent_at)
         elif self.kind == FIXED:
             self.low = min(self.low, left)
             if self.flying <= 0:
@@ -175,6 +183,8 @@ class Window(WindowCount):
                 self._turn(edge)
                 return False
             self._begin(edge)
+            if retry in LENGTHS:
+                self.span = min(self.span, retry)
             self.full = not self.told
             return True
         if self.kind == EVEN:
@@ -198,8 +208,8 @@ class Window(WindowCount):
             return True
         if retry <= JITTER_SECONDS:
             return self._came_early(now, retry)
-        near = TOLERANCE_SECONDS + MARGIN_SHARE * self.span
-        if self.log and abs(edge - self.log[0] - self.span - self.slack) <= near:
+        near = TOLERANCE_SECONDS + (1.0 if retry == math.floor(retry) else 0.0)
+        if self.log and abs(edge - self.log[0] - self.span) <= near:
             self.sure = True
             if not self.told:
                 self.most = max(self.most - amount, 0.5 * self.most)
@@ -276,6 +286,13 @@ class Window(WindowCount):
         self.seen_edge = self.fresh_at = -math.inf
         self.moved = 0
 
+    def _restart(self, sent_at: float) -> None:
+        """A window with edges has begun, at or before a time, since all was quiet."""
+        self.kind, self.sure = FIXED, True
+        self._turn_log(self.quiet_at)
+        self.edge = (self.log[0] if self.log else sent_at) + self.span
+        self.guessed = True
+
     def _see_jump(self, sent_at: float, amount: float, left: float, rate: float) -> None:
         """What is left came back at once, and no bucket fills that fast."""
         gained = left - self.seen_left
@@ -308,11 +325,12 @@ class Window(WindowCount):
         log[i + 1] -= amount
         while i < len(log) and log[i] < sent_at:
             i += 2
-        if i < len(log):
+        if i < len(log) and log[i] < sent_at + BIN_SECONDS:
             log[i + 1] += amount
-        else:
-            log.append(sent_at)
-            log.append(amount)
+            return
+        log[i:i] = (sent_at, amount)  # what is granted much later may be of another window
+        if len(log) > 2 * BINS:
+            self._make_coarser()
 
     def _suspect(
         self, now: float, edge: float, reset: float, step: float, left: float, limit: float

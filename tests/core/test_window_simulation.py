@@ -100,3 +100,24 @@ def test_a_stated_limit_is_not_worn_down(shape: str) -> None:
     provider = WindowedProvider(shape, window=WINDOW, requests=REQUESTS, phase=987.0)
     simulate(provider, alike(10 * REQUESTS), seed=1)
     assert provider.served_late() >= 0.97 * REQUESTS / WINDOW
+
+
+@pytest.mark.parametrize(("requests", "latency"), [(30, 0.3), (120, 0.05), (120, 1.0), (600, 0.3)])
+def test_a_proxy_that_tells_what_remains_and_asks_to_wait_for_a_whole_window(
+    requests: int, latency: float
+) -> None:
+    """LiteLLM's, for its virtual keys: a window begins with a request, and lasts a minute."""
+    provider = WindowedProvider(
+        "started", window=60.0, requests=requests, says="remaining", asks_for_all=True
+    )
+    report = simulate(provider, alike(5 * requests), seed=1, network=Network(median=latency))
+    assert_good([report], ratio=1.10, refused=0.01)
+
+
+def test_long_bursts_are_no_sliding_window() -> None:
+    """All that a window admits takes seven seconds to be sent: its edges show all the same."""
+    provider = WindowedProvider(
+        "started", window=60.0, requests=600, says="remaining", asks_for_all=True
+    )
+    report = simulate(provider, alike(1800), seed=1, network=Network(median=1.0))
+    assert_good([report], ratio=1.25, refused=0.01)

@@ -322,11 +322,14 @@ do
     while i <= #log and log[i] < sent_at do
       i = i + 2
     end
-    if i <= #log then
+    if i <= #log and log[i] < sent_at + BIN_SECONDS then
       log[i + 1] = log[i + 1] + amount
-    else
-      log[i] = sent_at
-      log[i + 1] = amount
+      return
+    end
+    table.insert(log, i, amount)
+    table.insert(log, i, sent_at)
+    if #log > 2 * BINS then
+      make_coarser(w)
     end
   end
 
@@ -381,6 +384,26 @@ do
     end
   end
 
+  local function granted(w, after, until_)
+    local log, sum = w.log, 0.0
+    for i = 1, #log, 2 do
+      if log[i] >= until_ then
+        break
+      end
+      if log[i] > after then
+        sum = sum + log[i + 1]
+      end
+    end
+    return sum
+  end
+
+  local function restart(w, sent_at)
+    w.kind, w.sure = FIXED, true
+    turn_log(w, w.quiet_at)
+    w.edge = (w.log[1] or sent_at) + w.span
+    w.guessed = true
+  end
+
   local function see_jump(w, sent_at, amount, left, rate)
     local gained = left - w.seen_left
     local refill = rate * (sent_at - w.left_at)
@@ -405,7 +428,17 @@ do
       see_jump(w, sent_at, amount, left, rate)
       return
     end
-    if send_at < w.began or w.popped_at > sent_at then
+    if send_at < w.began then
+      return
+    end
+    if w.kind == SLIDING and sent_at >= w.quiet_at and left > JUMP_SHARE * w.most then
+      local known = granted(w, sent_at + JUMP_SECONDS - w.span, w.quiet_at)
+      if left + amount > w.most - known + JUMP_SHARE * w.most then
+        restart(w, sent_at)
+        return
+      end
+    end
+    if w.popped_at > sent_at then
       return
     end
     if w.kind == EVEN then
@@ -417,10 +450,8 @@ do
     local less = w.most - (left - since) - w.used
     local known = sent_at >= w.quiet_at and w.quiet or 0.0
     if w.kind == FIXED and left + amount > w.most - known + JUMP_SHARE * w.most then
-      local span = math.min(w.span, math.max(sent_at - w.began, LEAST_SPAN))
-      turn(w, sent_at)
-      w.used, w.served = amount, amount
-      w.span, w.edge, w.guessed = span, sent_at + span, true
+      w.span = math.min(w.span, math.max(sent_at - w.began, LEAST_SPAN))
+      restart(w, sent_at)
     elseif w.kind == FIXED then
       w.low = math.min(w.low, left)
       if w.flying <= 0 then
@@ -529,8 +560,8 @@ do
     if retry <= JITTER_SECONDS then
       return came_early(w, now, retry)
     end
-    local near = TOLERANCE_SECONDS + MARGIN_SHARE * w.span
-    if w.log[1] and math.abs(edge - w.log[1] - w.span - slack(w)) <= near then
+    local near = TOLERANCE_SECONDS + (retry == math.floor(retry) and 1.0 or 0.0)
+    if w.log[1] and math.abs(edge - w.log[1] - w.span) <= near then
       w.sure = true
       if not w.told then
         w.most = math.max(w.most - amount, 0.5 * w.most)
@@ -564,6 +595,9 @@ do
         return false
       end
       begin(w, edge)
+      if retry == 60.0 or retry == 300.0 or retry == 600.0 then
+        w.span = math.min(w.span, retry)
+      end
       w.full = not w.told
       return true
     end
