@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +54,7 @@ def run(command: Sequence[str], directory: Path) -> Ended:
         RuntimeError: it did not end well.
     """
     started = time.perf_counter()
-    with (directory / "stderr").open("w+") as errors, (directory / "stdout").open("w+") as output:
+    with TemporaryFile("w+") as errors, TemporaryFile("w+") as output:  # others run here, too
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,

@@ -42,6 +42,9 @@ PROBE_TOLD = 200.0
 ended, if its edges are not."""
 
 
+USUAL_SECONDS = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
+
+
 @dataclass(slots=True, kw_only=True)
 class WindowCount:
     """One limit's window: what was granted in it, and when it admits more.
@@ -204,6 +207,24 @@ class WindowCount:
         if len(log) > 2 * BINS:
             self._make_coarser()
 
+    def postpone(self, send_at: float, sent_at: float, amount: float) -> None:
+        """What was sent later than granted comes back later."""
+        log = self.log
+        i = 0
+        while i < len(log) and (log[i] < send_at or log[i + 1] < amount):
+            i += 2
+        if i == len(log) or log[i] >= sent_at:
+            return
+        log[i + 1] -= amount
+        while i < len(log) and log[i] < sent_at:
+            i += 2
+        if i < len(log) and log[i] < sent_at + BIN_SECONDS:
+            log[i + 1] += amount
+            return
+        log[i:i] = (sent_at, amount)  # what is granted much later may be of another window
+        if len(log) > 2 * BINS:
+            self._make_coarser()
+
     def put_back(self, amount: float) -> None:
         """Strike what was not admitted, or not sent."""
         self.used = max(0.0, self.used - amount)
@@ -271,3 +292,11 @@ class WindowCount:
         if len(log) % 4:
             joined += log[-2:]
         self.log = joined
+
+
+def usual_length(least: float, most: float) -> float:
+    """A length that windows usually have, between two; the longer one if there is none."""
+    for seconds in USUAL_SECONDS:
+        if least <= seconds <= most:
+            return seconds
+    return most

@@ -13,8 +13,6 @@ import math
 from dataclasses import dataclass
 
 from batcher.core.windowcount import (
-    BIN_SECONDS,
-    BINS,
     EVEN,
     FIXED,
     LONG_WAIT_SECONDS,
@@ -22,6 +20,7 @@ from batcher.core.windowcount import (
     NONE,
     SLIDING,
     WindowCount,
+    usual_length,
 )
 
 LEAST_SPAN = 0.1
@@ -49,12 +48,17 @@ TOLERANCE_SECONDS = 0.25
 RESET_SHARE = 1.1
 RESET_SECONDS = 1.1
 """A reset is a bucket's if it is no later than the bucket is full, within these."""
+SOON_SHARE = 0.5
+"""No bucket is full in less than this share of the time that it takes to gain a unit."""
+SHORTER_SHARE = 0.7
+LONGER_SHARE = 1.3
+"""A sliding window is shorter if its oldest part leaves it after less than this share of its span,
+longer if all stays for more than that."""
 SLACK_SECONDS = 1.5
 """The same of a wait that a 429 asks for: providers round it up to a second."""
 JUMP_SHARE = 0.5
 JUMP_TIMES = 4.0
 JUMP_SECONDS = 2.0
-USUAL_SECONDS = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0)
 LENGTHS = (60.0, 300.0, 600.0)
 """A wait of just so much is the window's length, whatever is left of it: some say no more."""
 STEADY_SECONDS = 0.1
@@ -80,7 +84,7 @@ class Window(WindowCount):
     ) -> None:
         """Count a request that was admitted."""
         if sent_at > send_at + LATE_LEAST and self.kind != FIXED:
-            self._postpone(send_at, sent_at, amount)
+            self.postpone(send_at, sent_at, amount)
         if self.fails and sent_at > self.fails_until:
             self._found(sent_at, amount)
         if send_at >= self.began:
@@ -142,27 +146,39 @@ class Window(WindowCount):
         near = min(TOLERANCE_SECONDS, NEAR_SHARE * self.span) + step
         if self.kind == NONE:
             self._suspect(now, edge, reset, step, left, limit)
+        elif self.kind == SLIDING and self._is_another(sent_at, edge, near):
+            self._begin(edge)
         elif self.kind == SLIDING and not self.sure:
             if sent_at >= self.edge and abs(reset - self.span) <= near:
                 self.sure = True  # a window of its own is as good as one that slides
-            elif sent_at >= self.edge:
-                self._tell_apart(edge)
             elif edge > self.edge + near:
-                self._move(now, reset, near)
-        elif self.kind == FIXED:
-            if self.guessed and abs(edge - self.edge) <= max(near, NEAR_SHARE * self.span):
-                self.edge = edge
-                self.guessed = False
-            elif edge > self.edge + near:
-                if sent_at >= self.began and self.edge > sent_at + near:
-                    self._move(now, reset, near)
-                    self.edge = edge if self.kind else -math.inf
+                if sent_at >= self.edge:
+                    self._tell_apart(edge)
                 else:
-                    self._turn(max(self.edge, sent_at))
-                    self.edge = edge
-            elif self.edge > -math.inf and abs(edge - self.edge) <= near:
-                self.moved = 0
-                self.edge = min(edge, self.edge) if step else max(edge, self.edge)
+                    self._move(now, reset, near)
+        elif self.kind == FIXED:
+            self._see_edge(now, sent_at, edge, reset, step, near)
+
+    def _see_edge(
+        self, now: float, sent_at: float, edge: float, reset: float, step: float, near: float
+    ) -> None:
+        """When a window with edges is said to end."""
+        if self.guessed and abs(edge - self.edge) <= max(near, NEAR_SHARE * self.span):
+            self.edge = edge
+            self.guessed = False
+        elif edge > self.edge + near:
+            if sent_at >= self.began and self.edge > sent_at + near:
+                self._move(now, reset, near)
+                self.edge = edge if self.kind else -math.inf
+            else:
+                self._turn(max(self.edge, sent_at))
+                self.edge = edge
+        elif edge < self.edge - near and sent_at >= self.began:
+            self.edge = edge
+            self.guessed = False
+        elif self.edge > -math.inf and abs(edge - self.edge) <= near:
+            self.moved = 0
+            self.edge = min(edge, self.edge) if step else max(edge, self.edge)
 
     def refused(self, now: float, retry: float | None, amount: float, rate: float) -> bool:
         """Learn from the first 429 of an epoch; returns whether a window explains it.
@@ -268,10 +284,10 @@ class Window(WindowCount):
                 return
             first = self.began
             self.full = not self.told
-            self._begin(_usual(self.fails_until - first, sent_at - first) + first)
+            self._begin(usual_length(self.fails_until - first, sent_at - first) + first)
         elif -math.inf < self.edge <= self.fails_until:
             first = self.edge
-            self._tell_apart(_usual(self.fails_until - first, sent_at - first) + first)
+            self._tell_apart(usual_length(self.fails_until - first, sent_at - first) + first)
             self.advance(sent_at)
             self.began = min(self.began, sent_at)
 
@@ -314,24 +330,6 @@ class Window(WindowCount):
         if gained < refill:
             self.seen_left, self.left_at = left, sent_at
 
-    def _postpone(self, send_at: float, sent_at: float, amount: float) -> None:
-        """What was sent later than granted comes back later."""
-        log = self.log
-        i = 0
-        while i < len(log) and (log[i] < send_at or log[i + 1] < amount):
-            i += 2
-        if i == len(log) or log[i] >= sent_at:
-            return
-        log[i + 1] -= amount
-        while i < len(log) and log[i] < sent_at:
-            i += 2
-        if i < len(log) and log[i] < sent_at + BIN_SECONDS:
-            log[i + 1] += amount
-            return
-        log[i:i] = (sent_at, amount)  # what is granted much later may be of another window
-        if len(log) > 2 * BINS:
-            self._make_coarser()
-
     def _suspect(
         self, now: float, edge: float, reset: float, step: float, left: float, limit: float
     ) -> None:
@@ -339,7 +337,8 @@ class Window(WindowCount):
             return
         near = STEADY_SECONDS + step
         full = MEMORY_SECONDS * (1.0 - left / limit)
-        if reset > RESET_SHARE * full + RESET_SECONDS + step:
+        late = reset > RESET_SHARE * full + RESET_SECONDS + step
+        if late or reset < SOON_SHARE * MEMORY_SECONDS / limit - near:
             self._begin(edge)
             return
         refill = MEMORY_SECONDS * (self.edge_left - left) / limit  # so much later a bucket is full
@@ -348,6 +347,17 @@ class Window(WindowCount):
             self.seen_edge, self.edge_left = edge, left
         elif refill > STEADY_TIMES * near and moved <= max(near, STEADY_SHARE * refill):
             self._begin(edge)
+
+    def _is_another(self, sent_at: float, edge: float, near: float) -> bool:
+        """Whether what was granted leaves a sliding window at another time than was thought."""
+        log = self.log
+        if not log:
+            return False
+        if self.sure and edge > log[-2] + LONGER_SHARE * self.span + near:
+            return True
+        if self.popped_at > sent_at - TOLERANCE_SECONDS or log[0] >= sent_at:
+            return False
+        return edge < log[0] + SHORTER_SHARE * self.span - near
 
     def _begin(self, edge: float) -> None:
         """It is a window that lets more in at a time."""
@@ -377,11 +387,3 @@ class Window(WindowCount):
         self.moved += 1
         if self.moved >= MOVED_MOST:
             self._distrust(now)
-
-
-def _usual(least: float, most: float) -> float:
-    """A length that windows usually have, between two; the longer one if there is none."""
-    for seconds in USUAL_SECONDS:
-        if least <= seconds <= most:
-            return seconds
-    return most

@@ -121,3 +121,22 @@ def test_long_bursts_are_no_sliding_window() -> None:
     )
     report = simulate(provider, alike(1800), seed=1, network=Network(median=1.0))
     assert_good([report], ratio=1.25, refused=0.01)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("unit", ["window", "minute"])
+@pytest.mark.parametrize(("window", "requests"), [(1.0, 6), (2.0, 12), (2.0, 60), (5.0, 30)])
+def test_short_windows_are_used_up(shape: str, unit: str, window: float, requests: int) -> None:
+    """Also where the limit that is stated is that of a second: a tenth of what a minute admits.
+
+    Twenty windows, since the first answer and the last take their time: 0.6 seconds in all. Where
+    the run begins decides how long it takes to learn that a second is meant.
+    """
+    reports = []
+    for phase in (0.0, 0.3, 0.5, 0.6, 0.8):
+        at = 1000.0 - phase * window
+        provider = WindowedProvider(shape, window=window, requests=requests, unit=unit, phase=at)
+        reports.append(simulate(provider, alike(20 * requests), seed=1))
+    assert statistics.median(report.ratio for report in reports) <= 1.3, reports
+    assert max(report.ratio for report in reports) <= 3.2, reports
+    assert statistics.mean(report.refused_share for report in reports) <= 0.08, reports

@@ -35,6 +35,7 @@ do
   local EVEN_SLOWER, EVEN_FASTER, EVEN_LEFT, UNSURE_SECONDS, KEPT = 1.05, 0.99, 0.5, 0.75, 0.75
   local NOISE, GAIN, TOLERANCE_SECONDS = 0.05, 0.1, 0.25
   local RESET_SHARE, RESET_SECONDS, SLACK_SECONDS = 1.1, 1.1, 1.5
+  local SOON_SHARE, SHORTER_SHARE, LONGER_SHARE = 0.5, 0.7, 1.3
   local JUMP_SHARE, JUMP_TIMES, JUMP_SECONDS = 0.5, 4.0, 2.0
   local USUAL_SECONDS = {1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0}
   local STEADY_SECONDS, STEADY_TIMES, STEADY_SHARE, STEADY_MOVED = 0.1, 6.0, 0.3, 0.7
@@ -468,7 +469,8 @@ do
     end
     local near = STEADY_SECONDS + step
     local full = MEMORY_SECONDS * (1.0 - left / limit)
-    if reset > RESET_SHARE * full + RESET_SECONDS + step then
+    local late = reset > RESET_SHARE * full + RESET_SECONDS + step
+    if late or reset < SOON_SHARE * MEMORY_SECONDS / limit - near then
       begin(w, edge)
       return
     end
@@ -481,18 +483,36 @@ do
     end
   end
 
+  local function is_another(w, sent_at, edge, near)
+    local log = w.log
+    if #log == 0 then
+      return false
+    end
+    if w.sure and edge > log[#log - 1] + LONGER_SHARE * w.span + near then
+      return true
+    end
+    if w.popped_at > sent_at - TOLERANCE_SECONDS or log[1] >= sent_at then
+      return false
+    end
+    return edge < log[1] + SHORTER_SHARE * w.span - near
+  end
+
   function window.see_reset(w, now, sent_at, reset, step, left, limit)
     local edge = sent_at + reset
     local near = math.min(TOLERANCE_SECONDS, NEAR_SHARE * w.span) + step
     if w.kind == NO_WINDOW then
       suspect(w, now, edge, reset, step, left, limit)
+    elseif w.kind == SLIDING and is_another(w, sent_at, edge, near) then
+      begin(w, edge)
     elseif w.kind == SLIDING and not w.sure then
       if sent_at >= w.edge and math.abs(reset - w.span) <= near then
         w.sure = true
-      elseif sent_at >= w.edge then
-        tell_apart(w, edge)
       elseif edge > w.edge + near then
-        move(w, now, reset, near)
+        if sent_at >= w.edge then
+          tell_apart(w, edge)
+        else
+          move(w, now, reset, near)
+        end
       end
     elseif w.kind == FIXED then
       if w.guessed and math.abs(edge - w.edge) <= math.max(near, NEAR_SHARE * w.span) then
@@ -506,6 +526,9 @@ do
           turn(w, math.max(w.edge, sent_at))
           w.edge = edge
         end
+      elseif edge < w.edge - near and sent_at >= w.began then
+        w.edge = edge
+        w.guessed = false
       elseif w.edge > -INF and math.abs(edge - w.edge) <= near then
         w.moved = 0
         w.edge = step ~= 0 and math.min(edge, w.edge) or math.max(edge, w.edge)
