@@ -47,7 +47,7 @@ SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
 PROBE_SECONDS = 10.0
 """How long the one request that learns about an unknown quota is waited for."""
-PROBE_LOOK_SECONDS = 0.5
+PROBE_LOOK_SECONDS = 0.1
 """How soon others look whether it was answered."""
 WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5

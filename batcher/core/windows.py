@@ -50,6 +50,8 @@ RESET_SECONDS = 1.1
 """A reset is a bucket's if it is no later than the bucket is full, within these."""
 SOON_SHARE = 0.5
 """No bucket is full in less than this share of the time that it takes to gain a unit."""
+LOG_SHARE = 0.025
+"""How far the log may be from what a 429 says of a sliding window, as a share of its span."""
 SHORTER_SHARE = 0.7
 LONGER_SHARE = 1.3
 """A sliding window is shorter if its oldest part leaves it after less than this share of its span,
@@ -224,7 +226,7 @@ class Window(WindowCount):
             return True
         if retry <= JITTER_SECONDS:
             return self._came_early(now, retry)
-        near = TOLERANCE_SECONDS + (1.0 if retry == math.floor(retry) else 0.0)
+        near = TOLERANCE_SECONDS + LOG_SHARE * self.span + (retry == math.floor(retry)) * 0.5
         if self.log and abs(edge - self.log[0] - self.span) <= near:
             self.sure = True
             if not self.told:

@@ -20,7 +20,7 @@ from tests.windowed import WindowedProvider
 WINDOW = 20.0
 REQUESTS = 120
 TOKENS = 40_000
-PHASES = [0.0, 0.35, 0.75]
+PHASES = [0.0, 0.2, 0.35, 0.5, 0.75, 0.9]
 SHAPES = ["fixed", "started", "sliding"]
 
 
@@ -39,8 +39,11 @@ def runs(kind: str, shape: str, latency: float = 0.3, **told: Any) -> list[Repor
     return reports
 
 
-def assert_good(reports: list[Report], *, ratio: float, refused: float) -> None:
+def assert_good(
+    reports: list[Report], *, ratio: float, refused: float, worst: float | None = None
+) -> None:
     assert statistics.mean(report.ratio for report in reports) <= ratio, reports
+    assert max(report.ratio for report in reports) <= (worst or ratio), reports
     assert statistics.mean(report.refused_share for report in reports) <= refused, reports
 
 
@@ -49,19 +52,34 @@ def assert_good(reports: list[Report], *, ratio: float, refused: float) -> None:
 @pytest.mark.parametrize("unit", ["window", "minute"])
 @pytest.mark.parametrize("says", ["reset", "remaining"])
 def test_told_by_headers(kind: str, shape: str, says: str, unit: str) -> None:
-    assert_good(runs(kind, shape, says=says, unit=unit), ratio=1.10, refused=0.01)
+    assert_good(runs(kind, shape, says=says, unit=unit), ratio=1.10, worst=1.12, refused=0.01)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_told_nothing_but_when_to_come_back(kind: str, shape: str) -> None:
-    assert_good(runs(kind, shape, says="nothing"), ratio=1.25, refused=0.05)
+    """Worst is a start that uses a window up just before its edge: the next one looks like more."""
+    assert_good(runs(kind, shape, says="nothing"), ratio=1.25, worst=1.4, refused=0.05)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_told_nothing_at_all_it_finds_the_edges_by_trial(shape: str) -> None:
     reports = runs("requests", shape, says="nothing", retry_after=False)
-    assert_good(reports, ratio=2.0, refused=0.1)
+    assert_good(reports, ratio=1.42, worst=1.5, refused=0.09)
+
+
+def test_a_start_just_before_an_edge_costs_no_more_than_the_window_that_it_cannot_use() -> None:
+    """A second before it: with headers it is used up all the same, without them it cannot be.
+
+    Until a limit shows nothing is sent faster than a 429 may surprise it, so that window's worth
+    takes one window more: 41 seconds to the 21 of a client that knows.
+    """
+    told: dict[str, Any] = {"window": WINDOW, "phase": 981.0}
+    for seed in range(3):
+        for says, ratio, refused in (("reset", 1.15, 0.01), ("nothing", 2.06, 0.06)):
+            provider = WindowedProvider("fixed", requests=REQUESTS, says=says, **told)
+            report = simulate(provider, alike(3 * REQUESTS), seed=seed)
+            assert_good([report], ratio=ratio, refused=refused)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -75,7 +93,9 @@ def test_a_minute_is_a_window_like_any_other(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_resets_in_whole_seconds_do(shape: str) -> None:
-    assert_good(runs("requests", shape, says="reset", rounding=1.0), ratio=1.15, refused=0.02)
+    assert_good(
+        runs("requests", shape, says="reset", rounding=1.0), ratio=1.10, worst=1.12, refused=0.01
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -35,7 +35,7 @@ do
   local EVEN_SLOWER, EVEN_FASTER, EVEN_LEFT, UNSURE_SECONDS, KEPT = 1.05, 0.99, 0.5, 0.75, 0.75
   local NOISE, GAIN, TOLERANCE_SECONDS = 0.05, 0.1, 0.25
   local RESET_SHARE, RESET_SECONDS, SLACK_SECONDS = 1.1, 1.1, 1.5
-  local SOON_SHARE, SHORTER_SHARE, LONGER_SHARE = 0.5, 0.7, 1.3
+  local LOG_SHARE, SOON_SHARE, SHORTER_SHARE, LONGER_SHARE = 0.025, 0.5, 0.7, 1.3
   local JUMP_SHARE, JUMP_TIMES, JUMP_SECONDS = 0.5, 4.0, 2.0
   local USUAL_SECONDS = {1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 300.0, 600.0, 3600.0}
   local STEADY_SECONDS, STEADY_TIMES, STEADY_SHARE, STEADY_MOVED = 0.1, 6.0, 0.3, 0.7
@@ -583,7 +583,8 @@ do
     if retry <= JITTER_SECONDS then
       return came_early(w, now, retry)
     end
-    local near = TOLERANCE_SECONDS + (retry == math.floor(retry) and 1.0 or 0.0)
+    local whole = retry == math.floor(retry) and 0.5 or 0.0
+    local near = TOLERANCE_SECONDS + LOG_SHARE * w.span + whole
     if w.log[1] and math.abs(edge - w.log[1] - w.span) <= near then
       w.sure = true
       if not w.told then
