@@ -126,16 +126,8 @@ def is_limit(per_minute: float) -> bool:
 
 def _told(headers: Mapping[str, str]) -> tuple[_Told, _Told]:
     """The limits of requests and of tokens, from the first family that tells any."""
-    others = False
-    found: dict[str, dict[str, list[str | None]]] = {}
-    for name, value in headers.items():
-        place = _place(name)
-        if place is not None:
-            what, whose, part = place
-            found.setdefault(what, {}).setdefault(whose, [None, None, None])[part] = value
-        elif not others:
-            others = "rate" in name.lower()
-    requests, tokens = _least(found.get("requests")), _least(found.get("tokens"))
+    of_requests, of_tokens, others = _layout(tuple(headers))
+    requests, tokens = _least(headers, of_requests), _least(headers, of_tokens)
     if requests is not _NOTHING or tokens is not _NOTHING or not others:
         return requests, tokens
     requests = _family(headers, "anthropic-ratelimit-requests-{}")
@@ -149,29 +141,45 @@ def _told(headers: Mapping[str, str]) -> tuple[_Told, _Told]:
     return _in_its_window(headers, _combined(headers)), _NOTHING
 
 
-@lru_cache(maxsize=512)
-def _place(name: str) -> tuple[str, str, int] | None:
-    """What a header tells of, whose limit, and which of its three figures."""
-    match = _NAME.fullmatch(name.lower())
-    if match is None:
-        return None
-    whose, part, what = match[1] or "", match[2], match[3]
-    if whose.endswith(_ONE_KIND_OF_TOKENS):
-        return None
-    part_number = ("limit", "remaining", "reset").index(part)
-    return "tokens" if what == "tokens" else "requests", whose, part_number
+_Names = tuple[str, str, str]
+"""Of a limit, of what remains of it, and of its reset; empty where there is no such header."""
 
 
-def _least(found: Mapping[str, list[str | None]] | None) -> _Told:
+@lru_cache(maxsize=128)
+def _layout(names: tuple[str, ...]) -> tuple[tuple[_Names, ...], tuple[_Names, ...], bool]:
+    """Which headers tell of requests and of tokens, and whether others may tell of limits.
+
+    A provider's answers have the same headers again and again.
+    """
+    found: dict[str, dict[str, list[str]]] = {"requests": {}, "tokens": {}}
+    others = False
+    for name in names:
+        match = _NAME.fullmatch(name.lower())
+        if match is None:
+            others = others or "rate" in name.lower()
+        elif not (match[1] or "").endswith(_ONE_KIND_OF_TOKENS):
+            what = "tokens" if match[3] == "tokens" else "requests"
+            told = found[what].setdefault(match[1] or "", ["", "", ""])
+            told[("limit", "remaining", "reset").index(match[2])] = name
+    requests, tokens = (
+        tuple((limit, left, reset) for limit, left, reset in one.values() if limit or left)
+        for one in found.values()
+    )
+    return requests, tokens, others
+
+
+def _least(headers: Mapping[str, str], told: tuple[_Names, ...]) -> _Told:
     """One limit, or what holds where several do: the lowest of them, and the least that remains."""
-    if found is None:
-        return _NOTHING
-    every = [_Told(_number(limit), _number(left), reset) for limit, left, reset in found.values()]
-    every = [one for one in every if one.limit is not None or one.remaining is not None]
-    if len(every) > 1:  # with a limit of 0 or less nothing is limited
-        every = [one for one in every if one.limit is not None and is_limit(one.limit)] or every
+    every = [
+        _Told(_number(headers.get(limit)), _number(headers.get(left)), headers.get(reset))
+        for limit, left, reset in told
+    ]
     if not every:
         return _NOTHING
+    if len(every) == 1:
+        return every[0]
+    # with a limit of 0 or less nothing is limited
+    every = [one for one in every if one.limit is not None and is_limit(one.limit)] or every
     scarcest = min(every, key=lambda one: math.inf if one.remaining is None else one.remaining)
     limits = [one.limit for one in every if one.limit is not None]
     return scarcest._replace(limit=min(limits, default=None))
