@@ -109,7 +109,9 @@ def test_what_is_due_goes_out_in_time(
 class MillisecondLoop(VirtualLoop):
     """Its timers count whole milliseconds, as uvloop's do: a short one fires before time passes."""
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_later(  # type: ignore[override]  # typeshed's has a variadic type of its own
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
         """See asyncio's."""
         milliseconds = round(delay * 1000)
         if not milliseconds:
