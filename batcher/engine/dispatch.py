@@ -34,6 +34,8 @@ _FEWEST_READY = 4
 _MOST_TOKENS_IN_FLIGHT = 8_000_000
 """Some 32 MB of texts, each of them in memory two or three times while it is sent."""
 _EARLY_SECONDS = 0.0005
+_SHORTEST_SECONDS = 0.001
+"""uvloop's timers count whole milliseconds: a shorter wait may end before the clock has moved."""
 _LATE_SECONDS = 1.0
 
 
@@ -353,4 +355,4 @@ class Dispatcher:
         if not due:
             return None
         seconds = min(due) - self._clock.now()
-        return max(seconds, _EARLY_SECONDS) if seconds > 0 else 0.0  # so that a clock moves on
+        return max(seconds, _SHORTEST_SECONDS) if seconds > 0 else 0.0

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.meta import TrackingCodeGenerator
 
 from batcher.core import exactjson
 from batcher.core.errors import RowError, UsageError
@@ -74,7 +75,7 @@ class RowTemplate:
 
     def _read(self, environment: TemplateEnvironment, flag: str, source: str) -> None:
         tree = environment.parse(source)
-        names = meta.find_undeclared_variables(tree)
+        names = _Names(tree).undeclared_identifiers
         self._template = environment.from_string(source)
         for other in (node for kind in _OF_OTHER_FILES for node in tree.find_all(kind)):
             raise UsageError(
@@ -124,6 +125,17 @@ class RowTemplate:
     def single_braces_hint(self, columns: Sequence[str] | None = None) -> str:
         """See :func:`batcher.kinds.texts.single_braces_hint`."""
         return single_braces_hint(self._literals, columns)
+
+
+class _Names(TrackingCodeGenerator):
+    """Finds what a template takes from the row, without working out what is constant in it."""
+
+    def __init__(self, tree: nodes.Template) -> None:
+        environment = tree.environment
+        assert environment is not None
+        super().__init__(environment)
+        self.optimizer = None
+        self.visit(tree)
 
 
 def how_to_name(present: Sequence[str]) -> str:

@@ -338,3 +338,24 @@ async def test_a_body_that_nobody_reads_is_not_sent_after_its_request_is_over(
             assert raised.value.maybe_billed
         over.set()
         assert await asyncio.wait_for(arrived, 20) < len(body)
+
+
+@pytest.mark.parametrize(("idle_seconds", "connections"), [(3.5, 1), (4.5, 2), (4.999, 2)])
+async def test_a_connection_that_a_server_may_be_about_to_close_is_not_used_again(
+    idle_seconds: float, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uvicorn's and Node's close theirs when it was idle for 5 s."""
+    peers: list[Peer] = []
+
+    async def talk(peer: Peer) -> None:
+        peers.append(peer)
+        while (body := await peer.request()) is not None:
+            peer.write(echo(body))
+
+    now = 1000.0
+    monkeypatch.setattr("aiohttp.connector.monotonic", lambda: now)
+    async with asking(talk) as provider:
+        assert await ask(provider, "a") == "a"
+        now += idle_seconds
+        assert await ask(provider, "b") == "b"
+    assert len(peers) == connections

@@ -10,6 +10,7 @@ import pytest
 
 from batcher.adapters.rowguard import ThreadGuard
 from batcher.ports import GuardStopped, NoGuard, RowGuard, RowOverran
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
@@ -107,9 +108,9 @@ def test_another_thread_s_stop_ends_the_call() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE_SECONDS)
     guard.stop()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     assert outcome == [GuardStopped]
 
 
@@ -125,5 +126,5 @@ def test_the_watcher_ends_with_its_guard() -> None:
         if stopped:
             guard.stop()
         del guard  # and one that is forgotten, likewise
-        mine.join(60)
+        mine.join(PATIENCE_SECONDS)
         assert not mine.is_alive()

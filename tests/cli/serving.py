@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+from tests.waiting import PATIENCE_SECONDS
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -31,10 +33,10 @@ def serving(handler: Handler) -> Iterator[str]:
 
     thread = threading.Thread(target=asyncio.run, args=(work(),), name="provider")
     thread.start()
-    assert ready.wait(10), "the provider did not start"
+    assert ready.wait(PATIENCE_SECONDS), "the provider did not start"
     port, loop, ended = places[0]
     try:
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)

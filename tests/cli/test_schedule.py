@@ -15,7 +15,7 @@ from batcher.core.spec import JobSpec
 from batcher.engine.fleet import FleetWorker
 from batcher.wiring import Settings, open_fleet, open_runner
 from tests.cli.conftest import Cli
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 JOB = """
 kind = "embed"
@@ -45,18 +45,21 @@ def a_worker(directory: Path) -> Iterator[None]:
         settings = Settings(database_url=str(directory / ".batcher/batcher.db"))
         async with open_fleet(settings, log=lambda *_, **__: None, look_seconds=0.1) as fleet:
             begun.append((asyncio.get_running_loop(), fleet))
+            serving = asyncio.create_task(fleet.run())
+            while not any(worker.alive for worker in await fleet.adapters.store.workers()):
+                await asyncio.sleep(0.01)  # until then, commands would say that nobody is there
             ready.set()
-            await fleet.run()
+            await serving
 
     thread = threading.Thread(target=asyncio.run, args=(work(),), name="worker")
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(PATIENCE_SECONDS)
         yield
     finally:
         for loop, fleet in begun:
             loop.call_soon_threadsafe(fleet.stop)
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
 
 
 def wait_until_complete(cli: Cli, jobs: int = 1) -> None:
@@ -215,7 +218,7 @@ def test_without_a_worker_it_says_so_and_waits(cli: Cli) -> None:
     assert submitting.is_alive()
     assert set(alive) == {0}
     with a_worker(cli.directory):
-        submitting.join(30)
+        submitting.join(PATIENCE_SECONDS)
     assert not submitting.is_alive()
     assert alive[-1] in {0, 1}
 

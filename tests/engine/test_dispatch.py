@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from batcher.core.bucket import Cost, Ticket
@@ -18,7 +18,7 @@ from batcher.core.slots import Slots
 from batcher.core.window import ConcurrencyWindow
 from batcher.engine.dispatch import Dispatcher
 from batcher.ports import Grant
-from tests.engine.virtual_time import LoopClock, in_virtual_time
+from tests.engine.virtual_time import LoopClock, VirtualLoop, in_virtual_time
 
 
 class SlowClock(LoopClock):
@@ -104,3 +104,50 @@ def test_what_is_due_goes_out_in_time(
         return clock.now() - begin
 
     assert started() == pytest.approx(due + ahead, abs=0.05)
+
+
+class MillisecondLoop(VirtualLoop):
+    """Its timers count whole milliseconds, as uvloop's do: a short one fires before time passes."""
+
+    def call_later(  # type: ignore[override]  # typeshed's has a variadic type of its own
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
+        """See asyncio's."""
+        milliseconds = round(delay * 1000)
+        if not milliseconds:
+            return self.call_soon(callback, *args, context=context)
+        return super().call_later(milliseconds / 1000, callback, *args, context=context)
+
+
+class CountingClock(LoopClock):
+    """Counts how often it is looked at, and gives up on whoever does nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def now(self) -> float:
+        self.looks += 1
+        assert self.looks < 1000, "the pump goes round and round, and no time passes"
+        return super().now()
+
+
+@given(due=st.floats(0.0, 0.003))
+@example(due=1e-10)
+@example(due=0.0004)
+@example(due=0.0005)
+def test_a_short_wait_lets_time_pass(due: float) -> None:
+    async def sent() -> float:
+        clock = CountingClock()
+        begin = clock.now()
+        dispatcher = dispatcher_of(Throttle(begin + due, 0.0), clock)
+        shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, position=0)
+        shard.calls = [
+            SimpleNamespace(shard=shard, pieces=(1,), tokens=1, position=1, tried_at=None)
+        ]
+        dispatcher.add(shard)
+        await dispatcher.pump(lambda call, ticket: dispatcher.halt())
+        return clock.now() - begin
+
+    with asyncio.Runner(loop_factory=MillisecondLoop) as runner:
+        assert runner.run(sent()) <= due + 0.002

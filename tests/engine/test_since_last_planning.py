@@ -28,6 +28,7 @@ from tests.engine.virtual_time import VirtualLoop, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, Work, open_work, words
 from tests.fakes import FakeClock
 from tests.store.making import make_job
+from tests.waiting import PATIENCE_SECONDS
 
 MANY = {f"r{number}": text for number, text in enumerate(words(300))}
 
@@ -332,7 +333,7 @@ async def test_an_index_that_nobody_waits_for_any_more_is_closed(tmp_path: Path)
 
     def open_index() -> SqliteRowIndex:
         loop.call_soon_threadsafe(begun.set)
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_SECONDS)
         made.append(SqliteRowIndex(tmp_path))
         return made[0]
 

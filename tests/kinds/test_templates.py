@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from batcher.core.errors import RowError, UsageError
 from batcher.core.kind import TextFile
+from batcher.kinds import metering
 from batcher.kinds.sandbox import TemplateEnvironment
 from jobs.chat import KIND, BoundChat
 from jobs.embed import KIND as EMBED
@@ -27,10 +29,11 @@ ROW: dict[str, Any] = {
     "xs": [1, 2, 3],
     "d": {"a": 1},
 }
-SECONDS = 20.0
-"""Of the processor: what else the machine does counts for nothing."""
-"""Far above what any of them takes on a quiet machine (mostly milliseconds, at most two seconds),
-and far below what they would take."""
+SHARE = 8
+SECONDS = 4.0
+"""Of the processor, within an eighth of what a row is given: what else the machine does counts for
+nothing. Far above what any of them takes (mostly milliseconds, at most one second), and far below
+what they would take."""
 
 DOUBLING = "{% set ns = namespace(x=START, y=START) %}{% for i in range(100) %}STEP{% endfor %}USE"
 
@@ -145,12 +148,20 @@ def bind(prompt: str, system: str | None = None) -> BoundChat:
     return KIND.bind(options)
 
 
+@contextmanager
+def an_eighth() -> Iterator[None]:
+    """A row may do an eighth of the usual, so that what does too much is found out soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metering, "MOST_BYTES", metering.MOST_BYTES // SHARE)
+        yield
+
+
 @pytest.mark.parametrize("template", [*SPINNING.values(), *FAILING.values()],
                          ids=[*SPINNING, *FAILING])  # fmt: skip
 def test_a_template_that_does_too_much_fails_its_row_soon(template: str) -> None:
     bound = bind(template + "{{ body[:0] }}.")
     began = time.thread_time()
-    with pytest.raises(RowError) as raised:
+    with an_eighth(), pytest.raises(RowError) as raised:
         bound.render(ROW)
     assert raised.value.code == "template_error"
     assert "xxx" not in str(raised.value)
@@ -210,7 +221,8 @@ def test_what_is_usual_is_rendered_as_ever(template: str, made: str) -> None:
 
 def test_a_row_s_template_may_do_as_much_as_the_one_before() -> None:
     bound = bind("{% for i in range(99999) %}{{ 'x' if i < 0 }}{% endfor %}{{ body[:1] }}")
-    assert {bound.render(ROW) for _ in range(15)} == {("s",)}
+    with an_eighth():
+        assert {bound.render(ROW) for _ in range(3)} == {("s",)}
 
 
 @pytest.mark.parametrize("name", ["loops", "repeated text", "a power", "a macro without end"])
@@ -252,7 +264,7 @@ def test_nothing_goes_through_a_long_text_over_and_over(reading: str) -> None:
     template = "{% for i in range(99999) %}{% set x = " + reading + " %}{% endfor %}"
     bound = bind("{{ body[:0] }}." + template)
     began = time.thread_time()
-    with suppress(RowError):
+    with an_eighth(), suppress(RowError):
         bound.render(ROW)
     assert time.thread_time() - began < SECONDS
 
@@ -347,7 +359,7 @@ def test_no_expression_takes_long_or_raises_what_it_must_not(expression: str, lo
     bound = bind(template)
     began = time.thread_time()
     made = ""
-    with suppress(RowError):
+    with an_eighth(), suppress(RowError):
         (made,) = bound.render(ROW)
     assert len(made) <= 16 << 20
     assert time.thread_time() - began < 3 * SECONDS
@@ -355,6 +367,17 @@ def test_no_expression_takes_long_or_raises_what_it_must_not(expression: str, lo
 
 LINKS = """|upper .x [0] |map(attribute='x') +1 ~'x' (1) ==1 ,1 () [1:] *9""".split()
 LINKS += [" and a", " if a else a", " is string", " or not a"]
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("count", [60, 190, 1_500])
+def test_a_long_chain_is_read_or_refused_soon(link: str, count: int) -> None:
+    began = time.thread_time()
+    with suppress(UsageError):
+        bind(f"{{{{ a{link * count} }}}}")
+    assert time.thread_time() - began < 1.5
+
+
 TOKENS = """{{ }} {% %} {# #} if for x in endif endfor set = macro f(x) endmacro row body 1 0x 1e999
     ' " \\ ( ) [ ] { } , : | . upper is not ~ - raw endraw block filter call with
     f(x=1,x=1)""".split()

@@ -30,6 +30,7 @@ from tests.store.making import (
     make_shard,
     open_planned,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -298,7 +299,7 @@ def reading_without_a_gap(path: Path) -> Iterator[None]:
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        assert began.wait(60)
+        assert began.wait(PATIENCE_SECONDS)
         yield
     finally:
         stopped.set()
