@@ -219,9 +219,9 @@ def _memory_throttle(clock: Clock) -> Throttle:
 
 
 def _model_facts(model: str, endpoint: Endpoint, base_url: str) -> ModelFacts:
-    from batcher.adapters.catalog import model_facts
+    from batcher.adapters.modelfacts import kept_model_facts
 
-    return model_facts(model, endpoint, base_url)
+    return kept_model_facts(model, endpoint, base_url)
 
 
 def _open_guard() -> RowGuard:
