@@ -6,11 +6,13 @@ import os
 import random
 import secrets
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from batcher import __version__
@@ -224,9 +226,9 @@ def _memory_throttle(clock: Clock) -> Throttle:
 
 
 def _model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
-    from batcher.adapters.catalog import model_facts
+    from batcher.adapters.modelfacts import kept_model_facts
 
-    return model_facts(model, endpoint, base_url)
+    return kept_model_facts(model, endpoint, base_url)
 
 
 def _open_guard() -> RowGuard:
@@ -441,3 +443,19 @@ def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
         proxy.proxy_for(spec.base_url)
         if spec.base_url.startswith("https:"):
             proxy.check_authorities(os.environ)
+    _import_meanwhile("batcher.adapters.http")
+
+
+def _import_meanwhile(module: str) -> None:
+    """Import what is needed in a moment in a thread, while the rest of a run is made ready.
+
+    aiohttp reads the system's authorities twice when it is imported, which needs the processor and
+    not the interpreter's lock. Whoever imports the module before that is over waits for it, and
+    hears what went wrong.
+    """
+
+    def work() -> None:
+        with suppress(ImportError):
+            import_module(module)
+
+    Thread(target=work, name=f"importing {module}", daemon=True).start()

@@ -13,7 +13,7 @@ from batcher.core.kind import has_free_output
 from batcher.core.limits import ModelFacts
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
 _PRICED_APART: Mapping[str, str] = {"/decisions": "openai-decisions"}
 _ONE_PRICE_FOR_ALL_TIERS = frozenset(
@@ -27,6 +27,31 @@ def model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
 
     Where the base URL is nobody's that is known, OpenAI's prices are taken.
     """
+    found = _find(model, endpoint, base_url)
+    if found is None:
+        return ModelFacts()
+    provider, info = found
+    price = read_prices(info, endpoint, usual_tiers=provider.id not in _ONE_PRICE_FOR_ALL_TIERS)
+    return ModelFacts(price=price, context_tokens=info.context_window)
+
+
+def holds_today(model: str, endpoint: Endpoint, base_url: str) -> bool:
+    """Whether what is known of a model is the same until the day (UTC) is over."""
+    from genai_prices.types import StartDateConstraint
+
+    found = _find(model, endpoint, base_url)
+    if found is None:
+        return True
+    prices = found[1].prices
+    conditional = [*(prices if isinstance(prices, list) else ()), *(found[1].price_variants or ())]
+    return all(
+        price.constraint is None or isinstance(price.constraint, StartDateConstraint)
+        for price in conditional
+    )
+
+
+def _find(model: str, endpoint: Endpoint, base_url: str) -> tuple[Provider, ModelInfo] | None:
+    """A model in the catalog, at the provider whose prices hold."""
     from genai_prices import data_snapshot  # imported late: its data takes a while to load
 
     snapshot = data_snapshot.get_snapshot()
@@ -34,12 +59,10 @@ def model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
     places = ((None, base_url), ("openai", None)) if apart is None else ((apart, None),)
     for provider_id, url in places:
         try:
-            provider, info = snapshot.find_provider_model(model, None, provider_id, url)
+            return snapshot.find_provider_model(model, None, provider_id, url)
         except LookupError:
             continue
-        price = read_prices(info, endpoint, usual_tiers=provider.id not in _ONE_PRICE_FOR_ALL_TIERS)
-        return ModelFacts(price=price, context_tokens=info.context_window)
-    return ModelFacts()
+    return None
 
 
 def read_prices(info: ModelInfo, endpoint: str, *, usual_tiers: bool) -> Price | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from batcher.core.errors import KindNotHere
 from batcher.core.kind import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.metadata import EntryPoint
 
 GROUP = "batcher.kinds"
 
 
 class InstalledKinds:
-    """The kinds of this environment (:class:`batcher.ports.KindRegistry`)."""
+    """The kinds of this environment (:class:`batcher.ports.KindRegistry`).
 
-    def __init__(self) -> None:
-        """Reads names only; a kind is imported when it is asked for."""
-        self._entries: dict[str, EntryPoint] = {
-            entry.name: entry for entry in entry_points(group=GROUP)
-        }
+    Their names are read when the first is asked for, and a kind is imported when it is.
+    """
+
+    @cached_property
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=GROUP)}
 
     def names(self) -> tuple[str, ...]:
         """See :meth:`batcher.ports.KindRegistry.names`."""
@@ -39,3 +45,10 @@ class InstalledKinds:
                 f"the kind {name!r} ({entry.value}) is not one: see batcher.core.kind"
             )
         return kind
+
+
+def entry_points(group: str) -> Iterable[EntryPoint]:
+    """Those of all packages that are installed."""
+    from importlib.metadata import entry_points as installed  # takes a while to import
+
+    return installed(group=group)

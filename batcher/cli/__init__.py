@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """What the command ``batcher`` runs."""
     gc.disable()  # what is imported stays; a session of work turns it on again
+    codes: list[int] = []
+    atexit.register(_leave, codes)
     from batcher.cli.root import root
 
     _open_standard_streams()
-    root.main(prog_name="batcher")
+    try:
+        root.main(prog_name="batcher")
+    except SystemExit as exit:
+        if isinstance(exit.code, int):
+            codes.append(exit.code)
+        raise
+
+
+def _leave(codes: list[int]) -> None:
+    """End the process without taking it apart, which is a tenth of a short run's time.
+
+    It is the first to be registered, so the last to be called: no thread is left then, and whatever
+    others have to do at the end is done.
+    """
+    if codes:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(codes[0])
 
 
 def _open_standard_streams() -> None:

@@ -22,7 +22,9 @@ def _act(shell: str) -> None:
     made = get_completion_class(shell)
     assert made is not None
     script = made(click.get_current_context().find_root().command, {}, "batcher", COMPLETE_VAR)
-    click.echo(script.source_template % script.source_vars())
+    source = script.source_template % script.source_vars()
+    # click's script for fish cuts names of columns, and help, at a comma.
+    click.echo(source.replace('string split ","', 'string split --max 1 ","'))
 
 
 completion = ExampleCommand(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration
@@ -84,8 +85,11 @@ class Progress:
                 self.screen.show(reading)
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Show the last state, however short the run was, and leave the terminal as it was."""
+        reading = self.reading()
         with self._as_long_as_it_is_there():
+            if reading is not None:
+                self.screen.show(replace(reading, phase="ended"))
             self.screen.close()
 
     @contextmanager

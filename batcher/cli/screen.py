@@ -106,14 +106,14 @@ class WordsScreen(NoScreen):
 
 
 class PlainScreen:
-    """A line at the start of what takes a moment, and every ten seconds."""
+    """A line at the start of what takes a moment, every ten seconds, and at the end."""
 
     seconds = 0.5
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._write = write or _write_line
         self._due = self.seconds
-        self._last: Reading | None = None
+        self._shown: int | None = None
 
     def waiting(self, activity: str, elapsed: float) -> None:
         """See :class:`Screen`."""
@@ -123,10 +123,10 @@ class PlainScreen:
 
     def show(self, reading: Reading) -> None:
         """See :class:`Screen`."""
-        first = self._last is None
-        self._last = reading
-        if first or reading.seconds >= self._due:
+        ended = reading.phase == "ended" and self._shown != reading.done + reading.failed
+        if self._shown is None or ended or reading.seconds >= self._due:
             self._due = reading.seconds + PLAIN_SECONDS
+            self._shown = reading.done + reading.failed
             self._write(progress_line(reading))
 
     def say(self, text: str) -> None:

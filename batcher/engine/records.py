@@ -80,8 +80,9 @@ class Records:
         if failed == "null":
             if not job.planned:
                 raise RowsWithoutResult(
-                    f"job {job.id} is not complete, and not all of its rows have a place yet: run "
-                    'it again to go on, or take what there is with failed="omit"'
+                    f"job {job.id} is not complete: {job.plan_row} of {rows} rows are planned, so "
+                    'failed="null" cannot give a record for each. Run it again to go on, or take '
+                    'the results that there are with failed="omit"'
                 )
         elif left and job.state is not JobState.COMPLETE:
             raise RowsWithoutResult(

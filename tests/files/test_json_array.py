@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.adapters.files import open_source
-from batcher.adapters.files.json_array import element_lines
+from batcher.adapters.files.json_array import element_lines, place_of
 from batcher.core.errors import InputError
 from tests.files.reading import Inputs, bad, records
 
@@ -98,6 +98,50 @@ def test_faulty_elements_are_skipped_in_their_place(inputs: Inputs) -> None:
     _, rows = inputs.read("a.json", content, columns=("a",), skip_bad=True)
     assert [code for *_, code, _ in bad(rows)] == ["not_an_object", "not_json"]
     assert [row.number for row in rows] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('\n[\n  {"a": 1},\n\n  {"b":\n2}\n]', "a.json:5: row 1: the row has no key 'a'"),
+        ('[\n{"a":\n1},\n{"a": NaN}]', "a.json:4: row 1: 'a' is NaN"),
+        ('[{"a": 1},\n\n,{"a": 1}]', "a.json:3: element 1 is missing"),
+        ('[{"a": 1}\n]\n\n[', "a.json:4: there is more behind the array's end"),
+        ('[{"a": 1},\n{"a": "\n', "a.json:3: the array ends too early"),
+        ('{"a": 1}\n\n{"b": 1}\n', "a.json:3: the row has no key 'a'"),
+    ],
+)
+def test_a_fault_has_its_line(inputs: Inputs, content: str, place: str) -> None:
+    with pytest.raises(InputError) as caught:
+        inputs.read("a.json", content, columns=("a",))
+    assert place in str(caught.value)
+
+
+def test_an_id_that_stood_before_has_its_line(inputs: Inputs) -> None:
+    content = json.dumps([{"id": 1}, {"id": 2}, {"id": 1}], indent=2)
+    with pytest.raises(
+        InputError, match=r"a\.json:8: row 2: the id in column 'id' is that of row 0"
+    ):
+        inputs.read("a.json", content, id_column="id", columns=())
+
+
+@given(
+    st.lists(st.sampled_from([" ", "\n", "\r\n", "\t"]), max_size=6).map("".join),
+    st.lists(st.sampled_from(["", "\n", "\n\n "]), min_size=1, max_size=6),
+    st.integers(1, 40),
+)
+def test_every_element_has_the_line_on_which_it_begins(
+    before: str, gaps: list[str], size: int
+) -> None:
+    text, lines = f"\ufeff{before}[", []
+    for number, gap in enumerate(gaps):
+        text += gap
+        lines.append(text.count("\n") + 1)
+        text += f'{{"a":{gap}"[{number},"{gap}}}{gap}' + ("," if number + 1 < len(gaps) else "]")
+    data = text.encode()
+    blocks = [data[at : at + size] for at in range(0, len(data), size)]
+    for number, line in enumerate(lines, 1):
+        assert place_of(iter(blocks), number, source="a.json") == (line, number - 1)
 
 
 @pytest.mark.parametrize("start", [0, 1, 1024, 2_999])

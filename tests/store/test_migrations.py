@@ -83,6 +83,43 @@ def test_the_tables_of_statements_are_made_of_the_models() -> None:
     assert made == written, "run scripts/make-tables"
 
 
+def test_a_new_file_is_made_of_what_the_steps_come_to(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts/make-tables"), "--sqlite"]
+    made = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    written = (ROOT / "migrations/sqlite.sql").read_text(encoding="utf-8")
+    assert made == written, "run scripts/make-tables"
+
+    def master(path: Path) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(path)) as raw:
+            (revision,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+            query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
+            names = raw.execute(query)
+            found = [tuple(" ".join(str(cell).split()) for cell in row) for row in names]
+            settings = [
+                str(raw.execute(f"PRAGMA {name}").fetchone())
+                for name in ("page_size", "auto_vacuum", "journal_mode")
+            ]
+        return [(revision,), *found, tuple(settings)]
+
+    at_once, by_steps = tmp_path / "at-once.db", tmp_path / "by-steps.db"
+    migrate.upgrade(str(at_once))
+    migrate.schema_of(str(by_steps)).prepare()
+    migrate.step(str(by_steps), HEAD)
+    assert master(at_once) == master(by_steps)
+
+
+def test_what_alembic_began_once_and_another_made_meanwhile_is_not_made_anew(
+    tmp_path: Path,
+) -> None:
+    begun = tmp_path / "begun.db"
+    with closing(sqlite3.connect(begun)) as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    migrate.upgrade(str(begun))
+    assert migrate.current(str(begun)) == HEAD
+    assert not migrate.schema_of(str(begun)).make_new(["CREATE TABLE job (id TEXT)"])
+    migrate.upgrade(str(begun))  # nothing holds it locked
+
+
 @pytest.mark.parametrize("make", [sqlite.dialect, postgresql.dialect])
 def test_both_make_the_same_tables_and_indexes(make: Callable[[], Dialect]) -> None:
     dialect = make()

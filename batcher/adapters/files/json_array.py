@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -68,24 +69,52 @@ def element_lines(blocks: Iterable[bytes], *, source: str) -> Iterator[bytes]:
     cutter.finish()
 
 
+def place_of(blocks: Iterator[bytes], number: int, *, source: str) -> tuple[int | None, int | None]:
+    """The physical line of what the reader calls line ``number``, and its row in an array.
+
+    It reads the file once more, up to that place: for messages.
+    """
+    blocks = _with_start(blocks)
+    start = next(blocks, b"")
+    if _is_jsonl(start):
+        return number, None
+    lines = _lines_of_elements(_chained(start, blocks), source)
+    return next(islice(lines, number - 1, None), None), number - 1
+
+
+def _lines_of_elements(blocks: Iterable[bytes], source: str) -> Iterator[int]:
+    cutter = _Cutter(source)
+    for block in blocks:
+        cutter.feed(block)
+        yield from cutter.starts
+
+
 class _Cutter:
-    """Where in an array the text is that was read so far."""
+    """Where in an array the text is that was read so far.
+
+    ``starts`` are the lines on which the elements of the last block began.
+    """
 
     def __init__(self, source: str) -> None:
+        self.starts: list[int] = []
         self._source = source
         self._text = b""
         self._at = 0
         self._depth = 0
         self._ended = False
         self._elements = 0
+        self._line = 1
 
     def feed(self, block: bytes) -> list[bytes]:
         """The elements that end in one more block."""
         text = self._text + block
         lines: list[bytes] = []
+        self.starts = []
         start, at = 0, self._at
         if not self._depth and not self._ended:
-            text = text.removeprefix(_BOM).lstrip(_BLANK)
+            blank = text.removeprefix(_BOM)
+            text = blank.lstrip(_BLANK)
+            self._line += blank.count(b"\n", 0, len(blank) - len(text))
             if text and not _BOM.startswith(text):
                 self._begin(text)
                 start = at = 1
@@ -103,7 +132,8 @@ class _Cutter:
                 self._take(text[start : at - 1], lines, last=not self._depth)
                 self._ended = not self._depth
                 start = at
-        if self._ended and text[start:].strip(_BLANK):
+        if self._ended and (more := text[start:].lstrip(_BLANK)):
+            self._line += text.count(b"\n", start, len(text) - len(more))
             raise self._error("there is more behind the array's end: write one array")
         self._text, self._at = text[start:], at - start
         if len(self._text) > MAX_LINE_BYTES:
@@ -117,6 +147,7 @@ class _Cutter:
                 self._begin(self._text)
             raise self._error("the file is empty: it needs an array of objects")
         if not self._ended:
+            self._line += self._text.count(b"\n")
             raise self._error("the array ends too early: make or download the file again")
 
     def _begin(self, text: bytes) -> None:
@@ -126,16 +157,20 @@ class _Cutter:
         self._depth = 1
 
     def _take(self, element: bytes, lines: list[bytes], *, last: bool) -> None:
-        element = element.strip(_BLANK)
-        if not element:
+        text = element.lstrip(_BLANK)
+        before = element.count(b"\n", 0, len(element) - len(text))
+        if not text:
             if last and not self._elements:
                 return
+            self._line += before
             raise self._error(f"element {self._elements} is missing: there is a comma too many")
         self._elements += 1
-        lines.append(element.replace(b"\n", b" "))
+        self.starts.append(self._line + before)
+        self._line += before + text.count(b"\n")
+        lines.append(text.rstrip(_BLANK).replace(b"\n", b" "))
 
     def _error(self, message: str) -> InputError:
-        return InputError(message, source=self._source)
+        return InputError(message, source=self._source, line=self._line)
 
 
 def _with_start(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ from batcher.adapters.files.encodings import (
 )
 from batcher.adapters.files.faults import ADVICE, SKIP, Fault
 from batcher.adapters.files.formats import COMPRESSIBLE, Compression
+from batcher.adapters.files.json_array import place_of
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
 from batcher.core.model import BadRow, InputFacts, InputRow, RowId
@@ -244,10 +245,18 @@ class FileSource:
                 advice = f"a pipe is read as JSONL unless --format says otherwise; {SKIP}"
             elif not self._has_lines:
                 advice = advice.replace("every line", "every element")
+        at, row = self._place(line)
+        if row is not None:
+            fault = replace(fault, message=f"row {row}: {fault.message}")
+        return fault.error(source=self.name, line=at, skip_helps=skip_helps, advice=advice)
+
+    def _place(self, line: int) -> tuple[int | None, int | None]:
+        """The physical line of what a reader calls a line, and the row where that is no line."""
         if self._has_lines:
-            return fault.error(source=self.name, line=line, skip_helps=skip_helps, advice=advice)
-        placed = replace(fault, message=f"row {line - 1}: {fault.message}")
-        return placed.error(source=self.name, line=None, skip_helps=skip_helps, advice=advice)
+            return line, None
+        if self._text.kind == "json":
+            return place_of(self._pass(self._encoding).blocks(), line, source=self.name)
+        return None, line - 1
 
     def _id_rows(self) -> Iterator[IdRows]:
         """The ids once more, of the rows that have no other fault."""

@@ -1,7 +1,8 @@
 """The schema's version: which one a database has, and the steps to the newest.
 
-alembic is imported only where a step is due; a database that is up to date opens without it. All
-is synchronous, for threads.
+alembic is imported only where a step is due: a database that is up to date opens without it, and a
+new SQLite file is made from the statements that the steps come to (``sqlite.sql``). All is
+synchronous, for threads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from alembic.config import Config
@@ -39,9 +41,23 @@ class Schema(Protocol):
         """The revision; None where there is no schema yet."""
         ...
 
+    def make_new(self, newest: Sequence[str]) -> bool:
+        """Make the newest schema by its statements, in a database that is empty.
+
+        Returns:
+            Whether it did; False where there is something already, or steps are the only way.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that changes the schema; another one's end is waited for."""
         ...
+
+
+def newest_sqlite() -> list[str]:
+    """The statements that make the newest schema, revision included, in an SQLite file."""
+    text = files(_STEPS).joinpath("sqlite.sql").read_text(encoding="utf-8")
+    return [statement for statement in text.split(";\n") if statement.strip()]
 
 
 def head() -> str:
@@ -71,7 +87,7 @@ def upgrade(url: str) -> None:
     if found not in (None, HEAD) and not _is_known(found):
         raise _newer(schema)  # before anything of it is changed
     schema.prepare()
-    if found != HEAD:
+    if found != HEAD and not (found is None and schema.make_new(newest_sqlite())):
         step(url, HEAD)
 
 

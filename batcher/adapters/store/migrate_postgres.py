@@ -18,7 +18,7 @@ from batcher.adapters.store.tables import METADATA
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -59,6 +59,11 @@ class PostgresSchema:
                     "way; name another database, or a schema: ?options=-csearch_path%3DSCHEMA"
                 )
             return None
+
+    def make_new(self, newest: Sequence[str]) -> bool:
+        """No: a server's schema is made step by step, by ``batcher db upgrade`` alone."""
+        del newest
+        return False
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -14,7 +14,7 @@ from batcher.adapters.store.sqlite import BUSY_SECONDS, PAGE_BYTES, sqlite_engin
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -90,6 +90,21 @@ class SqliteSchema:
             if row is None and "job" in tables:
                 raise damaged(self.name, _REVISION, "no revision stands in it")
             return None if row is None else str(row[0])
+
+    def make_new(self, newest: Sequence[str]) -> bool:
+        """See :class:`batcher.adapters.store.migrate.Schema`: in one transaction.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        with self._raw() as raw:
+            raw.execute("BEGIN IMMEDIATE")
+            if _tables(raw):  # another process was quicker, or alembic has begun here once
+                return False
+            for statement in newest:
+                raw.execute(statement)
+            raw.execute("COMMIT")
+        return True
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
