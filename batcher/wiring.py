@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher import __version__
-from batcher.adapters import files
+from batcher.adapters import destinations, sources
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.private import STATE_DIRECTORY
-from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
@@ -27,7 +26,7 @@ from batcher.core.slots import Slots
 from batcher.engine.access import ResultAccess
 from batcher.engine.adapters import Adapters, Connection, Files
 from batcher.engine.runner import Runner
-from batcher.ports import WorkerCard
+from batcher.ports import NoDoorbell, WorkerCard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -177,7 +176,7 @@ async def _open_adapters(
             patience_seconds=settings.database_timeout_seconds,
         )
         stack.push_async_callback(store.close)
-        doorbell: Doorbell = SilentDoorbell()
+        doorbell: Doorbell = NoDoorbell()
         throttle = cache(partial(_memory_throttle, clock))
         if settings.redis_url is not None:
             from batcher.adapters.doorbell import ArqDoorbell, check_redis_url  # takes a while
@@ -278,7 +277,7 @@ def _files(database_url: str) -> Files:
     """None of these functions is looked up before it is called, since that imports its module."""
 
     def open_source(spec: JobSpec) -> InputSource:
-        return files.open_source(
+        return sources.open_source(
             spec.input,
             format=spec.format,
             delimiter=spec.delimiter,
@@ -288,24 +287,26 @@ def _files(database_url: str) -> Files:
         )
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
-        files.check_output(path, format=format, schema=schema)
+        destinations.check_output(path, format=format, schema=schema)
 
     def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
-        return files.open_sink(path, format=format, schema=schema, seen=seen)
+        return destinations.open_sink(path, format=format, schema=schema, seen=seen)
 
     return Files(
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        draft_records=lambda path, records, seen: files.draft_json_lines(path, records, seen),
-        draft_json=lambda path, value, seen: files.draft_json(path, value, seen),
-        read_json=lambda path: files.read_json(path),
-        read_drafts=lambda path: files.read_drafts(path),
+        draft_records=lambda path, records, seen: destinations.draft_json_lines(
+            path, records, seen
+        ),
+        draft_json=lambda path, value, seen: destinations.draft_json(path, value, seen),
+        read_json=lambda path: destinations.read_json(path),
+        read_drafts=lambda path: destinations.read_drafts(path),
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
-        look=lambda path: files.look(path),
-        is_same=lambda one, other: files.is_same(one, other),
-        is_part_of=lambda one, other: files.is_part_of(one, other),
-        open_table=lambda schema: files.ArrowSink(schema),
+        look=lambda path: destinations.look(path),
+        is_same=lambda one, other: destinations.is_same(one, other),
+        is_part_of=lambda one, other: destinations.is_part_of(one, other),
+        open_table=lambda schema: destinations.ArrowSink(schema),
         state=_state(database_url),
     )
 

@@ -303,3 +303,11 @@ class Job:
     schedule: str | None = None
     plan_tries: int = 0
     output: str | None = None
+
+
+def id_texts(ids: Sequence[RowId]) -> Sequence[str]:
+    """Ids as they are compared: as text. ``"1"`` and ``1`` are the same, ``"true"`` and true."""
+    kinds = set(map(type, ids))
+    if bool in kinds:
+        return [str(i).lower() if isinstance(i, bool) else str(i) for i in ids]
+    return list(map(str, ids))

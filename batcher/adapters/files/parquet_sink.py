@@ -152,6 +152,14 @@ class ArrowColumns:
         return [*typed, *arrays[count:]]
 
 
+class ArrowSink(ArrowColumns):
+    """Implements :class:`batcher.ports.TableSink`: one Arrow table in memory, without a file."""
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.TableSink`."""
+        self.add(batch)
+
+
 class ParquetSink(ArrowColumns):
     """Implements :class:`batcher.ports.OutputSink`.
 
