@@ -122,7 +122,7 @@ async def job_or_last(runner: Runner, job: str | None) -> str:
     if job is not None:
         return job
     last = await runner.last()
-    what = last.spec.get("job", {})
+    what = last.description.get("job", {})
     say(f"the last job is {last.id}: {what.get('kind')} of {what.get('input')}")
     return last.id
 

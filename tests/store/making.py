@@ -21,7 +21,7 @@ def make_job(job_id: str = "j1", *, fingerprint: str = "f", budget: int | None =
         id=job_id,
         fingerprint=fingerprint,
         generation=0,
-        spec={"kind": "embed", "options": {"text": "title"}},
+        description={"kind": "embed", "options": {"text": "title"}},
         facts=InputFacts(
             rows=8,
             sha256="ab" * 32,

@@ -60,7 +60,7 @@ async def fill(url: str) -> None:
     store = await open_store(url, FakeClock())
     tables = (JOB, SHARD, PAYLOAD, CHECKPOINT, DEAD_LETTER)
     rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in tables}
-    first = replace(make_job(), spec=SPEC, state=JobState.COMPLETE, planned=True)
+    first = replace(make_job(), description=SPEC, state=JobState.COMPLETE, planned=True)
     for number in range(1, JOBS + 1):
         at = first.created_at + timedelta(seconds=number)
         job = replace(

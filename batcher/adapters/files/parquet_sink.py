@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from batcher.adapters.files.arrow_storage import writable
+from batcher.adapters.files.json_text import json_bytes
 from batcher.adapters.files.layout import (
     Layout,
     is_vector,
-    json_bytes,
     lay_out_for,
     leading_columns,
     record_columns,
