@@ -20,7 +20,7 @@ _THREAD = "batcher results"
 
 @dataclass(frozen=True, slots=True)
 class ResultAccess:
-    """Implements :class:`batcher.engine.results.Access`; opens a runner for as long as it reads.
+    """Implements :class:`batcher.engine.results.Access`; opens a runner while it reads.
 
     ``index`` is that of the pandas frame which was the input, if there was one.
     """
