@@ -7,7 +7,7 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -19,14 +19,14 @@ from batcher.adapters.clock import SystemClock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.store.location import MEMORY, sqlite_path
-from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
+from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
-from batcher.core.errors import UsageError
 from batcher.core.slots import Slots
 from batcher.engine.access import ResultAccess
 from batcher.engine.adapters import Adapters, Connection, Files
 from batcher.engine.runner import Runner
 from batcher.ports import NoDoorbell, WorkerCard
+from batcher.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,61 +50,6 @@ if TYPE_CHECKING:
         Throttle,
         Tokenizer,
     )
-
-
-def base_url_of_environment() -> str | None:
-    """Where the API is, as far as the environment says."""
-    return os.environ.get("BATCHER_BASE_URL") or os.environ.get("OPENAI_BASE_URL") or None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a runner needs besides its jobs.
-
-    ``database_url`` is a path, ``sqlite:///PATH`` or ``postgresql://…``; None is
-    ``.batcher/batcher.db`` in the working directory. ``create`` makes one that is not there.
-    ``database_timeout_seconds`` is how long a Postgres that goes away is waited for. ``redis_url``
-    is where workers are rung for. ``lease_seconds`` is how long a worker that died holds a shard.
-    """
-
-    database_url: str | None = field(default=None, repr=False)
-    database_timeout_seconds: float = PATIENCE_SECONDS
-    create: bool = True
-    redis_url: str | None = field(default=None, repr=False)
-    lease_seconds: float = 30.0
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``.
-
-        Raises:
-            UsageError: the latter is no number.
-        """
-        try:
-            timeout = float(os.environ.get("BATCHER_DATABASE_TIMEOUT") or PATIENCE_SECONDS)
-        except ValueError as exc:
-            raise UsageError("BATCHER_DATABASE_TIMEOUT is a number of seconds") from exc
-        return cls(
-            database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
-            database_timeout_seconds=timeout,
-            redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
-        )
-
-    @property
-    def location(self) -> str:
-        """Where the database is."""
-        return self.database_url or str(STATE_DIRECTORY / "batcher.db")
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether other machines may work on the database, too."""
-        return is_postgres(self.location)
-
-    @property
-    def place(self) -> str:
-        """What to call it in a message: without the password, if it has one."""
-        url = self.location
-        return PostgresAddress.parse(url).name if is_postgres(url) else url
 
 
 @asynccontextmanager

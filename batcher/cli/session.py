@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import click
 
     from batcher.engine.runner import Runner
-    from batcher.wiring import Settings
+    from batcher.settings import Settings
 
 _T = TypeVar("_T")
 _SHOW_CURSOR = "\x1b[?25h"
@@ -129,7 +129,7 @@ async def job_or_last(runner: Runner, job: str | None) -> str:
 
 def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
     """The settings that ``--db``, ``--db-timeout`` and ``--redis`` give."""
-    from batcher.wiring import Settings
+    from batcher.settings import Settings
 
     return Settings(
         database_url=ctx.params["db"],

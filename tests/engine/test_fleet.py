@@ -17,7 +17,8 @@ from batcher.engine.ending import Ending, Endings
 from batcher.engine.fleet import MOST_FAILED_RUNS, FleetWorker
 from batcher.engine.jobrun import JobRun
 from batcher.ports import Event, Fact
-from batcher.wiring import Settings, open_fleet
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import MIXED, Ran, Work, audit, open_work, words
 

@@ -17,9 +17,10 @@ from batcher.adapters.tokenizer import open_tokenizer
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
+from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.simulator.stats import Stats
-from batcher.wiring import Settings, open_runner
+from batcher.wiring import open_runner
 from tests.engine.virtual_time import LoopClock
 
 CANARY_KEY = "canary-credential-0123456789"

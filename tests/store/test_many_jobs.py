@@ -14,7 +14,8 @@ from batcher.adapters.store import migrate, open_store
 from batcher.adapters.store.codec import dead_row, job_row
 from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
 from batcher.core.model import JobState
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from tests.fakes import FakeClock
 from tests.store.making import make_dead, make_job
 
