@@ -22,7 +22,7 @@ from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.wiring import open_fleet
 from tests.engine.awkward_kind import KIND, Awkward
-from tests.engine.test_fleet import Events, completed, worker
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import Work, audit, nothing_written, open_work, words
 

@@ -23,7 +23,7 @@ from batcher.engine.openings import MOST_TRIES, Openings
 from batcher.ports import Event, Order, OrderState, Store
 from batcher.settings import Settings
 from batcher.wiring import open_fleet
-from tests.engine.test_fleet import Events, completed, worker
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import open_work, words
 

@@ -218,6 +218,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
+def numbered(count: int, marker: str = "") -> list[str]:
+    """As many texts, each its own."""
+    return [f"{marker} row {number}".strip() for number in range(count)]
+
+
 def words(count: int, *, marker: str = "") -> Iterator[str]:
     """Texts that differ, each with a marker for the simulator."""
     return (f"{marker} text number {number} of some".strip() for number in range(count))
