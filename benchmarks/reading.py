@@ -54,7 +54,7 @@ def main(path: str) -> None:
     from batcher.adapters.kinds import InstalledKinds
     from batcher.adapters.tokenizer import open_tokenizer
     from batcher.core.spec import JobSpec
-    from batcher.engine.preparing import bind, endpoint_of, new_job
+    from batcher.engine.preparing import bind, new_job
 
     spec = JobSpec(
         kind="embed",
@@ -67,7 +67,7 @@ def main(path: str) -> None:
     bound = bind(
         spec,
         kind=kind,
-        model_facts=model_facts(spec.model, endpoint_of(spec, kind, {}), spec.base_url),
+        facts_of=lambda endpoint: model_facts(spec.model, endpoint, spec.base_url),
         tokenizer=open_tokenizer(spec.model),
         files={},
     )

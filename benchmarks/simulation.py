@@ -159,7 +159,7 @@ def fill(store: Store, rows: int) -> Job:
     bound = bind(
         spec,
         kind=kind,
-        model_facts=model_facts(spec.model, kind.bind(spec.options).endpoint, ""),
+        facts_of=lambda endpoint: model_facts(spec.model, endpoint, ""),
         tokenizer=open_tokenizer(spec.model, None),
         files={},
     )
