@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from batcher.engine.report import Report
     from batcher.engine.results import Result
     from batcher.engine.runner import Runner
-    from batcher.wiring import Settings, open_runner
+    from batcher.settings import Settings
+    from batcher.wiring import open_runner
 
     __version__: str
 
@@ -67,7 +68,7 @@ _PLACES = {
     "Report": "batcher.engine.report",
     "Result": "batcher.engine.results",
     "Runner": "batcher.engine.runner",
-    "Settings": "batcher.wiring",
+    "Settings": "batcher.settings",
     "chat": "batcher.api.texts",
     "classify": "batcher.api.texts",
     "embed": "batcher.api.texts",

@@ -7,7 +7,7 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
@@ -16,26 +16,24 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from batcher import __version__
-from batcher.adapters import files
+from batcher.adapters import destinations, sources
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.kinds import InstalledKinds
 from batcher.adapters.private import STATE_DIRECTORY
-from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.location import MEMORY, sqlite_path
-from batcher.adapters.store.open import PATIENCE_SECONDS, open_store
+from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
-from batcher.core.errors import UsageError
 from batcher.core.slots import Slots
 from batcher.engine.access import ResultAccess
 from batcher.engine.adapters import Adapters, Connection, Files
 from batcher.engine.runner import Runner
-from batcher.ports import WorkerCard
+from batcher.ports import NoDoorbell, WorkerCard
+from batcher.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
-    from batcher.adapters.recording import Replay
     from batcher.core.limits import ModelFacts
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
@@ -54,66 +52,6 @@ if TYPE_CHECKING:
         Throttle,
         Tokenizer,
     )
-
-
-def base_url_of_environment() -> str | None:
-    """Where the API is, as far as the environment says."""
-    return os.environ.get("BATCHER_BASE_URL") or os.environ.get("OPENAI_BASE_URL") or None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a runner needs besides its jobs.
-
-    ``database_url`` is a path, ``sqlite:///PATH`` or ``postgresql://…``; None is
-    ``.batcher/batcher.db`` in the working directory. ``create`` makes one that is not there.
-    ``database_timeout_seconds`` is how long a Postgres that goes away is waited for. ``redis_url``
-    is where workers are rung for. ``lease_seconds`` is how long a worker that died holds a shard.
-    ``replay`` is a file of recorded answers, for jobs whose ``via`` is ``replay``; ``record`` is
-    one that answers are added to, with what was asked if ``record_requests``.
-    """
-
-    database_url: str | None = field(default=None, repr=False)
-    database_timeout_seconds: float = PATIENCE_SECONDS
-    create: bool = True
-    redis_url: str | None = field(default=None, repr=False)
-    lease_seconds: float = 30.0
-    replay: str | os.PathLike[str] | None = None
-    record: str | os.PathLike[str] | None = None
-    record_requests: bool = False
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``.
-
-        Raises:
-            UsageError: the latter is no number.
-        """
-        try:
-            timeout = float(os.environ.get("BATCHER_DATABASE_TIMEOUT") or PATIENCE_SECONDS)
-        except ValueError as exc:
-            raise UsageError("BATCHER_DATABASE_TIMEOUT is a number of seconds") from exc
-        return cls(
-            database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
-            database_timeout_seconds=timeout,
-            redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
-        )
-
-    @property
-    def location(self) -> str:
-        """Where the database is."""
-        return self.database_url or str(STATE_DIRECTORY / "batcher.db")
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether other machines may work on the database, too."""
-        return is_postgres(self.location)
-
-    @property
-    def place(self) -> str:
-        """What to call it in a message: without the password, if it has one."""
-        url = self.location
-        return PostgresAddress.parse(url).name if is_postgres(url) else url
 
 
 @asynccontextmanager
@@ -185,7 +123,7 @@ async def _open_adapters(
             patience_seconds=settings.database_timeout_seconds,
         )
         stack.push_async_callback(store.close)
-        doorbell: Doorbell = SilentDoorbell()
+        doorbell: Doorbell = NoDoorbell()
         throttle = cache(partial(_memory_throttle, clock))
         if settings.redis_url is not None:
             from batcher.adapters.doorbell import ArqDoorbell, check_redis_url  # takes a while
@@ -286,7 +224,7 @@ def _files(database_url: str) -> Files:
     """None of these functions is looked up before it is called, since that imports its module."""
 
     def open_source(spec: JobSpec) -> InputSource:
-        return files.open_source(
+        return sources.open_source(
             spec.input,
             format=spec.format,
             delimiter=spec.delimiter,
@@ -296,24 +234,26 @@ def _files(database_url: str) -> Files:
         )
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
-        files.check_output(path, format=format, schema=schema)
+        destinations.check_output(path, format=format, schema=schema)
 
     def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
-        return files.open_sink(path, format=format, schema=schema, seen=seen)
+        return destinations.open_sink(path, format=format, schema=schema, seen=seen)
 
     return Files(
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        draft_records=lambda path, records, seen: files.draft_json_lines(path, records, seen),
-        draft_json=lambda path, value, seen: files.draft_json(path, value, seen),
-        read_json=lambda path: files.read_json(path),
-        read_drafts=lambda path: files.read_drafts(path),
+        draft_records=lambda path, records, seen: destinations.draft_json_lines(
+            path, records, seen
+        ),
+        draft_json=lambda path, value, seen: destinations.draft_json(path, value, seen),
+        read_json=lambda path: destinations.read_json(path),
+        read_drafts=lambda path: destinations.read_drafts(path),
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
-        look=lambda path: files.look(path),
-        is_same=lambda one, other: files.is_same(one, other),
-        is_part_of=lambda one, other: files.is_part_of(one, other),
-        open_table=lambda schema: files.ArrowSink(schema),
+        look=lambda path: destinations.look(path),
+        is_same=lambda one, other: destinations.is_same(one, other),
+        is_part_of=lambda one, other: destinations.is_part_of(one, other),
+        open_table=lambda schema: destinations.ArrowSink(schema),
         state=_state(database_url),
     )
 
@@ -361,7 +301,9 @@ async def _route(
 ) -> AsyncIterator[Connection]:
     """The way that a spec's requests take: online, simulated, or to recorded answers."""
     if spec.via == "replay":
-        with closing(_open_replay(settings)) as provider:
+        from batcher.adapters.recording import open_replay
+
+        with closing(open_replay(settings.replay)) as provider:
             yield Connection(
                 provider=provider, throttle=throttle, quota=spec.answers_from, secrets=hidden
             )
@@ -419,20 +361,11 @@ async def _connect_http(
             )
 
 
-def _open_replay(settings: Settings) -> Replay:
-    from batcher.adapters.recording import Replay
-
-    if settings.replay is None:
-        raise UsageError(
-            "the job's answers are recorded ones, and here is no file of them: "
-            "batcher run … --via replay FILE names it"
-        )
-    return Replay(Path(settings.replay))
-
-
 def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
     if spec.via == "replay":
-        _open_replay(settings).close()
+        from batcher.adapters.recording import open_replay
+
+        open_replay(settings.replay).close()
         return
     from batcher.adapters.credential import read_credential
 

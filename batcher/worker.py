@@ -34,7 +34,8 @@ from batcher.core.errors import UsageError
 from batcher.core.retry import backoff_seconds
 from batcher.engine.fleet import MOST_JOBS, FleetWorker
 from batcher.ports import Event
-from batcher.wiring import Settings, open_fleet
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
 
 SLICE_SECONDS = 60.0
 """How long a ring is being answered at most; the work it began goes on."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from benchmarks.inputs import write_csv
 from benchmarks.limits import Scenario
 from benchmarks.processes import Server, run, serving, start

@@ -49,7 +49,7 @@ def reading(scale: float) -> Iterator[Result]:
 
 def main(path: str) -> None:
     """Check a file, plan it, and print what each took."""
-    from batcher.adapters import files
+    from batcher.adapters import sources
     from batcher.adapters.catalog import model_facts
     from batcher.adapters.kinds import InstalledKinds
     from batcher.adapters.tokenizer import open_tokenizer
@@ -71,7 +71,7 @@ def main(path: str) -> None:
         tokenizer=open_tokenizer(spec.model),
         files={},
     )
-    with files.open_source(path, spool_dir=Path()) as source:
+    with sources.open_source(path, spool_dir=Path()) as source:
         started = time.perf_counter()
         facts = source.check(id_column="id", columns=("text",), skip_bad=False)
         checked = time.perf_counter()

@@ -22,7 +22,6 @@ import orjson
 
 from batcher.adapters.catalog import model_facts
 from batcher.adapters.kinds import InstalledKinds
-from batcher.adapters.silence import SilentDoorbell
 from batcher.adapters.store.memory import MemoryStore
 from batcher.adapters.store.memory_jobs import Entry, Shard
 from batcher.adapters.throttle.memory import MemoryThrottle
@@ -36,7 +35,7 @@ from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.fleet import FleetWorker
 from batcher.engine.payload import ShardPlan, encode_plan
 from batcher.engine.preparing import bind, new_job
-from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, Reply, WorkerCard
+from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
 from batcher.simulator.limits import Bucket
 from tests.engine.virtual_time import LoopClock, VirtualLoop
 
@@ -227,7 +226,7 @@ async def simulate(rows: int) -> None:
         check_connection=lambda spec: None,
         connect=connect,
         lock=lambda job_id: nullcontext(),
-        doorbell=SilentDoorbell(),
+        doorbell=NoDoorbell(),
         version="0",
     )
     began = time.perf_counter()

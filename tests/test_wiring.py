@@ -10,8 +10,9 @@ import pytest
 from batcher.adapters.credential import expand, read_credential, url_secrets
 from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
+from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
-from batcher.wiring import Settings, open_runner
+from batcher.wiring import open_runner
 
 
 @pytest.fixture

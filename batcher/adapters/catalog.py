@@ -35,7 +35,7 @@ def model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
     return ModelFacts(price=price, context_tokens=info.context_window)
 
 
-def holds_today(model: str, endpoint: Endpoint, base_url: str) -> bool:
+def holds_today(model: str, endpoint: str, base_url: str) -> bool:
     """Whether what is known of a model is the same until the day (UTC) is over."""
     from genai_prices.types import StartDateConstraint
 
@@ -50,7 +50,7 @@ def holds_today(model: str, endpoint: Endpoint, base_url: str) -> bool:
     )
 
 
-def _find(model: str, endpoint: Endpoint, base_url: str) -> tuple[Provider, ModelInfo] | None:
+def _find(model: str, endpoint: str, base_url: str) -> tuple[Provider, ModelInfo] | None:
     """A model in the catalog, at the provider whose prices hold."""
     from genai_prices import data_snapshot  # imported late: its data takes a while to load
 

@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from batcher.adapters.files import Spool, open_spooled
+from batcher.adapters.sources import Spool, open_spooled
 from batcher.core.errors import InputError
-from batcher.core.inputurl import shown
 from batcher.core.spec import JobSpec
+from batcher.core.urls import shown_url
 from batcher.ports import Clock, InputSource
 
 _TRIES = 3
@@ -44,7 +44,7 @@ async def open_url(
         UsageError: the format is not known.
         InputError: it cannot be fetched, or is too long. The message does not have the URL's query.
     """
-    name, patience = shown(spec.input), patience or Patience()
+    name, patience = shown_url(spec.input), patience or Patience()
     spool = await asyncio.to_thread(
         partial(Spool, spool_dir, source=name, most_bytes=spec.max_input_bytes)
     )

@@ -176,6 +176,20 @@ class Replay:
         return Reply(line["status"], _headers(line["headers"]), answer)
 
 
+def open_replay(path: str | os.PathLike[str] | None) -> Replay:
+    """The recorded answers of a file.
+
+    Raises:
+        UsageError: none was named, it cannot be read, or it holds something else.
+    """
+    if path is None:
+        raise UsageError(
+            "the job's answers are recorded ones, and here is no file of them: "
+            "batcher run … --via replay FILE names it"
+        )
+    return Replay(Path(path))
+
+
 def _headers(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
     kept = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
     return CIMultiDictProxy(CIMultiDict({"content-type": "application/json", **kept}))

@@ -16,7 +16,8 @@ from batcher.cli.session import loop_factory
 from batcher.core.spec import JobSpec
 from batcher.engine.access import ResultAccess
 from batcher.engine.loopthread import LoopThread
-from batcher.wiring import Settings, base_url_of_environment, open_runner
+from batcher.settings import Settings, base_url_of_environment
+from batcher.wiring import open_runner
 
 if TYPE_CHECKING:
     from batcher.engine.estimate import Estimate

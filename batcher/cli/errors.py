@@ -27,7 +27,7 @@ def errors(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Show the rows that failed for good, and why, in input order."""
 
     async def show(runner: Runner, job: str) -> int:
-        from batcher.engine.delivery import error_record
+        from batcher.engine.results import error_record
 
         shown = 0
         async for letter in runner.errors(job):

@@ -23,7 +23,8 @@ def estimate_job(ctx: click.Context, spec: JobSpec) -> None:
     """Plan a job in full and print what it would take."""
 
     async def work(session: Session) -> Estimate:
-        from batcher.wiring import Settings, open_runner
+        from batcher.settings import Settings
+        from batcher.wiring import open_runner
 
         del session
         nowhere = Settings(database_url="memory://")

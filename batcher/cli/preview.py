@@ -30,7 +30,8 @@ def preview_job(ctx: click.Context, spec: JobSpec) -> None:
     send = ctx.params["send"]
 
     async def work(session: Session) -> Preview:
-        from batcher.wiring import Settings, open_runner
+        from batcher.settings import Settings
+        from batcher.wiring import open_runner
 
         async with open_runner(Settings(database_url="memory://")) as runner:
             session.interrupt = runner.interrupt

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import click
 
     from batcher.engine.runner import Runner
-    from batcher.wiring import Settings
+    from batcher.settings import Settings
 
 _T = TypeVar("_T")
 _SHOW_CURSOR = "\x1b[?25h"
@@ -122,14 +122,14 @@ async def job_or_last(runner: Runner, job: str | None) -> str:
     if job is not None:
         return job
     last = await runner.last()
-    what = last.spec.get("job", {})
+    what = last.description.get("job", {})
     say(f"the last job is {last.id}: {what.get('kind')} of {what.get('input')}")
     return last.id
 
 
 def settings_from(ctx: click.Context, *, create: bool = True) -> Settings:
     """The settings that ``--db``, ``--redis``, ``--via`` and their like give."""
-    from batcher.wiring import Settings
+    from batcher.settings import Settings
 
     via = ctx.params.get("via")
     return Settings(

@@ -17,7 +17,7 @@ from batcher.cli.summary import next_steps, state
 from batcher.cli.typed import typed
 from batcher.cli.workers import NOBODY, is_anybody_there
 from batcher.core.errors import UsageError
-from batcher.core.inputurl import shown
+from batcher.core.urls import shown_url
 
 if TYPE_CHECKING:
     from batcher.core.spec import JobSpec
@@ -64,7 +64,7 @@ class Waiting:
     """Says once what is waited for, and once that nobody is there to do it."""
 
     def __init__(self, spec: JobSpec, *, quiet: bool) -> None:
-        self._input = shown(spec.input)
+        self._input = shown_url(spec.input)
         self._quiet = quiet
         self._said = False
         self._said_alone = False

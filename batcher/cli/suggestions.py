@@ -69,7 +69,8 @@ def _reports(ctx: click.Context) -> list[Report]:
     """The newest jobs of the database that the line or the environment names; none makes one."""
     import asyncio
 
-    from batcher.wiring import Settings, open_runner
+    from batcher.settings import Settings
+    from batcher.wiring import open_runner
 
     settings = Settings(
         database_url=ctx.params.get("db"), database_timeout_seconds=1.0, create=False

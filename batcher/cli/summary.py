@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration, moment, money, rate
-from batcher.core.baseurl import with_version
+from batcher.core.urls import with_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

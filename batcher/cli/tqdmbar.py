@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TqdmScreen:
-    """Rows as tqdm shows them, with what they cost; see :class:`batcher.cli.screen.Screen`."""
+    """Rows as tqdm shows them, and their cost; see :class:`batcher.cli.screen.Screen`."""
 
     seconds = 0.25
 

@@ -272,19 +272,19 @@ class Tally:
 class Job:
     """One job as the store keeps it: identity, description and state, not its work.
 
-    ``name`` is what the user calls it and its like, night after night. ``spec`` is the JSON form of
-    :class:`batcher.core.spec.JobSpec`. ``cause`` says what has stopped a job, ``reason`` the same
-    in words; ``resume_at`` when a provider said that it may go on. ``plan_row`` and ``plan_shard``
-    are the plan's cursor: the next row to plan and the next shard's ordinal; ``plan_tries`` is how
-    often somebody took it up without getting any further. ``schedule`` is the
-    name of the schedule that opened it, if one did; ``output`` the absolute path of the file that
-    its records were last asked for in.
+    ``name`` is what the user calls it and its like, night after night. ``description`` is the JSON
+    form of what a worker must know of its meaning. ``cause`` says what has stopped a job,
+    ``reason`` the same in words; ``resume_at`` when a provider said that it may go on.
+    ``plan_row`` and ``plan_shard`` are the plan's cursor: the next row to plan and the next shard's
+    ordinal; ``plan_tries`` is how often somebody took it up without getting any further.
+    ``schedule`` is the name of the schedule that opened it, if one did; ``output`` the absolute
+    path of the file that its records were last asked for in.
     """
 
     id: str
     fingerprint: str
     generation: int
-    spec: Mapping[str, Any]
+    description: Mapping[str, Any]
     facts: InputFacts
     state: JobState
     name: str | None = None
@@ -303,3 +303,11 @@ class Job:
     schedule: str | None = None
     plan_tries: int = 0
     output: str | None = None
+
+
+def id_texts(ids: Sequence[RowId]) -> Sequence[str]:
+    """Ids as they are compared: as text. ``"1"`` and ``1`` are the same, ``"true"`` and true."""
+    kinds = set(map(type, ids))
+    if bool in kinds:
+        return [str(i).lower() if isinstance(i, bool) else str(i) for i in ids]
+    return list(map(str, ids))

@@ -32,17 +32,6 @@ from batcher.core.windows import Window
 WINDOW_HORIZON_SECONDS = 0.5
 """How far into the future tickets are granted where limits are counted in windows: what the next
 answers say of an edge may change it."""
-FIRST_BURST = 16.0
-"""How many requests a second are released at first while no limit has shown."""
-GROWTH = 1.25
-"""How much more that becomes each second for each request released,"""
-GROWTH_QUICK = 0.18
-"""or in the time that the quickest answer took, if that is more,"""
-GROWTH_MOST = 7.5
-"""up to this:"""
-GROWTH_AT_ONCE = 0.075
-"""where answers come at once, a 429 takes no less time than they, and in that time no more than
-this is released."""
 SILENCE_SECONDS = 5.0
 """A gap in the reservations after which nothing was measured."""
 PROBE_SECONDS = 10.0
@@ -333,7 +322,7 @@ class QuotaState:
                 self._wait(tokens, self.token_window, amount),
             )
         if not (requests.limited or tokens.limited):
-            return self.at + self._growing_wait()
+            return self.at + rates.growing_wait(self)
         wait = max(requests.wait(1, factor), tokens.wait(amount, factor))
         if wait > 0 and not self.bound:
             self.bound = True
@@ -351,17 +340,6 @@ class QuotaState:
             wait = bucket.wait(amount, self.factor)
             return max(wait, bucket.spacing(amount, self.factor)) if self.bound else wait
         return max(window.wait(self.at, amount, bucket.ceiling), window.spacing(amount))
-
-    def _growing_wait(self) -> float:
-        """Seconds until the next release while no limit has shown: more and more, not all at once.
-
-        A limit that nobody tells shows by a 429, and what is on its way then is refused as well.
-        """
-        if self.requests.reserved == 0:
-            return 0.0
-        quick = self.quick
-        growth = max(GROWTH, min(GROWTH_QUICK / quick, GROWTH_MOST), GROWTH_AT_ONCE / quick)
-        return 1.0 / (growth * (self.requests.reserved + FIRST_BURST))
 
     def _seconds(self, bucket: Bucket, window: Window, amount: float, factor: float) -> float:
         """How long a limit takes to gain an amount."""

@@ -1,4 +1,4 @@
-"""What 429s leave of a quota's rates, and how these come back.
+"""How fast, before a limit has shown; what 429s leave of a quota's rates, and how these come back.
 
 Where limits are told, a 429 leaves a share of them, which grows back; where none is, what was
 served is measured and tried again from below. Works on a quota's state and keeps none of its own.
@@ -15,6 +15,17 @@ from batcher.core.refusals import MEASURE_SECONDS
 if TYPE_CHECKING:
     from batcher.core.quota import QuotaState
 
+FIRST_BURST = 16.0
+"""How many requests a second are released at first while no limit has shown."""
+GROWTH = 1.25
+"""How much more that becomes each second for each request released,"""
+GROWTH_QUICK = 0.18
+"""or in the time that the quickest answer took, if that is more,"""
+GROWTH_MOST = 7.5
+"""up to this:"""
+GROWTH_AT_ONCE = 0.075
+"""where answers come at once, a 429 takes no less time than they, and in that time no more than
+this is released."""
 DECREASE = 0.75
 """What an epoch's first 429 leaves of the rates."""
 FLOOR = 0.05
@@ -98,3 +109,15 @@ def lower(state: QuotaState, now: float) -> None:
     elif requests.limited or tokens.limited:
         state.factor = max(FLOOR, state.factor * DECREASE)
     state.factor_at = state.paused_until
+
+
+def growing_wait(state: QuotaState) -> float:
+    """Seconds until the next release while no limit has shown: more and more, not all at once.
+
+    A limit that nobody tells shows by a 429, and what is on its way then is refused as well.
+    """
+    if state.requests.reserved == 0:
+        return 0.0
+    quick = state.quick
+    growth = max(GROWTH, min(GROWTH_QUICK / quick, GROWTH_MOST), GROWTH_AT_ONCE / quick)
+    return 1.0 / (growth * (state.requests.reserved + FIRST_BURST))

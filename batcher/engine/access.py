@@ -5,49 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import UsageError
 from batcher.engine.loopthread import LoopThread
 from batcher.ports import OutputBatch
 
 if TYPE_CHECKING:
-    from batcher.engine.results import Result
+    from batcher.engine.results import Failed, Result
     from batcher.engine.runner import Runner
 
 _THREAD = "batcher results"
 
-Failed: TypeAlias = Literal["null", "omit", "raise"]
-"""What becomes of rows without a result: a record of nothing, none at all, or an error."""
-
-
-class Access(Protocol):
-    """The results of jobs; :class:`batcher.engine.report.Report` says what each verb gives."""
-
-    def results(self, job_id: str, failed: Failed) -> Iterator[Result]:
-        """One by one."""
-        ...
-
-    def batches(self, job_id: str, failed: Failed) -> Iterator[OutputBatch]:
-        """Many at a time."""
-        ...
-
-    def arrow(self, job_id: str, failed: Failed) -> Any:
-        """As a ``pyarrow.Table``."""
-        ...
-
-    def pandas(self, job_id: str, failed: Failed) -> Any:
-        """As a ``pandas.DataFrame``."""
-        ...
-
-    def polars(self, job_id: str, failed: Failed) -> Any:
-        """As a ``polars.DataFrame``."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class ResultAccess:
-    """Implements :class:`Access`; opens a runner for as long as it reads.
+    """Implements :class:`batcher.engine.results.Access`; opens a runner while it reads.
 
     ``index`` is that of the pandas frame which was the input, if there was one.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batcher.core.retry import Chance
     from batcher.core.schedule import DueTimes
     from batcher.core.spec import JobSpec
-    from batcher.engine.access import Access
+    from batcher.engine.results import Access
     from batcher.ports import (
         Clock,
         Doorbell,

@@ -17,6 +17,7 @@ from batcher.engine.description import Description
 from batcher.engine.exporter import export, output_schema
 from batcher.engine.overwriting import Output, Overwriting
 from batcher.engine.report import Report
+from batcher.engine.results import error_record
 from batcher.ports import Draft, OutputSchema, Store
 
 
@@ -181,17 +182,6 @@ def _noted(report: Report, target: Output) -> Report:
 def _delivered(report: Report, target: Output, **more: Any) -> Report:
     errors = str(target.errors) if target.errors is not None and report.rows_failed else None
     return dataclasses.replace(report, output=target.path, errors=errors, **more)
-
-
-def error_record(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter as the errors file has it."""
-    return {
-        "id": letter.id,
-        "row": letter.row,
-        "code": letter.code,
-        "message": letter.message,
-        "attempts": letter.attempts,
-    }
 
 
 def _check_npy(report: Report) -> None:

@@ -62,7 +62,7 @@ class Description:
             DamagedStore: what it kept is none.
         """
         try:
-            return cls._of_json(job.spec)
+            return cls._of_json(job.description)
         except (LookupError, ValueError, TypeError, AttributeError) as exc:
             raise DamagedStore(
                 f"job {job.id}: the database is damaged: what it says of the job makes no sense "

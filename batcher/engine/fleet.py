@@ -20,8 +20,8 @@ from batcher.engine.adapters import Adapters
 from batcher.engine.ending import Endings, may_pass, put_down
 from batcher.engine.errands import Errands
 from batcher.engine.intake import Intake, KindChanged
-from batcher.engine.jobrun import JobRun
-from batcher.engine.live import Live, begin_live
+from batcher.engine.jobrun import JobRun, begin_live
+from batcher.engine.live import Live
 from batcher.engine.metering import Meters, Served
 from batcher.engine.preparing import Bound
 from batcher.engine.witness import Telling

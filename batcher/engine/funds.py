@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from batcher.core.model import Job, Tally
-from batcher.engine.dispatch import Dispatcher
 from batcher.engine.ledger import Ledger
 from batcher.engine.purse import Purse
 from batcher.ports import Checkpoint, Store
@@ -28,11 +27,12 @@ class Funds:
         store: Store,
         purse: Purse,
         ledger: Ledger,
-        dispatcher: Dispatcher,
+        unpaid: Callable[[], bool],
         take_over: Callable[[], Awaitable[bool]],
     ) -> None:
         """``base`` is what the job had spent when the run began; ``shared``: others work on it.
 
+        ``unpaid`` tells whether calls wait, none is in flight and there is no money for any.
         ``take_over`` claims a shard and tells whether a dead owner had left something in it.
         """
         self._job = job
@@ -43,13 +43,13 @@ class Funds:
         self._store = store
         self._purse = purse
         self._ledger = ledger
-        self._dispatcher = dispatcher
+        self._unpaid = unpaid
         self._take_over = take_over
 
     @property
     def exhausted(self) -> bool:
         """Whether calls wait and there is no money for any, as far as this run knows."""
-        return self._dispatcher.unpaid and not self._ledger.dirty and not self._ledger.writing
+        return self._unpaid() and not self._ledger.dirty and not self._ledger.writing
 
     def committed(self, checkpoints: Sequence[Checkpoint]) -> None:
         """These are written."""

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from batcher.core.baseurl import check_base_url
 from batcher.core.errors import KindNotHere, UsageError
-from batcher.core.inputurl import is_url
 from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.since import Since
 from batcher.core.spec import JobSpec
+from batcher.core.urls import check_base_url, is_url
 from batcher.engine.adapters import Adapters
 from batcher.engine.description import Description
 from batcher.engine.optiontexts import check_texts, read_files

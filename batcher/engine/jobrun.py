@@ -12,20 +12,33 @@ from functools import partial
 from itertools import count
 
 from batcher.core.errors import IllegalTransition, InputError
-from batcher.core.model import Job, JobState
+from batcher.core.model import Job, JobState, Tally
 from batcher.engine.adapters import Adapters, Connection
 from batcher.engine.ending import LEAST_ROOM_BYTES, Ending, Endings, put_down
 from batcher.engine.live import Live
 from batcher.engine.parts import Parts, Work
 from batcher.engine.planning import Planning, PlanWriter
 from batcher.engine.preparing import Bound
+from batcher.engine.report import rows_total
 from batcher.engine.wakeup import Wakeup
 from batcher.engine.witness import Telling
-from batcher.ports import Checkpoint, NewShard
+from batcher.ports import Checkpoint, Clock, NewShard
 
 _CLAIMED_AT_ONCE = 4
 _LOOK_AGAIN_SECONDS = 1.0
 _LOOKS_FOR_THE_DEAD = 3
+
+
+def begin_live(clock: Clock, job: Job, bound: Bound, base: Tally) -> Live:
+    """The figures of a run at its beginning; ``base`` is what the job is by now."""
+    rows = rows_total(job, bound.description)
+    return Live(
+        rows=rows,
+        base=base,
+        started_at=clock.now(),
+        rows_planned=rows if job.planned else job.plan_row,
+        priced=bound.price is not None,
+    )
 
 
 class JobRun:

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
     from batcher.core.jobfilter import JobFilter
     from batcher.core.model import DeadLetter, FailureCount, Job
-    from batcher.engine.access import Failed
     from batcher.engine.adapters import Adapters
     from batcher.engine.delivery import Delivery
     from batcher.engine.live import Live
     from batcher.engine.overwriting import Output
     from batcher.engine.records import Records
     from batcher.engine.report import Report
-    from batcher.engine.results import Result
+    from batcher.engine.results import Failed, Result
     from batcher.ports import Space, WorkerState
 
 

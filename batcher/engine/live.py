@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from batcher.core.bucket import Limits
-from batcher.core.model import Job, Tally, Usage
-from batcher.engine.preparing import Bound
-from batcher.engine.report import rows_total
-from batcher.ports import Clock
+from batcher.core.model import Tally, Usage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,15 +52,3 @@ class Live:
             f"<Live {self.phase}: {done} of {self.rows} rows, {dead} dead, "
             f"{self.in_flight} in flight, {self.rate_limited} rate limited>"
         )
-
-
-def begin_live(clock: Clock, job: Job, bound: Bound, base: Tally) -> Live:
-    """The figures of a run at its beginning; ``base`` is what the job is by now."""
-    rows = rows_total(job, bound.description)
-    return Live(
-        rows=rows,
-        base=base,
-        started_at=clock.now(),
-        rows_planned=rows if job.planned else job.plan_row,
-        priced=bound.price is not None,
-    )

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from batcher.core.errors import OutputTaken, UsageError
-from batcher.core.inputurl import is_url
 from batcher.core.model import Job
 from batcher.core.spec import JobSpec
+from batcher.core.urls import is_url
 from batcher.engine.description import Description
 from batcher.ports import JobStore, Seen
 

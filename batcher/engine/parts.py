@@ -105,7 +105,7 @@ class Parts:
             requests=self.requests,
             window=self.window,
             dispatcher=self.dispatcher,
-            settler=self.settler,
+            answers=self.settler,
             room=adapters.room,
             witness=self.witness,
             clock=adapters.clock,
@@ -120,7 +120,7 @@ class Parts:
             store=adapters.store,
             purse=self.purse,
             ledger=self.ledger,
-            dispatcher=self.dispatcher,
+            unpaid=lambda: self.dispatcher.unpaid,
             take_over=self.leases.take_over,
         )
 

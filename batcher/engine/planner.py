@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import InputError, KindFailed, RowError
 from batcher.core.fingerprint import CONTENT_BYTES, content
 from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
-from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
+from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId, id_texts
 from batcher.core.packing import ShardPacker
-from batcher.core.rowid import id_texts
 from batcher.engine.payload import Keep, ShardPlan, encode_columns, encode_plan
+from batcher.engine.previous import PlannedShard
 from batcher.engine.rendering import Rendering
 from batcher.engine.rowinplanning import RowInPlanning, Standing
 from batcher.engine.tokencount import TokenCount
@@ -31,17 +30,6 @@ from batcher.ports import (
     RowIndex,
     Tokenizer,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedShard:
-    """A shard, and where the results are that it carries over, once for each of those rows.
-
-    ``shard`` names their pieces, and still lacks the results themselves.
-    """
-
-    shard: NewShard
-    places: Sequence[tuple[int, int]] = ()
 
 
 class Planner:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from batcher.core.errors import StoreError
 from batcher.core.model import Job, JobState
 from batcher.engine.ending import Endings, put_down
-from batcher.engine.planner import PlannedShard, Planner, check_unchanged
-from batcher.engine.previous import Former, Previous
+from batcher.engine.planner import Planner, check_unchanged
+from batcher.engine.previous import Former, PlannedShard, Previous
 from batcher.ports import Clock, GuardStopped, InputSource, NewShard, RowIndex, Store
 
 _ROWS_AT_ONCE = 1_024

@@ -297,7 +297,7 @@ def new_job(
         id=job_id(int(now.timestamp()), noise),
         fingerprint=bound.fingerprint(facts),
         generation=1,
-        spec=replace(bound.description, since=since).to_json(),
+        description=replace(bound.description, since=since).to_json(),
         facts=facts,
         state=JobState.OPEN,
         name=bound.spec.name,

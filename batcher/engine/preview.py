@@ -18,11 +18,10 @@ from batcher.core import exactjson
 from batcher.core.model import DeadLetter, Job, Learned, RowId
 from batcher.core.progress import ShardEvent
 from batcher.core.spec import JobSpec
-from batcher.engine.delivery import error_record
 from batcher.engine.preparing import Bound
 from batcher.engine.report import Report
 from batcher.engine.requests import Requests
-from batcher.engine.results import Result
+from batcher.engine.results import Result, error_record
 from batcher.engine.shard import LeasedShard
 from batcher.ports import InputSource, Lease, NewShard, RowGuard
 

@@ -16,13 +16,22 @@ from dataclasses import dataclass, field, replace
 
 from batcher.core.errors import StoreError, UsageError
 from batcher.core.kind import Shape
-from batcher.core.model import RowId
-from batcher.core.rowid import id_texts
+from batcher.core.model import RowId, id_texts
 from batcher.engine.payload import ShardPlan, decode_plan, encode_results, split_results
-from batcher.engine.planner import PlannedShard
 from batcher.ports import FormerRow, NewShard, RowIndex, ShardOutline, Store, StoredShard
 
 _SHARDS_AT_HAND = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedShard:
+    """A shard, and where the results are that it carries over, once for each of those rows.
+
+    ``shard`` names their pieces, and still lacks the results themselves.
+    """
+
+    shard: NewShard
+    places: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,11 @@ from typing import Any, get_args
 from batcher.core.errors import RowsWithoutResult, UsageError
 from batcher.core.kind import Shape
 from batcher.core.model import Job, JobState
-from batcher.engine.access import Failed
 from batcher.engine.adapters import Files
 from batcher.engine.description import Description
 from batcher.engine.exporter import batches, output_schema
 from batcher.engine.report import rows_total
-from batcher.engine.results import Result, results_of
+from batcher.engine.results import Failed, Result, results_of
 from batcher.ports import OutputBatch, Store
 
 

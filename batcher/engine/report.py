@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from batcher.core.cost import dollars
 from batcher.core.errors import UsageError
-from batcher.core.inputurl import shown_input
 from batcher.core.model import FailureCount, Job, StopCause, Tally
 from batcher.core.since import Incremental
 from batcher.core.spec import JobSpec
+from batcher.core.urls import shown_input
 from batcher.engine.description import Description
 from batcher.engine.ending import Ending
 
 if TYPE_CHECKING:
-    from batcher.engine.access import Access, Failed
-    from batcher.engine.results import Result
+    from batcher.engine.results import Access, Failed, Result
     from batcher.ports import OutputBatch
 
 

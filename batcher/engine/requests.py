@@ -10,11 +10,11 @@ import orjson
 
 from batcher.core import exactjson
 from batcher.core.allowance import OutputAllowance, PromptAllowance
-from batcher.core.answersize import most_text_bytes, most_vector_bytes
 from batcher.core.bucket import Cost
 from batcher.core.cost import TIER_FACTORS, Price
 from batcher.core.errors import KindFailed
 from batcher.core.kind import BoundKind, Shape, has_free_output
+from batcher.core.limits import most_text_bytes, most_vector_bytes
 from batcher.core.model import Doubt, Learned
 from batcher.engine.call import Call
 from batcher.engine.keys import Keys

@@ -1,17 +1,20 @@
-"""The results of a job as values, one for each output record."""
+"""The results of a job as values, one for each output record; and how they are reached."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from reprlib import Repr
-from typing import Any
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from batcher.core.model import RowId
+from batcher.core.model import DeadLetter, RowId
 from batcher.ports import OutputBatch
+
+Failed: TypeAlias = Literal["null", "omit", "raise"]
+"""What becomes of rows without a result: a record of nothing, none at all, or an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -55,6 +58,30 @@ class Result:
         return f"<Result row {self.row}{part}: {what}>"
 
 
+class Access(Protocol):
+    """The results of jobs; :class:`batcher.engine.report.Report` says what each verb gives."""
+
+    def results(self, job_id: str, failed: Failed) -> Iterator[Result]:
+        """One by one."""
+        ...
+
+    def batches(self, job_id: str, failed: Failed) -> Iterator[OutputBatch]:
+        """Many at a time."""
+        ...
+
+    def arrow(self, job_id: str, failed: Failed) -> Any:
+        """As a ``pyarrow.Table``."""
+        ...
+
+    def pandas(self, job_id: str, failed: Failed) -> Any:
+        """As a ``pandas.DataFrame``."""
+        ...
+
+    def polars(self, job_id: str, failed: Failed) -> Any:
+        """As a ``polars.DataFrame``."""
+        ...
+
+
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHOWN_NUMBERS = 3
@@ -93,3 +120,14 @@ def results_of(batch: OutputBatch, fields: Sequence[str] = ()) -> Iterator[Resul
 
 def _value(batch: OutputBatch, at: int, missing: Sequence[str]) -> Mapping[str, Any]:
     return dict.fromkeys(missing) if missing or not batch.results else batch.results[at]
+
+
+def error_record(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as the errors file has it."""
+    return {
+        "id": letter.id,
+        "row": letter.row,
+        "code": letter.code,
+        "message": letter.message,
+        "attempts": letter.attempts,
+    }

@@ -162,8 +162,7 @@ class Runner(Jobs):
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
         from batcher.core.cost import dollars
-        from batcher.engine.jobrun import JobRun
-        from batcher.engine.live import begin_live
+        from batcher.engine.jobrun import JobRun, begin_live
 
         store, spec = self._adapters.store, bound.spec
         budget = bound.budget_picousd

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.inputurl import shown_input
 from batcher.core.model import Job
 from batcher.core.schedule import Missed
 from batcher.core.spec import JobSpec
+from batcher.core.urls import shown_input
 from batcher.engine.adapters import Adapters
 from batcher.engine.asking import blueprint_of
 from batcher.engine.firing import order_id

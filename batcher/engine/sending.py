@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from batcher.core.bucket import Ticket
 from batcher.core.errors import KindFailed, TransportError
@@ -19,9 +20,28 @@ from batcher.engine.ending import Ending, Endings
 from batcher.engine.pace import Sent
 from batcher.engine.requests import Requests
 from batcher.engine.room import ByteRoom
-from batcher.engine.settling import Settler
 from batcher.engine.witness import Witness
 from batcher.ports import Clock, Provider, Reply
+
+
+class AnswerTaker(Protocol):
+    """Who acts on what comes back of a request, or does not."""
+
+    async def answered(self, sent: Sent, reply: Reply) -> None:
+        """A whole answer came.
+
+        Raises:
+            KindFailed: the kind cannot read it.
+        """
+        ...
+
+    async def lost(self, sent: Sent, error: TransportError) -> None:
+        """No whole answer came."""
+        ...
+
+    def leave(self, call: Call) -> None:
+        """The call was sent, and no answer will be waited for."""
+        ...
 
 
 class Senders:
@@ -34,7 +54,7 @@ class Senders:
         requests: Requests,
         window: ConcurrencyWindow,
         dispatcher: Dispatcher,
-        settler: Settler,
+        answers: AnswerTaker,
         room: ByteRoom,
         witness: Witness,
         clock: Clock,
@@ -45,7 +65,7 @@ class Senders:
         self._requests = requests
         self._window = window
         self._dispatcher = dispatcher
-        self._settler = settler
+        self._answers = answers
         self._room = room
         self._witness = witness
         self._clock = clock
@@ -96,13 +116,13 @@ class Senders:
         """One request; once begun, its call is landed whatever becomes of it."""
         name = self._witness.name(sent.call)
         try:
-            await self._settler.answered(sent, await self._post(sent.call, name))
+            await self._answers.answered(sent, await self._post(sent.call, name))
         except TransportError as error:
-            await self._settler.lost(sent, error)
+            await self._answers.lost(sent, error)
         except KindFailed as error:
             self._end(Endings.kind_failed(str(error)))
         except asyncio.CancelledError:
-            self._settler.leave(sent.call)
+            self._answers.leave(sent.call)
             raise
         finally:
             self._room.release(name)

@@ -75,7 +75,7 @@ class Vectors:
                 if isinstance(outcome, Done)
             ]
             call.shard.leave_unproven(done, length)
-            self._ledger.request()  # if there is nothing else to ask, that will show at once
+            self._ledger.request()  # where nothing is left to ask, that shows
         return checked
 
     async def conclude(self) -> bool:

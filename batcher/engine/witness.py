@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 from batcher.core.bucket import Limits
 from batcher.core.errors import TransportError
 from batcher.core.model import Usage
 from batcher.core.redaction import redact, told_code
 from batcher.engine.call import Call
-from batcher.engine.dispatch import Dispatcher
 from batcher.engine.live import Live
 from batcher.ports import (
     Checkpoint,
@@ -54,6 +54,19 @@ class Telling:
     log: Log = silent
     meter: Meter = field(default_factory=Meter)
     trace: Trace | None = None
+
+
+class Sending(Protocol):
+    """What a run's route shows of itself: requests in flight, and waits for a send time so far."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def waits(self) -> int: ...
+
+    @property
+    def wait_seconds(self) -> float: ...
 
 
 class Witness:
@@ -222,14 +235,14 @@ class Witness:
     # --- once a second ------------------------------------------------------------------------
 
     def look(
-        self, dispatcher: Dispatcher, limits: Limits, *, window: int, outage: bool, short: bool
+        self, sending: Sending, limits: Limits, *, window: int, outage: bool, short: bool
     ) -> None:
         """Show how things are; what has begun or is over since the last look is an event."""
         live, meter = self._live, self._meter
-        live.in_flight = dispatcher.in_flight
+        live.in_flight = sending.in_flight
         live.window = window
         live.limits = limits
-        waits, seconds = dispatcher.waits, dispatcher.wait_seconds
+        waits, seconds = sending.waits, sending.wait_seconds
         meter.throttle_waits += waits - self._waits[0]
         meter.throttle_wait_seconds += seconds - self._waits[1]
         self._waits = (waits, seconds)

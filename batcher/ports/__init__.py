@@ -4,7 +4,7 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
-from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log
+from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
     Draft,
     InputSource,
@@ -66,6 +66,7 @@ __all__ = [
     "Log",
     "Meter",
     "NewShard",
+    "NoDoorbell",
     "NoGuard",
     "Order",
     "OrderState",

@@ -90,3 +90,10 @@ def simulator() -> Iterator[Simulator]:
     """A provider without limits or faults."""
     with provider() as running:
         yield running
+
+
+def embed_file(cli: Cli, source: str, *arguments: str) -> str:
+    """Embed a file; returns the job."""
+    what = ("--text", "body", "--id", "id", "--model", "text-embedding-3-small", "--simulate")
+    job: str = cli("run", "embed", source, *what, *arguments, "--json").json["job"]
+    return job

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sqlite3
-from contextlib import closing
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, embed_file
 from tests.cli.test_run import CLASSIFY, EMBED
 
 
@@ -293,78 +291,12 @@ def test_a_port_that_is_taken_is_the_users_to_change(cli: Cli) -> None:
     assert f"--port {port}: nothing can listen there: Address already in use" in ran.stderr
 
 
-# --- space ------------------------------------------------------------------------------------
-
-
-def embed(cli: Cli, source: str, *arguments: str) -> str:
-    """Embed a file; returns the job."""
-    what = ("--text", "body", "--id", "id", "--model", "text-embedding-3-small", "--simulate")
-    job: str = cli("run", "embed", source, *what, *arguments, "--json").json["job"]
-    return job
-
-
-def large_job(cli: Cli) -> str:
-    rows = "".join(f"r{number},text {number}\n" for number in range(2_000))
-    cli.write("many.csv", f"id,body\n{rows}")
-    return embed(cli, "many.csv", "-o", "many.jsonl")
-
-
-def size(cli: Cli) -> int:
-    state = cli.directory / ".batcher"
-    return sum(path.stat().st_size for path in state.glob("batcher.db*") if path.is_file())
-
-
-def test_a_purge_gives_the_space_back(cli: Cli) -> None:
-    large_job(cli)
-    before = size(cli)
-    assert before > 8 << 20
-    said = cli("db", "purge", "--older-than", "0s").stderr
-    assert size(cli) < before // 8
-    assert "MB given back to the disk" in said
-
-
-def test_a_purge_gives_space_back_while_others_have_the_database_open(cli: Cli) -> None:
-    large_job(cli)
-    before = size(cli)
-    with closing(sqlite3.connect(cli.directory / ".batcher/batcher.db")) as other:
-        other.execute("SELECT count(*) FROM job").fetchone()
-        assert cli("db", "purge", "--older-than", "0s").code == 0
-        assert other.execute("SELECT count(*) FROM job").fetchone() == (0,)
-    assert size(cli) < before // 4
-
-
-def as_an_older_version_made_it(cli: Cli) -> None:
-    """Rewrite the file so that it keeps no track of free pages."""
-    with closing(sqlite3.connect(cli.directory / ".batcher/batcher.db")) as raw:
-        raw.execute("PRAGMA auto_vacuum=NONE")
-        raw.execute("VACUUM")
-        assert raw.execute("PRAGMA auto_vacuum").fetchone() == (0,)
-
-
-def test_a_file_of_an_older_version_is_rewritten_once_nobody_has_it_open(cli: Cli) -> None:
-    large_job(cli)
-    as_an_older_version_made_it(cli)
-    before = size(cli)
-    with closing(sqlite3.connect(cli.directory / ".batcher/batcher.db")) as other:
-        other.execute("SELECT count(*) FROM job").fetchone()
-        said = cli("db", "purge", "--older-than", "0s").stderr
-    assert "another process has the database open" in said
-    assert size(cli) > before // 2
-    said = cli("db", "purge", "--older-than", "0s").stderr
-    assert "0 jobs deleted" in said
-    assert "MB given back to the disk" in said
-    assert size(cli) < before // 8
-    with closing(sqlite3.connect(cli.directory / ".batcher/batcher.db")) as raw:
-        assert raw.execute("PRAGMA auto_vacuum").fetchone() == (2,)
-    assert cli("jobs", "--json").json == []
-
-
 # --- CSV --------------------------------------------------------------------------------------
 
 
 def test_a_job_without_its_columns_says_so_where_csv_is_asked_for(cli: Cli) -> None:
     cli.write("few.csv", "id,body\n1,one\n")
-    job = embed(cli, "few.csv", "-o", "few.jsonl", "--no-keep-input")
+    job = embed_file(cli, "few.csv", "-o", "few.jsonl", "--no-keep-input")
     what = ("--text", "body", "--id", "id", "--model", "text-embedding-3-small", "--simulate")
     again = cli("run", "embed", "few.csv", *what, "-o", "again.csv")
     assert cli.read("again.csv").startswith("id,row,embedding")
@@ -375,12 +307,12 @@ def test_a_job_without_its_columns_says_so_where_csv_is_asked_for(cli: Cli) -> N
 
 def test_formulas_are_quoted_where_that_is_asked_for(cli: Cli) -> None:
     cli.write("few.csv", "id,body\n1,=cmd()\n2,-1.5\n3,+call\n")
-    job = embed(cli, "few.csv", "-o", "plain.csv")
+    job = embed_file(cli, "few.csv", "-o", "plain.csv")
     assert bodies(cli, "plain.csv") == ["body", "=cmd()", "-1.5", "+call"]
     safe = ["body", "'=cmd()", "-1.5", "'+call"]
     cli("export", job, "-o", "safe.csv", "--csv-safe")
     assert bodies(cli, "safe.csv") == safe
-    assert embed(cli, "few.csv", "-o", "plain.csv", "--csv-safe") == job
+    assert embed_file(cli, "few.csv", "-o", "plain.csv", "--csv-safe") == job
     assert bodies(cli, "plain.csv") == safe
 
 

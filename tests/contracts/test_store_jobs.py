@@ -58,11 +58,11 @@ async def test_a_spec_keeps_numbers_of_any_size_and_any_name(store: Store) -> No
     params = {"seed": 10**40, "x": [Decimal("1e400"), Decimal("7" * 5000)], "y": 0.5}
     job = replace(
         make_job(),
-        spec={"input": "not utf-8: \udcff.csv", "params": params},
+        description={"input": "not utf-8: \udcff.csv", "params": params},
         facts=replace(make_job().facts, columns=("", "a b", "é"), arrow_schema="AAAA"),
     )
     opened, _ = await store.open_job(job, fresh=False)
-    assert (opened.spec, opened.facts) == (job.spec, job.facts)
+    assert (opened.description, opened.facts) == (job.description, job.facts)
     assert repr(await store.job(job.id)) == repr(opened)
 
 
@@ -168,7 +168,7 @@ async def test_jobs_are_found_by_state_kind_and_name(store: Store) -> None:
     for n, (kind, name) in enumerate([("embed", "a"), ("chat", "a"), ("embed", None)]):
         job = make_job(f"j{n}", fingerprint=str(n))
         job = replace(job, name=name, created_at=start + timedelta(seconds=n))
-        await store.open_job(replace(job, spec={"job": {"kind": kind}}), fresh=False)
+        await store.open_job(replace(job, description={"job": {"kind": kind}}), fresh=False)
     await store.move("j0", JobEvent.PAUSE)
 
     async def found(limit: int = 9, **wanted: Any) -> list[str]:
@@ -315,22 +315,6 @@ async def test_the_tally_sums_the_shards(store: Store) -> None:
     )
 
 
-async def test_a_purged_job_is_gone_and_no_other(store: Store) -> None:
-    await open_planned(store, shards=20)
-    lease = await claim_one(store)
-    await store.checkpoint("j1", [make_checkpoint(lease, done=[0], dead={1: make_dead(1)})])
-    kept, _ = await store.open_job(make_job("k1", fingerprint="g"), fresh=False)
-    await store.purge("j1")
-    assert await store.jobs() == [kept]
-    assert await store.checkpoint("j1", [make_checkpoint(lease, 2)]) == {lease.shard_id}
-    assert await store.renew("a", [lease.shard_id], 30) == set()
-    await store.purge("j1")
-    reopened, made = await store.open_job(make_job("j1"), fresh=False)
-    assert made
-    assert reopened.generation == 1
-    assert await store.tally("j1") == Tally()
-
-
 async def test_an_unknown_job_is_the_users_mistake(store: Store) -> None:
     verbs: list[Callable[[], Awaitable[object]]] = [
         lambda: store.move("no", JobEvent.PAUSE),
@@ -375,26 +359,6 @@ async def test_many_tallies_are_those_of_each(store: Store) -> None:
     ids = ["j2", "j0", "k1", "j1"]
     assert await store.tallies([*ids, "no"]) == {id_: await store.tally(id_) for id_ in ids}
     assert await store.tallies([]) == {}
-
-
-async def test_many_jobs_are_purged_and_no_other(store: Store) -> None:
-    await store.open_job(make_job("j0", fingerprint="f0"), fresh=False)
-    for number in range(1, 6):
-        name, fingerprint = f"j{number}", f"f{number}"
-        await open_planned(store, shards=number * 3, job_id=name, fingerprint=fingerprint)
-    await store.purge_all([f"j{number}" for number in (0, 1, 2, 4, 5, 9)])
-    assert [job.id for job in await store.jobs()] == ["j3"]
-    assert len([shard async for shard in store.shards("j3")]) == 9
-    await store.purge_all([])
-
-
-async def test_giving_space_back_harms_nothing(store: Store) -> None:
-    await open_planned(store, shards=9, job_id="j1", fingerprint="f1")
-    await open_planned(store, shards=3, job_id="j2", fingerprint="f2")
-    await store.purge("j1")
-    assert (await store.give_back()).free_bytes == 0
-    assert len([shard async for shard in store.shards("j2")]) == 3
-    await open_planned(store, shards=2, job_id="j3", fingerprint="f3")
 
 
 async def test_a_plan_s_tries_count_until_it_gets_further(

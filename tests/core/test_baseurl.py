@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.core.baseurl import check_base_url
 from batcher.core.errors import UsageError
+from batcher.core.urls import check_base_url
 
 
 @pytest.mark.parametrize(

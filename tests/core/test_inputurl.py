@@ -1,11 +1,11 @@
-"""Which inputs are fetched, and how they are shown (`batcher.core.inputurl`)."""
+"""Which inputs are fetched, and how they are shown (`batcher.core.urls`)."""
 
 from __future__ import annotations
 
 import pytest
 
 from batcher.core.errors import UsageError
-from batcher.core.inputurl import is_url, shown
+from batcher.core.urls import is_url, shown_url
 
 
 @pytest.mark.parametrize("text", ["in.csv", "-", "/data/in.csv", "C:/in.csv", "a:b.csv", "x//y"])
@@ -36,5 +36,5 @@ def test_other_urls_are_refused_and_no_password_is_quoted(text: str, said: str) 
 
 
 def test_a_url_is_shown_without_its_query() -> None:
-    assert shown("https://host/in.csv?sig=1#x") == "https://host/in.csv"
-    assert shown("https://host/in.csv#x?y") == "https://host/in.csv"
+    assert shown_url("https://host/in.csv?sig=1#x") == "https://host/in.csv"
+    assert shown_url("https://host/in.csv#x?y") == "https://host/in.csv"

@@ -19,9 +19,10 @@ from batcher.core.spec import JobSpec
 from batcher.engine.asking import OrderFailed
 from batcher.engine.report import Report
 from batcher.ports import Event
-from batcher.wiring import Settings, open_fleet
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
 from tests.engine.awkward_kind import KIND, Awkward
-from tests.engine.test_fleet import Events, completed, worker
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import Work, audit, nothing_written, open_work, words
 

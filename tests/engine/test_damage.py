@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from batcher.core.errors import BatcherError, DamagedStore, StoreError
 from batcher.core.spec import JobSpec
 from batcher.engine.runner import Runner
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 
 ROWS = 600
 PAGE = 16_384

@@ -16,60 +16,17 @@ from batcher.core.model import StopCause
 from batcher.engine.ending import Ending, Endings
 from batcher.engine.fleet import MOST_FAILED_RUNS, FleetWorker
 from batcher.engine.jobrun import JobRun
-from batcher.ports import Event, Fact
-from batcher.wiring import Settings, open_fleet
+from batcher.ports import Event
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
-from tests.engine.workbench import MIXED, Ran, Work, audit, open_work, words
-
-
-class Events:
-    """What workers have logged."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Event, dict[str, Fact]]] = []
-
-    def __call__(self, event: Event, /, **facts: Fact) -> None:
-        self.told.append((event, facts))
-
-    def of(self, event: Event) -> list[dict[str, Fact]]:
-        return [facts for name, facts in self.told if name is event]
+from tests.engine.workbench import MIXED, audit, open_work, words
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/batcher.db"
-
-
-@asynccontextmanager
-async def worker(
-    database: str, events: Events | None = None, concurrency: int | None = None
-) -> AsyncIterator[FleetWorker]:
-    """A worker at work; stopped in good order at the end."""
-    settings = Settings(database_url=database, lease_seconds=30.0)
-    async with (
-        open_fleet(
-            settings,
-            log=events or Events(),
-            clock=LoopClock(),
-            chance=Random(3),
-            concurrency=concurrency,
-        ) as fleet,
-        asyncio.TaskGroup() as tasks,
-    ):
-        tasks.create_task(fleet.run())
-        try:
-            yield fleet
-        finally:
-            fleet.stop()
-
-
-async def completed(work: Work, job: str) -> Ran:
-    """Wait for a job's end, and export it."""
-    while (await work.runner.status(job)).status not in ("complete", "paused"):
-        await asyncio.sleep(0.5)
-    output = f"fleet-{job}.jsonl"
-    report = await work.runner.export(job, output=str(work.path(output)), partial=True)
-    return work.read(report, output)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

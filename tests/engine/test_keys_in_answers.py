@@ -26,7 +26,8 @@ from batcher.cli.errors import describe
 from batcher.cli.summary import facts, next_steps
 from batcher.core.spec import JobSpec
 from batcher.ports import Level, RequestFact
-from batcher.wiring import Settings, open_fleet, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_fleet, open_runner
 from tests.core.test_redaction import SPELLINGS, leaks
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 

@@ -19,8 +19,9 @@ from batcher.engine.ledger import Ledger
 from batcher.engine.room import ByteRoom
 from batcher.engine.shard import LeasedShard
 from batcher.ports import Event, Grant, WorkerCard
-from batcher.wiring import Settings, open_fleet, open_runner
-from tests.engine.test_fleet import Events, completed, worker
+from batcher.settings import Settings
+from batcher.wiring import open_fleet, open_runner
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import open_work, words
 from tests.fakes import FakeClock

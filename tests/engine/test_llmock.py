@@ -17,7 +17,8 @@ import pytest
 from batcher.core.spec import JobSpec
 from batcher.engine.live import Live
 from batcher.engine.report import Report
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
 from tests.servers.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until

@@ -21,8 +21,9 @@ from batcher.engine.errands import MOST_AT_ONCE
 from batcher.engine.fleet import FleetWorker
 from batcher.engine.openings import MOST_TRIES, Openings
 from batcher.ports import Event, Order, OrderState, Store
-from batcher.wiring import Settings, open_fleet
-from tests.engine.test_fleet import Events, completed, worker
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import open_work, words
 

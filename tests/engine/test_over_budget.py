@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batcher.engine.rendering import MOST_OVER_BUDGET
-from tests.engine.test_fleet import worker
+from tests.engine.crew import worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Ran, Work, open_work
 

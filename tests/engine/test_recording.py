@@ -16,7 +16,8 @@ from batcher.core.errors import UsageError
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from tests.engine.answering import Body, answering, asked, chat
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, open_work

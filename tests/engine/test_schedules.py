@@ -20,8 +20,9 @@ from batcher.engine.firing import fire_due
 from batcher.engine.runner import Runner
 from batcher.engine.schedules import Schedules
 from batcher.ports import Clock, Event, OrderState
-from batcher.wiring import Settings, open_fleet, open_runner
-from tests.engine.test_fleet import Events, completed, worker
+from batcher.settings import Settings
+from batcher.wiring import open_fleet, open_runner
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import EPOCH_WALL, in_virtual_time
 from tests.engine.workbench import open_work, words
 from tests.fakes import FakeClock

@@ -40,7 +40,7 @@ class Sending:
             ),
             window=ConcurrencyWindow(8),
             dispatcher=whatever(landed=self._land),
-            settler=whatever(answered=self._answer, leave=self._doubt),
+            answers=whatever(answered=self._answer, leave=self._doubt),
             room=ByteRoom(),
             witness=whatever(name=lambda call: "r-1"),
             clock=FakeClock(),

@@ -20,8 +20,7 @@ from batcher.core.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
 from batcher.engine.payload import ShardPlan, encode_plan
-from batcher.engine.planner import PlannedShard
-from batcher.engine.previous import Former
+from batcher.engine.previous import Former, PlannedShard
 from batcher.ports import Carried, NewShard, Store
 from tests.engine.nights import FIRST, Nights, compared, edited, job_of, write
 from tests.engine.virtual_time import VirtualLoop, in_virtual_time

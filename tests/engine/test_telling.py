@@ -21,8 +21,9 @@ from batcher.core.model import JobEvent
 from batcher.engine.fleet import FleetWorker
 from batcher.engine.live import Live
 from batcher.ports import Event, Fact, Level, Log
-from batcher.wiring import Settings, open_fleet
-from tests.engine.test_fleet import Events, completed
+from batcher.settings import Settings
+from batcher.wiring import open_fleet
+from tests.engine.crew import Events, completed
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, CHATTER, open_work, words
 

@@ -17,7 +17,7 @@ from batcher.engine.ending import Endings
 from batcher.engine.openings import MOST_TRIES
 from batcher.engine.payload import ShardPlan, encode_plan
 from batcher.ports import Event, OrderState
-from tests.engine.test_fleet import Events, completed, worker
+from tests.engine.crew import Events, completed, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Work, open_work, words
 from tests.waiting import PATIENCE_SECONDS

@@ -13,7 +13,7 @@ import pytest
 
 from batcher.core.errors import StoreError
 from batcher.core.model import Learned
-from tests.engine.test_fleet import completed, worker
+from tests.engine.crew import completed, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import (
     Ran,

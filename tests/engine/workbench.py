@@ -17,9 +17,10 @@ from batcher.adapters.tokenizer import open_tokenizer
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
+from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve
 from batcher.simulator.stats import Stats
-from batcher.wiring import Settings, open_runner
+from batcher.wiring import open_runner
 from tests.engine.virtual_time import LoopClock
 
 CANARY_KEY = "canary-credential-0123456789"
@@ -215,6 +216,11 @@ def audit(work: Work, report: Report, *, halved: int = 0) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSONL file; none where there is no file."""
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def numbered(count: int, marker: str = "") -> list[str]:
+    """As many texts, each its own."""
+    return [f"{marker} row {number}".strip() for number in range(count)]
 
 
 def words(count: int, *, marker: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from batcher.adapters.files import open_source
+from batcher.adapters.sources import open_source
 from batcher.core.model import BadRow, InputFacts, InputRow
 
 Rows: TypeAlias = list[InputRow | BadRow]

@@ -15,7 +15,7 @@ from batcher.adapters.files.duplicates import (
     find_duplicates,
 )
 from batcher.core.errors import InputError
-from batcher.core.rowid import id_texts
+from batcher.core.model import id_texts
 from tests.files.reading import Inputs, bad
 
 ADVICE = "ids are compared as text and must be unique; --on-bad-row skip leaves such rows out"

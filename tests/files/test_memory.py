@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.adapters.files import open_source
+from batcher.adapters.sources import open_source
 
 ROWS = 150_000
 BOUND_BYTES = 8 << 20

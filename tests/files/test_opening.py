@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batcher.adapters.files import open_source
+from batcher.adapters.sources import open_source
 from batcher.core.errors import InputError, UsageError
 from batcher.ports import InputSource
 from tests.files.reading import Inputs, Rows, records

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from batcher.adapters.files import (
-    OutputError,
+from batcher.adapters.destinations import (
     check_output,
     draft_json,
     draft_json_lines,
@@ -27,7 +26,7 @@ from batcher.adapters.files import (
     read_drafts,
     read_json,
 )
-from batcher.core.errors import OutputTaken, UsageError
+from batcher.core.errors import OutputError, OutputTaken, UsageError
 from batcher.ports import OutputSink
 from tests.files.writing import LABEL, VECTOR, batch, labels, names, schema, vectors, write
 
@@ -36,7 +35,7 @@ ONE = labels({"id": "1", "text": "a"})
 
 CRASH = """
 import os, signal, sys
-from batcher.adapters.files import open_sink
+from batcher.adapters.destinations import open_sink
 from tests.files.writing import labels, schema
 sink = open_sink(sys.argv[1], schema=schema())
 for i in range(20_000):

@@ -169,7 +169,9 @@ def test_compressed_outputs(tmp_path: Path, name: str) -> None:
 
 
 def test_pyarrow_is_imported_only_for_parquet() -> None:
-    code = "import sys; import batcher.adapters.files as f; sys.exit('pyarrow' in sys.modules)"
+    code = (
+        "import sys; import batcher.adapters.destinations as d; sys.exit('pyarrow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from batcher.adapters.files import open_sink
+from batcher.adapters.destinations import open_sink
 from batcher.core.kind import Field
 from batcher.core.model import RowId
 from batcher.ports import OutputBatch, OutputSchema

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batcher.adapters.store import migrate
-from batcher.wiring import Settings
+from batcher.settings import Settings
 from tests.fleet.harness import LEASE_SECONDS
 from tests.servers.postgres import PostgresServer, database, postgres
 from tests.servers.valkey import ValkeyServer, valkey

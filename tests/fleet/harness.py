@@ -16,8 +16,9 @@ from typing import Any
 from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
+from batcher.settings import Settings
 from batcher.simulator import Simulator
-from batcher.wiring import Settings, open_runner
+from batcher.wiring import open_runner
 from tests.waiting import PATIENCE_SECONDS
 
 LEASE_SECONDS = 2.0

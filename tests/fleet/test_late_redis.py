@@ -13,8 +13,8 @@ from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
 from batcher.ports import Event
+from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
-from batcher.wiring import Settings
 from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import PATIENCE_SECONDS

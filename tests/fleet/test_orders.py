@@ -23,8 +23,8 @@ from psycopg.rows import class_row
 from batcher.core.spec import JobSpec
 from batcher.engine.runner import Runner
 from batcher.ports import Event, OrderState
+from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve
-from batcher.wiring import Settings
 from tests.fleet.harness import Fleet, classifying, exported, fleet_of, tickets, undisturbed
 from tests.waiting import PATIENCE_SECONDS
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
-from batcher.wiring import Settings
 from tests.fleet.harness import classifying, exported, fleet_of, tickets, undisturbed
 from tests.waiting import PATIENCE_SECONDS
 

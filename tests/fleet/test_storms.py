@@ -22,8 +22,8 @@ from batcher.core.spec import JobSpec
 from batcher.engine.report import Report
 from batcher.engine.runner import Runner
 from batcher.ports import Event
+from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve
-from batcher.wiring import Settings
 from tests.fleet.harness import LEASE_SECONDS, Fleet, classifying, exported, fleet_of, undisturbed
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer

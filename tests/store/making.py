@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from batcher.core.model import DeadLetter, Doubt, InputFacts, Job, JobState, Usage
 from batcher.core.progress import ShardEvent
-from batcher.ports import Checkpoint, Lease, NewShard, Store
+from batcher.ports import Checkpoint, Lease, NewShard, Store, StoredShard
 from tests.fakes import EPOCH_WALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+START = 1_000.0
 TTL = 30.0
 
 
@@ -21,7 +22,7 @@ def make_job(job_id: str = "j1", *, fingerprint: str = "f", budget: int | None =
         id=job_id,
         fingerprint=fingerprint,
         generation=0,
-        spec={"kind": "embed", "options": {"text": "title"}},
+        description={"kind": "embed", "options": {"text": "title"}},
         facts=InputFacts(
             rows=8,
             sha256="ab" * 32,
@@ -148,3 +149,8 @@ async def main(url, owner):
 asyncio.run(main(*sys.argv[1:]))
 """
 """A process that claims and finishes what it can; its arguments: the database and its name."""
+
+
+async def stored(store: Store) -> list[StoredShard]:
+    """All shards of the job that tests make."""
+    return [shard async for shard in store.shards("j1")]

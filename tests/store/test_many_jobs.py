@@ -14,7 +14,8 @@ from batcher.adapters.store import migrate, open_store
 from batcher.adapters.store.codec import dead_row, job_row
 from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
 from batcher.core.model import JobState
-from batcher.wiring import Settings, open_runner
+from batcher.settings import Settings
+from batcher.wiring import open_runner
 from tests.fakes import FakeClock
 from tests.store.making import make_dead, make_job
 
@@ -60,7 +61,7 @@ async def fill(url: str) -> None:
     store = await open_store(url, FakeClock())
     tables = (JOB, SHARD, PAYLOAD, CHECKPOINT, DEAD_LETTER)
     rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in tables}
-    first = replace(make_job(), spec=SPEC, state=JobState.COMPLETE, planned=True)
+    first = replace(make_job(), description=SPEC, state=JobState.COMPLETE, planned=True)
     for number in range(1, JOBS + 1):
         at = first.created_at + timedelta(seconds=number)
         job = replace(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from batcher.core.spec import JobSpec
+from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
-from batcher.wiring import Settings, open_runner
+from batcher.wiring import open_runner
 from tests.servers.valkey import ValkeyServer
 
 PER_SECOND = 40

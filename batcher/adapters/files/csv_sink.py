@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from batcher.adapters.files.formats import Compression
+from batcher.adapters.files.json_text import json_bytes
 from batcher.adapters.files.layout import (
     Layout,
     cell_text,
-    json_bytes,
     lay_out_for,
     leading_columns,
     record_columns,

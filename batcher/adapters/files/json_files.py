@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from batcher.adapters.files.layout import json_bytes
+from batcher.adapters.files.json_text import json_bytes
 from batcher.adapters.files.target import FileTarget, Removal, StrPath, left_parts, writing
 from batcher.ports import Draft, Seen
 

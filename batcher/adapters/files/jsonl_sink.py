@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from batcher.adapters.files.layout import CHUNK_COLUMNS, json_bytes, lay_out
+from batcher.adapters.files.json_text import json_bytes
+from batcher.adapters.files.layout import CHUNK_COLUMNS, lay_out
 from batcher.adapters.files.target import writing
 from batcher.adapters.files.text_sink import TextSink
 from batcher.ports import OutputBatch

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
-from batcher.core import exactjson
+from batcher.adapters.files.json_text import json_bytes
 from batcher.ports import OutputBatch, OutputSchema
 
 CHUNK_COLUMNS: Final = ("chunk", "start", "end")
@@ -84,32 +82,6 @@ def record_columns(schema: OutputSchema, batch: OutputBatch) -> list[Sequence[An
 def is_vector(schema: OutputSchema) -> bool:
     """Whether the results are vectors; then they are the only field."""
     return any(field.type == "vector" for field in schema.fields)
-
-
-def json_bytes(value: Any) -> bytes:
-    """Compact JSON; arrays of float32 with as few digits as tell them apart.
-
-    What orjson refuses (integers beyond 64 bits) or makes null of (NaN) is written as it is.
-    """
-    try:
-        written = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    except orjson.JSONEncodeError:
-        return exactjson.dumps(_without_arrays(value)).encode()
-    if b"null" in written and exactjson.holds_nan(value):
-        return exactjson.dumps(value).encode()
-    return written
-
-
-def _without_arrays(value: Any) -> Any:
-    """A record with lists in place of its arrays of float32, each with the digits it needs."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: orjson.loads(orjson.dumps(item, option=orjson.OPT_SERIALIZE_NUMPY))
-        if hasattr(item, "dtype")
-        else item
-        for key, item in value.items()
-    }
 
 
 def cell_text(value: Any) -> str:

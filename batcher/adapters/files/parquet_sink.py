@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from batcher.adapters.files.arrow_storage import writable
+from batcher.adapters.files.json_text import json_bytes
 from batcher.adapters.files.layout import (
     Layout,
     is_vector,
-    json_bytes,
     lay_out_for,
     leading_columns,
     record_columns,
@@ -150,6 +150,14 @@ class ArrowColumns:
         if self._is_vector and pa.types.is_null(arrays[-1].type):
             return [*typed, pa.nulls(len(arrays[-1]), self._vector_type)]
         return [*typed, *arrays[count:]]
+
+
+class ArrowSink(ArrowColumns):
+    """Implements :class:`batcher.ports.TableSink`: one Arrow table in memory, without a file."""
+
+    def write(self, batch: OutputBatch) -> None:
+        """See :class:`batcher.ports.TableSink`."""
+        self.add(batch)
 
 
 class ParquetSink(ArrowColumns):

@@ -41,8 +41,7 @@ from batcher.adapters.files.formats import COMPRESSIBLE, Compression
 from batcher.adapters.files.json_array import place_of
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
-from batcher.core.model import BadRow, InputFacts, InputRow, RowId
-from batcher.core.rowid import id_texts
+from batcher.core.model import BadRow, InputFacts, InputRow, RowId, id_texts
 
 _ID_TYPES: Final = frozenset({str, int, float, bool, Decimal})
 

@@ -20,8 +20,8 @@ import orjson
 
 from batcher.adapters.files.batch import BATCH_ROWS
 from batcher.adapters.files.encodings import UTF8
+from batcher.adapters.files.json_text import json_bytes
 from batcher.adapters.files.jsonl_reader import JsonlReader
-from batcher.adapters.files.layout import json_bytes
 from batcher.adapters.files.source import FileSource, Text
 from batcher.adapters.files.spool import Spool
 from batcher.core import exactjson

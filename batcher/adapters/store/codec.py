@@ -125,7 +125,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "id": job.id,
         "fingerprint": job.fingerprint,
         "generation": job.generation,
-        "spec": json_text(dict(job.spec)),
+        "spec": json_text(dict(job.description)),
         "facts": json_text(facts),
         "state": job.state.value,
         "cause": job.cause,
@@ -162,7 +162,7 @@ def job_value(row: Row) -> Job:
         id=row["id"],
         fingerprint=row["fingerprint"],
         generation=row["generation"],
-        spec=json_value(row["spec"]),
+        description=json_value(row["spec"]),
         facts=InputFacts(
             rows=facts["rows"],
             sha256=facts["sha256"],

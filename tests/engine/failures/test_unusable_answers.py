@@ -14,19 +14,14 @@ import pytest
 from tests.engine.answering import Answer, Body, answering, asked, chat, vectors
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import (
-    CANARY_KEY,
     LABELS,
     nothing_written,
+    numbered,
     open_work,
-    read_lines,
     state_of,
 )
 
 ADVICE = "raise --max-tokens"
-
-
-def numbered(count: int, marker: str = "") -> list[str]:
-    return [f"{marker} row {number}".strip() for number in range(count)]
 
 
 # --- why answers end ------------------------------------------------------------------------------
@@ -279,104 +274,6 @@ async def test_a_vector_of_nan_costs_its_neighbours_nothing(here: Path) -> None:
         assert [len(body["input"]) for body in requests.bodies] == [5, 1]
 
 
-# --- labels ---------------------------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_labels_are_found_where_no_schema_is_enforced(here: Path) -> None:
-    contents = [
-        '```json\n{"label": "beta"}\n```',
-        "<think>alpha?</think>\nbeta",
-        "Sure: {'label': 'Beta',}",
-        "ＢＥＴＡ",
-        "**Label:** beta",
-    ]
-
-    async with (
-        open_work(here) as work,
-        answering(lambda body, _: chat(contents[int(asked(body)[-1])])) as requests,
-    ):
-        ran = await work.run(work.classify(numbered(5), base_url=requests.base_url))
-        assert [record["label"] for record in ran.records] == ["beta"] * 5
-        assert len(requests) == 5
-
-
-@pytest.mark.parametrize("concurrency", [1, 100])
-@pytest.mark.parametrize("rows", [7, 20, 200])
-@in_virtual_time
-async def test_when_the_first_twenty_answers_are_invalid_the_job_stops_with_an_example(
-    here: Path, rows: int, concurrency: int
-) -> None:
-    said = f"I think\x1b[31m it is {CANARY_KEY} " + "x" * 500
-    enforced = False
-
-    def answer(*_: object) -> Answer:
-        return chat('{"label": "alpha"}' if enforced else said)
-
-    async with open_work(here) as work, answering(answer) as requests:
-        spec = work.classify(
-            numbered(rows), base_url=requests.base_url, concurrency=concurrency, rpm=60_000
-        )
-        ran = await work.run(spec)
-
-        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
-        reason = ran.report.reason or ""
-        assert "first 20 answers" in reason
-        assert "I think" in reason
-        assert CANARY_KEY not in reason
-        assert reason.isprintable()
-        assert len(reason) < 500
-        assert (ran.report.rows_done, ran.report.rows_failed) == (0, 0)
-        assert len(requests) == 20
-        assert (ran.report.prompt_tokens, ran.report.completion_tokens) == (200, 100)
-        assert ran.report.doubt_requests == 0
-        assert nothing_written(work)
-
-        enforced = True  # the server was mended: the same command goes on
-        ran = await work.run(spec)
-        assert ran.done == list(range(rows))
-        assert len(requests) == 20 + rows
-
-
-@in_virtual_time
-async def test_a_few_rows_that_are_invalid_end_as_dead_letters(here: Path) -> None:
-    async with open_work(here) as work, answering(lambda *_: chat("delta")) as requests:
-        ran = await work.run(work.classify(numbered(6), base_url=requests.base_url))
-
-        assert ran.report.exit_code == 3
-        assert ran.failed == dict.fromkeys(range(6), ("invalid_output", 3))
-        assert len(requests) == 18
-
-
-@in_virtual_time
-async def test_rows_that_were_invalid_before_the_first_label_are_dead_letters_after_it(
-    here: Path,
-) -> None:
-    def answer(body: Body, _: int) -> Answer:
-        return chat("delta" if int(asked(body).split()[-1]) < 6 else "alpha")
-
-    async with open_work(here) as work, answering(answer) as requests:
-        ran = await work.run(work.classify(numbered(30), base_url=requests.base_url))
-
-        assert ran.failed == dict.fromkeys(range(6), ("invalid_output", 3))
-        assert ran.done == list(range(6, 30))
-        assert len(requests) == 3 * 6 + 24
-
-
-@in_virtual_time
-async def test_repairs_that_work_are_no_reason_to_stop(here: Path) -> None:
-    """A model that names no label at first, and one when it is told."""
-
-    def answer(body: Body, _: int) -> Answer:
-        return chat("alpha" if len(body["messages"]) > 2 else "It is hard to say")
-
-    async with open_work(here) as work, answering(answer) as requests:
-        ran = await work.run(work.classify(numbered(60), base_url=requests.base_url))
-
-        assert ran.done == list(range(60))
-        assert len(requests) == 120
-
-
 # --- all of it ------------------------------------------------------------------------------------
 
 
@@ -419,95 +316,3 @@ async def test_whatever_comes_is_counted_and_each_row_ends_once(here: Path, seed
         for record in ran.records:
             assert record["label"] == LABELS.split(",")[record["row"] % 3]
         assert sum(attempts for _, attempts in ran.failed.values()) <= len(requests)
-
-
-# --- indexes --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("index", [None, 0, 1, "1", 7])
-@pytest.mark.parametrize(("rows", "max_inputs"), [(1, 1), (32, 2048), (300, 10)])
-@in_virtual_time
-async def test_indexes_that_are_wrong_stop_the_job_and_null_is_the_place(
-    here: Path, index: Any, rows: int, max_inputs: int
-) -> None:
-    def answer(body: Body, _: int) -> Answer:
-        if index in (None, 0):
-            return vectors(body, lambda place: index)
-        return vectors(body, lambda place: place + int(index))
-
-    async with open_work(here) as work, answering(answer) as requests:
-        spec = work.embed(numbered(rows), base_url=requests.base_url, max_inputs=max_inputs)
-        ran = await work.run(spec)
-
-        if index is None or (rows == 1 and index == 0):
-            assert [record["embedding"][0] for record in ran.records] == list(range(rows))
-            assert len(requests) == -(-rows // max_inputs)
-            return
-        assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
-        assert "nobody can tell which text" in (ran.report.reason or "")
-        assert (ran.report.rows_done, ran.report.rows_failed) == (0, 0)
-        assert len(requests) == 6
-        assert ran.report.doubt_requests == 6
-        assert nothing_written(work)
-
-
-@in_virtual_time
-async def test_indexes_that_become_wrong_stop_the_job_soon_and_keep_what_is_done(
-    here: Path,
-) -> None:
-    wrong = True
-
-    def answer(body: Body, number: int) -> Answer:
-        return vectors(body, lambda place: place + (wrong and number > 4))
-
-    async with open_work(here) as work, answering(answer) as requests:
-        spec = work.embed(numbered(200), base_url=requests.base_url, max_inputs=10, concurrency=2)
-        ran = await work.run(spec)
-        assert (ran.report.exit_code, ran.report.rows_done) == (2, 40)
-        assert len(requests) <= 4 + 7
-
-        wrong = False
-        ran = await work.run(spec)
-        assert [record["embedding"][0] for record in ran.records] == list(range(200))
-
-
-@in_virtual_time
-async def test_one_of_two_backends_that_numbers_wrongly_costs_no_row(here: Path) -> None:
-    def answer(body: Body, number: int) -> Answer:
-        return vectors(body, lambda place: 0 if number % 2 else place)
-
-    async with open_work(here) as work, answering(answer) as requests:
-        ran = await work.run(work.embed(numbered(100), base_url=requests.base_url, max_inputs=10))
-        assert [record["embedding"][0] for record in ran.records] == list(range(100))
-        assert ran.report.exit_code == 0
-
-
-@in_virtual_time
-async def test_a_server_that_embeds_the_first_text_alone_stops_the_job(here: Path) -> None:
-    async with (
-        open_work(here) as work,
-        answering(lambda body, _: vectors({"input": body["input"][:1]})) as requests,
-    ):
-        spec = work.embed(numbered(60), base_url=requests.base_url, max_inputs=10)
-        ran = await work.run(spec)
-        assert (ran.report.exit_code, ran.report.rows_failed) == (2, 0)
-        assert "--max-inputs 1 " in (ran.report.reason or "")
-        assert len(requests) <= 11
-        ran = await work.run(work.embed(numbered(60), base_url=requests.base_url, max_inputs=1))
-        assert [record["embedding"][0] for record in ran.records] == list(range(60))
-
-
-@in_virtual_time
-async def test_fewer_vectors_than_texts_are_nobody_s(here: Path) -> None:
-    """A server that leaves a text out and numbers the others anew, once."""
-
-    def answer(body: Body, number: int) -> Answer:
-        if number > 1:
-            return vectors(body)
-        return vectors({"input": [text for text in body["input"] if text != "row 3"]})
-
-    async with open_work(here) as work, answering(answer) as requests:
-        ran = await work.run(work.embed(numbered(9), base_url=requests.base_url))
-        assert [record["embedding"][0] for record in ran.records] == list(range(9))
-        assert len(requests) == 2
-        assert read_lines(here / "out.jsonl") == ran.records

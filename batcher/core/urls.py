@@ -1,7 +1,8 @@
-"""Where an API is: whether a URL can be that, judged before anything is sent to it.
+"""URLs: whether one can be where an API is, or an input; and how it may be shown.
 
 A URL that no request can be sent to would look like a provider that is down, and be tried again
-for a quarter of an hour. Nothing is resolved or connected to here.
+for a quarter of an hour. The query of an input's URL may sign it, so it is shown nowhere; a
+password in a URL is refused. Nothing is resolved or connected to here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from batcher.core.errors import UsageError
 
 _VERSION = re.compile(r"v\d+[a-z0-9]*")
 _EXAMPLE = "write it like https://api.openai.com/v1 or http://localhost:8000/v1"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def check_base_url(url: str) -> None:
@@ -59,3 +61,42 @@ def _fault(url: str) -> str:
     if port == 0 or parts.netloc.endswith(":"):
         return "has no port after the colon"
     return ""
+
+
+def is_url(text: str) -> bool:
+    """Whether an input is to be fetched.
+
+    Raises:
+        UsageError: it is a URL, and not one that is.
+    """
+    if not _SCHEME.match(text):
+        return False
+    if not text.lower().startswith(("http://", "https://")):
+        raise UsageError(
+            f"{_scheme(text)}:// inputs cannot be fetched: name a file, or a URL that begins with "
+            "https:// or http://"
+        )
+    netloc = text.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
+    if "@" in netloc:
+        raise UsageError("the input's URL holds a user or a password, which would be kept: sign it")
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise UsageError("the input's URL names no host")
+    return True
+
+
+def shown_url(url: str) -> str:
+    """A URL without its query, which may hold a signature."""
+    return re.split(r"[?#]", url, maxsplit=1)[0]
+
+
+def shown_input(name: str) -> str:
+    """What an input is called in a report: a path as it is, a URL as :func:`shown_url`."""
+    return shown_url(name) if is_url(name) else name
+
+
+def _scheme(text: str) -> str:
+    return text.split("://", 1)[0].lower()
