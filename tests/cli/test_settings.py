@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from batcher.cli.commandline import command_of
-from batcher.cli.joboptions import job_options
+from batcher.cli.joboptions import job_options, run_options
 from batcher.core.options import read_record
 from batcher.core.spec import JobSpec
 from tests.cli.conftest import Cli
@@ -255,7 +255,8 @@ def test_help_shows_the_defaults_that_the_specification_has() -> None:
 def test_every_field_of_the_specification_has_its_option() -> None:
     fields = {field.name for field in dataclasses.fields(JobSpec)}
 
-    assert {option.spec for option in job_options()} == fields - {"kind", "input", "options"}
+    assert {option.spec for option in job_options()} == fields - {"kind", "input", "options", "via"}
+    assert {"via"} <= {option.name for option in run_options()}
 
 
 def labels_of(cli: Cli, *arguments: str) -> list[str]:
