@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from batcher.kinds.templates import RowTemplate
 
 _NO_ANSWER = (
-    "the model reasoned and gave no answer (or its server takes the answer for reasoning: see how "
-    "it parses that)"
+    "the model reasoned and gave no answer (or its server took the answer for reasoning: check "
+    "its reasoning parser)"
 )
 
 

@@ -155,7 +155,7 @@ class _FormerTemplate:
 
     identity: Mapping[str, Any]
     notes: tuple[str, ...] = (
-        "--template: {column} is the former way to name a column; {{ column }} is today's",
+        "--template: {column} is the old syntax for a column; write {{ column }}",
     )
 
     def __init__(self, template: str) -> None:

@@ -32,8 +32,8 @@ class AnswerTooLarge(TransportError):
     def __init__(self, most_bytes: int) -> None:
         super().__init__(
             "answer_too_large",
-            f"the answer is larger than {most_bytes:,} bytes, which is more than was asked for can "
-            "take; --max-answer-bytes sets another limit",
+            f"the answer is larger than {most_bytes:,} bytes, more than this request can need; "
+            "--max-answer-bytes sets another limit",
             maybe_billed=True,
             final=True,
         )

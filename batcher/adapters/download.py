@@ -97,9 +97,9 @@ async def _try(url: str, spool: Spool, patience: Patience, left: float) -> tuple
     except TimeoutError:
         return "it takes too long", True
     except aiohttp.NonHttpUrlRedirectClientError:
-        return "it leads to something else than http or https", False
+        return "it redirects to a URL that is neither http nor https", False
     except aiohttp.TooManyRedirects:
-        return "it leads from one place to another without an end", False
+        return "it redirects without an end", False
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
         return "the server's certificate is not trusted here", False
     except aiohttp.InvalidURL:

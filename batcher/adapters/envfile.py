@@ -51,7 +51,7 @@ def read_env(text: str, path: str = "it") -> dict[str, str]:
         match = _LINE.fullmatch(stripped)
         value = None if match is None else _value(match[2])
         if match is None or value is None or "\0" in value:
-            raise UsageError(f"{path}:{number}: write NAME=VALUE, with whole quotes if any")
+            raise UsageError(f"{path}:{number}: write NAME=VALUE, with matching quotes, if any")
         found[match[1]] = value
     return found
 

@@ -30,7 +30,7 @@ def job_lock(directory: Path, job_id: str) -> Iterator[None]:
     except OSError as exc:
         raise UnusableStore(
             f"the lock of a job cannot be made in {directory}: {exc.strerror}; it stands beside "
-            "the database: make room for it there, or name another by --db"
+            "the database: make room for it there, or name another with --db"
         ) from exc
     try:
         try:

@@ -165,7 +165,7 @@ def open_tokenizer(model: str, name: str | None = None) -> TiktokenTokenizer:
     if _SHARES_RANKS.get(chosen, chosen) not in _FORMS:
         if name is not None:
             known = ", ".join(sorted({*_FORMS, *_SHARES_RANKS}))
-            raise UsageError(f"--tokenizer {name} is not here: there are {known}")
+            raise UsageError(f"--tokenizer {name} is not available: there are {known}")
         chosen = _FALLBACK
     return TiktokenTokenizer(chosen)
 

@@ -35,19 +35,19 @@ def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> Transport
         case aiohttp.ClientResponseError():
             return TransportError(
                 "disconnect",
-                "the answer is not HTTP as it should be",
+                "the answer is not valid HTTP",
                 maybe_billed=True,
                 lasting=f"what {host} answers is not HTTP, or has headers of over 256 KB: "
                 "check --base-url",
             )
         case aiohttp.ClientPayloadError() if _is_miscoded(exc):
             message = "the answer is not compressed as its Content-Encoding says"
-            advice = "have the proxy in front of the server leave that, and check --base-url"
+            advice = "turn that off in the proxy in front of the server, and check --base-url"
             return TransportError(
                 "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"
             )
         case aiohttp.ClientPayloadError():
-            message = "the answer broke off before it was whole"
+            message = "the answer ended before it was complete"
             advice = "see what the server, or a proxy in front of it, does with answers"
             return TransportError(
                 "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"

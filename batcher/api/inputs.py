@@ -74,5 +74,6 @@ def _check_rows(given: object, name: str) -> None:
         raise UsageError(f"{name} is not rows: give a list of dicts, one for each row, or a table")
     if not isinstance(given, Iterable) or isinstance(given, bytes):
         raise UsageError(
-            f"{name} is no input: give a path, a list of dicts, or a table (pandas, polars, Arrow)"
+            f"{name} is not an input: give a path, a list of dicts, or a table "
+            "(pandas, polars, Arrow)"
         )

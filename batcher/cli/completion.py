@@ -37,7 +37,7 @@ completion = ExampleCommand(
     kinds and files. Put the line into the shell's start file: ~/.bashrc, ~/.zshrc, or
     ~/.config/fish/config.fish.
     """,
-    short_help="Have a shell complete commands.",
+    short_help="Print a script for shell completion.",
     examples=(
         'eval "$(batcher completion bash)"',
         'eval "$(batcher completion zsh)"',

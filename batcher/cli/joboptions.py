@@ -41,7 +41,7 @@ def job_options() -> list[Setting]:
             type=click.Choice(["csv", "json", "jsonl", "parquet"]),
         ),
         _job(
-            "--delimiter", INPUT, "CHARACTER", "What separates CSV fields, one character or tab.",
+            "--delimiter", INPUT, "CHARACTER", "Separator of CSV fields: one character, or tab.",
             default_text="comma, or as the file shows",
         ),
         _job(
@@ -50,12 +50,12 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--max-input-bytes", INPUT, "BYTES",
-            "The most that is copied from standard input, a pipe or a URL.", type=int,
+            "The largest input that is copied from standard input, a pipe or a URL.", type=int,
             default_text="what the disk holds",
         ),
         _job(
             "--limit", INPUT, "ROWS",
-            "Only the first so many rows; another number is another job.", type=int, short="-n",
+            "Use only the first ROWS rows; another number is another job.", type=int, short="-n",
         ),
         _job(
             "--no-keep-input", INPUT, None, spec="keep_input", is_flag=True,
@@ -120,7 +120,7 @@ def job_options() -> list[Setting]:
         _job("--concurrency", LIMITS, "N", "At most this many requests in flight.", type=int),
         _job(
             "--priority", LIMITS, None,
-            "Its share of the limit beside other jobs: each step gets twice the one below.",
+            "The job's share of the limit beside other jobs: each level gets twice the one below.",
             type=click.Choice(["high", "normal", "low"]),
         ),
         _job("--max-cost", LIMITS, "DOLLARS", "Stop before the job costs more than this."),
@@ -148,7 +148,7 @@ def job_options() -> list[Setting]:
         _job(
             "--max-answer-bytes", TROUBLE, "BYTES",
             "The largest answer that is read, decompressed; what exceeds it fails for good.",
-            type=int, default_text="what was asked for can take",
+            type=int, default_text="what the request can need",
         ),
         _job(
             "--outage-timeout", TROUBLE, "SECONDS", "Pause after this time without any success.",

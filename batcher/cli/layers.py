@@ -131,4 +131,4 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except RecursionError as exc:
         raise UsageError(f"{path} is nested too deep") from exc
     except ValueError as exc:  # TOML's own, and that of a number with thousands of digits
-        raise UsageError(f"{path} is no TOML: {exc}") from exc
+        raise UsageError(f"{path} is not valid TOML: {exc}") from exc

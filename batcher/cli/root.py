@@ -39,10 +39,10 @@ ENTRIES = {
     "workers": Entry("batcher.cli.workers:workers", "List the workers.", FLEET),
     "schedule": Entry("batcher.cli.schedule:schedule", "Run jobs at set times, by workers.", FLEET),
     "completion": Entry(
-        "batcher.cli.completion:completion", "Have a shell complete commands.", MORE
+        "batcher.cli.completion:completion", "Print a script for shell completion.", MORE
     ),
     "simulate": Entry(
-        "batcher.cli.simulate:simulate", "Be a provider with limits and faults, locally.", MORE
+        "batcher.cli.simulate:simulate", "Run a local provider with limits and faults.", MORE
     ),
     "db": Entry("batcher.cli.database:db", "Upgrade or purge the database.", MORE),
 }

@@ -37,7 +37,7 @@ def _rate(flag: str, field: str, help: str) -> Setting:
 
 
 _LIST = _option(
-    "--faults", None, FAULTS, "List the faults that a text may ask for, and end.", is_flag=True
+    "--faults", None, FAULTS, "List the faults that a text may ask for, and exit.", is_flag=True
 )
 _WHERE = [
     _option(

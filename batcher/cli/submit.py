@@ -74,7 +74,8 @@ class Waiting:
         if not self._said and not self._quiet:
             self._said = True
             say(
-                f"waiting for a worker to check {self._input}; asked for, whether waited for or not"
+                f"waiting for a worker to check {self._input}; "
+                "it is checked even if you do not wait"
             )
         if not alive and not self._said_alone:
             self._said_alone = True

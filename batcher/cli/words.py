@@ -72,7 +72,7 @@ def troubles(reading: Reading) -> tuple[str, ...]:
     """What holds the run up, and the same more briefly; empty where nothing does."""
     if reading.outage:
         return (
-            "the provider does not answer; trying again, no row fails for it",
+            "the provider does not answer; trying again; no row fails because of this",
             "the provider does not answer",
         )
     if reading.pause_seconds >= 1:

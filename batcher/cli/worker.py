@@ -34,7 +34,7 @@ def _act(**_: Any) -> None:
     if redis is None and settings.is_shared:
         raise UsageError(
             "a worker on Postgres needs Redis, where all workers share one rate limit: "
-            "say --redis URL or set BATCHER_REDIS_URL"
+            "give --redis URL or set BATCHER_REDIS_URL"
         )
 
     async def work(session: Session) -> None:

@@ -60,7 +60,7 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
         return broken_off(error)
     finish = read_finish(choice)
     if finish.meaning is Meaning.FAILED:
-        return Broken("broken_off", f"the provider broke the answer off: {finish.word}")
+        return Broken("broken_off", f"the provider ended the answer early: {finish.word}")
     if finish.meaning is Meaning.FILTERED:
         return Refused("content_filter", "the provider's content filter stopped the answer")
     message = _message_of(choice)
@@ -95,7 +95,7 @@ def _no_choice(answer: Mapping[str, Any]) -> Broken | Refused:
         return Refused("content_filter", "the provider's content filter refused the prompt")
     held = ", ".join([name for name in answer if name not in _USUAL][:_MOST_NAMES])
     instead = f" (it holds {held})" if held else ""
-    return Broken("no_choice", f"the answer holds no choice with a message{instead}")
+    return Broken("no_choice", f"the answer has no choice with a message{instead}")
 
 
 def _is_filtered(said: object) -> bool:
@@ -150,7 +150,7 @@ def broken_off(error: object) -> Broken | Refused:
     message = said if isinstance(said, str) and said else "it does not say why"
     if str(error.get("code")) in _REFUSED_CODES:
         return Refused("refused", f"the provider refused to go on: {message}")
-    return Broken("broken_off", f"the provider broke the answer off: {message}")
+    return Broken("broken_off", f"the provider ended the answer early: {message}")
 
 
 def _read_content(content: object) -> tuple[str | None, str]:

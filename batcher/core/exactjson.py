@@ -92,15 +92,17 @@ def plain(value: Any) -> Any:
         return Decimal(value) if value.bit_length() > _INT_BITS else int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{_float_text(value)} has no form in JSON")
+            raise ValueError(f"{_float_text(value)} cannot be represented in JSON")
         return float(value)
     if isinstance(value, Mapping):
         if strange := next((key for key in value if not isinstance(key, str)), None):
-            raise ValueError(f"a key that is a {type(strange).__name__} has no form in JSON")
+            raise ValueError(
+                f"a key that is a {type(strange).__name__} cannot be represented in JSON"
+            )
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    raise ValueError(f"a {type(value).__name__} has no form in JSON: write it as text")
+    raise ValueError(f"a {type(value).__name__} cannot be represented in JSON: write it as text")
 
 
 def _read_int(digits: str) -> int | Decimal:

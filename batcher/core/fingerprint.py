@@ -107,4 +107,4 @@ def _number(value: object) -> dict[str, str]:
     """A number that only a Decimal holds, in a form that no other parameter has."""
     if isinstance(value, Decimal):
         return {"batcher.decimal": exactjson.number_text(value)}
-    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+    raise TypeError(f"a {type(value).__name__} cannot be represented in JSON")

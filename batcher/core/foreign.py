@@ -19,14 +19,14 @@ def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = ""
     if not KNOWN.issuperset(codings(content_encoding)):
         return (
             "the server encodes its answers in a way that was not asked for (Content-Encoding): "
-            f"have it or the proxy in front of it leave that, and {_ADVICE}"
+            f"turn that off in it or in the proxy in front of it, and {_ADVICE}"
         )
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = content_type.partition(";")[0].strip().lower()
     if start.startswith(b"{"):
         return (
             "the server answers with JSON that cannot be read, cut off or damaged on its way: "
-            "check what stands between it and this machine, and --base-url"
+            "check what is between it and this machine, and --base-url"
         )
     if start.startswith(b"<") or kind == "text/html":
         return f"the server answers with a web page, not with JSON: {_ADVICE}"
@@ -39,4 +39,4 @@ def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = ""
         return f"the server answers with a JSON list, not with an object: {_ADVICE}"
     if not start:
         return f"the server answers 200 with nothing in it: {_ADVICE}"
-    return f"the server answers with something that is no JSON object: {_ADVICE}"
+    return f"the server answers with something that is not a JSON object: {_ADVICE}"

@@ -103,7 +103,7 @@ def read_record(name: str, text: str) -> tuple[str, ...]:
         records = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise UsageError(
-            f'{name} is read as one line of CSV, and is none ({error}): write "a, b" for a text '
+            f'{name} is not one line of CSV ({error}): write "a, b" for a text '
             'that holds a comma, and "" for a quote in it'
         ) from error
     return tuple(records[0]) if records else ()

@@ -288,7 +288,7 @@ def _judge_rate_limit(error: ProviderError, lowered: str, *, can_halve: bool) ->
             return Split(error.code or "rate_limit_exceeded", error.message)
         waits = (wait, error.said_wait, error.reset_after)
         wait = next((seconds for seconds in waits if seconds is not None), None)
-        return PauseJob(f"the provider's limit for a longer time: {error.message}", wait)
+        return PauseJob(f"the provider asks for a longer pause: {error.message}", wait)
     return SharedPause(wait, slow_down=error.code == "slow_down")
 
 

@@ -58,7 +58,7 @@ def decide(
     late = now - due
     skipped = None
     if missed is Missed.SKIP and late > ON_TIME:
-        skipped = f"missed: no worker was there until {_span(late)} later"
+        skipped = f"missed: no worker was running until {_span(late)} later"
     return Decision(due=due, skipped=skipped, next_due=times.after(now))
 
 

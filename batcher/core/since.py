@@ -34,7 +34,7 @@ class Since:
         """What is said before anything of a job with so many rows is sent."""
         every = "1 row" if rows == 1 else f"all {rows:,} rows"
         if self.job is None:
-            return f"no complete run is kept by the name {name}: {every} will be sent"
+            return f"no complete run is kept under the name {name}: {every} will be sent"
         if self.differs:
             changed = ", ".join(self.differs)
             will = f"{rows:,} row{'' if rows == 1 else 's'} will be sent"

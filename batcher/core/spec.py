@@ -122,7 +122,7 @@ class JobSpec:
         if missing := sorted(name for name in _REQUIRED if not getattr(self, name)):
             raise UsageError(f"missing setting: {', '.join(missing)}")
         if "\0" in self.input:
-            raise UsageError(f"the input {self.input!r} holds a NUL character, as no path does")
+            raise UsageError(f"the input {self.input!r} holds a NUL character, which no path may")
         self._check_amounts()
         object.__setattr__(self, "params", _plain_params(self.params))
         options = {

@@ -50,7 +50,7 @@ def _fault(url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         return "does not begin with http:// or https://"
     if any(character.isspace() or not character.isprintable() for character in url):
-        return "has a blank or a control character in it"
+        return "contains a blank or a control character"
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -160,8 +160,8 @@ class Endings:
         """Its plan cannot be made, for a reason that batcher has no words for."""
         return _stopped(
             StopCause.PLAN,
-            f"the plan cannot be made: {what}: that is a bug in batcher, met with this input; "
-            "once it is fixed, the same command goes on",
+            f"the plan cannot be made: {what}: that is a bug in batcher, which this input "
+            "triggers; once it is fixed, the same command goes on",
         )
 
     @staticmethod
@@ -169,7 +169,7 @@ class Endings:
         """Whoever took the plan up ended, or was ended, without getting any further."""
         return _stopped(
             StopCause.PLAN,
-            f"the plan cannot be made: given up after {tries} tries in a row that came no further; "
+            f"the plan cannot be made: given up after {tries} tries in a row without progress; "
             "the workers' logs say why. `batcher resume` tries again",
         )
 
@@ -178,9 +178,9 @@ class Endings:
         """A worker failed to run it again and again, and nothing was done in between."""
         return _stopped(
             StopCause.RUN,
-            f"given up after {tries} runs in a row that failed: {what}: that is a fault of "
-            "batcher's, met with this job; the workers' logs say more, and `batcher resume` tries "
-            "again",
+            f"given up after {tries} runs in a row that failed: {what}: that is a bug in "
+            "batcher, which this job triggers; the workers' logs say more, and `batcher resume` "
+            "tries again",
         )
 
     @staticmethod

@@ -223,8 +223,7 @@ def _taken(path: Path, claims: Iterable[Mapping[str, Any]]) -> OutputTaken:
     jobs = [str(claim["job"])[:20] for claim in claims if claim.get("job")]
     whose = f"is of job {jobs[0]}, another one" if jobs else "has no manifest of this job beside it"
     return OutputTaken(
-        f"{path} is there already and {whose}: name another output, or say --overwrite to replace "
-        "it"
+        f"{path} already exists and {whose}: name another output, or give --overwrite to replace it"
     )
 
 

@@ -296,6 +296,6 @@ def check_unchanged(source: InputSource, sha256: str | None, *, all_rows: bool) 
     """
     if not all_rows or (sha256 is not None and source.sha256() != sha256):
         raise InputError(
-            "the input changed while it was being read; run again once it is at rest",
+            "the input changed while it was being read; run again when it no longer changes",
             source=source.name,
         )

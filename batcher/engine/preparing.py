@@ -144,7 +144,7 @@ class Bound:
         if self.spec.cost_columns and not Description.read(job).spec.cost_columns:
             raise UsageError(
                 f"--cost-columns: job {job.id} was begun without it, and what each of its rows "
-                "cost was not kept: leave it out to go on, or begin anew with --fresh"
+                "cost was not kept: leave it out to go on, or start again with --fresh"
             )
 
     def requests(
@@ -243,7 +243,7 @@ def bind(
     """
     bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
-        raise UsageError(f"--param {min(forbidden)} is batcher's own to set")
+        raise UsageError(f"--param {min(forbidden)} is set by batcher itself")
     _check_tier(spec, bound.endpoint)
     model_facts = facts_of(bound.endpoint)
     price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)
@@ -343,8 +343,8 @@ def _check_budget(bound: Bound) -> None:
     if bound.price is None:
         raise UsageError(
             f"--max-cost needs a price, and none is known for {bound.spec.model}: "
-            "say it with --price IN,OUT (dollars per million tokens)"
+            "set it with --price IN,OUT (dollars per million tokens)"
         )
     if bound.answer_cap is None and output_limit(bound.kind, bound.spec.params) is None:
         why = f" ({bound.answer_bound[1]})" if bound.answer_bound[1] else ""
-        raise UsageError(f"--max-cost needs a bound on each answer{why}: say it with --max-tokens")
+        raise UsageError(f"--max-cost needs a bound on each answer{why}: set it with --max-tokens")

@@ -175,7 +175,7 @@ class Report:
     @property
     def _access(self) -> Access:
         if self.access is None:
-            raise UsageError(f"this report has no way to the results of job {self.job}")
+            raise UsageError(f"this report cannot read the results of job {self.job}")
         return self.access
 
     def _repr_html_(self) -> str:

@@ -357,7 +357,7 @@ def check_value(value: Any) -> None:
         return
     name = value.name if isinstance(value, Macro) else getattr(value, "__name__", "")
     if isinstance(value, Iterator) and not isinstance(value, LoopContext):
-        said = "a sequence that is not made yet: write | list or | join(', ') behind it"
+        said = "a lazy sequence: write | list or | join(', ') after it"
     elif isinstance(value, TemplateReference):
         said = 'self, which is Jinja2\'s own: a column of that name is written row["self"]'
     elif name and callable(value):

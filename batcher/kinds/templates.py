@@ -69,7 +69,7 @@ class RowTemplate:
             raise UsageError(_what_is_wrong(flag, source, error)) from error
         except RecursionError as error:  # of a chain, which is parsed without recursion
             raise UsageError(
-                f"{flag} is no Jinja2 template: something in it is longer or deeper than Jinja2 "
+                f"{flag} is not a Jinja2 template: something in it is longer or deeper than Jinja2 "
                 "can follow"
             ) from error
 
@@ -156,7 +156,7 @@ def _what_is_wrong(flag: str, source: str, error: TemplateSyntaxError) -> str:
         advice = f"; {_how_to_name('first name')}"
     elif "{{{" in source:
         advice = "; a brace that is text is written {{ '{' }}"
-    return f"{flag} is no Jinja2 template: line {error.lineno}: {error.message}{advice}"
+    return f"{flag} is not a Jinja2 template: line {error.lineno}: {error.message}{advice}"
 
 
 def _columns_of_row(flag: str, tree: nodes.Template) -> list[str]:

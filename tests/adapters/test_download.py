@@ -112,7 +112,7 @@ async def test_a_url_whose_path_does_not_tell_the_format_needs_it_said(
     server: Server, tmp_path: Path
 ) -> None:
     assert await fetch(f"{server.url}/download", tmp_path, format="csv") == ROWS
-    with pytest.raises(UsageError, match="say --format"):
+    with pytest.raises(UsageError, match="give --format"):
         await fetch(f"{server.url}/download", tmp_path)
 
 
@@ -130,8 +130,8 @@ async def test_what_may_pass_is_tried_again(
     [
         ("gone.csv", "HTTP 404", 1),
         ("short.csv", "the answer ended early", 3),
-        ("local.csv", "it leads to something else than http or https", 1),
-        ("round.csv", "it leads from one place to another without an end", 10),
+        ("local.csv", "it redirects to a URL that is neither http nor https", 1),
+        ("round.csv", "it redirects without an end", 10),
     ],
 )
 async def test_what_cannot_be_fetched_is_an_error_without_the_query(

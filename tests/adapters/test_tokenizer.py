@@ -49,7 +49,7 @@ def test_special_tokens_in_a_text_are_plain_text() -> None:
 
 
 def test_an_encoding_that_is_not_here_is_refused() -> None:
-    with pytest.raises(UsageError, match="--tokenizer p50k_base is not here"):
+    with pytest.raises(UsageError, match="--tokenizer p50k_base is not available"):
         open_tokenizer("x", "p50k_base")
 
 

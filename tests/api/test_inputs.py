@@ -191,8 +191,8 @@ def test_rows_hold_what_programs_hold(workplace: Path) -> None:
         (pl.LazyFrame({"body": ["canary"]}), r"<polars\.LazyFrame> is not computed yet"),
         (pd.DataFrame({"body": ["a", 3]}), r"column 'body' holds values of several types"),
         (pl.DataFrame({"text": ["a"]}), r"<polars\.DataFrame>: there is no column 'body'"),
-        (3, r"<int> is no input: give a path, a list of dicts, or a table"),
-        (b"canary", r"<bytes> is no input"),
+        (3, r"<int> is not an input: give a path, a list of dicts, or a table"),
+        (b"canary", r"<bytes> is not an input"),
     ],
 )
 def test_what_is_no_input_is_told_so(value: Any, said: str) -> None:

@@ -140,7 +140,7 @@ def test_another_command_does_not(
     assert run("out.jsonl").code == 0
     first, written, sent = cli.job(), cli.read("out.jsonl"), simulator.stats.requests
 
-    refused(run("out.jsonl", "--dimensions", "256"), "out.jsonl is there already", first)
+    refused(run("out.jsonl", "--dimensions", "256"), "out.jsonl already exists", first)
     refused(run("out.jsonl", "--limit", "2"), first)
     assert (cli.read("out.jsonl"), simulator.stats.requests) == (written, sent)
     assert [job["job"] for job in cli("jobs", "--json").json] == [first]

@@ -28,7 +28,7 @@ def test_what_was_guessed_is_told_before_anything_is_sent(cli: Cli) -> None:
     ran = cli("run", "embed", "export.csv", "--text", "body", *EMBED[:3], "-o", "out.csv")
     assert ran.code == 0, ran.stderr
     assert "note: export.csv is not UTF-8 and is read as Windows-1252 (cp1252)" in ran.stderr
-    assert "note: export.csv has fields that end at ';'; --delimiter says another" in ran.stderr
+    assert "note: export.csv has fields separated by ';'; --delimiter gives another" in ran.stderr
     assert "schön" in cli.read("out.csv")
     said = ["--encoding", "cp1252", "--delimiter", ";"]
     told = cli("estimate", "embed", "export.csv", "--text", "body", *said, *EMBED[:3])

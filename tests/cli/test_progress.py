@@ -209,7 +209,9 @@ def test_pauses_and_outages_are_said_in_words() -> None:
     assert progress_line(paused).endswith("the provider said slow down: waiting 30 s")
 
     outage = a_reading(outage=True)
-    assert "the provider does not answer; trying again, no row fails for it" in drawn(outage)
+    assert "the provider does not answer; trying again; no row fails because of this" in drawn(
+        outage
+    )
 
 
 def test_the_plain_screen_writes_at_the_start_and_every_ten_seconds() -> None:

@@ -47,7 +47,7 @@ def test_a_run_says_what_it_compares_with_and_what_came_of_it(
     cli: Cli, night: Night, simulator: Simulator
 ) -> None:
     first = night.run()
-    said = "no complete run is kept by the name nightly: all 3 rows will be sent"
+    said = "no complete run is kept under the name nightly: all 3 rows will be sent"
     assert before_sending(first) == said
     assert "  since     no complete run of this name: every row is new" in first.stderr
     former = cli.job()

@@ -123,7 +123,7 @@ def test_no_text_at_all_is_broken_and_an_empty_text_is_one() -> None:
 @pytest.mark.parametrize("reason", ["error", "abort", "network_error", "MALFORMED_FUNCTION_CALL"])
 def test_what_the_provider_broke_off_is_no_answer(reason: str) -> None:
     broken = read("The three causes are, first, that", reason)
-    assert broken == Broken("broken_off", f"the provider broke the answer off: {reason}")
+    assert broken == Broken("broken_off", f"the provider ended the answer early: {reason}")
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "RECITATION", "sensitive"])
@@ -138,7 +138,7 @@ def test_an_error_of_the_choice_is_what_counts() -> None:
     error = {"code": 502, "message": "Provider returned error"}
     broken = read_completion(answer({"content": "half"}, "stop", error=error))
     assert broken == Broken(
-        "broken_off", "the provider broke the answer off: Provider returned error"
+        "broken_off", "the provider ended the answer early: Provider returned error"
     )
     error = {"code": 403, "message": "flagged"}
     refused = read_completion(answer({"content": ""}, "error", error=error))

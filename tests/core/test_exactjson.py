@@ -68,7 +68,7 @@ def test_what_json_lacks_has_a_name(number: float) -> None:
     assert repr(read) == repr(number)
     assert holds_nan([1, {"x": number}])
     assert not holds_nan([1, {"x": 1e308}])
-    with pytest.raises(ValueError, match=f"{number_text(number)} has no form in JSON"):
+    with pytest.raises(ValueError, match=f"{number_text(number)} cannot be represented in JSON"):
         plain([number])
 
 

@@ -75,7 +75,7 @@ def test_a_list_as_one_record_of_csv_comes_back(texts: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ['a,"b', 'a,"b"c', "a,b\nc"])
 def test_what_is_no_record_of_csv_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(UsageError, match="--labels is read as one line of CSV, and is none"):
+    with pytest.raises(UsageError, match="--labels is not one line of CSV"):
         read_options("kind", LISTED, {"labels": text})
 
 

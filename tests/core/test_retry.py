@@ -86,15 +86,13 @@ def test_without_credit_the_job_pauses(given: ProviderError, pieces: int) -> Non
 
 def test_a_limit_for_long_without_a_header_believes_the_message() -> None:
     daily = error(429, "", "on tokens per day (TPD)", said_wait=8.64)
-    assert decide(daily) == PauseJob(
-        f"the provider's limit for a longer time: {daily.message}", 8.64
-    )
+    assert decide(daily) == PauseJob(f"the provider asks for a longer pause: {daily.message}", 8.64)
     both = error(429, "", "on tokens per day (TPD)", said_wait=8.64, retry_after=9.0)
-    assert decide(both) == PauseJob(f"the provider's limit for a longer time: {both.message}", 9.0)
+    assert decide(both) == PauseJob(f"the provider asks for a longer pause: {both.message}", 9.0)
     assert decide(error(429, "", "try again in 8.64s", said_wait=8.64)) == SharedPause(None)
     reset = error(429, "", "free-models-per-day", reset_after=77.0)
     assert decide(reset) == PauseJob(
-        "the provider's limit for a longer time: free-models-per-day", 77.0
+        "the provider asks for a longer pause: free-models-per-day", 77.0
     )
 
 

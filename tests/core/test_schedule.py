@@ -64,7 +64,7 @@ def test_what_an_outage_missed_is_skipped_where_that_is_wanted() -> None:
     decision = decide(Every(HOUR), next_due=START, now=now, missed=Missed.SKIP)
     assert decision == Decision(
         due=START + 5 * HOUR,
-        skipped="missed: no worker was there until 10 min later",
+        skipped="missed: no worker was running until 10 min later",
         next_due=START + 6 * HOUR,
     )
 
@@ -80,7 +80,7 @@ def test_after_an_outage_that_ends_at_a_due_time_that_one_runs() -> None:
 def test_how_late_it_was_is_said_in_words(late: timedelta, said: str) -> None:
     decision = decide(Once(), next_due=START, now=START + late, missed=Missed.SKIP)
     assert decision is not None
-    assert decision.skipped == f"missed: no worker was there until {said} later"
+    assert decision.skipped == f"missed: no worker was running until {said} later"
 
 
 def test_a_last_due_time_is_followed_by_none() -> None:

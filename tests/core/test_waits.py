@@ -86,7 +86,7 @@ def test_a_reset_header_in_seconds_ms_or_from_now_says_when(
 ) -> None:
     error = read({"error": {"message": "Daily limit"}}, **{name: reset})
     assert error.reset_after == seconds
-    assert decide(error) == PauseJob("the provider's limit for a longer time: Daily limit", seconds)
+    assert decide(error) == PauseJob("the provider asks for a longer pause: Daily limit", seconds)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from tests.documents.page import ROOT, Block, Page, Step
 from tests.waiting import PATIENCE_SECONDS
 
 _NOT_SHOWN = re.compile(
-    r"^(checking the input|looking at the job|planning|sending|waiting|writing|exporting)\b.*\n",
+    r"^(checking the input|looking at the job|planning|sending|waiting|writing|exporting|ended)"
+    r"\b.*\n",
     re.M,
 )
 """Lines of progress: a terminal clears them away when a command ends."""

@@ -130,7 +130,7 @@ async def test_stale_errors_are_removed(here: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "again"),
     [
-        ("embed", {"template": "{text}: {{{text}}}"}, "--template is no Jinja2"),
+        ("embed", {"template": "{text}: {{{text}}}"}, "--template is not a Jinja2"),
         ("embed", {"template": "{text}: {id}"}, ""),
         ("classify", {"text": "text", "labels": LABELS, "instructions": "Of {{ text }}"}, None),
         ("classify", {"text": "text", "labels": LABELS, "instructions": "Choose."}, ""),

@@ -23,7 +23,7 @@ async def test_only_what_is_new_or_changed_is_sent(here: Path, kind: str, databa
         first = await nights.run(FIRST)
         assert compared(first) == (40, 0, 0, 0, 0)
         assert nights.told == [
-            "no complete run is kept by the name nightly: all 40 rows will be sent"
+            "no complete run is kept under the name nightly: all 40 rows will be sent"
         ]
         served, cost = work.stats.inputs_served, first.report.cost_usd
 
@@ -179,7 +179,7 @@ async def test_a_run_that_was_purged_is_not_compared_with(here: Path) -> None:
         second = await nights.run({**FIRST, "n": "new"})
         assert compared(second) == (41, 0, 0, 0, 0)
         assert nights.told == [
-            "no complete run is kept by the name nightly: all 41 rows will be sent"
+            "no complete run is kept under the name nightly: all 41 rows will be sent"
         ]
 
 

@@ -13,7 +13,7 @@ from batcher.core.errors import InputError, UsageError
 from batcher.core.model import InputRow
 from tests.files.reading import Inputs, bad, records
 
-SAVE = "save the file as UTF-8, or say its --encoding"
+SAVE = "save the file as UTF-8, or give its --encoding"
 SKIP = "--on-bad-row skip leaves such rows out"
 
 
@@ -134,7 +134,7 @@ def test_a_field_may_be_long(inputs: Inputs) -> None:
             b"id;body\n1;2;3\n4;5\n",
             ("text",),
             "{}: there is no column 'text': there are id;body; "
-            "if fields end at another mark, say --delimiter ';'",
+            "if another character separates the fields, give --delimiter ';'",
         ),
         (
             b"id,text\n1,a\n2,\xff\n",

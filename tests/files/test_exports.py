@@ -59,7 +59,7 @@ def test_what_is_not_utf8_is_read_as_what_it_is_and_told(
     found, notes = read(inputs, name, content, columns=("text",), id_column="id")
     assert found == rows
     assert len(notes) == 1
-    assert "--encoding says another" in notes[0]
+    assert "--encoding gives another" in notes[0]
     said, silent = read(inputs, name, content, encoding=encoding)
     assert said == rows
     assert silent == []
@@ -70,7 +70,7 @@ def test_a_guess_is_made_of_the_whole_file(inputs: Inputs) -> None:
     content = lines.encode() + "30000,schön\n".encode("cp1252")
     found, notes = read(inputs, "a.csv", content, columns=("text",))
     assert found[-1] == {"id": "30000", "text": "schön"}
-    assert notes == ["is not UTF-8 and is read as Windows-1252 (cp1252); --encoding says another"]
+    assert notes == ["is not UTF-8 and is read as Windows-1252 (cp1252); --encoding gives another"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_guess_is_made_of_the_whole_file(inputs: Inputs) -> None:
 )
 def test_no_other_text_is_taken_for_windows_1252(inputs: Inputs, content: bytes) -> None:
     assert not is_windows_1252([content])
-    with pytest.raises(InputError, match="or say its --encoding"):
+    with pytest.raises(InputError, match="or give its --encoding"):
         read(inputs, "a.csv", b"id,text\n1,sound\n2," + content + b"\n")
 
 
@@ -132,7 +132,7 @@ def test_a_delimiter_is_guessed_where_the_columns_are_there_with_it(
     content = file.getvalue().encode(errors="replace")
     found, notes = read(inputs, "a.csv", content, columns=("text",))
     told = "tab" if mark == "\t" else f"'{mark}'"
-    assert notes == [f"has fields that end at {told}; --delimiter says another"]
+    assert notes == [f"has fields separated by {told}; --delimiter gives another"]
     said, silent = read(inputs, "a.csv", content, columns=("text",), delimiter=mark)
     assert (said, silent) == (found, [])
     assert len(found) == len(table)

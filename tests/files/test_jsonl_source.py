@@ -9,7 +9,7 @@ from batcher.core.errors import InputError
 from batcher.core.model import InputRow
 from tests.files.reading import Inputs, bad, records
 
-SAVE = "save the file as UTF-8, or say its --encoding"
+SAVE = "save the file as UTF-8, or give its --encoding"
 SKIP = "--on-bad-row skip leaves such rows out"
 ONE_OBJECT = f"every line must be one JSON object; {SKIP}"
 
@@ -53,17 +53,17 @@ def test_integers_beyond_64_bits_keep_their_digits(inputs: Inputs) -> None:
         ),
         (
             b'{"text": NaN}\n',
-            f"{{}}:1: 'text' is NaN, for which JSON has no word (write null or a text): "
+            f"{{}}:1: 'text' is NaN, which JSON cannot represent (write null or a text): "
             f"{ONE_OBJECT}",
         ),
         (
             b'{"text": 1}\n{"text": {"a": [0, -Infinity]}}\n',
-            "{}:2: 'text.a[1]' is -Infinity, for which JSON has no word (write null or a text): "
+            "{}:2: 'text.a[1]' is -Infinity, which JSON cannot represent (write null or a text): "
             f"{ONE_OBJECT}",
         ),
         (
             b"NaN\n",
-            f"{{}}:1: the line is NaN, for which JSON has no word (write null or a text): "
+            f"{{}}:1: the line is NaN, which JSON cannot represent (write null or a text): "
             f"{ONE_OBJECT}",
         ),
         (
@@ -93,11 +93,11 @@ def test_integers_beyond_64_bits_keep_their_digits(inputs: Inputs) -> None:
         ),
         (
             b'{"text": 1}\n[{"text": 1}]\n',
-            f"{{}}:2: the line is an array, no object: {ONE_OBJECT}",
+            f"{{}}:2: the line is an array, not an object: {ONE_OBJECT}",
         ),
         (
             b"3\n",
-            f"{{}}:1: the line is a number, no object: {ONE_OBJECT}",
+            f"{{}}:1: the line is a number, not an object: {ONE_OBJECT}",
         ),
         (
             b'{"text": 1}\n{"text": "\xff"}\n',
@@ -129,14 +129,14 @@ def test_skipped_rows_come_in_their_place(inputs: Inputs) -> None:
     assert facts.rows == 14
     assert bad(rows) == [
         (1, "1", 3, "duplicate_id", "the id in column 'id' is that of line 1"),
-        (2, None, 4, "not_an_object", "the line is an array, no object"),
+        (2, None, 4, "not_an_object", "the line is an array, not an object"),
         (3, 2, 5, "missing_column", "the row has no key 'text'"),
         (
             4,
             None,
             6,
             "not_json",
-            "the line is NaN, for which JSON has no word (write null or a text)",
+            "the line is NaN, which JSON cannot represent (write null or a text)",
         ),
         (5, None, 7, "invalid_utf8", "the line is not UTF-8"),
         (6, None, 8, "missing_id", "the row has no id in 'id'"),

@@ -80,7 +80,7 @@ def test_a_format_overrules_the_name(inputs: Inputs) -> None:
 
 @pytest.mark.parametrize("name", ["data", "data.txt", "data.parquet.gz", "data.npy", "data.gz"])
 def test_a_name_that_tells_nothing(inputs: Inputs, name: str) -> None:
-    with pytest.raises(UsageError, match="the name does not tell the format: say --format"):
+    with pytest.raises(UsageError, match="the name does not tell the format: give --format"):
         inputs.read(name, "a\n1\n")
 
 

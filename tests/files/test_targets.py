@@ -184,7 +184,7 @@ def test_wrong_targets(tmp_path: Path) -> None:
         assert str(error.value) == f"{gone}: there is no directory {gone.parent}: make it first"
         with pytest.raises(UsageError, match="is a directory: name a file in it"):
             refuse(str(tmp_path), format="csv", schema=schema())
-        with pytest.raises(UsageError, match="the name does not tell the format: say --output-"):
+        with pytest.raises(UsageError, match="the name does not tell the format: give --output-"):
             refuse("o.txt", schema=schema())
         with pytest.raises(UsageError, match="no output format 'xml': there are jsonl, csv, parq"):
             refuse("o.txt", format="xml", schema=schema())

@@ -144,7 +144,7 @@ def test_the_sandbox_holds(prompt: str) -> None:
 
 @pytest.mark.parametrize("prompt", ["{{ q", "{% if %}", "{{ q | nofilter }}"])
 def test_broken_templates_are_refused_before_anything_is_sent(prompt: str) -> None:
-    with pytest.raises(UsageError, match="--prompt is no Jinja2 template: line 2: ") as caught:
+    with pytest.raises(UsageError, match="--prompt is not a Jinja2 template: line 2: ") as caught:
         bind("Answer:\n" + prompt)
     assert "\n" not in str(caught.value)
 

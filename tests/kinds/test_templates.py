@@ -241,7 +241,7 @@ def test_a_system_message_that_does_too_much_is_an_error_of_the_options(name: st
     ],
 )
 def test_a_template_nested_too_deeply_is_an_error_of_the_options(template: str) -> None:
-    with pytest.raises(UsageError, match="--prompt is no Jinja2 template"):
+    with pytest.raises(UsageError, match="--prompt is not a Jinja2 template"):
         bind(template)
 
 

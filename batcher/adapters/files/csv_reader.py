@@ -119,7 +119,7 @@ class CsvReader:
             self._delimiter = guess_delimiter(sample, self._request.asked, self._usual)
             if self._delimiter != self._usual:
                 mark = shown_delimiter(self._delimiter)
-                self._request.note(f"has fields that end at {mark}; --delimiter says another")
+                self._request.note(f"has fields separated by {mark}; --delimiter gives another")
             lines = chain(sample, lines)
         rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         self.columns = self._header(rows)
@@ -191,7 +191,8 @@ class CsvReader:
             return ""
         for mark in MARKS:
             if mark in header[0] and mark != self._delimiter:
-                return f"; if fields end at another mark, say --delimiter {shown_delimiter(mark)}"
+                shown = shown_delimiter(mark)
+                return f"; if another character separates the fields, give --delimiter {shown}"
         return ""
 
     def _find_faults(self, batch: CsvBatch) -> None:

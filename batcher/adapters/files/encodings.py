@@ -151,7 +151,7 @@ def _decoded(
         before = exc.object[: exc.start] if isinstance(exc, UnicodeDecodeError) else b""
         at = line + before.decode(encoding, "replace").count("\n")
         raise InputError(
-            f"the text is not {encoding}: say its --encoding, or save the file as UTF-8",
+            f"the text is not {encoding}: give its --encoding, or save the file as UTF-8",
             source=source,
             line=at,
         ) from exc
@@ -160,4 +160,4 @@ def _decoded(
 def note_of(encoding: str) -> str:
     """What to say of a guess."""
     shown = _SHOWN.get(encoding, encoding.upper())
-    return f"is not UTF-8 and is read as {shown}; --encoding says another"
+    return f"is not UTF-8 and is read as {shown}; --encoding gives another"

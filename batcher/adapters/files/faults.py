@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from batcher.core.errors import InputError, MissingColumn
 
-SAVE = "save the file as UTF-8, or say its --encoding"
+SAVE = "save the file as UTF-8, or give its --encoding"
 SKIP = "--on-bad-row skip leaves such rows out"
 
 ADVICE: Mapping[str, str] = {

@@ -27,8 +27,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n"
 _OPENING, _CLOSING, _QUOTE = b"{[", b"}]", b'"'
 _NO_ARRAY = (
-    "the file holds {what}, no array of objects: write the array alone, [{{…}}, {{…}}], or one "
-    "object a line (.jsonl)"
+    "the file holds {what} and not an array of objects: write the array alone, [{{…}}, {{…}}], or "
+    "one object a line (.jsonl)"
 )
 
 
@@ -134,7 +134,7 @@ class _Cutter:
                 start = at
         if self._ended and (more := text[start:].lstrip(_BLANK)):
             self._line += text.count(b"\n", start, len(text) - len(more))
-            raise self._error("there is more behind the array's end: write one array")
+            raise self._error("there is more text after the array's end: write one array")
         self._text, self._at = text[start:], at - start
         if len(self._text) > MAX_LINE_BYTES:
             raise self._error(f"an element is longer than {MAX_LINE_BYTES >> 20} MiB")
@@ -163,7 +163,7 @@ class _Cutter:
             if last and not self._elements:
                 return
             self._line += before
-            raise self._error(f"element {self._elements} is missing: there is a comma too many")
+            raise self._error(f"element {self._elements} is missing: there is one comma too many")
         self._elements += 1
         self.starts.append(self._line + before)
         self._line += before + text.count(b"\n")

@@ -103,7 +103,7 @@ def _refuse_constants(value: Any) -> None:
             raise ImpossibleLine(
                 Fault(
                     "not_json",
-                    f"{_named(path)} is {leaf.name}, for which JSON has no word (write null or a "
+                    f"{_named(path)} is {leaf.name}, which JSON cannot represent (write null or a "
                     "text)",
                 )
             )

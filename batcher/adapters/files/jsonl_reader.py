@@ -160,4 +160,6 @@ class JsonlReader:
 
 def _not_an_object(value: Any) -> Fault:
     names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return Fault("not_an_object", f"the line is {names.get(type(value), 'a number')}, no object")
+    return Fault(
+        "not_an_object", f"the line is {names.get(type(value), 'a number')}, not an object"
+    )

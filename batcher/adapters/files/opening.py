@@ -130,7 +130,7 @@ def _format(path: str, asked: str | None) -> str:
         found.compression is not None and found.format not in COMPRESSIBLE
     ):
         raise UsageError(
-            f"{path}: the name does not tell the format: say --format csv, json, jsonl or "
+            f"{path}: the name does not tell the format: give --format csv, json, jsonl or "
             "parquet, or name it .csv, .tsv, .json, .jsonl, .ndjson (each also .gz or .zst) or "
             ".parquet"
         )

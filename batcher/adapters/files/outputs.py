@@ -80,13 +80,13 @@ def _format(path: str, asked: str | None, schema: OutputSchema) -> tuple[str, Co
         kind = "jsonl"
     if kind is None:
         raise UsageError(
-            f"{path}: the name does not tell the format: say --output-format jsonl, csv, parquet "
+            f"{path}: the name does not tell the format: give --output-format jsonl, csv, parquet "
             "or npy, or name it .jsonl, .ndjson, .csv (each also .gz or .zst), .parquet or .npy"
         )
     if kind not in COMPRESSIBLE and name.compression is not None:
         raise UsageError(f"{path}: {kind} is not compressed as a whole: leave the suffix out")
     if kind == "npy" and not is_vector(schema):
-        raise UsageError(f"{path}: .npy holds embeddings alone: {_OTHERS}")
+        raise UsageError(f"{path}: .npy holds only embeddings: {_OTHERS}")
     if kind == "npy" and schema.chunked:
         raise UsageError(f"{path}: .npy cannot say which row a chunk belongs to: {_OTHERS}")
     if kind == "npy" and schema.every_row:

@@ -61,7 +61,7 @@ def open_rows(
     """An input of rows that are mappings; read here and now, once.
 
     Raises:
-        InputError: one is no mapping, or holds what has no form in JSON; or there is no room.
+        InputError: one is not a mapping, or cannot be represented in JSON; or there is no room.
     """
 
     def write(spool: Spool) -> FileSource:
@@ -221,7 +221,9 @@ def _mixed(frame: Any, name: str) -> InputError:
                 f"know: make texts of them, as in df[{column!r}].astype(str), or leave it out",
                 source=name,
             )
-    return InputError("cannot be read as a table: leave out what is no plain column", source=name)
+    return InputError(
+        "cannot be read as a table: leave out whatever is not a plain column", source=name
+    )
 
 
 def _write_arrow(spool: Spool, schema: Any, batches: Iterator[Any]) -> str:

@@ -33,7 +33,7 @@ _PART: Final = re.compile(f".+{_PART_SUFFIX}")
 _ADVICE: Final = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some of the quota and run the same command again",
-    errno.EPIPE: "whatever read the output has gone",
+    errno.EPIPE: "the reader of the output has closed it",
 }
 
 
@@ -259,7 +259,9 @@ def check_path(path: StrPath) -> Path:
     if (mode := _mode(target, name)) is not None and stat.S_ISDIR(mode):
         raise UsageError(f"{name}: is a directory: name a file in it")
     if _PART.fullmatch(target.name):
-        raise UsageError(f"{name}: that is how unfinished outputs are named: name another output")
+        raise UsageError(
+            f"{name}: this name is reserved for unfinished outputs: name another output"
+        )
     above = _mode(target.parent, name)
     if above is None or not stat.S_ISDIR(above):
         raise UsageError(f"{name}: there is no directory {target.parent}: make it first")

@@ -42,7 +42,7 @@ def sqlite_path(url: str) -> Path:
     try:
         return Path(name).absolute()
     except FileNotFoundError as exc:
-        raise UsageError("the working directory is there no more: go to another one") from exc
+        raise UsageError("the working directory no longer exists: change to another one") from exc
 
 
 def is_there(path: Path) -> bool:

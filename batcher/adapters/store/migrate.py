@@ -160,5 +160,5 @@ def _is_known(revision: str | None) -> bool:
 def _newer(schema: Schema) -> UnusableStore:
     return UnusableStore(
         f"database {schema.name}: it was written by a newer batcher, or by another program; "
-        "upgrade batcher, or name another by --db"
+        "upgrade batcher, or name another with --db"
     )

@@ -44,14 +44,14 @@ class SqliteSchema:
         except OSError as exc:
             raise UnusableStore(
                 f"database {self.name}: its directory cannot be made ({exc.strerror}); "
-                "name another by --db"
+                "name another with --db"
             ) from exc
         require_local(self._path.parent)
         try:
             make_database(self._path)
         except OSError as exc:
             raise UnusableStore(
-                f"database {self.name}: it cannot be made ({exc.strerror}); name another by --db"
+                f"database {self.name}: it cannot be made ({exc.strerror}); name another with --db"
             ) from exc
         with self._raw() as raw:
             if not _tables(raw):
@@ -73,7 +73,7 @@ class SqliteSchema:
             return None
         if not self._path.is_file():
             raise UnusableStore(
-                f"database {self.name}: it cannot be opened: it is no file; name one with --db"
+                f"database {self.name}: it cannot be opened: it is not a file; name one with --db"
             )
         with self._raw() as raw:
             tables = _tables(raw)

@@ -9,7 +9,7 @@ from batcher.core.errors import UnusableStore, UsageError
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _MALFORMED = (
-    "--db: this is no URL of a Postgres: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and "
+    "--db: this is not a Postgres URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and "
     "special characters of the password in percent notation, such as %40 for @"
 )
 

@@ -90,7 +90,9 @@ class _Lock:
             owner = self._owner()
         except psycopg.Error as exc:
             what = first_line(exc)
-            raise StoreError(f"database {self._address.name}: no lock to be had: {what}") from None
+            raise StoreError(
+                f"database {self._address.name}: the lock cannot be taken: {what}"
+            ) from None
         raise JobInUse(
             f"job {self._job_id} is being run by process {owner}: wait for it, or end it first"
         )

@@ -24,7 +24,7 @@ _WAIT_SECONDS: Final = 5.0
 _INCREMENTAL: Final = 2
 _WORTH_IT: Final = 0.1
 _SLACK_BYTES: Final = 64 << 20
-_IN_USE: Final = "another process has the database open: it is rewritten once nobody does"
+_IN_USE: Final = "another process has the database open: it is rewritten when no process has"
 
 
 def give_back(path: Path) -> Space:

@@ -137,7 +137,7 @@ async def test_a_limit_for_a_long_time_pauses_the_job_and_says_until_when(
         ran = await work.run(spec)
 
         assert (ran.report.exit_code, ran.report.status) == (5, "paused")
-        assert "for a longer time" in (ran.report.reason or "")
+        assert "for a longer pause" in (ran.report.reason or "")
         assert resume_seconds(work, ran) == pytest.approx(seconds, abs=2.0)
         assert (await work.runner.status(ran.report.job)).resume_at == ran.report.resume_at
         assert ran.report.rows_failed == 0

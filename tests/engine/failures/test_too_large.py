@@ -1,4 +1,4 @@
-"""An answer that is larger than what was asked for can take: that request's failure, for good."""
+"""An answer that is larger than what the request can need: that request's failure, for good."""
 
 from __future__ import annotations
 

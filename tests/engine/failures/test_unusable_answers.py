@@ -71,7 +71,7 @@ async def test_a_provider_that_breaks_every_answer_off_stops_the_job(here: Path)
         ran = await work.run(work.chat(numbered(50), base_url=requests.base_url))
 
         assert (ran.report.exit_code, ran.report.status) == (2, "stopped")
-        assert "broke the answer off: error" in (ran.report.reason or "")
+        assert "ended the answer early: error" in (ran.report.reason or "")
         assert ran.report.rows_failed == 0
         assert len(requests) <= 12
         assert ran.report.completion_tokens == 5 * len(requests)
