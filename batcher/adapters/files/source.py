@@ -38,7 +38,7 @@ from batcher.adapters.files.encodings import (
 )
 from batcher.adapters.files.faults import ADVICE, SKIP, Fault
 from batcher.adapters.files.formats import COMPRESSIBLE, Compression
-from batcher.adapters.files.json_array import place_of
+from batcher.adapters.files.json_array import JsonReader, place_of
 from batcher.adapters.files.raw import OpenRaw, RawPass
 from batcher.core.errors import InputError
 from batcher.core.model import BadRow, InputFacts, InputRow, RowId, id_texts
@@ -253,7 +253,7 @@ class FileSource:
         """The physical line of what a reader calls a line, and the row where that is no line."""
         if self._has_lines:
             return line, None
-        if self._text.kind == "json":
+        if self._text.reader is JsonReader:
             return place_of(self._pass(self._encoding).blocks(), line, source=self.name)
         return None, line - 1
 
