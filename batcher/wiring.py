@@ -6,19 +6,18 @@ import os
 import random
 import secrets
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.adapters import destinations, sources
 from batcher.adapters.clock import SystemClock
 from batcher.adapters.kinds import InstalledKinds
+from batcher.adapters.meanwhile import import_meanwhile
 from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
@@ -376,19 +375,4 @@ def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
         proxy.proxy_for(spec.base_url)
         if spec.base_url.startswith("https:"):
             proxy.check_authorities(os.environ)
-    _import_meanwhile("batcher.adapters.http")
-
-
-def _import_meanwhile(module: str) -> None:
-    """Import what is needed in a moment in a thread, while the rest of a run is made ready.
-
-    aiohttp reads the system's authorities twice when it is imported, which needs the processor and
-    not the interpreter's lock. Whoever imports the module before that is over waits for it, and
-    hears what went wrong.
-    """
-
-    def work() -> None:
-        with suppress(ImportError):
-            import_module(module)
-
-    Thread(target=work, name=f"importing {module}", daemon=True).start()
+    import_meanwhile("batcher.adapters.http")
