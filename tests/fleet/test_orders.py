@@ -1,7 +1,8 @@
 """Orders: a job that a worker is to open is opened once, whatever becomes of that worker.
 
-The input is at a URL whose first answer is held back. So a worker that has claimed an order stands
-between that and opening the job, for as long as a test likes.
+The input is at a URL whose answers are held back. So a worker that has claimed an order stands
+between that and opening the job, for as long as a test likes. On a busy machine a worker may sleep
+through a lease of two seconds; what would be wrong then for no fault of its own is not asserted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LOOK_SECONDS = 0.05
 
 
 class HeldInput:
-    """An input over HTTP: who asks first is kept waiting until :meth:`release`."""
+    """An input over HTTP: who asks before :meth:`release` is kept waiting until then."""
 
     def __init__(self, text: str) -> None:
         self.url = ""
@@ -49,9 +50,8 @@ class HeldInput:
         """One GET; ``asked`` has the wall's time of each."""
         del request
         self.asked.append(time.time())
-        if len(self.asked) == 1:
-            self._first.set()
-            await self._released.wait()
+        self._first.set()
+        await self._released.wait()
         return web.Response(text=self._text)
 
     async def is_asked(self) -> None:
@@ -60,7 +60,7 @@ class HeldInput:
             await self._first.wait()
 
     def release(self) -> None:
-        """Let the first one have its answer, if it is still there."""
+        """Let all have their answers."""
         self._released.set()
 
 
@@ -100,6 +100,11 @@ def order_in(settings: Settings) -> OrderLease:
         cursor.execute("SELECT state, fence, expires_at, job_id FROM job_order")
         (order,) = cursor.fetchall()
         return order
+
+
+def still_of(lease: OrderLease, now: OrderLease) -> OrderLease:
+    """The same grant of a lease as it was seen last: it is renewed for as long as it is held."""
+    return now if now.fence == lease.fence else lease
 
 
 async def filled(settings: Settings) -> OrderLease:
@@ -167,26 +172,34 @@ async def test_a_worker_killed_before_it_opens_a_job_is_replaced_when_its_lease_
         under_way(order(runner, spec)),
     ):
         await held.is_asked()
+        first = order_in(settings)
         await fleet.start(2, 3)
-        await fleet.told(Event.WORKER_STARTED, 3)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(fleet.events(Event.WORKER_STARTED)) < 3:
+                first = still_of(first, order_in(settings))
+                await asyncio.sleep(_LOOK_SECONDS)
         assert await runner.jobs() == []
         await fleet.kill(1)
         left = order_in(settings)
-        assert (left.state, left.fence, left.job_id) == (OrderState.WAITING, 1, None)
-        assert left.expires_at is not None
+        assert (left.state, left.job_id) == (OrderState.WAITING, None)
+        first = still_of(first, left)
+        assert first.expires_at is not None
+        held.release()
 
         done = await filled(settings)
-        assert (done.state, done.fence) == (OrderState.DONE, 2)
-        assert held.asked[1] >= left.expires_at
+        assert done.state == OrderState.DONE
+        assert done.fence > first.fence
+        assert held.asked[1] >= first.expires_at
         (opened,) = await runner.jobs()
         assert opened.job == done.job_id
         await fleet.completed(runner, opened.job)
 
         assert await exported(runner, opened.job, tmp_path / "out.jsonl") == calm
         assert [report.job for report in await runner.jobs()] == [opened.job]
-        assert [told["job"] for told in fleet.events(Event.ORDER_FILLED)] == [opened.job]
-        assert simulator.stats.inputs_served == ROWS
-        assert simulator.stats.inputs_served_twice == 0
+        assert {told["job"] for told in fleet.events(Event.ORDER_FILLED)} == {opened.job}
+        slept = len(fleet.events(Event.LEASE_LOST))
+        assert simulator.stats.inputs_served_twice <= slept * ROWS
+        assert simulator.stats.distinct_inputs == ROWS
 
 
 async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_goes_on(
@@ -197,14 +210,15 @@ async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_g
         async with under_way(ask(runner, spec)):
             await held.is_asked()
             await freeze_between_transactions(fleet, 1, settings)
+            held.release()
             await fleet.start(2)
             done = await filled(settings)
-            assert (done.state, done.fence) == (OrderState.DONE, 2)
+            assert done.state == OrderState.DONE
+            assert done.fence > 1
         (opened,) = await runner.jobs()
         await fleet.completed(runner, opened.job)
         await fleet.stop(2)
 
-        held.release()
         fleet.wake(1)
         async with asyncio.timeout(PATIENCE_SECONDS):
             another = await runner.ask(spec, fresh=True)  # begun after what it woke up in
@@ -212,4 +226,5 @@ async def test_a_worker_that_was_frozen_past_its_lease_opens_no_second_job_and_g
         await fleet.stop(1)
 
         assert [report.job for report in await runner.jobs()] == [another.job, opened.job]
-        assert simulator.stats.inputs_served == 2 * ROWS
+        slept = len(fleet.events(Event.LEASE_LOST))
+        assert 2 * ROWS <= simulator.stats.inputs_served <= (2 + slept) * ROWS
