@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from batcher.api.running import estimate, report, run
     from batcher.api.texts import chat, classify, embed
     from batcher.core.errors import BatcherError
-    from batcher.core.spec import JobSpec
-    from batcher.engine.estimate import Estimate
-    from batcher.engine.report import Report
-    from batcher.engine.results import Result
+    from batcher.core.job.spec import JobSpec
+    from batcher.engine.job.report import Report
+    from batcher.engine.job.results import Result
+    from batcher.engine.opening.estimate import Estimate
     from batcher.engine.runner import Runner
     from batcher.settings import Settings
     from batcher.wiring import open_runner
@@ -63,10 +63,10 @@ __all__ = [
 
 _PLACES = {
     "BatcherError": "batcher.core.errors",
-    "Estimate": "batcher.engine.estimate",
-    "JobSpec": "batcher.core.spec",
-    "Report": "batcher.engine.report",
-    "Result": "batcher.engine.results",
+    "Estimate": "batcher.engine.opening.estimate",
+    "JobSpec": "batcher.core.job.spec",
+    "Report": "batcher.engine.job.report",
+    "Result": "batcher.engine.job.results",
     "Runner": "batcher.engine.runner",
     "Settings": "batcher.settings",
     "chat": "batcher.api.texts",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.store.open import PATIENCE_SECONDS
-from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
+from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
+from batcher.adapters.system.private_files import STATE_DIRECTORY
 from batcher.core.errors import UsageError
 
 

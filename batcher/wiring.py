@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.adapters import destinations, sources
-from batcher.adapters.clock import SystemClock
-from batcher.adapters.kinds import InstalledKinds
-from batcher.adapters.meanwhile import import_meanwhile
-from batcher.adapters.private import STATE_DIRECTORY
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
-from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
-from batcher.core.slots import Slots
-from batcher.engine.access import ResultAccess
-from batcher.engine.adapters import Adapters, Connection, Files
+from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
+from batcher.adapters.system.clock import SystemClock
+from batcher.adapters.system.installed_kinds import InstalledKinds
+from batcher.adapters.system.meanwhile import import_meanwhile
+from batcher.adapters.system.private_files import STATE_DIRECTORY
+from batcher.core.throttle.slots import Slots
+from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
+from batcher.engine.services import Connection, Files, Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
+    from batcher.core.failures.verdicts import Chance
+    from batcher.core.job.schedule import DueTimes
+    from batcher.core.job.spec import JobSpec
     from batcher.core.limits import ModelFacts
-    from batcher.core.retry import Chance
-    from batcher.core.schedule import DueTimes
-    from batcher.core.spec import JobSpec
-    from batcher.engine.fleet import FleetWorker
+    from batcher.engine.fleet.worker import FleetWorker
     from batcher.ports import (
         Clock,
         Doorbell,
@@ -64,8 +64,8 @@ async def open_runner(
     Raises:
         StoreError: the database cannot be used.
     """
-    async with _open_adapters(settings or Settings(), clock, chance) as adapters:
-        yield Runner(adapters)
+    async with _open_services(settings or Settings(), clock, chance) as services:
+        yield Runner(services)
 
 
 @asynccontextmanager
@@ -86,21 +86,21 @@ async def open_fleet(
     Raises:
         StoreError: the database cannot be used.
     """
-    from batcher.adapters.eventlog import EventLog
-    from batcher.adapters.tracing import open_trace
-    from batcher.engine.fleet import LOOK_SECONDS, FleetWorker
+    from batcher.adapters.observability.event_log import EventLog
+    from batcher.adapters.observability.tracing import open_trace
+    from batcher.engine.fleet.worker import LOOK_SECONDS, FleetWorker
 
-    async with _open_adapters(settings, clock, chance, Slots(concurrency)) as adapters:
+    async with _open_services(settings, clock, chance, Slots(concurrency)) as services:
         host = socket.gethostname()
         card = WorkerCard(
             name=f"{host}:{os.getpid()}:{secrets.token_hex(2)}",
             host=host,
             pid=os.getpid(),
-            version=adapters.version,
-            started_at=datetime.fromtimestamp(adapters.clock.wall(), UTC),
+            version=services.version,
+            started_at=datetime.fromtimestamp(services.clock.wall(), UTC),
         )
         yield FleetWorker(
-            adapters,
+            services,
             card,
             log or EventLog(),
             look_seconds=LOOK_SECONDS if look_seconds is None else look_seconds,
@@ -109,9 +109,9 @@ async def open_fleet(
 
 
 @asynccontextmanager
-async def _open_adapters(
+async def _open_services(
     settings: Settings, clock: Clock | None, chance: Chance | None, slots: Slots | None = None
-) -> AsyncIterator[Adapters]:
+) -> AsyncIterator[Services]:
     clock = clock or SystemClock()
     url = settings.location
     async with AsyncExitStack() as stack:
@@ -133,7 +133,7 @@ async def _open_adapters(
             stack.push_async_callback(arq.close)
             shared = await stack.enter_async_context(open_throttle(settings.redis_url, clock))
             throttle = cache(lambda: shared)
-        yield Adapters(
+        yield Services(
             store=store,
             clock=clock,
             chance=chance or random.Random(),
@@ -163,25 +163,25 @@ def _memory_throttle(clock: Clock) -> Throttle:
 
 
 def _model_facts(model: str, endpoint: str, base_url: str) -> ModelFacts:
-    from batcher.adapters.modelfacts import kept_model_facts
+    from batcher.adapters.providers.kept_facts import kept_model_facts
 
     return kept_model_facts(model, endpoint, base_url)
 
 
 def _open_guard() -> RowGuard:
-    from batcher.adapters.rowguard import ThreadGuard
+    from batcher.adapters.system.row_guard import ThreadGuard
 
     return ThreadGuard()
 
 
 async def _open_url(spec: JobSpec, *, clock: Clock) -> InputSource:
-    from batcher.adapters.download import open_url  # aiohttp takes a while to import
+    from batcher.adapters.sources.download import open_url  # aiohttp takes a while to import
 
     return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock)
 
 
 def _due_times(cron: str, timezone: str) -> DueTimes:
-    from batcher.adapters.cron import CronTimes
+    from batcher.adapters.system.cron import CronTimes
 
     return CronTimes(cron, timezone)
 
@@ -189,10 +189,10 @@ def _due_times(cron: str, timezone: str) -> DueTimes:
 def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
     """The lock of a run: with the database, so that whoever shares that shares the locks."""
     if is_postgres(url):
-        from batcher.adapters.store.postgres_lock import postgres_job_lock
+        from batcher.adapters.store.postgres.lock import postgres_job_lock
 
         return partial(postgres_job_lock, PostgresAddress.parse(url))
-    from batcher.adapters.joblock import job_lock
+    from batcher.adapters.system.job_lock import job_lock
 
     if url == MEMORY:
         return partial(job_lock, STATE_DIRECTORY / "locks")
@@ -212,7 +212,7 @@ def _state(url: str) -> tuple[Path, ...]:
 
 def _open_index(url: str) -> RowIndex:
     """Beside the database: who has room for a job's results there has room to compare them."""
-    from batcher.adapters.rowindex import SqliteRowIndex
+    from batcher.adapters.system.row_index import SqliteRowIndex
 
     if url == MEMORY or is_postgres(url):
         return SqliteRowIndex(STATE_DIRECTORY / "spool")
@@ -258,14 +258,16 @@ def _files(database_url: str) -> Files:
 
 
 def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
-    from batcher.adapters.tokenizer import open_tokenizer  # tiktoken takes a while to import
+    from batcher.adapters.providers.tokenizer import (
+        open_tokenizer,  # tiktoken takes a while to import
+    )
 
     return open_tokenizer(model, name)
 
 
 def _hidden(settings: Settings) -> tuple[str, ...]:
     """What no message may tell besides a job's own credential: passwords of what it goes by."""
-    from batcher.adapters.credential import url_secrets
+    from batcher.adapters.providers.credential import url_secrets
 
     password = os.environ.get("PGPASSWORD")
     proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
@@ -283,7 +285,7 @@ async def _connect(
         if settings.record is None:
             yield connection
             return
-        from batcher.adapters.recording import recording
+        from batcher.adapters.providers.recording import recording
 
         with recording(
             connection.provider,
@@ -300,7 +302,7 @@ async def _route(
 ) -> AsyncIterator[Connection]:
     """The way that a spec's requests take: online, simulated, or to recorded answers."""
     if spec.via == "replay":
-        from batcher.adapters.recording import open_replay
+        from batcher.adapters.providers.recording import open_replay
 
         with closing(open_replay(settings.replay)) as provider:
             yield Connection(
@@ -326,12 +328,12 @@ async def _route(
 async def _connect_http(
     spec: JobSpec, base_url: str, throttle: Throttle, hidden: tuple[str, ...]
 ) -> AsyncIterator[Connection]:
-    from batcher.adapters.credential import read_credential
-    from batcher.adapters.http import open_provider  # aiohttp takes a while to import
-    from batcher.adapters.proxy import proxy_for
-    from batcher.core.idempotency import OFF
+    from batcher.adapters.providers.credential import read_credential
+    from batcher.adapters.providers.http import open_provider  # aiohttp takes a while to import
+    from batcher.adapters.providers.proxy import proxy_for
+    from batcher.core.job.idempotency import OFF
     from batcher.core.limits import model_family
-    from batcher.engine.preparing import quota_name
+    from batcher.engine.opening.binding import quota_name
 
     credential = read_credential(spec, os.environ)
     proxy = proxy_for(base_url)
@@ -362,17 +364,17 @@ async def _connect_http(
 
 def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
     if spec.via == "replay":
-        from batcher.adapters.recording import open_replay
+        from batcher.adapters.providers.recording import open_replay
 
         open_replay(settings.replay).close()
         return
-    from batcher.adapters.credential import read_credential
+    from batcher.adapters.providers.credential import read_credential
 
     read_credential(spec, os.environ)
     if not spec.simulate:
-        from batcher.adapters import proxy  # urllib.request takes a while to import
+        from batcher.adapters.providers import proxy  # urllib.request takes a while to import
 
         proxy.proxy_for(spec.base_url)
         if spec.base_url.startswith("https:"):
             proxy.check_authorities(os.environ)
-    import_meanwhile("batcher.adapters.http")
+    import_meanwhile("batcher.adapters.providers.http")

@@ -29,10 +29,10 @@ from batcher.adapters.doorbell import (
     ring,
     to_bytes,
 )
-from batcher.adapters.health import serve_health
+from batcher.adapters.observability.health import serve_health
 from batcher.core.errors import UsageError
-from batcher.core.retry import backoff_seconds
-from batcher.engine.fleet import MOST_JOBS, FleetWorker
+from batcher.core.failures.verdicts import backoff_seconds
+from batcher.engine.fleet.worker import MOST_JOBS, FleetWorker
 from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.wiring import open_fleet
@@ -94,7 +94,7 @@ async def answer_bells(
         except (RedisError, OSError, TimeoutError) as error:
             attempt += 1
             fleet.log(Event.QUEUE_LOST, error=type(error).__name__, attempt=attempt)
-            await asyncio.sleep(backoff_seconds(attempt, fleet.adapters.chance))
+            await asyncio.sleep(backoff_seconds(attempt, fleet.services.chance))
 
 
 @asynccontextmanager

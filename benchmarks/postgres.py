@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from batcher.adapters.clock import SystemClock
 from batcher.adapters.store import migrate, open_store
+from batcher.adapters.system.clock import SystemClock
 from benchmarks.inputs import write_csv
 from benchmarks.processes import Server, run, serving
 from benchmarks.results import Result, middle

@@ -50,11 +50,11 @@ def reading(scale: float) -> Iterator[Result]:
 def main(path: str) -> None:
     """Check a file, plan it, and print what each took."""
     from batcher.adapters import sources
-    from batcher.adapters.catalog import model_facts
-    from batcher.adapters.kinds import InstalledKinds
-    from batcher.adapters.tokenizer import open_tokenizer
-    from batcher.core.spec import JobSpec
-    from batcher.engine.preparing import bind, new_job
+    from batcher.adapters.providers.catalog import model_facts
+    from batcher.adapters.providers.tokenizer import open_tokenizer
+    from batcher.adapters.system.installed_kinds import InstalledKinds
+    from batcher.core.job.spec import JobSpec
+    from batcher.engine.opening.binding import bind, new_job
 
     spec = JobSpec(
         kind="embed",

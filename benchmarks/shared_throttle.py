@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-from batcher.adapters.clock import SystemClock
+from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.throttle.redis import RedisThrottle, open_throttle
-from batcher.core.bucket import Cost
-from batcher.core.observation import Observation
-from batcher.core.sharing import Flow
+from batcher.core.throttle.bucket import TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import Flow
 from benchmarks.results import Result
 from scripts.servers.valkey import valkey_server
 
@@ -54,7 +54,7 @@ async def _measure(url: str, seconds: float, *, settles: bool) -> float:
 
 async def _work(throttle: RedisThrottle, clock: SystemClock, until: float, *, settles: bool) -> int:
     """One worker, for as long as it has got send times in the past it asks for more."""
-    costs = [Cost(100)] * _BATCH
+    costs = [TokenDemand(100)] * _BATCH
     count = 0
     while time.perf_counter() < until:
         grant = await throttle.reserve(_QUOTA, costs, Flow("job"))

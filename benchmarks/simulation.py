@@ -20,21 +20,21 @@ from typing import Any
 
 import orjson
 
-from batcher.adapters.catalog import model_facts
-from batcher.adapters.kinds import InstalledKinds
-from batcher.adapters.store.memory import MemoryStore
-from batcher.adapters.store.memory_jobs import Entry, Shard
+from batcher.adapters.providers.catalog import model_facts
+from batcher.adapters.providers.tokenizer import open_tokenizer
+from batcher.adapters.store.memory.jobs import Entry, Shard
+from batcher.adapters.store.memory.store import MemoryStore
+from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.throttle.memory import MemoryThrottle
-from batcher.adapters.tokenizer import open_tokenizer
-from batcher.core.bucket import Cost, Ticket
+from batcher.core.job.spec import JobSpec
 from batcher.core.model import InputFacts, Job
-from batcher.core.observation import Observation
-from batcher.core.sharing import ANYBODY, Flow
-from batcher.core.spec import JobSpec
-from batcher.engine.adapters import Adapters, Connection
-from batcher.engine.fleet import FleetWorker
-from batcher.engine.payload import ShardPlan, encode_plan
-from batcher.engine.preparing import bind, new_job
+from batcher.core.throttle.bucket import Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import ANYBODY, Flow
+from batcher.engine.fleet.worker import FleetWorker
+from batcher.engine.opening.binding import bind, new_job
+from batcher.engine.services import Connection, Services
+from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
 from batcher.simulator.limits import Bucket
 from tests.engine.virtual_time import LoopClock, VirtualLoop
@@ -90,7 +90,9 @@ class Throttle(MemoryThrottle):
 
     operations = 0
 
-    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
+    async def reserve(
+        self, quota: str, costs: Sequence[TokenDemand], flow: Flow = ANYBODY
+    ) -> Grant:
         self.operations += 1
         return await super().reserve(quota, costs, flow)
 
@@ -215,7 +217,7 @@ async def simulate(rows: int) -> None:
 
     # Nothing is planned, opened or exported.
     unused: Any = dict.fromkeys(("files", "open_url", "due_times", "open_index"))
-    adapters = Adapters(
+    adapters = Services(
         store=store,
         clock=clock,
         chance=chance,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from batcher.core.quota import QuotaState
-from batcher.core.sharing import WEIGHTS, Flow
-from batcher.core.window import ConcurrencyWindow
+from batcher.core.throttle.concurrency import ConcurrencyWindow
+from batcher.core.throttle.quota import QuotaState
+from batcher.core.throttle.sharing import WEIGHTS, Flow
 from tests.virtual import Client, Network, ReferenceProvider, Request, World
 
 

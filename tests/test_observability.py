@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from batcher.cli.worker import worker
-from batcher.core.bucket import Limits
+from batcher.cli.commands.worker import worker
 from batcher.core.model import Tally
-from batcher.engine.live import Live
-from batcher.engine.metering import Meters, Served
+from batcher.core.throttle.bucket import Limits
+from batcher.engine.telemetry.metrics import Meters, Served
+from batcher.engine.telemetry.run_stats import RunStats
 from batcher.ports import LEVELS, Event
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -22,7 +22,7 @@ DEPLOYING = (DOCS / "deploy.md").read_text(encoding="utf-8")
 
 def metrics() -> set[str]:
     """The names of all metrics, with one job being served."""
-    live = Live(
+    live = RunStats(
         rows=1,
         base=Tally(),
         started_at=0.0,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.adapters.catalog import model_facts
+from batcher.adapters.providers.catalog import model_facts
 from batcher.core.kind import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent

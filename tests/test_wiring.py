@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from batcher.adapters.credential import expand, read_credential, url_secrets
+from batcher.adapters.providers.credential import expand, read_credential, url_secrets
 from batcher.core.errors import UsageError
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
 from batcher.wiring import open_runner

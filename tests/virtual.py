@@ -1,7 +1,8 @@
 """Virtual time: clients of a throttle against a provider written apart from it, event by event.
 
 Nothing sleeps and nothing is concurrent: a heap of (time, action) is the world. One client runs in
-`tests/core/test_throttle_simulation.py`; any number may share one `QuotaState`, as a fleet does.
+`tests/core/throttle/test_throttle_simulation.py`; any number may share one `QuotaState`, as a fleet
+does.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from batcher.core.bucket import Cost, Ticket
-from batcher.core.observation import Observation, observation_from_headers
-from batcher.core.quota import QuotaState
-from batcher.core.retry import pause_seconds
-from batcher.core.sharing import ANYBODY, Flow
-from batcher.core.window import ConcurrencyWindow
+from batcher.core.failures.verdicts import pause_seconds
+from batcher.core.throttle.bucket import Ticket, TokenDemand
+from batcher.core.throttle.concurrency import ConcurrencyWindow
+from batcher.core.throttle.observation import Observation, observation_from_headers
+from batcher.core.throttle.quota import QuotaState
+from batcher.core.throttle.sharing import ANYBODY, Flow
 
 LATE_SECONDS = 1.0
 """What is later than this is not sent in one burst."""
@@ -261,7 +262,7 @@ class Client:
         room = max(1, self._ahead() - self.in_flight - len(self.held))
         batch = [self.work[i] for i in range(min(room, len(self.work)))]
         tickets, later = self.quota.reserve(
-            self.world.now, [Cost(r.cost) for r in batch], self.flow
+            self.world.now, [TokenDemand(r.cost) for r in batch], self.flow
         )
         for ticket in tickets:
             self.held.append((ticket, self.work.popleft()))

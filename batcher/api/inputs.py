@@ -48,8 +48,8 @@ def read_input(given: object, max_bytes: int | None = None) -> ReadInput:
         return ReadInput(given)
     if isinstance(given, os.PathLike):
         return ReadInput(os.fsdecode(given))
-    from batcher.adapters.files.tables import is_pandas, open_rows, open_table
-    from batcher.adapters.private import STATE_DIRECTORY
+    from batcher.adapters.sources.tables import is_pandas, open_rows, open_table
+    from batcher.adapters.system.private_files import STATE_DIRECTORY
 
     name = f"<{_library(given)}{type(given).__name__}>"
     is_table = is_pandas(given) or hasattr(given, "__arrow_c_stream__")

@@ -10,18 +10,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from batcher.api.inputs import Input, ReadInput, read_input
-from batcher.cli.progress import Progress, shown
-from batcher.cli.screen import NoScreen, PlainScreen, Screen, open_screen
+from batcher.cli.screen.progress import Progress, shown
+from batcher.cli.screen.screens import NoScreen, PlainScreen, Screen, open_screen
 from batcher.cli.session import loop_factory
-from batcher.core.spec import JobSpec
-from batcher.engine.access import ResultAccess
-from batcher.engine.loopthread import LoopThread
+from batcher.core.job.spec import JobSpec
+from batcher.engine.loop_thread import LoopThread
+from batcher.engine.result_access import ResultAccess
 from batcher.settings import Settings, base_url_of_environment
 from batcher.wiring import open_runner
 
 if TYPE_CHECKING:
-    from batcher.engine.estimate import Estimate
-    from batcher.engine.report import Report
+    from batcher.engine.job.report import Report
+    from batcher.engine.opening.estimate import Estimate
     from batcher.engine.runner import Runner
 
 _T = TypeVar("_T")

@@ -12,7 +12,7 @@ from batcher.api.running import run
 from batcher.core.errors import RowsWithoutResult, UsageError
 
 if TYPE_CHECKING:
-    from batcher.engine.report import Report
+    from batcher.engine.job.report import Report
 
 _TEXT = "text"
 _NAMES_OF_NOTHING = frozenset({"NoneType", "NAType", "NaTType"})

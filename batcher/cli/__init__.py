@@ -1,4 +1,16 @@
-"""The command line: parse, open, call, render. Nothing heavy is imported before it is needed."""
+"""The command line: parse, open, call, render. Nothing heavy is imported before it is needed.
+
+- :mod:`.commands`: One module for each command that makes jobs, serves them, or stands for itself.
+- :mod:`.failure`: From an exception to what is said on standard error and to the exit code.
+- :mod:`.figures`: Numbers, money and times as people read them.
+- :mod:`.options`: Options and arguments: where their values come from, and how help reads.
+- :mod:`.output`: What goes to standard output: results asked for, and JSON; and what is said beside
+  it.
+- :mod:`.root`: ``batcher`` itself: its commands, and the one place where errors become exit codes.
+- :mod:`.screen`: The progress of a run, on a terminal, in a notebook, or a line now and then.
+- :mod:`.session`: One command's event loop: which loop, and what a signal does to it.
+- :mod:`.summary`: What is said of a job when its run has ended, and what to do next.
+"""
 
 from __future__ import annotations
 

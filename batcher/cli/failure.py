@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import click
 
 from batcher.core.errors import BatcherError, OutputError
-from batcher.core.inert import inert
-from batcher.core.unforeseen import described
+from batcher.core.failures.unforeseen import described
+from batcher.core.text.inert import inert
 
 INTERRUPTED = 130
 READER_GONE = 141

@@ -1,6 +1,7 @@
 """What goes to standard output: results asked for, and JSON; and what is said beside it.
 
-Whatever is printed passes here or through a screen, and is inert: see :mod:`batcher.core.inert`.
+Whatever is printed passes here or through a screen, and is inert: see
+:mod:`batcher.core.text.inert`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 import click
 import orjson
 
-from batcher.core import exactjson
 from batcher.core.errors import UsageError
-from batcher.core.inert import inert, inert_json
+from batcher.core.text import exactjson
+from batcher.core.text.inert import inert, inert_json
 
 
 def print_json(value: Any) -> None:

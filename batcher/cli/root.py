@@ -9,42 +9,68 @@ from typing import Any, NoReturn
 import click
 
 from batcher.cli.failure import close_stdout, reader_may_go, report_failure
-from batcher.cli.lazy import Entry, LazyGroup
-from batcher.cli.typed import remember
+from batcher.cli.options.lazy_group import Entry, LazyGroup
+from batcher.cli.options.typed import remember
 
 RUNNING, LOOKING, ACTING = "Running jobs", "Looking at jobs", "Acting on jobs"
 FLEET, MORE = "Many machines", "More"
 
 ENTRIES = {
-    "run": Entry("batcher.cli.run:run", "Run a job, or go on where it stopped.", RUNNING),
+    "run": Entry("batcher.cli.commands.run:run", "Run a job, or go on where it stopped.", RUNNING),
     "estimate": Entry(
-        "batcher.cli.estimate:estimate", "Tell what a job would take; send nothing.", RUNNING
+        "batcher.cli.commands.estimate:estimate",
+        "Tell what a job would take; send nothing.",
+        RUNNING,
     ),
     "preview": Entry(
-        "batcher.cli.preview:preview", "Show the exact requests of a few rows.", RUNNING
+        "batcher.cli.commands.preview:preview", "Show the exact requests of a few rows.", RUNNING
     ),
-    "jobs": Entry("batcher.cli.jobs:jobs", "List the jobs, newest first.", LOOKING),
-    "status": Entry("batcher.cli.status:status", "Show one job.", LOOKING),
-    "errors": Entry("batcher.cli.errors:errors", "Show the rows that failed for good.", LOOKING),
-    "results": Entry("batcher.cli.results:results", "Print a job's results.", LOOKING),
-    "export": Entry("batcher.cli.export:export", "Write a job's results to a file.", ACTING),
-    "pause": Entry("batcher.cli.pause:pause", "Stop sending a job's requests.", ACTING),
-    "resume": Entry("batcher.cli.pause:resume", "Let workers go on with a job.", ACTING),
-    "retry": Entry("batcher.cli.retry:retry", "Reopen the rows that failed for good.", ACTING),
-    "cancel": Entry("batcher.cli.cancel:cancel", "Stop a job for good.", ACTING),
-    "rm": Entry("batcher.cli.remove:rm", "Delete jobs and what is kept of them.", ACTING),
-    "submit": Entry("batcher.cli.submit:submit", "Plan a job, then leave it to workers.", FLEET),
-    "worker": Entry("batcher.cli.worker:worker", "Work on submitted jobs.", FLEET),
-    "watch": Entry("batcher.cli.watch:watch", "Follow a job that others work on.", FLEET),
-    "workers": Entry("batcher.cli.workers:workers", "List the workers.", FLEET),
-    "schedule": Entry("batcher.cli.schedule:schedule", "Run jobs at set times, by workers.", FLEET),
+    "jobs": Entry(
+        "batcher.cli.commands.jobs.listing:jobs", "List the jobs, newest first.", LOOKING
+    ),
+    "status": Entry("batcher.cli.commands.jobs.status:status", "Show one job.", LOOKING),
+    "errors": Entry(
+        "batcher.cli.commands.jobs.errors:errors", "Show the rows that failed for good.", LOOKING
+    ),
+    "results": Entry(
+        "batcher.cli.commands.jobs.results:results", "Print a job's results.", LOOKING
+    ),
+    "export": Entry(
+        "batcher.cli.commands.jobs.export:export", "Write a job's results to a file.", ACTING
+    ),
+    "pause": Entry(
+        "batcher.cli.commands.jobs.pause:pause", "Stop sending a job's requests.", ACTING
+    ),
+    "resume": Entry(
+        "batcher.cli.commands.jobs.pause:resume", "Let workers go on with a job.", ACTING
+    ),
+    "retry": Entry(
+        "batcher.cli.commands.jobs.retry:retry", "Reopen the rows that failed for good.", ACTING
+    ),
+    "cancel": Entry("batcher.cli.commands.jobs.cancel:cancel", "Stop a job for good.", ACTING),
+    "rm": Entry(
+        "batcher.cli.commands.jobs.remove:rm", "Delete jobs and what is kept of them.", ACTING
+    ),
+    "submit": Entry(
+        "batcher.cli.commands.submit:submit", "Plan a job, then leave it to workers.", FLEET
+    ),
+    "worker": Entry("batcher.cli.commands.worker:worker", "Work on submitted jobs.", FLEET),
+    "watch": Entry(
+        "batcher.cli.commands.jobs.watch:watch", "Follow a job that others work on.", FLEET
+    ),
+    "workers": Entry("batcher.cli.commands.workers:workers", "List the workers.", FLEET),
+    "schedule": Entry(
+        "batcher.cli.commands.schedule:schedule", "Run jobs at set times, by workers.", FLEET
+    ),
     "completion": Entry(
-        "batcher.cli.completion:completion", "Print a script for shell completion.", MORE
+        "batcher.cli.commands.completion:completion", "Print a script for shell completion.", MORE
     ),
     "simulate": Entry(
-        "batcher.cli.simulate:simulate", "Run a local provider with limits and faults.", MORE
+        "batcher.cli.commands.simulate:simulate",
+        "Run a local provider with limits and faults.",
+        MORE,
     ),
-    "db": Entry("batcher.cli.database:db", "Upgrade or purge the database.", MORE),
+    "db": Entry("batcher.cli.commands.database:db", "Upgrade or purge the database.", MORE),
 }
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from batcher.adapters.allocator import give_large_blocks_back
+from batcher.adapters.system.allocator import give_large_blocks_back
 from batcher.cli.failure import INTERRUPTED, say
 
 if TYPE_CHECKING:

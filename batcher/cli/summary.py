@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batcher.cli.figures import count, duration, moment, money, rate
-from batcher.core.urls import with_version
+from batcher.core.job.urls import with_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from batcher.core.since import Incremental
-    from batcher.engine.report import Report
+    from batcher.core.job.since import Incremental
+    from batcher.engine.job.report import Report
 
 _LABEL = 10
 

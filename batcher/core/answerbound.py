@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from batcher.core import exactjson
+from batcher.core.text import exactjson
 
 THINKING_TOKENS: Final = 4_096
 """What is allowed for thinking where nobody says how much it may be."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.core import exactjson
 from batcher.core.errors import RowError
-from batcher.core.finish import Meaning, read_finish
+from batcher.core.finish_reason import Meaning, read_finish
 from batcher.core.kind import Broken, Refused
 from batcher.core.labelshare import TokenChoice
+from batcher.core.text import exactjson
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _REFUSED_CODES = frozenset({"400", "403", "413", "422"})

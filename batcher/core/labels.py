@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Final
 from unicodedata import category, normalize
 
-from batcher.core.lenient import decode_value
+from batcher.core.text.lenient import decode_value
 
 _MOST_CHARACTERS: Final = 20_000
 _MOST_BROKEN: Final = 4_000

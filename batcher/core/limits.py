@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.core.cost import Price
 from batcher.core.kind import BoundKind, Endpoint, most_pieces
+from batcher.core.money.prices import Price
 
 _MOST_PIECES = 2_048
 _EMBEDDINGS_TOKENS = 300_000

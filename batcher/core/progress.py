@@ -41,14 +41,14 @@ class ShardEvent:
 class Unit(NamedTuple):
     """Pieces to be asked for in one call: a planned request, or what a failure left of one.
 
-    ``convicted`` are those that had a dead letter before, all of them: others succeeded then.
+    ``failed_before`` are those that had a dead letter before, all of them: others succeeded then.
     ``reopened`` is how often what came for them was thrown away; ``doubt`` what was sent of just
     these pieces and not answered.
     """
 
     pieces: tuple[int, ...]
     attempts: int = 0
-    convicted: bool = False
+    failed_before: bool = False
     reopened: int = 0
     doubt: Amounts | None = None
 

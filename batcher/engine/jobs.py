@@ -8,61 +8,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
-from batcher.core.jobfilter import EVERY_JOB
+from batcher.core.job.filter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
 from batcher.core.options import is_unicode
-from batcher.engine.description import Description
-from batcher.engine.ending import Endings, put_down
-from batcher.engine.listing import Reports
+from batcher.engine.job.description import Description
+from batcher.engine.job.endings import Endings, apply_ending
+from batcher.engine.job.listing import Reports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 
-    from batcher.core.jobfilter import JobFilter
+    from batcher.core.job.filter import JobFilter
     from batcher.core.model import DeadLetter, FailureCount, Job
-    from batcher.engine.adapters import Adapters
-    from batcher.engine.delivery import Delivery
-    from batcher.engine.live import Live
-    from batcher.engine.overwriting import Output
-    from batcher.engine.records import Records
-    from batcher.engine.report import Report
-    from batcher.engine.results import Failed, Result
+    from batcher.engine.delivery.files import Delivery
+    from batcher.engine.delivery.overwriting import Output
+    from batcher.engine.delivery.records import Records
+    from batcher.engine.job.report import Report
+    from batcher.engine.job.results import Failed, Result
+    from batcher.engine.services import Services
+    from batcher.engine.telemetry.run_stats import RunStats
     from batcher.ports import Space, WorkerState
 
 
 class Jobs:
     """The jobs of one database. What only one method needs is imported there."""
 
-    def __init__(self, adapters: Adapters) -> None:
-        """``adapters`` know them."""
-        self._adapters = adapters
-        self._reports = Reports(adapters)
+    def __init__(self, services: Services) -> None:
+        """``services`` know them."""
+        self._services = services
+        self._reports = Reports(services)
         self._report = self._reports.of
 
     @cached_property
     def _delivery(self) -> Delivery:
-        from batcher.engine.delivery import Delivery
+        from batcher.engine.delivery.files import Delivery
 
-        return Delivery(self._adapters.store, self._adapters.files)
+        return Delivery(self._services.store, self._services.files)
 
     # --- looking ----------------------------------------------------------------------------------
 
-    async def watch(self, job_id: str, *, on_live: Callable[[Live], None]) -> Report:
+    async def watch(self, job_id: str, *, on_live: Callable[[RunStats], None]) -> Report:
         """Follow a job that others work on until it is not open any more.
 
         ``on_live`` is given figures that are kept up to date.
         """
-        from batcher.engine.following import follow
+        from batcher.engine.telemetry.watch import watch
 
-        store, clock = self._adapters.store, self._adapters.clock
+        store, clock = self._services.store, self._services.clock
         described = Description.read(job := await store.job(job_id))
         priced = await asyncio.to_thread(self._reports.is_priced, described)
-        job = await follow(store, clock, job.id, priced=priced, on_live=on_live)
+        job = await watch(store, clock, job.id, priced=priced, on_live=on_live)
         return await self._report(job, Endings.of(job))
 
     async def workers(self) -> list[WorkerState]:
         """The workers that have not left, and what each holds."""
-        return await self._adapters.store.workers()
+        return await self._services.store.workers()
 
     async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Report]:
         """The reports of the jobs that are wanted, newest first."""
@@ -74,7 +74,7 @@ class Jobs:
         Raises:
             UsageError: there is none.
         """
-        newest = await self._adapters.store.jobs(limit=1)
+        newest = await self._services.store.jobs(limit=1)
         if not newest:
             raise UsageError("there is no job yet: `batcher run KIND INPUT -o OUTPUT` makes one")
         return newest[0]
@@ -85,27 +85,27 @@ class Jobs:
         Raises:
             UsageError: there is no such job, or several.
         """
-        return await self._report(await self._adapters.store.job(job_id))
+        return await self._report(await self._services.store.job(job_id))
 
     async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
         """The dead letters of a job, one for each failed row, in input order."""
-        job = await self._adapters.store.job(job_id)
+        job = await self._services.store.job(job_id)
         async for letter in self._delivery.errors(job.id):
             yield letter
 
     def results(self, job_id: str, *, failed: Failed = "omit") -> AsyncGenerator[Result, None]:
         """The results that a job has by now, one for each output record, in input order.
 
-        ``failed`` says what becomes of rows without one: :class:`batcher.engine.report.Report`.
+        ``failed`` says what becomes of rows without one: :class:`batcher.engine.job.report.Report`.
         """
         return self.records.results(job_id, failed)
 
     @cached_property
     def records(self) -> Records:
         """What jobs made, in larger pieces than one by one."""
-        from batcher.engine.records import Records
+        from batcher.engine.delivery.records import Records
 
-        return Records(self._adapters.store, self._adapters.files)
+        return Records(self._services.store, self._services.files)
 
     async def export(
         self,
@@ -125,9 +125,9 @@ class Jobs:
             UsageError: the job is not complete, and ``partial`` was not asked for; or the output
                 would replace what is not this job's.
         """
-        from batcher.engine.overwriting import Output
+        from batcher.engine.delivery.overwriting import Output
 
-        job = await self._adapters.store.job(job_id)
+        job = await self._services.store.job(job_id)
         if job.state is not JobState.COMPLETE and not partial:
             go_on = "" if job.state is JobState.CANCELLED else "run it again, or "
             raise UsageError(
@@ -155,7 +155,7 @@ class Jobs:
         path = str(Path.cwd() / target.path)
         told = not target.stream and target.path != "-" and is_unicode(path)
         if told and job.output != path:
-            await self._adapters.store.set_output(job.id, path)
+            await self._services.store.set_output(job.id, path)
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -170,35 +170,35 @@ class Jobs:
             JobInUse: a process is running the job.
             UsageError: no row failed with one of these codes.
         """
-        store = self._adapters.store
+        store = self._services.store
         job = await store.job(job_id)
-        with self._adapters.lock(job.id):
+        with self._services.lock(job.id):
             reopened = 0
             failures = await store.failures(job.id)
             _check_codes(job.id, codes, failures)
             if any(not one.final and (not codes or one.code in codes) for one in failures):
                 await store.move(job.id, JobEvent.RETRY)
                 reopened = await store.reopen_dead(job.id, codes=codes)
-                await self._adapters.doorbell.ring(job.id)
+                await self._services.doorbell.ring(job.id)
         return await self._report(await store.job(job.id)), reopened
 
     async def pause(self, job_id: str) -> Report:
         """Stop sending; what is in flight is settled and kept."""
-        store = self._adapters.store
+        store = self._services.store
         job = await store.job(job_id)
-        return await self._report(await put_down(store, job.id, Endings.by_hand()))
+        return await self._report(await apply_ending(store, job.id, Endings.by_hand()))
 
     async def resume(self, job_id: str) -> Report:
         """Let workers go on with a job."""
-        store = self._adapters.store
+        store = self._services.store
         job = await store.job(job_id)
         report = await self._report(await store.move(job.id, JobEvent.RESUME))
-        await self._adapters.doorbell.ring(job.id)
+        await self._services.doorbell.ring(job.id)
         return report
 
     async def cancel(self, job_id: str) -> Report:
         """Stop a job for good; what is paid for is kept and can be exported with ``partial``."""
-        store = self._adapters.store
+        store = self._services.store
         job = await store.job(job_id)
         return await self._report(await store.move(job.id, JobEvent.CANCEL))
 
@@ -209,11 +209,11 @@ class Jobs:
             JobInUse: something works on it: a process, workers, or a job that carries its results
                 over.
         """
-        from batcher.engine.purging import remove
+        from batcher.engine.job.purging import remove
 
-        store = self._adapters.store
+        store = self._services.store
         job = await store.job(job_id)
-        with self._adapters.lock(job.id):
+        with self._services.lock(job.id):
             report = await self._report(await store.job(job.id))
             await remove(store, job.id)
         return report
@@ -223,9 +223,9 @@ class Jobs:
 
         One whose results another job is still carrying over stays.
         """
-        from batcher.engine.purging import purge
+        from batcher.engine.job.purging import purge
 
-        return await purge(self._adapters.store, self._adapters.clock.wall() - older_than_seconds)
+        return await purge(self._services.store, self._services.clock.wall() - older_than_seconds)
 
     async def give_back(self) -> Space:
         """Give the disk back what deleted jobs took, as far as nobody has to wait for it.
@@ -233,7 +233,7 @@ class Jobs:
         An SQLite file that an older version made is rewritten for that, where nobody else uses it
         and there is room; a Postgres hands on what lies at the end of its tables.
         """
-        return await self._adapters.store.give_back()
+        return await self._services.store.give_back()
 
 
 def _check_codes(job_id: str, codes: Collection[str], failures: Sequence[FailureCount]) -> None:

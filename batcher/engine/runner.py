@@ -13,25 +13,25 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from batcher.core.model import JobEvent, JobState
-from batcher.engine.description import Description
-from batcher.engine.ending import Ending, Endings, put_down
+from batcher.engine.job.description import Description
+from batcher.engine.job.endings import Ending, Endings, apply_ending
 from batcher.engine.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from batcher.core.job.spec import JobSpec
     from batcher.core.model import Job
-    from batcher.core.spec import JobSpec
-    from batcher.engine.adapters import Adapters
-    from batcher.engine.estimate import Estimate
-    from batcher.engine.intake import Intake, Told
-    from batcher.engine.jobrun import JobRun
-    from batcher.engine.live import Live
-    from batcher.engine.overwriting import Output
-    from batcher.engine.preparing import Bound
-    from batcher.engine.preview import Preview
-    from batcher.engine.report import Report
-    from batcher.engine.schedules import Schedules
+    from batcher.engine.delivery.overwriting import Output
+    from batcher.engine.job.report import Report
+    from batcher.engine.opening.binding import Bound
+    from batcher.engine.opening.estimate import Estimate
+    from batcher.engine.opening.intake import Intake, Told
+    from batcher.engine.opening.preview import Preview
+    from batcher.engine.opening.schedules import Schedules
+    from batcher.engine.running.run import JobRun
+    from batcher.engine.services import Services
+    from batcher.engine.telemetry.run_stats import RunStats
     from batcher.ports import InputSource
 
 
@@ -42,9 +42,9 @@ class Runner(Jobs):
     modules.
     """
 
-    def __init__(self, adapters: Adapters) -> None:
+    def __init__(self, services: Services) -> None:
         """Not for direct use."""
-        super().__init__(adapters)
+        super().__init__(services)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
         self._current: JobRun | None = None
@@ -55,9 +55,9 @@ class Runner(Jobs):
 
     @cached_property
     def _intake(self) -> Intake:
-        from batcher.engine.intake import Intake
+        from batcher.engine.opening.intake import Intake
 
-        return Intake(self._adapters)
+        return Intake(self._services)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Runner(Jobs):
         fresh: bool = False,
         overwrite: bool = False,
         protect: Sequence[str] = (),
-        on_live: Callable[[Live], None] | None = None,
+        on_live: Callable[[RunStats], None] | None = None,
         on_told: Told | None = None,
         source: InputSource | None = None,
     ) -> Report:
@@ -82,7 +82,7 @@ class Runner(Jobs):
             spec: what to do.
             output: where the records go; without one the results stay in the database.
             output_format: the output's format, where its name does not say it.
-            csv_safe: see :class:`batcher.engine.delivery.Output`.
+            csv_safe: see :class:`batcher.engine.delivery.files.Output`.
             failed_rows: ``omit`` rows that failed, or ``null``: they have a record, too.
             fresh: begin anew even if the same job was run before.
             overwrite: replace what stands there, though no manifest says that it is this job's.
@@ -101,7 +101,7 @@ class Runner(Jobs):
             InputError: the input is; nothing was sent.
             JobInUse: another process is running this job.
         """
-        from batcher.engine.overwriting import Output
+        from batcher.engine.delivery.overwriting import Output
 
         bound = await self._intake.bind(spec)
         target = None
@@ -121,7 +121,7 @@ class Runner(Jobs):
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
             told = on_told or _unheard
             job = await self._intake.open_job(bound, facts, fresh=fresh, check=check, told=told)
-            with self._adapters.lock(job.id):
+            with self._services.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
     async def _run_locked(
@@ -130,10 +130,10 @@ class Runner(Jobs):
         bound: Bound,
         source: InputSource,
         target: Output | None,
-        on_live: Callable[[Live], None] | None,
+        on_live: Callable[[RunStats], None] | None,
         on_told: Told | None,
     ) -> Report:
-        store = self._adapters.store
+        store = self._services.store
         if target is not None:
             await self._remember(job, target)
         job = await store.job(job.id)
@@ -142,7 +142,7 @@ class Runner(Jobs):
         sent = job.state is not JobState.COMPLETE
         if sent:
             owner = f"{self._owner}:{next(self._runs)}"
-            await store.reclaim(job.id, but_owner=owner)
+            await store.reclaim(job.id, except_owner=owner)
             told = on_told or _unheard
             ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
@@ -157,30 +157,30 @@ class Runner(Jobs):
         bound: Bound,
         source: InputSource,
         owner: str,
-        on_live: Callable[[Live], None] | None,
+        on_live: Callable[[RunStats], None] | None,
         told: Told,
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
-        from batcher.core.cost import dollars
-        from batcher.engine.jobrun import JobRun, begin_live
+        from batcher.core.money.prices import dollars
+        from batcher.engine.running.run import JobRun, begin_live
 
-        store, spec = self._adapters.store, bound.spec
+        store, spec = self._services.store, bound.spec
         budget = bound.budget_picousd
         await store.set_budget(job.id, budget)
         tally = await store.tally(job.id)
         committed = tally.usage.cost_picousd + tally.doubt.cost_picousd
         if budget is not None and committed >= budget:
             reason = f"${dollars(committed)} of it are spent: --max-cost must be higher to go on"
-            await put_down(store, job.id, ending := Endings.out_of_budget(reason))
+            await apply_ending(store, job.id, ending := Endings.out_of_budget(reason))
             return ending
         job = await store.move(job.id, JobEvent.RESUME)
-        live = begin_live(self._adapters.clock, job, bound, tally)
-        async with self._adapters.connect(spec) as connection:
+        live = begin_live(self._services.clock, job, bound, tally)
+        async with self._services.connect(spec) as connection:
             await connection.throttle.check(connection.quota)  # a worker waits for it instead
             self._current = JobRun(
                 job,
                 bound,
-                adapters=self._adapters,
+                services=self._services,
                 connection=connection,
                 owner=owner,
                 live=live,
@@ -221,10 +221,10 @@ class Runner(Jobs):
             UsageError: the spec is wrong.
             InputError: the input is, or it changed while it was being planned.
         """
-        from batcher.engine.submission import Submission
+        from batcher.engine.opening.submission import Submission
 
         submission = Submission(
-            self._adapters,
+            self._services,
             owner=f"{self._owner}:{next(self._runs)}",
             on_planned=on_planned or (lambda rows: None),
             told=on_told or _unheard,
@@ -248,17 +248,19 @@ class Runner(Jobs):
             UsageError: the spec is wrong.
             OrderFailed: the input is.
         """
-        from batcher.engine.asking import ask
+        from batcher.engine.opening.orders import place_and_wait
 
         told = on_waiting or (lambda alive: None)
-        return await self._report(await ask(self._adapters, spec, fresh=fresh, on_waiting=told))
+        return await self._report(
+            await place_and_wait(self._services, spec, fresh=fresh, on_waiting=told)
+        )
 
     @property
     def schedules(self) -> Schedules:
         """What is to be run when."""
-        from batcher.engine.schedules import Schedules
+        from batcher.engine.opening.schedules import Schedules
 
-        return Schedules(self._adapters)
+        return Schedules(self._services)
 
     # --- looking before -----------------------------------------------------------------------
 
@@ -277,14 +279,14 @@ class Runner(Jobs):
             UsageError: the spec is wrong.
             InputError: the input is.
         """
-        from batcher.engine.estimate import estimated
+        from batcher.engine.opening.estimate import estimated
 
         bound = await self._intake.bind(spec)
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
             former = self._intake.former(bound, Description.read(job).since, _unheard)
-            return await estimated(bound, source, job, self._adapters.open_guard(), former)
+            return await estimated(bound, source, job, self._services.open_guard(), former)
 
     async def preview(
         self, spec: JobSpec, *, send: bool = False, on_told: Told | None = None
@@ -298,27 +300,27 @@ class Runner(Jobs):
             UsageError: the spec is wrong.
             InputError: the input is.
         """
-        from batcher.engine.preview import previewed, spec_of_preview, with_answers
+        from batcher.engine.opening.preview import previewed, spec_of_preview, with_answers
 
         told = on_told or _unheard
         bound = await self._intake.bind(spec_of_preview(spec))
         with await self._intake.open(bound.spec) as source:
             facts = await self._intake.check(bound, source, told)
             job = await self._intake.new_job(bound, facts)
-            preview = await previewed(bound, source, job, self._adapters.open_guard())
+            preview = await previewed(bound, source, job, self._services.open_guard())
             if not send or not preview.requests:
                 return preview
-            self._adapters.check_connection(bound.spec)
-            job, _ = await self._adapters.store.open_job(job, fresh=True)
+            self._services.check_connection(bound.spec)
+            job, _ = await self._services.store.open_job(job, fresh=True)
             try:
                 owner = f"{self._owner}:{next(self._runs)}"
                 ending = await self._go_on(job, bound, source, owner, None, told)
-                report = await self._report(await self._adapters.store.job(job.id), ending)
+                report = await self._report(await self._services.store.job(job.id), ending)
                 results = [result async for result in self.results(job.id)]
                 letters = [letter async for letter in self.errors(job.id)]
                 return with_answers(preview, report, results, letters)
             finally:
-                await self._adapters.store.purge(job.id)
+                await self._services.store.purge(job.id)
 
 
 def _unheard(sentence: str) -> None:

@@ -14,8 +14,8 @@ import orjson
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.meta import TrackingCodeGenerator
 
-from batcher.core import exactjson
 from batcher.core.errors import RowError, UsageError
+from batcher.core.text import exactjson
 from batcher.kinds.sandbox import TemplateEnvironment
 from batcher.kinds.texts import single_braces_hint
 

@@ -47,7 +47,7 @@ class FleetStore(Protocol):
         """
         ...
 
-    async def reserved(self, job_id: str, *, but_owner: str) -> int:
+    async def reserved(self, job_id: str, *, except_owner: str) -> int:
         """Picodollars of the job's budget that others have reserved, their leases not being over.
 
         What of it they do not spend may be had again.

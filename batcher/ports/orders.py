@@ -25,7 +25,7 @@ class OrderState(StrEnum):
 class Blueprint:
     """What a job is to be made of, but for its input, which is read where the job is opened.
 
-    ``spec`` is the JSON form of :class:`batcher.core.spec.JobSpec`, ``files`` the texts of the
+    ``spec`` is the JSON form of :class:`batcher.core.job.spec.JobSpec`, ``files`` the texts of the
     files that its kind's options name.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from batcher.core.schedule import Missed
+from batcher.core.job.schedule import Missed
 from batcher.ports.orders import Blueprint, Order
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from batcher.core.errors import DamagedStore
-from batcher.core.jobfilter import EVERY_JOB, JobFilter
+from batcher.core.job.filter import EVERY_JOB, JobFilter
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -44,7 +44,7 @@ class Carried:
 class NewShard:
     """A planned shard, as it is written once.
 
-    ``payload`` and ``columns`` are opaque to the store (:mod:`batcher.engine.payload`).
+    ``payload`` and ``columns`` are opaque to the store (:mod:`batcher.engine.shards.payload`).
     ``rows_changed`` and ``rows_failed_before`` are counted as :class:`batcher.core.model.Tally`
     says.
     """
@@ -292,14 +292,14 @@ class ShardStore(Protocol):
         *,
         limit: int,
         ttl_seconds: float,
-        lapsed: bool = False,
-        but: Collection[int] = (),
+        expired_only: bool = False,
+        exclude: Collection[int] = (),
     ) -> list[Lease]:
         """Lease up to ``limit`` claimable open shards, lowest ordinal first.
 
-        Claimable: never leased, given back, or at or past its expiry; with ``lapsed`` the last of
-        these alone, whose owner has died. Fence + 1 at every grant. Shards of the ids in ``but``
-        are none: whoever holds one renews it, however late, and must not get it anew.
+        Claimable: never leased, given back, or at or past its expiry; with ``expired_only`` the
+        last of these alone, whose owner has died. Fence + 1 at every grant. Shards of the ids in
+        ``exclude`` are none: whoever holds one renews it, however late, and must not get it anew.
         None where the job is not open. The first lease of a job sets its ``started_at``.
         """
         ...
@@ -308,7 +308,7 @@ class ShardStore(Protocol):
         """Extend the leases that ``owner`` still holds; returns those shard ids."""
         ...
 
-    async def reclaim(self, job_id: str, *, but_owner: str) -> int:
+    async def reclaim(self, job_id: str, *, except_owner: str) -> int:
         """Expire the leases (and the plan's) of every other owner: they are known to be dead.
 
         Those of a worker that is alive (:class:`FleetStore`) stay. Returns how many shards were

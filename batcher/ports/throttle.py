@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from batcher.core.bucket import Cost, Limits, Ticket
-from batcher.core.observation import Observation
-from batcher.core.sharing import ANYBODY, Flow
+from batcher.core.throttle.bucket import Limits, Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import ANYBODY, Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,9 @@ class Throttle(Protocol):
         """
         ...
 
-    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
+    async def reserve(
+        self, quota: str, costs: Sequence[TokenDemand], flow: Flow = ANYBODY
+    ) -> Grant:
         """Reserve in one atomic step; nothing is sent without a ticket.
 
         Within a flow, what is asked for first is sent first. Flows that ask at the same time get

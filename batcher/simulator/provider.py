@@ -12,14 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
-from batcher.simulator.answers import ChatAnswer, chat_answer, embeddings_body
-from batcher.simulator.calls import CountTokens, read_body
-from batcher.simulator.chat_call import ChatCall, read_chat
 from batcher.simulator.config import SimulatorConfig
-from batcher.simulator.embeddings_call import EmbeddingsCall, read_embeddings
-from batcher.simulator.fault_context import FaultContext
-from batcher.simulator.fault_replies import fault_reply
-from batcher.simulator.faults import (
+from batcher.simulator.faults.due import (
     CHAT_FAULTS,
     CONNECTION_FAULTS,
     EMBEDDINGS_FAULTS,
@@ -28,9 +22,15 @@ from batcher.simulator.faults import (
     DueFault,
     Faults,
 )
+from batcher.simulator.faults.fault_context import FaultContext
+from batcher.simulator.faults.fault_replies import fault_reply
 from batcher.simulator.kept import REPLAYED, KeptAnswers
 from batcher.simulator.limits import Limiter
 from batcher.simulator.replies import Refused, overloaded, rate_limited, unauthorized
+from batcher.simulator.requests.calls import CountTokens, read_body
+from batcher.simulator.requests.chat_call import ChatCall, read_chat
+from batcher.simulator.requests.embeddings_call import EmbeddingsCall, read_embeddings
+from batcher.simulator.results.answers import ChatAnswer, chat_answer, embeddings_body
 from batcher.simulator.stats import Stats
 
 Endpoint = Literal["embeddings", "chat"]

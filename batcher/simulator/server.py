@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from batcher.simulator.calls import CountTokens, estimate_tokens
 from batcher.simulator.config import SimulatorConfig
 from batcher.simulator.provider import Provider, Work
 from batcher.simulator.replies import (
@@ -27,6 +26,7 @@ from batcher.simulator.replies import (
     error,
     wrong_method,
 )
+from batcher.simulator.requests.calls import CountTokens, estimate_tokens
 from batcher.simulator.routes import models_reply, route
 from batcher.simulator.stats import Stats
 

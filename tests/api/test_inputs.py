@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import batcher
-from batcher.adapters.files.tables import open_rows, open_table
+from batcher.adapters.sources.tables import open_rows, open_table
 
 ROWS: list[dict[str, Any]] = [{"body": "late", "n": 1}, {"body": "twice", "n": 2}]
 

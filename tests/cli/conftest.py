@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from batcher.cli import screen
 from batcher.cli.root import root
+from batcher.cli.screen import screens
 from batcher.simulator import Simulator
 from tests.cli.provider import provider
 
@@ -68,10 +68,11 @@ class Cli:
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """Commands in an empty directory with ``tickets.csv``, and none of the user's settings.
 
-    What is said depends on no time: how a run is told that lasts is :mod:`tests.cli.test_progress`.
+    What is said depends on no time: how a run is told that lasts is
+    :mod:`tests.cli.screen.test_progress`.
     """
-    monkeypatch.setattr(screen, "PLAIN_SECONDS", math.inf)
-    monkeypatch.setattr(screen.PlainScreen, "waiting", lambda *_: None)
+    monkeypatch.setattr(screens, "PLAIN_SECONDS", math.inf)
+    monkeypatch.setattr(screens.PlainScreen, "waiting", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith(("BATCHER_", "OPENAI_")):

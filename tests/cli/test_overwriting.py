@@ -164,7 +164,7 @@ def test_runs_of_one_name_replace_each_others_output(cli: Cli, run: Callable[...
 def test_what_a_killed_delivery_left_is_its_own(
     cli: Cli, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, killed_after: str
 ) -> None:
-    from batcher.adapters.files.target import FileTarget
+    from batcher.adapters.destinations.target import FileTarget
 
     class Killed(BaseException):
         pass
@@ -195,8 +195,8 @@ def test_what_a_killed_delivery_left_is_its_own(
 def test_a_file_that_appears_while_a_job_runs_is_not_replaced(
     cli: Cli, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batcher.engine import delivery
-    from batcher.engine.exporter import export
+    from batcher.engine.delivery import files as delivery
+    from batcher.engine.delivery.exporter import export
 
     async def slow(*arguments: object, **named: object) -> int:
         cli.write("out.jsonl", KEPT)

@@ -216,7 +216,7 @@ def test_a_process_ends_when_all_that_others_registered_is_done(
 
 def test_an_unforeseen_error_is_one_line_and_shows_no_content(directory: Path) -> None:
     code = (
-        "import batcher.cli.jobs as jobs, batcher.cli.root as root\n"
+        "import batcher.cli.commands.jobs.listing as jobs, batcher.cli.root as root\n"
         "def fail(*_): raise KeyError('a row of the input')\n"
         "jobs.with_runner = fail\n"
         "root.root.main(['jobs'], 'batcher')\n"

@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
-from batcher.adapters.kinds import InstalledKinds
-from batcher.cli.kinds import KindGroup
+from batcher.adapters.system.installed_kinds import InstalledKinds
+from batcher.cli.options.kind_group import KindGroup
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
@@ -173,7 +173,8 @@ def test_a_kind_at_fault_exits_1_and_says_whose_fault_it_is(
 ) -> None:
     entry = EntryPoint("awkward", "tests.engine.awkward_kind:KIND", "batcher.kinds")
     monkeypatch.setattr(
-        "batcher.adapters.kinds.entry_points", lambda group: [*entry_points(group=group), entry]
+        "batcher.adapters.system.installed_kinds.entry_points",
+        lambda group: [*entry_points(group=group), entry],
     )
     monkeypatch.setattr(KindGroup, "kinds", property(lambda _: InstalledKinds()))
     monkeypatch.setattr(KIND, "fault", "parse")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from batcher.cli.submit import Waiting
-from batcher.core.spec import JobSpec
-from batcher.engine.fleet import FleetWorker
+from batcher.cli.commands.submit import Waiting
+from batcher.core.job.spec import JobSpec
+from batcher.engine.fleet.worker import FleetWorker
 from batcher.settings import Settings
 from batcher.wiring import open_fleet, open_runner
 from tests.cli.conftest import Cli
@@ -47,7 +47,7 @@ def a_worker(directory: Path) -> Iterator[None]:
         async with open_fleet(settings, log=lambda *_, **__: None, look_seconds=0.1) as fleet:
             begun.append((asyncio.get_running_loop(), fleet))
             serving = asyncio.create_task(fleet.run())
-            while not any(worker.alive for worker in await fleet.adapters.store.workers()):
+            while not any(worker.alive for worker in await fleet.services.store.workers()):
                 await asyncio.sleep(0.01)  # until then, commands would say that nobody is there
             ready.set()
             await serving

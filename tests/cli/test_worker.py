@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.wiring import open_runner
@@ -157,8 +157,8 @@ def is_live(port: str) -> bool:
 
 SPINNING = """
 import pathlib
-from batcher.adapters import rowguard
-from batcher.engine import rendering
+from batcher.adapters.system import row_guard as rowguard
+from batcher.engine.planning import rendering
 from batcher.kinds import metering
 
 metering.MOST_BYTES = 1 << 60

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.adapters.clock import SystemClock
+from batcher.adapters.system.clock import SystemClock
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:

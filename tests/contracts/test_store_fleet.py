@@ -78,10 +78,10 @@ async def test_what_others_have_reserved_is_counted_until_their_leases_expire(
     for owner, money in (("a", 100), ("b", 20)):
         lease = await claim_one(store, owner=owner)
         await store.checkpoint("j1", [make_checkpoint(lease, reserved=money)])
-    assert await store.reserved("j1", but_owner="a") == 20
-    assert await store.reserved("j1", but_owner="c") == 120
+    assert await store.reserved("j1", except_owner="a") == 20
+    assert await store.reserved("j1", except_owner="c") == 120
     fake_clock.set(START + TTL)
-    assert await store.reserved("j1", but_owner="c") == 0
+    assert await store.reserved("j1", except_owner="c") == 0
 
 
 async def test_a_paused_job_is_due_when_its_time_has_come(

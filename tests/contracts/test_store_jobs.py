@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batcher.core.errors import IllegalTransition, UsageError
-from batcher.core.jobfilter import JobFilter
+from batcher.core.job.filter import JobFilter
 from batcher.core.model import Doubt, JobEvent, JobState, Learned, StopCause, Tally, Usage
 from batcher.ports import BudgetShort
 from tests.fakes import EPOCH_WALL, FakeClock
@@ -325,7 +325,7 @@ async def test_an_unknown_job_is_the_users_mistake(store: Store) -> None:
         lambda: store.lease_plan("no", "a", 30),
         lambda: store.add_shard("no", 1, make_shard(), next_row=4, planned=True),
         lambda: store.claim("no", "a", limit=1, ttl_seconds=30),
-        lambda: store.reclaim("no", but_owner="a"),
+        lambda: store.reclaim("no", except_owner="a"),
         lambda: store.reopen_dead("no"),
         lambda: anext(aiter(store.shards("no"))),
         lambda: anext(aiter(store.dead_letters("no"))),

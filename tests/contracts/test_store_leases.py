@@ -74,14 +74,17 @@ async def test_nobody_is_granted_what_it_holds(store: Store, fake_clock: FakeClo
     first, second = await store.claim("j1", "a", limit=2, ttl_seconds=TTL)
     fake_clock.set(START + 2 * TTL)
     held = [first.shard_id, second.shard_id]
-    assert await store.claim("j1", "a", limit=9, ttl_seconds=TTL, lapsed=True, but=held) == []
-    (third,) = await store.claim("j1", "a", limit=9, ttl_seconds=TTL, but=held)
+    assert (
+        await store.claim("j1", "a", limit=9, ttl_seconds=TTL, expired_only=True, exclude=held)
+        == []
+    )
+    (third,) = await store.claim("j1", "a", limit=9, ttl_seconds=TTL, exclude=held)
     assert third.shard_id not in held
     assert await store.renew("a", held, TTL) == set(held)
-    (other,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, but=held[:1]) or (None,)
+    (other,) = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, exclude=held[:1]) or (None,)
     assert other is None
     fake_clock.set(START + 4 * TTL)
-    taken = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, but=held[:1])
+    taken = await store.claim("j1", "b", limit=9, ttl_seconds=TTL, exclude=held[:1])
     assert [lease.shard_id for lease in taken] == [held[1], third.shard_id]
 
 
@@ -311,14 +314,14 @@ async def test_the_leases_of_dead_owners_are_claimable_at_once(store: Store) -> 
     lost = await store.claim("j1", "dead", limit=2, ttl_seconds=TTL)
     await store.checkpoint("j1", [make_checkpoint(lost[0], done=[0], sent=7)])
     kept = await claim_one(store, "me")
-    assert await store.reclaim("j1", but_owner="me") == 2
+    assert await store.reclaim("j1", except_owner="me") == 2
     assert await store.lease_plan("j1", "me", TTL) == fence + 1
     claimed = await store.claim("j1", "me", limit=9, ttl_seconds=TTL)
     assert [lease.ordinal for lease in claimed] == [0, 1, 3]
     assert (claimed[0].fence, claimed[0].sent_fence, claimed[0].sent_through) == (2, 1, 7)
     assert await store.renew("dead", [lease.shard_id for lease in lost], TTL) == set()
     assert await store.renew("me", [kept.shard_id], TTL) == {kept.shard_id}
-    assert await store.reclaim("j1", but_owner="me") == 0
+    assert await store.reclaim("j1", except_owner="me") == 0
     assert await store.lease_plan("j1", "other", TTL) is None
 
 
@@ -333,7 +336,7 @@ async def test_the_leases_of_workers_that_live_are_not_reclaimed(
     owners = ["w_%", "w_%/1", "w_%1", "wx%/1", "gone/1"]
     leases = {owner: await claim_one(store, owner) for owner in owners}
     fake_clock.set(START + 5)
-    assert await store.reclaim("j1", but_owner="me") == 3
+    assert await store.reclaim("j1", except_owner="me") == 3
     for owner, lease in leases.items():
         held = {lease.shard_id} if owner in {"w_%", "w_%/1"} else set()
         assert await store.renew(owner, [lease.shard_id], TTL) == held, owner
@@ -350,8 +353,8 @@ async def test_what_the_dead_held_may_be_claimed_alone(store: Store, fake_clock:
     first = await claim_one(store, owner="a")
     second = await claim_one(store, owner="b")
     await store.checkpoint("j1", [make_checkpoint(second, released=True)])
-    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True) == []
+    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, expired_only=True) == []
     fake_clock.set(START + TTL)
-    (lease,) = await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True)
+    (lease,) = await store.claim("j1", "c", limit=9, ttl_seconds=TTL, expired_only=True)
     assert (lease.shard_id, lease.fence) == (first.shard_id, first.fence + 1)
-    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, lapsed=True) == []
+    assert await store.claim("j1", "c", limit=9, ttl_seconds=TTL, expired_only=True) == []

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batcher.core.job.schedule import Missed
 from batcher.core.model import JobEvent, StopCause
-from batcher.core.schedule import Missed
 from batcher.ports import Firing, Order, OrderState, Schedule
 from tests.contracts.test_store_orders import BLUEPRINT
 from tests.fakes import EPOCH_WALL, FakeClock

@@ -9,9 +9,9 @@ import pytest
 
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.adapters.throttle.redis import open_throttle
-from batcher.core.bucket import Cost, Ticket
-from batcher.core.observation import Observation
-from batcher.core.sharing import WEIGHTS, Flow
+from batcher.core.throttle.bucket import Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import WEIGHTS, Flow
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def throttle(
 
 
 async def one(throttle: Throttle, quota: str, tokens: int = 1) -> Ticket:
-    grant = await throttle.reserve(quota, [Cost(tokens)])
+    grant = await throttle.reserve(quota, [TokenDemand(tokens)])
     (ticket,) = grant.tickets
     return ticket
 
@@ -61,7 +61,7 @@ async def one(throttle: Throttle, quota: str, tokens: int = 1) -> Ticket:
 async def test_where_nothing_is_known_more_and_more_is_released(
     throttle: Throttle, clock: FakeClock
 ) -> None:
-    grant = await throttle.reserve(FREE, [Cost(10_000)] * 100)
+    grant = await throttle.reserve(FREE, [TokenDemand(10_000)] * 100)
     times = [ticket.send_at for ticket in grant.tickets]
     assert len(times) == 100
     assert times == sorted(times)
@@ -80,7 +80,7 @@ async def test_nothing_asked_nothing_granted(throttle: Throttle) -> None:
 
 
 async def test_tickets_come_in_the_order_of_the_costs(throttle: Throttle) -> None:
-    costs = [Cost(5), Cost(900), Cost(1), Cost(300), Cost(2)]
+    costs = [TokenDemand(5), TokenDemand(900), TokenDemand(1), TokenDemand(300), TokenDemand(2)]
     grant = await throttle.reserve(LIMITED, costs)
     assert [ticket.cost for ticket in grant.tickets] == costs[: len(grant.tickets)]
     times = [ticket.send_at for ticket in grant.tickets]
@@ -94,7 +94,7 @@ async def test_a_pump_that_comes_back_as_told_keeps_the_limit_busy(
     calls = 0
     started = clock.now()
     while clock.now() < started + 20:
-        grant = await throttle.reserve(LIMITED, [Cost(1)] * 100)
+        grant = await throttle.reserve(LIMITED, [TokenDemand(1)] * 100)
         calls += 1
         sent += [ticket.send_at for ticket in grant.tickets]
         assert grant.come_back_at is not None
@@ -115,7 +115,7 @@ async def test_flows_get_parts_by_their_weights(throttle: Throttle, clock: FakeC
     while clock.now() < until:
         for flow in flows:
             if due[flow] <= clock.now():
-                grant = await throttle.reserve(LIMITED, [Cost(1)] * 100, flow)
+                grant = await throttle.reserve(LIMITED, [TokenDemand(1)] * 100, flow)
                 assert grant.come_back_at is not None
                 due[flow] = grant.come_back_at
                 sent[flow] += len(grant.tickets)
@@ -134,9 +134,9 @@ async def test_quotas_do_not_touch_each_other(throttle: Throttle, clock: FakeClo
 
 
 async def test_what_is_given_back_is_free_again(throttle: Throttle, clock: FakeClock) -> None:
-    first = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    first = await throttle.reserve(LIMITED, [TokenDemand(1)] * 10)
     await throttle.give_back(LIMITED, first.tickets)
-    second = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    second = await throttle.reserve(LIMITED, [TokenDemand(1)] * 10)
     assert [t.send_at for t in second.tickets] == [clock.now()] * 10
 
 
@@ -151,7 +151,7 @@ async def test_headers_set_the_limits(throttle: Throttle, clock: FakeClock) -> N
         remaining_tokens=80_000,
     )
     await throttle.settle(FREE, ticket, seen)
-    grant = await throttle.reserve(FREE, [Cost(1)] * 200)
+    grant = await throttle.reserve(FREE, [TokenDemand(1)] * 200)
     assert sum(t.send_at < clock.now() + 0.001 for t in grant.tickets) == 40
     limits = throttle.limits(FREE)
     assert limits.requests_per_minute == 1200
@@ -177,19 +177,19 @@ async def test_a_lower_limit_stands_under_a_ceiling(throttle: Throttle, clock: F
 
 
 async def test_a_pause_voids_tickets_and_lasts(throttle: Throttle, clock: FakeClock) -> None:
-    grant = await throttle.reserve(LIMITED, [Cost(1)] * 20)
+    grant = await throttle.reserve(LIMITED, [TokenDemand(1)] * 20)
     until = clock.now() + 5
     assert await throttle.pause(LIMITED, grant.tickets[0], until=until)
     assert all(throttle.is_void(LIMITED, ticket) for ticket in grant.tickets)
     assert throttle.limits(LIMITED).paused_until == until
 
     clock.set(until - 0.001)
-    during = await throttle.reserve(LIMITED, [Cost(1)])
+    during = await throttle.reserve(LIMITED, [TokenDemand(1)])
     assert during.tickets == ()
     assert during.come_back_at == until
 
     clock.set(until)
-    after = await throttle.reserve(LIMITED, [Cost(1)] * 5)
+    after = await throttle.reserve(LIMITED, [TokenDemand(1)] * 5)
     assert after.tickets
     assert all(ticket.send_at > until for ticket in after.tickets)
     assert not any(throttle.is_void(LIMITED, ticket) for ticket in after.tickets)
@@ -197,7 +197,7 @@ async def test_a_pause_voids_tickets_and_lasts(throttle: Throttle, clock: FakeCl
 
 
 async def test_rates_fall_once_per_epoch(throttle: Throttle, clock: FakeClock) -> None:
-    grant = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    grant = await throttle.reserve(LIMITED, [TokenDemand(1)] * 10)
     opened = [
         await throttle.pause(LIMITED, ticket, until=clock.now() + n)
         for n, ticket in enumerate(grant.tickets)
@@ -212,7 +212,7 @@ async def test_rates_fall_once_per_epoch(throttle: Throttle, clock: FakeClock) -
 async def test_void_tickets_are_settled_and_given_back_in_vain(
     throttle: Throttle, clock: FakeClock
 ) -> None:
-    grant = await throttle.reserve(LIMITED, [Cost(1)] * 10)
+    grant = await throttle.reserve(LIMITED, [TokenDemand(1)] * 10)
     until = clock.now() + 1
     await throttle.pause(LIMITED, grant.tickets[0], until=until)
     await throttle.give_back(LIMITED, grant.tickets[1:5])
@@ -221,13 +221,13 @@ async def test_void_tickets_are_settled_and_given_back_in_vain(
             LIMITED, ticket, Observation(sent_at=clock.now(), admitted=True, used_tokens=0)
         )
     clock.set(until)
-    assert (await throttle.reserve(LIMITED, [Cost(1)])).tickets[0].send_at > until
+    assert (await throttle.reserve(LIMITED, [TokenDemand(1)])).tickets[0].send_at > until
 
 
 async def test_shares_show_the_use(throttle: Throttle, clock: FakeClock) -> None:
     assert throttle.limits(LIMITED).requests_share == 0
     for _ in range(40):
-        await throttle.reserve(LIMITED, [Cost(1)] * 5)  # half of the 10 a second
+        await throttle.reserve(LIMITED, [TokenDemand(1)] * 5)  # half of the 10 a second
         clock.set(clock.now() + 1)
     limits = throttle.limits(LIMITED)
     assert limits.requests_share == pytest.approx(0.5, abs=0.1)

@@ -15,7 +15,7 @@ Answering = Callable[[Body, int], Answer]
 """What the answer to a request's body is, 200 unless it says otherwise; counted from 1."""
 
 
-class Requests:
+class RequestBuilder:
     """The requests that came, as their bodies."""
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class Requests:
 
 
 @asynccontextmanager
-async def answering(answer: Answering) -> AsyncIterator[Requests]:
+async def answering(answer: Answering) -> AsyncIterator[RequestBuilder]:
     """Serve until the context ends."""
-    requests = Requests()
+    requests = RequestBuilder()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         body = json.loads(await request.read())

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from batcher.adapters.files.arrow_storage import holds_view, is_list_view
+from batcher.adapters.formats.arrow_storage import holds_view, is_list_view
 
 DAY_SECONDS = 86_400
 TEXTS = st.text(max_size=8)

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.adapters.files.arrow_storage import writable
-from batcher.adapters.files.arrow_values import plain_column
-from batcher.core import exactjson
+from batcher.adapters.formats.arrow_storage import writable
+from batcher.adapters.formats.arrow_values import plain_column
 from batcher.core.answers import text_of
 from batcher.core.errors import InputError
-from batcher.core.spec import JobSpec
-from batcher.engine.report import Report
+from batcher.core.job.spec import JobSpec
+from batcher.core.text import exactjson
+from batcher.engine.job.report import Report
 from tests.engine.arrow_inputs import ODD_NAMES, columns, tables
 from tests.engine.virtual_time import VirtualLoop
 from tests.engine.workbench import Work, open_work

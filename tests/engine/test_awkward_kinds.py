@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from batcher.core.errors import KindFailed
+from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Shape
 from batcher.core.model import StopCause
-from batcher.core.spec import JobSpec
-from batcher.engine.asking import OrderFailed
-from batcher.engine.report import Report
+from batcher.engine.job.report import Report
+from batcher.engine.opening.orders import OrderFailed
 from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.wiring import open_fleet
 from tests.engine.awkward_kind import KIND, Awkward
-from tests.engine.crew import Events, completed, worker
+from tests.engine.fleet.crew import Events, completed, worker
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import Work, audit, nothing_written, open_work, words
 
 if TYPE_CHECKING:
-    from batcher.adapters.kinds import InstalledKinds
+    from batcher.adapters.system.installed_kinds import InstalledKinds
 
 TEXTS = [*words(20), *words(5, marker="late")]
 
@@ -39,7 +39,8 @@ def awkward(monkeypatch: pytest.MonkeyPatch) -> Iterator[Awkward]:
         name="awkward", value="tests.engine.awkward_kind:KIND", group="batcher.kinds"
     )
     monkeypatch.setattr(
-        "batcher.adapters.kinds.entry_points", lambda group: [*entry_points(group=group), entry]
+        "batcher.adapters.system.installed_kinds.entry_points",
+        lambda group: [*entry_points(group=group), entry],
     )
     yield KIND
     KIND.fault = None
@@ -135,7 +136,7 @@ async def lean_worker(database: str, events: Events) -> AsyncIterator[None]:
     """A worker at work that lacks the kind."""
     settings = Settings(database_url=database)
     async with open_fleet(settings, log=events, clock=LoopClock(), chance=Random(2)) as fleet:
-        kinds = cast("InstalledKinds", fleet.adapters.kinds)
+        kinds = cast("InstalledKinds", fleet.services.kinds)
         del kinds._entries["awkward"]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(fleet.run())

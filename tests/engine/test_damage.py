@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.errors import BatcherError, DamagedStore, StoreError
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from batcher.engine.runner import Runner
 from batcher.settings import Settings
 from batcher.wiring import open_runner

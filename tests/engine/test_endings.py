@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from batcher.adapters.store.memory import MemoryStore
-from batcher.adapters.store.sqlite import SqliteDatabase
+from batcher.adapters.store.memory.store import MemoryStore
+from batcher.adapters.store.sqlite.database import SqliteDatabase
 from batcher.core.errors import BatcherError, InputError, JobInUse, UsageError
 from batcher.core.model import JobEvent, JobState, StopCause
-from batcher.engine.ending import LEAST_ROOM_BYTES, Ending, Endings, put_down
-from batcher.engine.intake import Intake
-from batcher.engine.live import Live
+from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings, apply_ending
+from batcher.engine.opening.intake import Intake
+from batcher.engine.telemetry.run_stats import RunStats
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import MIXED, open_work, read_lines, words
 from tests.fakes import EPOCH_WALL, FakeClock
@@ -45,7 +45,7 @@ def test_every_cause_has_an_ending() -> None:
 async def test_whoever_watches_a_job_is_told_what_its_run_ended_with(ending: Ending) -> None:
     store = MemoryStore(FakeClock())
     await store.open_job(make_job(), fresh=False)
-    told = Endings.of(await put_down(store, "j1", ending))
+    told = Endings.of(await apply_ending(store, "j1", ending))
     assert told == dataclasses.replace(ending, event=None)
 
 
@@ -276,7 +276,7 @@ async def test_an_input_that_changes_between_check_and_plan_stops_the_job(
 
 @in_virtual_time
 async def test_the_live_figures_add_up(here: Path) -> None:
-    lives: list[Live] = []
+    lives: list[RunStats] = []
     async with open_work(here, latency_ms=100) as work:
         spec = work.chat(MIXED, concurrency=6)
         report = await work.runner.run(spec, output=str(here / "out.jsonl"), on_live=lives.append)

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batcher.core.errors import UsageError
-from batcher.core.spec import JobSpec
-from batcher.engine.arrow_records import ArrowRecords, encode_arrow
-from batcher.engine.payload import decode_records
+from batcher.core.job.spec import JobSpec
+from batcher.engine.shards.arrow_records import ArrowRecords, encode_arrow
+from batcher.engine.shards.payload import decode_records
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, Work, open_work
 

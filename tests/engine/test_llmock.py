@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from batcher.core.spec import JobSpec
-from batcher.engine.live import Live
-from batcher.engine.report import Report
+from batcher.core.job.spec import JobSpec
+from batcher.engine.job.report import Report
+from batcher.engine.telemetry.run_stats import RunStats
 from batcher.settings import Settings
 from batcher.wiring import open_runner
 from tests.engine.workbench import CHATTER, EMBEDDER, LABELS, read_lines
@@ -97,7 +97,7 @@ async def run(
     kind: str,
     rows: int,
     *,
-    on_live: Callable[[Live], None] | None = None,
+    on_live: Callable[[RunStats], None] | None = None,
     **settings: Any,
 ) -> Report:
     """Run a job of so many rows against the server; every one of them must be done."""
@@ -127,7 +127,7 @@ async def run(
 
 async def test_requests_a_minute_are_kept(here: Path) -> None:
     """And made use of: nothing lowers what the server states."""
-    lives: list[Live] = []
+    lives: list[RunStats] = []
     with llmock(here / "log", "--rpm", "180") as server:
         await run(here, server, "chat", 192, on_live=lives.append)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import MIXED, Work, audit, cancelled_ever_later, open_work, words
 
@@ -108,12 +108,12 @@ async def test_a_shard_that_is_lost_to_another_owner_is_written_by_one_of_them(
 ) -> None:
     async with open_work(here, latency_ms=200) as work:
         spec = work.chat(list(words(60)), concurrency=4)
-        store = work.runner._adapters.store
+        store = work.runner._services.store
 
         async def thief() -> None:
             await asyncio.sleep(1)
             (report,) = await work.runner.jobs()
-            await store.reclaim(report.job, but_owner="thief")
+            await store.reclaim(report.job, except_owner="thief")
             assert await store.claim(report.job, "thief", limit=9, ttl_seconds=20.0)
 
         async with asyncio.TaskGroup() as tasks:

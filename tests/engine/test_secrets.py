@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.failure import ProviderError
+from batcher.core.failures.reading import ProviderError
+from batcher.core.failures.verdicts import Backoff, Dead, PauseJob, Refusal, Split
 from batcher.core.kind import Broken, Done, Invalid, Refused
 from batcher.core.model import DeadLetter, InputRow
-from batcher.core.retry import Backoff, Dead, PauseJob, Refusal, Split
-from batcher.engine.adapters import Connection
-from batcher.engine.report import Report
+from batcher.engine.job.report import Report
+from batcher.engine.services import Connection
 from batcher.ports import Reply
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import CANARY_KEY, Ran, Work, open_work, words

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from batcher.adapters.tokenizer import open_tokenizer
-from batcher.core.spec import JobSpec
-from batcher.engine.report import Report
+from batcher.adapters.providers.tokenizer import open_tokenizer
+from batcher.core.job.spec import JobSpec
+from batcher.engine.job.report import Report
 from batcher.engine.runner import Runner
 from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve

@@ -13,8 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.adapters.files.arrow_times import date_text, duration_text, time_text, timestamp_texts
-from batcher.adapters.files.arrow_values import plain_column
+from batcher.adapters.formats.arrow_times import (
+    date_text,
+    duration_text,
+    time_text,
+    timestamp_texts,
+)
+from batcher.adapters.formats.arrow_values import plain_column
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 INT64 = st.integers(-(2**63), 2**63 - 1)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from batcher.adapters.files.csv_reader import MAX_FIELD_CHARS
 from batcher.adapters.sources import open_source
+from batcher.adapters.sources.readers.csv_reader import MAX_FIELD_CHARS
 from batcher.core.errors import InputError, UsageError
 from batcher.core.model import InputRow
 from tests.files.reading import Inputs, bad, records

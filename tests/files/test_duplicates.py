@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.adapters.files import duplicates
-from batcher.adapters.files.duplicates import (
+from batcher.adapters.sources import duplicates
+from batcher.adapters.sources.duplicates import (
     Duplicate,
     IdHashes,
     IdRows,

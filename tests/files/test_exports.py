@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.adapters.files.delimiters import guess_delimiter
-from batcher.adapters.files.encodings import is_windows_1252
 from batcher.adapters.sources import open_source
+from batcher.adapters.sources.encodings import is_windows_1252
+from batcher.adapters.sources.readers.delimiters import guess_delimiter
 from batcher.core.errors import InputError, UsageError
 from tests.files.reading import Inputs, records
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.adapters.files.json_array import element_lines, place_of
 from batcher.adapters.sources import open_source
+from batcher.adapters.sources.readers.json_array import element_lines, place_of
 from batcher.core.errors import InputError
 from tests.files.reading import Inputs, bad, records
 

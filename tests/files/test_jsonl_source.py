@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from batcher.adapters.files import jsonl_reader, lines
+from batcher.adapters.sources.readers import jsonl_reader, lines
 from batcher.core.errors import InputError
 from batcher.core.model import InputRow
 from tests.files.reading import Inputs, bad, records

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from batcher.adapters.destinations import check_output, open_sink
-from batcher.adapters.files.npy_sink import HEADER_BYTES, npy_header
+from batcher.adapters.destinations.writers.npy_sink import HEADER_BYTES, npy_header
 from batcher.core.errors import UsageError
 from tests.files.writing import LABEL, VECTOR, batch, names, schema, vectors, write
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from batcher.adapters.destinations import open_sink
-from batcher.adapters.files import parquet_sink
-from batcher.adapters.files.parquet_types import ColumnType, to_arrow, type_of, widen
+from batcher.adapters.destinations.writers import parquet_sink
+from batcher.adapters.destinations.writers.parquet_types import ColumnType, to_arrow, type_of, widen
 from batcher.core.kind import Field
 from batcher.ports import OutputBatch, OutputSchema
 from tests.files.reading import Inputs, records

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.adapters.files.spool import LEAST_ROOM_BYTES
 from batcher.adapters.sources import Spool, open_source
+from batcher.adapters.sources.spool import LEAST_ROOM_BYTES
 from batcher.core.errors import InputError
 
 LINE = b'{"id": 1}\n'

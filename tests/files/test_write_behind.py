@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.adapters.files import write_behind
-from batcher.adapters.files.write_behind import WriteBehind
+from batcher.adapters.destinations import write_behind
+from batcher.adapters.destinations.write_behind import WriteBehind
 
 _BLOCK = 1 << 20
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batcher.core.spec import JobSpec
-from batcher.engine.report import Report
+from batcher.core.job.spec import JobSpec
+from batcher.engine.job.report import Report
 from batcher.engine.runner import Runner
 from batcher.settings import Settings
 from batcher.simulator import Simulator

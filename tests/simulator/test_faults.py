@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from batcher.simulator import Simulator, SimulatorConfig, serve
-from batcher.simulator.faults import FAULTS, Faults
+from batcher.simulator.faults.due import FAULTS, Faults
 from batcher.simulator.replies import Refused
 from tests.simulator.client import chat, content, embed
 from tests.waiting import PATIENCE_SECONDS

@@ -11,7 +11,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 from pydantic import BaseModel
 
 from batcher.simulator import Simulator
-from batcher.simulator.vectors import vectors
+from batcher.simulator.results.vectors import vectors
 from tests.simulator.client import CHATTER, EMBEDDER
 
 

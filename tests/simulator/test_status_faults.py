@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from batcher.simulator import Simulator, SimulatorConfig, serve
-from batcher.simulator.faults import STATUS_FAULTS
+from batcher.simulator.faults.due import STATUS_FAULTS
 from tests.simulator.client import CHATTER, chat, embed, request
 
 OUT_OF_CREDIT = (

@@ -128,7 +128,7 @@ async def claim_one(store: Store, owner: str = "a", job_id: str = "j1") -> Lease
 
 WORKER = """
 import asyncio, sys
-from batcher.adapters.clock import SystemClock
+from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.store import open_store
 from tests.store.making import make_checkpoint, make_job
 

@@ -166,7 +166,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from("ab"))
     def reclaim(self, owner: str) -> None:
-        self.all(lambda store: store.reclaim("j1", but_owner=owner))
+        self.all(lambda store: store.reclaim("j1", except_owner=owner))
 
     @rule()
     def retry(self) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event, insert
 
 from batcher.adapters.store import migrate, open_store
 from batcher.adapters.store.codec import dead_row, job_row
-from batcher.adapters.store.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
+from batcher.adapters.store.sql.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD
 from batcher.core.model import JobState
 from batcher.settings import Settings
 from batcher.wiring import open_runner

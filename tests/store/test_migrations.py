@@ -22,11 +22,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.type_api import TypeEngine
 
 from batcher.adapters.store import migrate, open_store
-from batcher.adapters.store.models import Base
-from batcher.adapters.store.postgres import postgres_engine
-from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
-from batcher.adapters.store.sqlite import PAGE_BYTES
-from batcher.adapters.store.tables import METADATA
+from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
+from batcher.adapters.store.postgres.database import postgres_engine
+from batcher.adapters.store.sql.models import Base
+from batcher.adapters.store.sql.tables import METADATA
+from batcher.adapters.store.sqlite.database import PAGE_BYTES
 from batcher.core.errors import StoreError, UnusableStore, UsageError
 from batcher.core.model import JobEvent, StopCause
 from migrations import HEAD
@@ -79,7 +79,7 @@ def tables(engine: Engine) -> set[str]:
 def test_the_tables_of_statements_are_made_of_the_models() -> None:
     script = [sys.executable, str(ROOT / "scripts/make-tables"), "--stdout"]
     made = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    written = (ROOT / "batcher/adapters/store/tables.py").read_text(encoding="utf-8")
+    written = (ROOT / "batcher/adapters/store/sql/tables.py").read_text(encoding="utf-8")
     assert made == written, "run scripts/make-tables"
 
 
@@ -368,7 +368,7 @@ async def test_a_database_that_is_up_to_date_opens_without_alembic(
 
 async def test_alembic_is_not_imported_with_the_store() -> None:
     program = (
-        "import sys, batcher.adapters.store.sql, batcher.adapters.store.migrate;"
+        "import sys, batcher.adapters.store.sql.store, batcher.adapters.store.migrate;"
         "sys.exit('alembic' in sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)

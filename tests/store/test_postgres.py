@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
-from batcher.adapters.clock import SystemClock
-from batcher.adapters.store import migrate, open_store, postgres
-from batcher.adapters.store.postgres_address import PostgresAddress
+from batcher.adapters.store import migrate, open_store
+from batcher.adapters.store.postgres import database as postgres
+from batcher.adapters.store.postgres.address import PostgresAddress
+from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import StoreError, UnusableStore, UsageError
 from batcher.core.model import JobEvent, JobState
 from tests.servers.postgres import PASSWORD, PostgresServer
@@ -218,7 +219,7 @@ async def test_a_lock_that_is_held_for_too_long_is_said(
     postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = postgres_session().replace("'30s'", "'50ms'")
-    monkeypatch.setattr("batcher.adapters.store.postgres._SESSION", short)
+    monkeypatch.setattr("batcher.adapters.store.postgres.database._SESSION", short)
     store = await open_store(postgres.url(database), SystemClock(), patience_seconds=0.2)
     await open_planned(store)
     lease = await claim_one(store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.adapters.store.postgres_address import PostgresAddress
+from batcher.adapters.store.postgres.address import PostgresAddress
 
 
 @pytest.mark.parametrize(

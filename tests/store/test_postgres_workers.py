@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.adapters.clock import SystemClock
-from batcher.adapters.store import migrate, open_store, postgres_lock
-from batcher.adapters.store.postgres_address import PostgresAddress
-from batcher.adapters.store.postgres_lock import postgres_job_lock
+from batcher.adapters.store import migrate, open_store
+from batcher.adapters.store.postgres import lock
+from batcher.adapters.store.postgres.address import PostgresAddress
+from batcher.adapters.store.postgres.lock import postgres_job_lock
+from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import JobInUse
 from batcher.core.progress import replay
 from batcher.ports import BudgetShort, Store
@@ -189,7 +190,7 @@ async def test_a_budget_that_is_set_while_work_goes_on_counts_all_of_it(
         await stores[3].set_budget("j1", 10_000)
 
     await asyncio.gather(set_again(), *(work(worker) for worker in range(3)))
-    await stores[0].reclaim("j1", but_owner="x")
+    await stores[0].reclaim("j1", except_owner="x")
     (lease,) = await stores[0].claim("j1", "x", limit=1, ttl_seconds=TTL)
     with pytest.raises(BudgetShort) as short:
         await stores[0].checkpoint("j1", [make_checkpoint(lease, 0, reserved=99_999)])
@@ -269,8 +270,8 @@ async def test_processes_share_a_server(url: str, stores: list[Store]) -> None:
 
 HOLDER = """
 import sys
-from batcher.adapters.store.postgres_address import PostgresAddress
-from batcher.adapters.store.postgres_lock import postgres_job_lock
+from batcher.adapters.store.postgres.address import PostgresAddress
+from batcher.adapters.store.postgres.lock import postgres_job_lock
 
 with postgres_job_lock(PostgresAddress.parse(sys.argv[1]), "j1"):
     print("held", flush=True)
@@ -315,7 +316,7 @@ async def test_who_obtains_the_lock_knows_that_the_former_run_is_dead(url: str) 
 async def test_the_lock_is_taken_again_when_the_server_is_back(
     postgres: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_lock, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.02)
     address = PostgresAddress.parse(url)
     with postgres_job_lock(address, "j1"):
         await asyncio.to_thread(postgres.restart)

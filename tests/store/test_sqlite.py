@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batcher.adapters.store import open_store, sqlite
+from batcher.adapters.store import open_store
 from batcher.adapters.store.database import _REMEDIES, store_error
+from batcher.adapters.store.sqlite import database as sqlite
 from batcher.core.errors import BatcherError, StoreError
 from batcher.core.model import Learned
 from tests.fakes import FakeClock
@@ -130,7 +131,7 @@ async def test_a_cancelled_checkpoint_is_whole_or_absent(store: Store) -> None:
 async def test_a_committed_checkpoint_survives_the_death_of_its_process(path: Path) -> None:
     program = """
 import asyncio, os, sys
-from batcher.adapters.clock import SystemClock
+from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.store import open_store
 from tests.store.making import claim_one, make_checkpoint, open_planned
 

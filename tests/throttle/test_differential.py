@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.redis import read_script
-from batcher.core.bucket import MINUTE, Cost, Ticket
-from batcher.core.observation import Observation
-from batcher.core.quota import QuotaState
-from batcher.core.sharing import ANYBODY, WEIGHTS, Flow
-from batcher.core.shownlimits import Shown, shown_rate
-from tests.core.workloads import alike, mixed
+from batcher.core.throttle.bucket import MINUTE, Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.quota import QuotaState
+from batcher.core.throttle.sharing import ANYBODY, WEIGHTS, Flow
+from batcher.core.throttle.snapshot import Shown, shown_rate
+from tests.core.throttle.workloads import alike, mixed
 from tests.crowd import Crowd, Job
 from tests.servers.valkey import ValkeyServer
 from tests.throttle import kept
@@ -97,7 +97,7 @@ class Twin(QuotaState):
         self.ceilings = (rpm, tpm)
 
     def reserve(
-        self, now: float, costs: Sequence[Cost], flow: Flow = ANYBODY
+        self, now: float, costs: Sequence[TokenDemand], flow: Flow = ANYBODY
     ) -> tuple[list[Ticket], float | None]:
         rates = [math.inf if c is None else c / MINUTE for c in self.ceilings]
         self.heed(now, request_ceiling=rates[0], token_ceiling=rates[1])
@@ -169,7 +169,7 @@ def test_whatever_is_called(client: redis.Redis, steps: list[Step], seed: int) -
     for action, seconds, amount, which in steps:
         now += seconds
         if action == "reserve":
-            costs = [Cost(random.randint(0, amount)) for _ in range(1 + which * 3)]
+            costs = [TokenDemand(random.randint(0, amount)) for _ in range(1 + which * 3)]
             held += quota.reserve(now, costs, FLOWS[which % 4])[0]
         elif action == "ceilings":
             rpm, tpm = ((None, None), (600, None), (None, 60_000), (60, 6000))[which % 4]

@@ -9,20 +9,20 @@ from contextlib import closing, suppress
 import pytest
 import redis
 
-from batcher.adapters.clock import SystemClock
+from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.redis import PREFIX, RedisThrottle, open_throttle
-from batcher.core.bucket import Cost, Ticket
 from batcher.core.errors import UsageError
-from batcher.core.observation import Observation
-from batcher.core.sharing import Flow
+from batcher.core.throttle.bucket import Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import Flow
 from scripts.servers.ports import free_port
 from tests.fakes import FakeClock
 from tests.servers.valkey import ValkeyServer, valkey_server
 from tests.waiting import PATIENCE_SECONDS
 
 QUOTA = "api.example|0123abcd|gpt-4o-mini"
-LOTS = [Cost(1)] * 300
+LOTS = [TokenDemand(1)] * 300
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def heard(throttle: RedisThrottle) -> None:
 
 async def teach(throttle: RedisThrottle, clock: FakeClock, rpm: float, remaining: float) -> Ticket:
     """The first request and its answer."""
-    (ticket,) = (await throttle.reserve(QUOTA, [Cost(1)])).tickets
+    (ticket,) = (await throttle.reserve(QUOTA, [TokenDemand(1)])).tickets
     seen = Observation(
         sent_at=clock.now(), admitted=True, limit_requests=rpm, remaining_requests=remaining
     )
@@ -123,7 +123,7 @@ async def test_a_pause_is_heard_by_those_who_sleep(
 ) -> None:
     one, other = pair
     mine = await teach(one, clock, 600, 50)
-    (theirs,) = (await other.reserve(QUOTA, [Cost(1)])).tickets
+    (theirs,) = (await other.reserve(QUOTA, [TokenDemand(1)])).tickets
     assert not other.is_void(QUOTA, theirs)
     await one.pause(QUOTA, mine, until=clock.now() + 5)
     await until(lambda: other.is_void(QUOTA, theirs))
@@ -136,10 +136,10 @@ async def test_the_lowest_ceiling_of_all_processes_holds(
     one, other = pair
     with one.ceiling(QUOTA, rpm=60, tpm=None):
         await teach(one, clock, 600, 599)
-    await other.reserve(QUOTA, [Cost(1)])
+    await other.reserve(QUOTA, [TokenDemand(1)])
     assert other.limits(QUOTA).requests_per_minute == 60
     clock.set(clock.now() + 61)
-    await other.reserve(QUOTA, [Cost(1)])
+    await other.reserve(QUOTA, [TokenDemand(1)])
     assert other.limits(QUOTA).requests_per_minute == 600
 
 
@@ -196,7 +196,7 @@ async def test_a_redis_that_lost_its_data_admits_no_burst(
     one, other = pair
     await teach(one, clock, 600, 5)
     clock.set(clock.now() + 0.5)
-    (before,) = (await other.reserve(QUOTA, [Cost(1)])).tickets
+    (before,) = (await other.reserve(QUOTA, [TokenDemand(1)])).tickets
     server.empty()
     granted = [ticket for each in pair for ticket in (await each.reserve(QUOTA, LOTS)).tickets]
     assert len(granted) == 1
@@ -328,10 +328,10 @@ async def test_the_channel_is_heard_again_after_a_restart(mortal: ValkeyServer) 
         open_throttle(mortal.url, clock) as one,
         open_throttle(mortal.url, clock) as other,
     ):
-        (mine,) = (await one.reserve(QUOTA, [Cost(1)])).tickets
+        (mine,) = (await one.reserve(QUOTA, [TokenDemand(1)])).tickets
         await one.settle(QUOTA, mine, Observation(sent_at=clock.now(), admitted=True))
         await heard(one)
-        (theirs,) = (await other.reserve(QUOTA, [Cost(1)])).tickets
+        (theirs,) = (await other.reserve(QUOTA, [TokenDemand(1)])).tickets
         mortal.restart()
         with closing(redis.Redis.from_url(mortal.url)) as client:
             await until(lambda: listeners(client) == 2)
@@ -343,7 +343,7 @@ async def test_what_was_reserved_for_one_who_is_gone_is_given_back(mortal: Valke
     clock = SystemClock()
     async with open_throttle(mortal.url, clock) as throttle:
         with throttle.ceiling(QUOTA, rpm=600, tpm=None):
-            await throttle.reserve(QUOTA, [Cost(1)])
+            await throttle.reserve(QUOTA, [TokenDemand(1)])
             mortal.kill()
             reserving = asyncio.ensure_future(throttle.reserve(QUOTA, LOTS))
             await asyncio.sleep(0.1)
@@ -352,7 +352,7 @@ async def test_what_was_reserved_for_one_who_is_gone_is_given_back(mortal: Valke
                 await reserving
             mortal.start()
             async with asyncio.timeout(PATIENCE_SECONDS):
-                first = await throttle.reserve(QUOTA, [Cost(1)] * 5)
+                first = await throttle.reserve(QUOTA, [TokenDemand(1)] * 5)
             assert first.tickets[-1].send_at < clock.now() + 0.5
 
 
@@ -361,17 +361,17 @@ async def test_a_server_that_forgot_the_script_is_told_it_again(server: ValkeySe
         await throttle.check(QUOTA)
         with closing(redis.Redis.from_url(server.url)) as client:
             client.script_flush()
-        assert (await throttle.reserve(QUOTA, [Cost(1)])).tickets
+        assert (await throttle.reserve(QUOTA, [TokenDemand(1)])).tickets
 
 
 async def test_what_was_told_last_is_there_when_it_is_closed(server: ValkeyServer) -> None:
     clock = SystemClock()
     async with open_throttle(server.url, clock) as throttle:
-        (ticket,) = (await throttle.reserve(QUOTA, [Cost(100)])).tickets
+        (ticket,) = (await throttle.reserve(QUOTA, [TokenDemand(100)])).tickets
         seen = Observation(
             sent_at=clock.now(), admitted=True, limit_requests=600, remaining_requests=599
         )
         await throttle.settle(QUOTA, ticket, seen)
     async with open_throttle(server.url, clock) as another:
-        await another.reserve(QUOTA, [Cost(1)])
+        await another.reserve(QUOTA, [TokenDemand(1)])
         assert another.limits(QUOTA).requests_per_minute == 600

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.spec import JobSpec
+from batcher.core.job.spec import JobSpec
 from batcher.settings import Settings
 from batcher.simulator import SimulatorConfig, serve
 from batcher.wiring import open_runner

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from batcher.adapters.store.damage import must_be, reading
-from batcher.core import exactjson
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -25,6 +24,7 @@ from batcher.core.model import (
     Usage,
 )
 from batcher.core.progress import ShardEvent
+from batcher.core.text import exactjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import orjson
 
 from batcher.core.errors import DamagedStore
-from batcher.core.unforeseen import described
+from batcher.core.failures.unforeseen import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """The seam below the SQL: who runs a transaction, where, and what its errors mean.
 
 The verbs are written as functions of a SQLAlchemy connection, and handed whole to one of these.
-Both run them in threads: :mod:`batcher.adapters.store.sqlite` in one that writes,
-:mod:`batcher.adapters.store.postgres` in a few.
+Both run them in threads: :mod:`batcher.adapters.store.sqlite.database` in one that writes,
+:mod:`batcher.adapters.store.postgres.database` in a few.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batcher.adapters.store.location import sqlite_path
-from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
+from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.core.errors import UnusableStore
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ def schema_of(url: str) -> Schema:
     """
     if is_postgres(url):
         address = PostgresAddress.parse(url)  # which sees to it that the driver is there
-        from batcher.adapters.store.migrate_postgres import PostgresSchema
+        from batcher.adapters.store.postgres.schema import PostgresSchema
 
         return PostgresSchema(address)
-    from batcher.adapters.store.migrate_sqlite import SqliteSchema
+    from batcher.adapters.store.sqlite.schema import SqliteSchema
 
     return SqliteSchema(sqlite_path(url))
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.location import MEMORY, is_there, sqlite_path
-from batcher.adapters.store.postgres_address import PostgresAddress, is_postgres
+from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.core.errors import NoDatabase
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ async def open_store(
             what to do.
     """
     if url == MEMORY:
-        from batcher.adapters.store.memory import MemoryStore
+        from batcher.adapters.store.memory.store import MemoryStore
 
         return MemoryStore(clock)
 
     from batcher.adapters.store import migrate
-    from batcher.adapters.store.sql import SqlStore
+    from batcher.adapters.store.sql.store import SqlStore
 
     database: Database
     if is_postgres(url):
         address = PostgresAddress.parse(url)
         await asyncio.to_thread(migrate.require_head, url)
-        from batcher.adapters.store.postgres import PostgresDatabase
+        from batcher.adapters.store.postgres.database import PostgresDatabase
 
         database = PostgresDatabase(address, clock, patience_seconds=patience_seconds)
     else:
@@ -58,7 +58,7 @@ async def open_store(
                 f"there is no database {path}: `batcher run` makes one; --db names another"
             )
         await asyncio.to_thread(migrate.upgrade, str(path))
-        from batcher.adapters.store.sqlite import SqliteDatabase
+        from batcher.adapters.store.sqlite.database import SqliteDatabase
 
         database = SqliteDatabase(path, clock)
     return SqlStore(database)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from batcher.adapters.store.codec import json_text, json_value
 from batcher.adapters.store.damage import reading
+from batcher.core.job.schedule import Missed
 from batcher.core.kind import TextFile
-from batcher.core.schedule import Missed
 from batcher.ports import Blueprint, Order, OrderState, Schedule
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ PLANNED = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CheckpointState:
     """What a shard's row says that a checkpoint depends on, and what it says afterwards."""
 
     fence: int
@@ -36,10 +36,10 @@ class Standing:
     sent_fence: int
     sent_through: int
 
-    def after(self, checkpoint: Checkpoint) -> Standing:
+    def after(self, checkpoint: Checkpoint) -> CheckpointState:
         """The standing once ``checkpoint`` has been applied; a clean end leaves nothing sent."""
         ended = checkpoint.finished or checkpoint.released
-        return Standing(
+        return CheckpointState(
             fence=self.fence,
             seq=checkpoint.seq,
             reserved_picousd=checkpoint.reserved_picousd,
@@ -49,7 +49,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purse:
+class JobBudget:
     """A job's budget and what is committed of it: spent, in doubt or reserved."""
 
     budget_picousd: int
@@ -68,28 +68,30 @@ class Settlement:
     ``asking``: it must be refused where less than ``delta_picousd`` is left when it is committed.
     """
 
-    fresh: tuple[tuple[Checkpoint, Standing], ...]
+    fresh: tuple[tuple[Checkpoint, CheckpointState], ...]
     stale: frozenset[int]
     delta_picousd: int
     asking: bool
 
 
 def settle(
-    checkpoints: Sequence[Checkpoint], standings: Mapping[int, Standing], purse: Purse | None
+    checkpoints: Sequence[Checkpoint],
+    checkpoint_states: Mapping[int, CheckpointState],
+    job_budget: JobBudget | None,
 ) -> Settlement:
     """Sort out a batch, in its order, and hold it against the budget.
 
     Args:
         checkpoints: the batch; several of one shard follow each other.
-        standings: of the shards that exist; a shard that does not is stale.
-        purse: None where the job has no budget.
+        checkpoint_states: of the shards that exist; a shard that does not is stale.
+        job_budget: None where the job has no budget.
 
     Raises:
         BudgetShort: a checkpoint asks for money (see :func:`asks`), and with the whole batch more
             would be committed than before and more than the budget.
     """
-    current = dict(standings)
-    fresh: list[tuple[Checkpoint, Standing]] = []
+    current = dict(checkpoint_states)
+    fresh: list[tuple[Checkpoint, CheckpointState]] = []
     stale: set[int] = set()
     delta = 0
     asking = False
@@ -105,8 +107,8 @@ def settle(
         current[checkpoint.shard_id] = new = old.after(checkpoint)
         fresh.append((checkpoint, new))
     asking = asking and delta > 0
-    if purse is not None and asking and delta > purse.available_picousd:
-        raise BudgetShort(purse.available_picousd)
+    if job_budget is not None and asking and delta > job_budget.available_picousd:
+        raise BudgetShort(job_budget.available_picousd)
     return Settlement(
         fresh=tuple(fresh), stale=frozenset(stale), delta_picousd=delta, asking=asking
     )
@@ -117,7 +119,7 @@ def settled_picousd(checkpoint: Checkpoint) -> int:
     return checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
 
 
-def asks(old: Standing, new: Checkpoint) -> bool:
+def asks(old: CheckpointState, new: Checkpoint) -> bool:
     """Whether a checkpoint asks for money, and does not only account for what is spent already.
 
     It does not where its reservation is covered by what is left of the old one, nor where it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from batcher.core.observation import is_limit
+from batcher.core.throttle.observation import is_limit
 
 
 class Ceilings:

@@ -1,4 +1,4 @@
-"""The throttle of one process: :class:`batcher.core.quota.QuotaState` behind the port.
+"""The throttle of one process: :class:`batcher.core.throttle.quota.QuotaState` behind the port.
 
 It adds nothing to the arithmetic but the clock: no lock, since no verb awaits.
 """
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batcher.adapters.throttle.ceilings import Ceilings
-from batcher.core.quota import QuotaState
-from batcher.core.sharing import ANYBODY, Flow
+from batcher.core.throttle.quota import QuotaState
+from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.ports import Clock, Grant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from batcher.core.bucket import Cost, Limits, Ticket
-    from batcher.core.observation import Observation
+    from batcher.core.throttle.bucket import Limits, Ticket, TokenDemand
+    from batcher.core.throttle.observation import Observation
 
 
 class MemoryThrottle:
@@ -60,7 +60,9 @@ class MemoryThrottle:
     async def check(self, quota: str) -> None:
         """See :meth:`batcher.ports.Throttle.check`: it always can."""
 
-    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
+    async def reserve(
+        self, quota: str, costs: Sequence[TokenDemand], flow: Flow = ANYBODY
+    ) -> Grant:
         """See :meth:`batcher.ports.Throttle.reserve`."""
         tickets, come_back_at = self._state(quota).reserve(self._clock.now(), costs, flow)
         return Grant(tickets=tuple(tickets), come_back_at=come_back_at)

@@ -23,17 +23,17 @@ from batcher.adapters.throttle import wire
 from batcher.adapters.throttle.ceilings import Ceilings
 from batcher.adapters.throttle.conveyor import TELL_SECONDS, Answer, Conveyor
 from batcher.adapters.throttle.timing import ServerClock
-from batcher.core.bucket import Limits
 from batcher.core.errors import UsageError
-from batcher.core.sharing import ANYBODY, Flow
-from batcher.core.shownlimits import show_limits
+from batcher.core.throttle.bucket import Limits
+from batcher.core.throttle.sharing import ANYBODY, Flow
+from batcher.core.throttle.snapshot import show_limits
 from batcher.ports import Clock, Grant
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
-    from batcher.core.bucket import Cost, Ticket
-    from batcher.core.observation import Observation
+    from batcher.core.throttle.bucket import Ticket, TokenDemand
+    from batcher.core.throttle.observation import Observation
 
 PARTS = ("bucket", "refusals", "sharing", "windows", "quota", "operations", "script")
 PREFIX = "batcher:throttle:"
@@ -111,7 +111,9 @@ class RedisThrottle:
         finally:
             self._ceilings.remove(quota, rpm, tpm)
 
-    async def reserve(self, quota: str, costs: Sequence[Cost], flow: Flow = ANYBODY) -> Grant:
+    async def reserve(
+        self, quota: str, costs: Sequence[TokenDemand], flow: Flow = ANYBODY
+    ) -> Grant:
         """See :meth:`batcher.ports.Throttle.reserve`; waits for as long as Redis is not there."""
         if not costs:
             return Grant(tickets=())
@@ -253,12 +255,14 @@ class RedisThrottle:
         self._tasks.append(asyncio.create_task(work, name=name))
 
 
-def _tickets(answer: bytes | None, costs: Sequence[Cost]) -> tuple[list[Ticket], float | None]:
+def _tickets(
+    answer: bytes | None, costs: Sequence[TokenDemand]
+) -> tuple[list[Ticket], float | None]:
     assert answer is not None, "a reservation is repeated until it is answered"
     return wire.tickets(answer, costs)
 
 
-def _give_back_unclaimed(conveyor: Conveyor, costs: Sequence[Cost], answer: Answer) -> None:
+def _give_back_unclaimed(conveyor: Conveyor, costs: Sequence[TokenDemand], answer: Answer) -> None:
     """Who reserved was cancelled meanwhile."""
     if not answer.cancelled() and answer.exception() is None:
         tickets, _ = _tickets(answer.result(), costs)

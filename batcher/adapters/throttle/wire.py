@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from batcher.core.bucket import MINUTE, Cost, Ticket
-from batcher.core.observation import Observation
-from batcher.core.sharing import Flow
-from batcher.core.shownlimits import Shown
+from batcher.core.throttle.bucket import MINUTE, Ticket, TokenDemand
+from batcher.core.throttle.observation import Observation
+from batcher.core.throttle.sharing import Flow
+from batcher.core.throttle.snapshot import Shown
 
 _ABSENT = math.nan
 
@@ -50,7 +50,7 @@ class News:
 
 
 def reserve(
-    flow: Flow, costs: Sequence[Cost], ceilings: tuple[float | None, float | None]
+    flow: Flow, costs: Sequence[TokenDemand], ceilings: tuple[float | None, float | None]
 ) -> Operation:
     """Reserve, under ceilings of requests and tokens a minute; see :func:`tickets`."""
     rates = (math.inf if ceiling is None else ceiling / MINUTE for ceiling in ceilings)
@@ -58,7 +58,7 @@ def reserve(
     return Operation(b"R", flow.job.encode(), numbers)
 
 
-def tickets(answer: bytes, costs: Sequence[Cost]) -> tuple[list[Ticket], float | None]:
+def tickets(answer: bytes, costs: Sequence[TokenDemand]) -> tuple[list[Ticket], float | None]:
     """What a reservation was answered."""
     later, epoch, *numbers = _unpack(answer)
     found = [

@@ -1,4 +1,4 @@
--- batcher/core/bucket.py once more: one limit's bucket.
+-- batcher/core/throttle/bucket.py once more: one limit's bucket.
 --
 -- These files are one script, in the order bucket, refusals, sharing, windows, quota, operations,
 -- script. The

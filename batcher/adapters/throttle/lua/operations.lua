@@ -1,4 +1,4 @@
--- batcher/core/quota.py once more: what is asked of it.
+-- batcher/core/throttle/quota.py once more: what is asked of it.
 --
 -- Each operation takes the quota, the time, a text, numbers, and who asks; it returns numbers.
 

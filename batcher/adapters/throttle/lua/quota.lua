@@ -1,4 +1,4 @@
--- batcher/core/quota.py once more: what goes on between the operations.
+-- batcher/core/throttle/quota.py once more: what goes on between the operations.
 
 local DECREASE, FLOOR, RECOVERY, SLOW_RECOVERY = 0.75, 0.05, 0.005, 0.5 / 900
 local GUESS, GUESS_CLOSE, GUESS_RETURN, GUESS_RETURN_REQUEST = 0.75, 0.95, 0.05, 0.0125

@@ -1,4 +1,4 @@
--- batcher/core/refusals.py once more: a limit, or chance.
+-- batcher/core/throttle/refusals.py once more: a limit, or chance.
 
 local MEASURE_SECONDS, MEASURED_SECONDS = 1.0, 120.0
 local IN_VAIN, PATIENCE, PATIENCE_BACK = 0.85, 2.0, 0.5

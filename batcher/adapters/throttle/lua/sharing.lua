@@ -1,4 +1,4 @@
--- batcher/core/sharing.py once more: whose turn it is.
+-- batcher/core/throttle/sharing.py once more: whose turn it is.
 
 local HORIZON_SECONDS, LEND_SECONDS, LEAD_SECONDS = 2.0, 0.75, 0.25
 local RENEW_SECONDS, GRACE_SECONDS = 1.0, 0.5

@@ -1,4 +1,4 @@
--- batcher/core/windows.py once more: a limit that is counted in windows.
+-- batcher/core/throttle/windows.py once more: a limit that is counted in windows.
 
 local NO_WINDOW, FIXED, SLIDING, EVEN = 0, 1, 2, 3
 

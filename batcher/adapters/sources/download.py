@@ -1,0 +1,110 @@
+"""Inputs at a URL: fetched whole to disk, within limits of time, before anything is read of them.
+
+Redirects are followed, to http and https alone. What may pass is tried again; an answer that came
+in part is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+from batcher.adapters.sources import Spool, open_spooled
+from batcher.core.errors import InputError
+from batcher.core.job.spec import JobSpec
+from batcher.core.job.urls import shown_url
+from batcher.ports import Clock, InputSource
+
+_TRIES = 3
+_WAIT_SECONDS = 2.0
+_BLOCK_BYTES = 1 << 20
+_MAY_PASS = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds for a whole download, for a connection, and between two pieces of an answer."""
+
+    whole: float = 3600.0
+    connect: float = 30.0
+    read: float = 60.0
+
+
+async def open_url(
+    spec: JobSpec, *, spool_dir: Path, clock: Clock, patience: Patience | None = None
+) -> InputSource:
+    """Fetch the input that a spec names; its format is said by the spec, or by the URL's path.
+
+    Raises:
+        UsageError: the format is not known.
+        InputError: it cannot be fetched, or is too long. The message does not have the URL's query.
+    """
+    name, patience = shown_url(spec.input), patience or Patience()
+    spool = await asyncio.to_thread(
+        partial(Spool, spool_dir, source=name, most_bytes=spec.max_input_bytes)
+    )
+    try:
+        source = open_spooled(
+            spool,
+            unquote(urlsplit(spec.input).path),
+            name=name,
+            format=spec.format,
+            delimiter=spec.delimiter,
+            encoding=spec.encoding,
+        )
+        await _fetch(spec.input, spool, name=name, clock=clock, patience=patience)
+    except BaseException:
+        spool.close()
+        raise
+    return source
+
+
+async def _fetch(url: str, spool: Spool, *, name: str, clock: Clock, patience: Patience) -> None:
+    deadline = clock.now() + patience.whole
+    for tries_left in reversed(range(_TRIES)):
+        left = deadline - clock.now()
+        fault, may_pass = await _try(url, spool, patience, max(left, 0.001))
+        if not fault:
+            return
+        if not may_pass or not tries_left or clock.now() + _WAIT_SECONDS >= deadline:
+            raise InputError(f"cannot be fetched: {fault}", source=name)
+        spool.empty()
+        await clock.sleep(_WAIT_SECONDS)
+
+
+async def _try(url: str, spool: Spool, patience: Patience, left: float) -> tuple[str, bool]:
+    """One download: what went wrong, empty where nothing did, and whether that may pass."""
+    timeout = aiohttp.ClientTimeout(
+        total=left, sock_connect=patience.connect, sock_read=patience.read
+    )
+    headers = {"Accept-Encoding": "identity", "User-Agent": "batcher"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.get(url) as reply,
+        ):
+            if reply.status != 200:
+                return f"HTTP {reply.status}", reply.status >= 500 or reply.status in _MAY_PASS
+            spool.expect(reply.content_length or 0)
+            async for block in reply.content.iter_chunked(_BLOCK_BYTES):
+                await asyncio.to_thread(spool.write, block)
+            return "", False
+    except TimeoutError:
+        return "it takes too long", True
+    except aiohttp.NonHttpUrlRedirectClientError:
+        return "it redirects to a URL that is neither http nor https", False
+    except aiohttp.TooManyRedirects:
+        return "it redirects without an end", False
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
+        return "the server's certificate is not trusted here", False
+    except aiohttp.InvalidURL:
+        return "it is no URL", False
+    except aiohttp.ClientPayloadError:
+        return "the answer ended early", True
+    except aiohttp.ClientError:
+        return "there is no connection", True

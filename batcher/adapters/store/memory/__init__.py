@@ -1,0 +1,10 @@
+"""The store in dictionaries, for tests and trials.
+
+- :mod:`.fleet`: The verbs of :class:`batcher.ports.FleetStore` in dictionaries.
+- :mod:`.jobs`: What the store in memory holds: jobs, and their shards with plan, lease and
+  checkpoints.
+- :mod:`.orders`: The verbs of :class:`batcher.ports.OrderStore` and ``ScheduleStore`` in
+  dictionaries.
+- :mod:`.store`: A store that lives and dies with its process; it passes the same contract suite as
+  SQL.
+"""

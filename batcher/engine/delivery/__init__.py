@@ -1,0 +1,9 @@
+"""Results out of the store: as files, and as values.
+
+- :mod:`.exporter`: From checkpoints to records: results in input order, a shard at a time.
+- :mod:`.files`: A job's results as files: errors, output, manifest, in this order, each complete or
+  absent.
+- :mod:`.overwriting`: Where an output goes, and whether what stands there may be replaced.
+- :mod:`.read_ahead`: Reading ahead: what comes next is read while what came before is being used.
+- :mod:`.records`: A job's records as values: batch by batch, one by one, or as one table.
+"""

@@ -1,0 +1,74 @@
+"""What a worker does beside the jobs that it serves: fire schedules, open jobs, finish plans."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from batcher.core.errors import StoreError
+from batcher.engine.fleet.order_opener import OrderOpener
+from batcher.engine.opening.firing import fire_due
+from batcher.engine.services import Services
+from batcher.ports import Event, Log
+
+MOST_AT_ONCE = 4
+"""How many inputs a worker checks and plans at the same time; others have time for the rest."""
+REFUSED_SECONDS = 60.0
+"""How long one is left alone that has failed here for no reason of its own."""
+
+
+class BackgroundWork:
+    """One worker's errands, each a task."""
+
+    def __init__(self, services: Services, worker: str, log: Log) -> None:
+        """``worker`` is its name."""
+        self._services = services
+        self._order_opener = OrderOpener(services, worker, log)
+        self._log = log
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, float] = {}
+        self._stopped = False
+
+    async def look(self, tasks: asyncio.TaskGroup | None) -> None:
+        """Fire what is due, and begin what waits; without ``tasks`` nothing can be begun.
+
+        Raises:
+            StoreError: the database cannot be asked.
+        """
+        await fire_due(self._services, self._log)
+        store = self._services.store
+        if tasks is None or len(self._running) >= MOST_AT_ONCE:
+            return
+        for order in await store.waiting_orders(limit=2 * MOST_AT_ONCE):
+            self._begin(tasks, order.id, partial(self._order_opener.open, order))
+        for job_id in await store.unplanned_jobs():
+            self._begin(tasks, job_id, partial(self._order_opener.resume_plan, job_id))
+
+    def stop(self) -> None:
+        """End in good order: what is given back, others take up at once."""
+        self._stopped = True
+        for task in self._running.values():
+            task.cancel()
+
+    def _begin(
+        self, tasks: asyncio.TaskGroup, name: str, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        busy = len(self._running) >= MOST_AT_ONCE or name in self._running
+        refused = self._refused.get(name, 0.0) > self._services.clock.now()
+        if self._stopped or busy or refused:
+            return
+        self._refused.pop(name, None)
+        task = tasks.create_task(self._do(name, work), name=f"errand {name}")
+        self._running[name] = task
+        task.add_done_callback(lambda _: self._running.pop(name))
+
+    async def _do(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; what goes wrong with it is no reason to leave the others."""
+        try:
+            await work()
+        except StoreError as error:
+            self._log(Event.STORE_LOST, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
+            self._refused[name] = self._services.clock.now() + REFUSED_SECONDS
+            self._log(Event.ERRAND_FAILED, errand=name, error=type(error).__name__)

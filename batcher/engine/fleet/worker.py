@@ -1,0 +1,328 @@
+"""One worker of a fleet: serves every job that it is told of, and finds those that nobody told.
+
+What is to be done is in the database alone. A bell that rings only makes it quick; every worker
+also looks by itself, so that nothing is lost with a queue, a message or another worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import PurePath
+from traceback import extract_tb
+
+from batcher.core.errors import IllegalTransition, StoreError, UsageError
+from batcher.core.failures.unforeseen import described
+from batcher.core.model import Job, JobEvent, JobState
+from batcher.engine.fleet.background_work import BackgroundWork
+from batcher.engine.job.endings import Endings, apply_ending, may_pass
+from batcher.engine.opening.binding import Bound
+from batcher.engine.opening.intake import Intake, KindChanged
+from batcher.engine.running.run import JobRun, begin_live
+from batcher.engine.services import Services
+from batcher.engine.telemetry.metrics import Meters, Served
+from batcher.engine.telemetry.run_stats import RunStats
+from batcher.engine.telemetry.run_telemetry import TelemetrySinks
+from batcher.ports import Event, Family, Log, Trace, WorkerCard
+
+LOOK_SECONDS = 2.0
+"""How often a worker looks for work that no bell told it of."""
+LINGER_SECONDS = 10.0
+"""How long a job is kept that has nothing to claim: opening it again costs more."""
+BEAT_SECONDS = 10.0
+"""How often a worker shows that it is alive; it counts as dead after three times as long."""
+REFUSED_SECONDS = 60.0
+"""How long a job is left alone that this worker cannot serve, or that failed here."""
+MOST_FAILED_RUNS = 10
+"""So often in a row a job may fail here, with nothing done in between, before it is paused."""
+SILENT_SECONDS = 15.0
+"""A database that has not answered for so long is out of reach."""
+MOST_JOBS = 50
+
+
+class NotServed(Exception):
+    """This worker cannot serve the job; ``reason`` may be logged: it quotes no prompt."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """One job being served: the task, and its run once that has begun."""
+
+    task: asyncio.Task[None]
+    run: JobRun | None = None
+    live: RunStats | None = None
+    kind: str = ""
+    model: str = ""
+
+
+@dataclass(slots=True)
+class FleetWorker:
+    """One process's work on all jobs."""
+
+    services: Services
+    card: WorkerCard
+    log: Log
+    look_seconds: float = LOOK_SECONDS
+    linger_seconds: float = LINGER_SECONDS
+    trace: Trace | None = None
+    meters: Meters = field(default_factory=Meters)
+    _heard_at: float | None = field(default=None, repr=False)
+    _serving: dict[str, Service] = field(default_factory=dict, repr=False)
+    _refused: dict[str, float] = field(default_factory=dict, repr=False)
+    _failed_runs: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
+    _tasks: asyncio.TaskGroup | None = field(default=None, repr=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _background_work: BackgroundWork = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._background_work = BackgroundWork(self.services, self.card.name, self.log)
+
+    @property
+    def serving(self) -> Mapping[str, Service]:
+        """What is being served, by job."""
+        return self._serving
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stopping.is_set()
+
+    @property
+    def hears_the_database(self) -> bool:
+        """Whether the database has answered lately: a worker looks every few seconds."""
+        heard_at, now = self._heard_at, self.services.clock.now()
+        return heard_at is not None and now - heard_at < max(SILENT_SECONDS, 3 * self.look_seconds)
+
+    def families(self) -> Iterator[Family]:
+        """The metrics, as they are now."""
+        clock = self.services.clock
+        served = [
+            Served(job_id, service.kind, service.model, service.live)
+            for job_id, service in self._serving.items()
+            if service.live is not None
+        ]
+        return self.meters.families(
+            served, wall=clock.wall(), now=clock.now(), stopping=self.stopping
+        )
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop`; then settle what is in flight, and give the leases back."""
+        self.log(Event.WORKER_STARTED, worker=self.card.name, version=self.card.version)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            background = [
+                tasks.create_task(self._look(), name="looking for work"),
+                tasks.create_task(self._beat(), name="showing that we live"),
+            ]
+            await self._stopping.wait()
+            self.log(Event.WORKER_STOPPING, worker=self.card.name, jobs=len(self._serving))
+            for task in background:
+                task.cancel()
+            self._background_work.stop()
+            for service in list(self._serving.values()):
+                if service.run is None:
+                    service.task.cancel()
+                else:
+                    service.run.end(Endings.interrupted())
+        try:
+            await self.services.store.leave(self.card.name)
+        except StoreError as error:
+            self._lost_the_store(error)
+        self.log(Event.WORKER_STOPPED, worker=self.card.name)
+
+    def stop(self) -> None:
+        """Begin to end in good order."""
+        self._stopping.set()
+
+    def serve(self, job_id: str) -> Service | None:
+        """See to it that the job is served here; None where that is not to be now."""
+        service = self._serving.get(job_id)
+        if service is not None:
+            return service
+        busy = len(self._serving) >= MOST_JOBS
+        if busy or self._tasks is None or self._stopping.is_set() or self._is_refused(job_id):
+            return None
+        task = self._tasks.create_task(self._serve(job_id), name=f"serving {job_id}")
+        service = self._serving[job_id] = Service(task)
+        return service
+
+    async def drain(self, job_id: str, slice_seconds: float) -> None:
+        """Serve the job; return when it is done here, or after so long, work then going on."""
+        service = self.serve(job_id)
+        if service is not None:
+            await asyncio.wait([service.task], timeout=slice_seconds)
+
+    # --- looking ------------------------------------------------------------------------------
+
+    async def look(self) -> list[str]:
+        """Serve what waits, begin what is asked for or due; returns the ids that wait.
+
+        Raises:
+            StoreError: the database cannot be asked.
+        """
+        store = self.services.store
+        await self._background_work.look(self._tasks)
+        for job_id in await store.due_jobs():
+            try:
+                await store.move(job_id, JobEvent.RESUME)
+                self.log(Event.JOB_RESUMED, job=job_id)
+            except IllegalTransition:
+                pass  # somebody was quicker
+        waiting = await store.waiting_jobs()
+        for job_id in waiting:
+            self.serve(job_id)
+        return waiting
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self.look()
+                self._heard_at = self.services.clock.now()
+            except StoreError as error:
+                self._lost_the_store(error)
+            except Exception as error:  # noqa: BLE001 - no reason to leave what is being served
+                self._stumbled("look", error)
+            jitter = self.services.chance.uniform(0.5, 1.5)  # workers do not look in step
+            await self.services.clock.sleep(self.look_seconds * jitter)
+
+    async def _beat(self) -> None:
+        while True:
+            store, clock = self.services.store, self.services.clock
+            try:
+                await store.beat(self.card, 3 * BEAT_SECONDS)
+                await self.meters.look_at_the_queue(store, self._serving, clock.wall())
+            except StoreError as error:
+                self._lost_the_store(error)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._stumbled("beat", error)
+            await clock.sleep(BEAT_SECONDS)
+
+    def _lost_the_store(self, error: StoreError) -> None:
+        self.meters.store_errors += 1
+        self._heard_at = None
+        self.log(Event.STORE_LOST, error=type(error).__name__)
+
+    def _stumbled(self, errand: str, error: Exception) -> None:
+        kind, where = type(error).__name__, _place(error)
+        self.log(Event.ERRAND_FAILED, errand=errand, error=kind, where=where)
+
+    def _is_refused(self, job_id: str) -> bool:
+        until = self._refused.get(job_id, 0.0)
+        if self.services.clock.now() < until:
+            return True
+        self._refused.pop(job_id, None)
+        return False
+
+    def _refuse(self, job_id: str) -> None:
+        self._refused[job_id] = self.services.clock.now() + REFUSED_SECONDS
+
+    # --- serving ------------------------------------------------------------------------------
+
+    async def _serve(self, job_id: str) -> None:
+        """Work on one job to an end. What goes wrong with it is no reason to leave the others."""
+        try:
+            job = await self.services.store.job(job_id)
+            if job.state is JobState.OPEN:
+                await self._work(job)
+        except NotServed as refusal:
+            self._refuse(job_id)
+            self.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
+        except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
+            self._refuse(job_id)
+            if isinstance(error, StoreError):
+                self._lost_the_store(error)
+            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, where=_place(error))
+            await self._give_up_in_the_end(job_id, error)
+        else:
+            self._failed_runs.pop(job_id, None)
+        finally:
+            del self._serving[job_id]
+
+    async def _give_up_in_the_end(self, job_id: str, error: Exception) -> None:
+        """Pause a job that this worker fails to run, once it has failed so often in a row.
+
+        What may pass does not count, nor what failed before something was done, here or elsewhere.
+        """
+        if may_pass(error):
+            return
+        store = self.services.store
+        try:
+            tally = await store.tally(job_id)
+            done = tally.rows_done + tally.rows_failed
+            times, before = self._failed_runs.get(job_id, (0, done))
+            times = 1 if done > before else times + 1
+            self._failed_runs[job_id] = (times, done)
+            if times >= MOST_FAILED_RUNS:
+                del self._failed_runs[job_id]
+                await apply_ending(store, job_id, Endings.run_given_up(times, described(error)))
+        except StoreError as lost:
+            self._lost_the_store(lost)
+        except (IllegalTransition, UsageError):
+            pass  # it is over, or deleted
+
+    async def _bind(self, job: Job) -> Bound:
+        """What the job is made of, as this worker does it.
+
+        Raises:
+            NotServed: no credential, no such kind, or one of another version.
+        """
+        services = self.services
+        try:
+            bound = await Intake(services).rebind(job)
+        except KindChanged as error:
+            raise NotServed(str(error)) from error
+        except UsageError as error:  # its words may quote a template
+            raise NotServed("its kind is not installed here, or refuses its options") from error
+        try:
+            services.check_connection(bound.spec)
+        except UsageError as error:
+            raise NotServed(str(error)) from error
+        return bound
+
+    async def _work(self, job: Job) -> None:
+        services = self.services
+        bound = await self._bind(job)
+        spec = bound.spec
+        meter = self.meters.of(spec.kind, spec.model)
+        live = begin_live(services.clock, job, bound, await services.store.tally(job.id))
+        async with services.connect(spec) as connection:
+            run = JobRun(
+                job,
+                bound,
+                services=services,
+                connection=connection,
+                owner=f"{self.card.name}/{next(self._runs)}",
+                live=live,
+                linger_seconds=self.linger_seconds,
+                sinks=TelemetrySinks(self.log, meter, self.trace),
+            )
+            service = self._serving[job.id]
+            service.run, service.live = run, live
+            service.kind, service.model = spec.kind, spec.model
+            if self._stopping.is_set():
+                return
+            meter.jobs_served += 1
+            self.log(Event.JOB_SERVED, job=job.id, kind=spec.kind, model=spec.model)
+            ending = await run.run()
+        meter.jobs_left[ending.status] += 1
+        self.log(
+            Event.JOB_LEFT,
+            job=job.id,
+            status=ending.status,
+            rows_done=live.rows_done,
+            rows_dead=live.dead,
+            requests=live.requests,
+        )
+
+
+def _place(error: BaseException) -> str | None:
+    """Where it was raised: file and line. Its words might quote a row."""
+    frames = extract_tb(error.__traceback__)
+    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None

@@ -1,0 +1,58 @@
+"""Which jobs may be deleted, and their deletion."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from batcher.core.errors import JobInUse
+from batcher.engine.job.description import Description
+from batcher.ports import Store
+
+_ALL = 1_000_000
+_REMOVER = "remover"
+_REMOVING_SECONDS = 30.0
+
+
+async def purge(store: Store, deadline: float) -> list[str]:
+    """Delete complete and cancelled jobs that ended by ``deadline``, Unix time; returns their ids.
+
+    One whose results another job is still carrying over stays.
+    """
+    latest = datetime.fromtimestamp(max(deadline, 0.0), UTC)  # no job ended before 1970
+    jobs = await store.jobs(limit=_ALL)
+    unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
+    needed = {since.job for job in unplanned if (since := Description.read(job).since)}
+    purged = [
+        job.id
+        for job in jobs
+        if (ended := job.finished_at) is not None and ended <= latest and job.id not in needed
+    ]
+    await store.purge_all(purged)
+    await store.purge_orders(latest)
+    return purged
+
+
+async def remove(store: Store, job_id: str) -> None:
+    """Delete one job, whatever its state; nobody else runs it on one machine.
+
+    Raises:
+        JobInUse: workers hold parts of it or plan it, or another job carries its results over.
+    """
+    workers = [worker for worker in await store.workers() if worker.alive]
+    held = [worker.card.name for worker in workers if job_id in worker.holds]
+    if held:
+        raise JobInUse(
+            f"job {job_id} is being worked on by {', '.join(held)}: "
+            f"`batcher pause {job_id}` first, or `batcher cancel {job_id}`"
+        )
+    job = await store.job(job_id)
+    if not job.planned and await store.lease_plan(job_id, _REMOVER, _REMOVING_SECONDS) is None:
+        raise JobInUse(f"job {job_id} is being planned elsewhere: `batcher cancel {job_id}` first")
+    for other in await store.jobs(limit=_ALL):
+        if other.finished_at is None and not other.planned:
+            since = Description.read(other).since
+            if since is not None and since.job == job_id:
+                raise JobInUse(
+                    f"job {other.id} carries results of job {job_id} over: let it end first"
+                )
+    await store.purge_all([job_id])

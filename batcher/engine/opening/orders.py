@@ -1,0 +1,60 @@
+"""Asking workers to open a job, and hearing what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from batcher.core.errors import BatcherError, UsageError
+from batcher.core.job.spec import JobSpec
+from batcher.core.model import Job
+from batcher.engine.opening.firing import order_id
+from batcher.engine.opening.intake import Intake
+from batcher.engine.services import Services
+from batcher.ports import Blueprint, Order, OrderState
+
+_LOOK_SECONDS = 0.5
+
+
+class OrderFailed(BatcherError):
+    """A worker could not open the job: the message is what it found."""
+
+    exit_code = 2
+
+
+async def blueprint_of(services: Services, spec: JobSpec) -> Blueprint:
+    """What a worker needs to open the job; the files that options name are read here.
+
+    Raises:
+        UsageError: the spec is wrong, or its input is here alone.
+    """
+    if spec.input == "-":
+        raise UsageError("workers cannot read this standard input: name a file or a URL")
+    bound = await Intake(services).bind(spec)
+    return Blueprint(spec=spec.to_json(), files=bound.files)
+
+
+async def place_and_wait(
+    services: Services, spec: JobSpec, *, fresh: bool, on_waiting: Callable[[int], None]
+) -> Job:
+    """Have a worker open the job. Whoever stops waiting for it has asked all the same.
+
+    ``on_waiting`` is told, whenever it was looked for in vain, how many workers are alive.
+
+    Raises:
+        UsageError: the spec is wrong.
+        OrderFailed: the input is, as a worker sees it.
+    """
+    store = services.store
+    order = await store.place_order(order_id(), await blueprint_of(services, spec), fresh=fresh)
+    while True:
+        order = await store.order(order.id)
+        if order.state is not OrderState.WAITING:
+            return await _opened(services, order)
+        on_waiting(sum(worker.alive for worker in await store.workers()))
+        await services.clock.sleep(_LOOK_SECONDS)
+
+
+async def _opened(services: Services, order: Order) -> Job:
+    if order.state is not OrderState.DONE or order.job_id is None:
+        raise OrderFailed(order.error or "no job was opened")
+    return await services.store.job(order.job_id)

@@ -1,0 +1,160 @@
+"""The writer of a plan: shards into the store, under a lease of its own, from the cursor on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from batcher.core.errors import StoreError
+from batcher.core.model import Job, JobState
+from batcher.engine.job.endings import Endings, apply_ending
+from batcher.engine.planning.planner import Planner, check_unchanged
+from batcher.engine.reuse.previous_job import Former, PlannedShard, Previous
+from batcher.ports import Clock, GuardStopped, InputSource, NewShard, RowIndex, Store
+
+_ROWS_AT_ONCE = 1_024
+_BYTES_AT_ONCE = 256_000
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What is left to plan: how to make the planner at the cursor, and what it reads.
+
+    ``rows`` is where the plan ends; ``sha256`` what the input must hash to, None where the plan
+    ends before the input does. ``former`` is the job whose results may be carried over.
+    """
+
+    make: Callable[[Job, RowIndex | None], Planner]
+    source: InputSource
+    rows: int
+    sha256: str | None
+    former: Former | None = None
+
+
+class PlanWriter:
+    """One owner's work on one job's plan."""
+
+    def __init__(
+        self,
+        planning: Planning,
+        *,
+        job_id: str,
+        owner: str,
+        store: Store,
+        clock: Clock,
+        lease_seconds: float,
+        wrote: Callable[[NewShard], None],
+        stop_at_dead: bool = False,
+    ) -> None:
+        """``wrote`` is called for each shard that is in the store.
+
+        ``stop_at_dead`` pauses the job at a shard with rows that cannot be sent.
+        """
+        self._planning = planning
+        self._job_id = job_id
+        self._owner = owner
+        self._store = store
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._wrote = wrote
+        self._stop_at_dead = stop_at_dead
+        self._renew_at = 0.0
+
+    async def write(self) -> bool:
+        """Write the plan to its end; False where another owner plans, or the job was stopped.
+
+        Raises:
+            batcher.core.errors.InputError: the input changed while it was being read.
+            batcher.core.errors.BatcherError: the store or the input cannot be used.
+        """
+        fence = await self._lease()
+        if fence is None:
+            return False
+        if self._planning.former is None:
+            return await self._write(fence, None)
+        async with self._planning.former.opened(self._keep) as previous:
+            return await self._write(fence, previous)
+
+    async def _write(self, fence: int, previous: Previous | None) -> bool:
+        """Write what is left, under this fence, with the results that there are already."""
+        planning = self._planning
+        job = await self._store.job(self._job_id)
+        planner = planning.make(job, None if previous is None else previous.index)
+        async with self._until_cancelled(planner), aclosing(_ahead(planner)) as shards:
+            try:
+                async for planned in shards:
+                    shard = planned.shard if previous is None else await previous.fill(planned)
+                    await self._keep()
+                    if not await self._add(fence, shard, shard.first_row + shard.rows):
+                        return False
+                    self._wrote(shard)
+                    if self._stop_at_dead and shard.dead:
+                        await apply_ending(self._store, self._job_id, Endings.at_dead_letter())
+                        return False
+            except GuardStopped:
+                return False
+        all_rows = planner.next_row >= planning.rows
+        check_unchanged(planning.source, planning.sha256, all_rows=all_rows)
+        return await self._add(fence, None, planner.next_row)
+
+    @asynccontextmanager
+    async def _until_cancelled(self, planner: Planner) -> AsyncIterator[None]:
+        """Stop the planner where somebody cancels the job, be it in the middle of a row."""
+
+        async def look() -> None:
+            while True:
+                await self._clock.sleep(_LOOK_SECONDS)
+                try:
+                    job = await self._store.job(self._job_id)
+                except StoreError:
+                    continue  # whoever writes next says so
+                if job.state is JobState.CANCELLED:
+                    planner.stop()
+
+        looking = asyncio.create_task(look(), name=f"looking at {self._job_id}")
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _add(self, fence: int, shard: NewShard | None, next_row: int) -> bool:
+        """Write a shard, or that there are no more."""
+        return await self._store.add_shard(
+            self._job_id, fence, shard, next_row=next_row, planned=shard is None
+        )
+
+    async def _keep(self) -> None:
+        """Renew the right to plan, where it is time to."""
+        if self._clock.now() >= self._renew_at:
+            await self._lease()
+
+    async def _lease(self) -> int | None:
+        """Obtain the right to plan, or more time for it."""
+        self._renew_at = self._clock.now() + self._lease_seconds / 3
+        return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
+
+
+async def _ahead(planner: Planner) -> AsyncGenerator[PlannedShard, None]:
+    """The rest of a plan; what comes next is planned while the shards before it are written.
+
+    The first shard comes alone, so that sending begins. Then shards of short rows come a few at a
+    time: a thread has to win back the interpreter's lock from a busy event loop each time that it
+    has waited for anything, which takes it longer than to plan one of them. Shards of long rows go
+    on coming alone.
+    """
+    loop = asyncio.get_running_loop()
+    following = loop.run_in_executor(None, planner.next_shards, 1, 1)
+    try:
+        while shards := await following:
+            following = loop.run_in_executor(
+                None, planner.next_shards, _ROWS_AT_ONCE, _BYTES_AT_ONCE
+            )
+            for shard in shards:
+                yield shard
+    finally:
+        planner.stop()  # a row that is being rendered need not be waited for
+        following.cancel()

@@ -1,0 +1,75 @@
+"""A row on its way into a shard: what was rendered of it, or why it has nothing to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Any
+
+from batcher.core.model import DeadLetter, Prompt, RowId
+from batcher.ports import FormerRow
+
+
+class Comparison(Enum):
+    """What a row was in the former job, where its result is not carried over."""
+
+    NEW = auto()
+    CHANGED = auto()
+    FAILED_BEFORE = auto()
+
+
+class PlannedRow:
+    """One row on its way into a shard; ``bad`` ones could not be read, and are always new."""
+
+    __slots__ = (
+        "arrow",
+        "bad",
+        "comparison",
+        "content",
+        "dead",
+        "id",
+        "number",
+        "place",
+        "prompts",
+        "record",
+        "spans",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        row_id: RowId | None,
+        record: Mapping[str, Any] | None,
+        arrow: tuple[Any, int] | None = None,
+    ) -> None:
+        self.number = number
+        self.id = row_id
+        self.record = record
+        self.arrow = arrow
+        self.prompts: list[Prompt] = []
+        self.tokens: list[int] = []
+        self.spans: list[tuple[int, int]] | None = None
+        self.dead: DeadLetter | None = None
+        self.bad = False
+        self.content: bytes | None = None
+        self.place: tuple[int, int] | None = None
+        self.comparison = Comparison.NEW
+
+    def carry(self, row: FormerRow) -> None:
+        """Take the former row's result, cut as that row was: the text is the same."""
+        self.place = row.place
+        self.tokens = list(row.tokens)
+        (*_, text) = self.prompts[0]
+        if row.spans is not None and row.spans != ((0, len(text)),):
+            self.spans = list(row.spans)
+            self.prompts = [(text[start:end],) for start, end in row.spans]
+
+    def fail(self, code: str, message: str) -> PlannedRow:
+        """Make the row a dead letter: it sends nothing, now or at any retry."""
+        self.prompts = []
+        self.tokens = []
+        self.dead = DeadLetter(
+            row=self.number, chunk=0, id=self.id, code=code, message=message, attempts=0, final=True
+        )
+        return self

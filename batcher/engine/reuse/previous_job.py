@@ -1,0 +1,202 @@
+"""The former job of an incremental one: its rows in an index, its results fetched when needed.
+
+The index is built on disk, a shard at a time, and without reading a single result. A shard's
+results are read when a row of it is carried over: once, for rows mostly come in the order they had.
+Those of a shard that is wanted again are kept beside the index, so that rows in another order cost
+two readings of the former job and not one for each shard of the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from batcher.core.errors import StoreError, UsageError
+from batcher.core.kind import Shape
+from batcher.core.model import RowId, id_texts
+from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_results, split_results
+from batcher.ports import FormerRow, NewShard, RowIndex, ShardOutline, Store, StoredShard
+
+_SHARDS_AT_HAND = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedShard:
+    """A shard, and where the results are that it carries over, once for each of those rows.
+
+    ``shard`` names their pieces, and still lacks the results themselves.
+    """
+
+    shard: NewShard
+    places: Sequence[tuple[int, int]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """Which job's results may be carried over, and how to get at them.
+
+    ``gone`` is called where that job is not there any more; nothing is carried over then.
+    """
+
+    store: Store
+    job_id: str
+    shape: Shape
+    open_index: Callable[[], RowIndex]
+    gone: Callable[[], None]
+
+    @asynccontextmanager
+    async def opened(
+        self, tick: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[Previous | None]:
+        """The job, indexed; ``tick`` is awaited between two shards. None where it is gone."""
+        index = await self._opened()
+        try:
+            try:
+                async for outline in self.store.outlines(self.job_id):
+                    await asyncio.to_thread(_add, index, outline)
+                    if tick is not None:
+                        await tick()
+            except UsageError:
+                self.gone()
+                yield None
+            else:
+                yield Previous(self.store, self.job_id, self.shape, index)
+        finally:
+            await asyncio.to_thread(index.close)
+
+    async def _opened(self) -> RowIndex:
+        """The index, empty; where nobody waits for it any more it is closed once it is there."""
+        opening = asyncio.create_task(asyncio.to_thread(self.open_index))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                opening.result().close()
+            raise
+
+
+@dataclass(slots=True)
+class Previous:
+    """The results of a former job, by shard and row."""
+
+    store: Store = field(repr=False)
+    job_id: str
+    shape: Shape
+    index: RowIndex = field(repr=False)
+    _at_hand: dict[int, Mapping[int, bytes]] = field(default_factory=dict, repr=False)
+    _read: set[int] = field(default_factory=set, repr=False)
+    _kept: set[int] = field(default_factory=set, repr=False)
+
+    async def fill(self, planned: PlannedShard) -> NewShard:
+        """The shard with the results that it carries over.
+
+        Raises:
+            StoreError: they are gone since they were looked for.
+        """
+        carried = planned.shard.carried
+        if carried is None:
+            return planned.shard
+        wanted: dict[int, list[int]] = defaultdict(list)
+        for shard, row in planned.places:
+            wanted[shard].append(row)
+        found: dict[tuple[int, int], bytes] = {}
+        for shard, rows in sorted(wanted.items()):
+            values = await self._results(shard, rows)
+            found.update(((shard, row), value) for row, value in zip(rows, values, strict=True))
+        values = [found[place] for place in planned.places]
+        blob = await asyncio.to_thread(encode_results, self.shape, values)
+        return replace(planned.shard, carried=replace(carried, results=blob))
+
+    async def _results(self, shard: int, rows: Sequence[int]) -> list[bytes]:
+        """The results of some rows of one of the former job's shards."""
+        if shard in self._kept:
+            return await asyncio.to_thread(self.index.kept, shard, rows)
+        results = self._at_hand.get(shard)
+        if results is None:
+            stored = await self.store.shard(self.job_id, shard)
+            if stored is None:
+                raise StoreError(
+                    f"job {self.job_id} was deleted while its results were carried over: "
+                    "run again, and what is missing is sent"
+                )
+            if stored.damage is not None:
+                raise stored.damage
+            results = await asyncio.to_thread(_row_results, stored, self.shape)
+            if shard in self._read:
+                await asyncio.to_thread(self.index.keep, shard, results)
+                self._kept.add(shard)
+            else:
+                self._read.add(shard)
+                self._at_hand[shard] = results
+                while len(self._at_hand) > _SHARDS_AT_HAND:
+                    del self._at_hand[next(iter(self._at_hand))]
+        return [results[row] for row in rows]
+
+
+def _add(index: RowIndex, outline: ShardOutline) -> None:
+    """Put a shard's rows into the index."""
+    plan = decode_plan(outline.payload)
+    ids: list[tuple[int, RowId]] = []
+    for row in range(plan.rows):
+        row_id = plan.id_of(row)
+        if row_id is not None:
+            ids.append((row, row_id))
+    rows = _rows(plan, outline)
+    texts = id_texts([row_id for _, row_id in ids])
+    index.add((text, rows[row]) for text, (row, _) in zip(texts, ids, strict=True))
+
+
+def _rows(plan: ShardPlan, outline: ShardOutline) -> list[FormerRow]:
+    """The rows of a shard; one with a piece that is dead or not done has no place."""
+    pieces = _pieces(plan)
+    dead = {row - outline.first_row for row in outline.dead_rows}
+    rows = []
+    for row in range(plan.rows):
+        mine = pieces.get(row, range(0))
+        content = plan.content_of(row)
+        if not mine or row in dead or not outline.done.issuperset(mine):
+            rows.append(FormerRow(content=content, place=None))
+            continue
+        spans = None
+        if plan.chunks is not None:
+            spans = tuple(plan.chunks[piece][1:] for piece in mine)
+        rows.append(
+            FormerRow(
+                content=content,
+                place=(outline.ordinal, row),
+                tokens=tuple(plan.tokens[piece] for piece in mine),
+                spans=spans,
+            )
+        )
+    return rows
+
+
+def _pieces(plan: ShardPlan) -> dict[int, range]:
+    """The pieces of each row that has some; they follow each other."""
+    pieces: dict[int, range] = {}
+    for piece, row in enumerate(plan.piece_rows):
+        first = pieces[row].start if row in pieces else piece
+        pieces[row] = range(first, piece + 1)
+    return pieces
+
+
+def _row_results(stored: StoredShard, shape: Shape) -> dict[int, bytes]:
+    """The results of a shard's rows, those of a row's pieces as one blob."""
+    plan = decode_plan(stored.payload)
+    values: dict[int, bytes] = {}
+    for done, blob in stored.results:
+        values.update(zip(done, split_results(shape, len(done), blob), strict=True))
+    return dict(_joined(plan, values, shape))
+
+
+def _joined(
+    plan: ShardPlan, values: Mapping[int, bytes], shape: Shape
+) -> Iterator[tuple[int, bytes]]:
+    end = b"" if shape is Shape.VECTOR else b"\n"
+    for row, pieces in _pieces(plan).items():
+        if all(piece in values for piece in pieces):
+            yield row, end.join(values[piece] for piece in pieces)

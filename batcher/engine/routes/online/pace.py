@@ -1,0 +1,96 @@
+"""What answers say about the pace: the throttle's buckets, its pauses, and the window."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batcher.core.failures.reading import read_retry_after
+from batcher.core.failures.verdicts import Chance, SharedPause, pause_seconds
+from batcher.core.model import Learned
+from batcher.core.throttle.bucket import Ticket
+from batcher.core.throttle.concurrency import ConcurrencyWindow
+from batcher.core.throttle.observation import observation_from_headers
+from batcher.engine.shards.call import Call
+from batcher.ports import Clock, Reply, Throttle
+
+
+class Sent(NamedTuple):
+    """One request on the wire: its call, its ticket, when it left, and what was known then."""
+
+    call: Call
+    ticket: Ticket
+    at: float
+    window_epoch: int
+    learned: Learned
+
+
+class Pace:
+    """Passes on to one quota's throttle, and to one job's window, what came back."""
+
+    def __init__(
+        self,
+        *,
+        throttle: Throttle,
+        quota: str,
+        window: ConcurrencyWindow,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        """``chance`` is for backoff's jitter."""
+        self._throttle = throttle
+        self._quota = quota
+        self._window = window
+        self._clock = clock
+        self._chance = chance
+        self._pauses_in_a_row = 0
+        self._told = False
+
+    async def observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
+        """Settle the ticket by the answer's headers and, where known, its usage."""
+        admitted = reply.status != 429
+        wall = self._clock.wall()
+        observation = observation_from_headers(
+            reply.headers,
+            sent_at=sent.at,
+            admitted=admitted,
+            used_tokens=used_tokens,
+            wall=wall,
+            retry_after=None if admitted else read_retry_after(reply.headers, wall),
+        )
+        await self._throttle.settle(self._quota, sent.ticket, observation)
+
+    async def pause(self, sent: Sent, pause: SharedPause) -> float | None:
+        """A rate limit: stop everyone once; returns for how long, None where all wait already."""
+        now = self._clock.now()
+        wait = pause.wait_seconds
+        if self._throttle.is_void(self._quota, sent.ticket):
+            wait = wait or 0.0  # everyone waits already
+        elif not wait:
+            self._pauses_in_a_row += 1
+            wait = pause_seconds(self._pauses_in_a_row, self._chance)
+        stopped = await self._throttle.pause(
+            self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
+        )
+        if not self._throttle.limits(self._quota).by_chance:
+            self.object_to(sent)
+        return wait if stopped else None
+
+    def object_to(self, sent: Sent) -> None:
+        """The provider could not serve it: fewer at once, perhaps."""
+        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+
+    def succeed(self) -> None:
+        """The provider served one: more at once, perhaps."""
+        self._window.succeeded(limits_known=self._limits_known())
+
+    def resume(self) -> None:
+        """A result came: the next 429 that names no time begins a new series of waits."""
+        self._pauses_in_a_row = 0
+
+    def _limits_known(self) -> bool:
+        """Whether somebody told a limit; once known, always known."""
+        if not self._told:
+            limits = self._throttle.limits(self._quota)
+            known = (limits.requests_per_minute, limits.tokens_per_minute)
+            self._told = known != (None, None)
+        return self._told

@@ -1,0 +1,105 @@
+"""All that the engine reaches the world by; chosen in :mod:`batcher.wiring`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batcher.core.throttle.slots import Slots
+from batcher.engine.byte_room import ByteRoom
+from batcher.ports import NoGuard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from pathlib import Path
+    from typing import Any
+
+    from batcher.core.failures.verdicts import Chance
+    from batcher.core.job.schedule import DueTimes
+    from batcher.core.job.spec import JobSpec
+    from batcher.core.limits import ModelFacts
+    from batcher.engine.job.results import Access
+    from batcher.ports import (
+        Clock,
+        Doorbell,
+        Draft,
+        InputSource,
+        KindRegistry,
+        OutputSchema,
+        OutputSink,
+        Provider,
+        RowGuard,
+        RowIndex,
+        Seen,
+        Store,
+        TableSink,
+        Throttle,
+        Tokenizer,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
+
+    provider: Provider
+    throttle: Throttle
+    quota: str
+    secrets: tuple[str, ...] = field(repr=False)
+    model_in_body: bool = True
+    charges_prompt_too: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What the engine needs of files: the functions of the files adapter."""
+
+    open_source: Callable[[JobSpec], InputSource]
+    check_output: Callable[[str, str | None, OutputSchema], None]
+    open_sink: Callable[[str, str | None, OutputSchema, Seen], OutputSink]
+    draft_records: Callable[[Path, AsyncIterator[Mapping[str, Any]], Seen], Awaitable[Draft]]
+    draft_json: Callable[[Path, Mapping[str, Any], Seen], Draft]
+    read_json: Callable[[Path], Mapping[str, Any] | None]
+    read_drafts: Callable[[Path], list[Mapping[str, Any]]]
+    read_text: Callable[[str], str]
+    look: Callable[[Path], Seen]
+    is_same: Callable[[Path, Path], bool]
+    is_part_of: Callable[[Path, Path], bool]
+    open_table: Callable[[OutputSchema], TableSink]
+    state: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One of each.
+
+    ``check_connection`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
+    what a spec names, or has what cannot be used; ``due_times``, of a cron expression and a time
+    zone, where they mean nothing;
+    ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
+    how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
+    ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
+    plan is made. ``access`` gives reports the results of their jobs.
+    """
+
+    store: Store
+    clock: Clock
+    chance: Chance
+    kinds: KindRegistry
+    files: Files
+    open_tokenizer: Callable[[str, str | None], Tokenizer]
+    model_facts: Callable[[str, str, str], ModelFacts]
+    check_connection: Callable[[JobSpec], None]
+    connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
+    open_url: Callable[[JobSpec], Awaitable[InputSource]]
+    due_times: Callable[[str, str], DueTimes]
+    lock: Callable[[str], AbstractContextManager[None]]
+    doorbell: Doorbell
+    open_index: Callable[[], RowIndex]
+    version: str
+    lease_seconds: float = 30.0
+    slots: Slots = field(default_factory=Slots)
+    room: ByteRoom = field(default_factory=ByteRoom)
+    open_guard: Callable[[], RowGuard] = NoGuard
+    access: Access | None = None

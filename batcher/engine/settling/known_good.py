@@ -1,0 +1,161 @@
+"""A request that is known to be good, sent once more to tell a refused row from a refused key.
+
+Where many rows in a row are refused, nothing tells whether the rows are at fault or everybody is
+refused: in files, like stands by like. Something that was answered before tells. It costs what it
+cost before, and its answer is thrown away; so it goes out only when so many were refused alike that
+the run would have to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from batcher.core.errors import DamagedStore
+from batcher.core.failures.outage import PROBES, Health
+from batcher.core.job.idempotency import is_from_cache, is_replay
+from batcher.core.model import Doubt, Prompt, Usage
+from batcher.engine.budget.run_budget import RunBudget
+from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.routes.online.dispatcher import Dispatcher
+from batcher.engine.shards.call import Call
+from batcher.engine.shards.checkpoint_writer import CheckpointWriter
+from batcher.engine.shards.leased_shard import LeasedShard
+from batcher.engine.shards.payload import decode_plan
+from batcher.ports import Clock, Reply, Store
+
+
+class KnownGoodCall(Call):
+    """A row's prompt that was answered before; ``shard`` is one at hand, where it is paid for.
+
+    It is in no worklist: before it is sent it is recorded as billed without a result, as it will
+    be. What it may cost is taken off that when it is known.
+    """
+
+    __slots__ = ("expected", "prompt")
+
+    def __init__(self, shard: LeasedShard, prompt: Prompt, tokens: int, number: int) -> None:
+        """``number`` is how many there were before, in this run: each has a key of its own."""
+        super().__init__(shard, (0,), -1)
+        self.prompt = prompt
+        self.tokens = tokens
+        self.expected = Doubt()
+        self.reopened = -shard.fence
+        self.anew = number
+
+    def prompts(self) -> list[Prompt]:
+        """See :meth:`Call.prompts`."""
+        return [self.prompt]
+
+    def planned_tokens(self) -> list[int]:
+        """See :meth:`Call.planned_tokens`."""
+        return [self.tokens]
+
+
+async def find_answered(store: Store, job_id: str) -> tuple[Prompt, int] | None:
+    """A prompt of the job that has its result, with its tokens; None where none can be read."""
+    try:
+        async for outline in store.outlines(job_id):
+            if outline.done:
+                plan = decode_plan(outline.payload)
+                piece = min(outline.done, key=lambda piece: plan.tokens[piece])
+                return plan.prompts[piece], plan.tokens[piece]
+    except DamagedStore:
+        pass  # whoever reads the results will say so
+    return None
+
+
+class KnownGood:
+    """The shortest prompt that was answered, and whether it is being asked once more."""
+
+    def __init__(
+        self,
+        *,
+        requests: RequestBuilder,
+        checkpoint_writer: CheckpointWriter,
+        dispatcher: Dispatcher,
+        run_budget: RunBudget,
+        health: Health,
+        clock: Clock,
+        find: Callable[[], Awaitable[tuple[Prompt, int] | None]],
+    ) -> None:
+        """``find`` looks for a prompt, with its tokens, that an earlier run had answered."""
+        self._requests = requests
+        self._checkpoint_writer = checkpoint_writer
+        self._dispatcher = dispatcher
+        self._run_budget = run_budget
+        self._health = health
+        self._clock = clock
+        self._find: Callable[[], Awaitable[tuple[Prompt, int] | None]] | None = find
+        self._known: tuple[Prompt, int] | None = None
+        self._asked: KnownGoodCall | None = None
+        self._number = 0
+        self._refused = 0
+        self._useless = False
+
+    def remember(self, call: Call, piece: int) -> None:
+        """A piece of the call has its result; the shortest is kept, since it costs the least."""
+        plan = call.shard.plan
+        tokens = plan.tokens[piece]
+        if self._known is None or tokens < self._known[1]:
+            self._known = (plan.prompts[piece], tokens)
+
+    async def ask(self, shard: LeasedShard) -> bool:
+        """Have it sent before all others; False where that cannot be, or would tell nothing."""
+        if self._asked is not None and not self._asked.shard.lost:
+            return True
+        if self._known is None and self._find is not None:
+            find, self._find = self._find, None
+            self._known = await find()
+        if self._known is None or self._useless or shard.lost:
+            return False
+        call = KnownGoodCall(shard, *self._known, self._number)
+        if not self._run_budget.affords(call):
+            return False
+        self._number += 1
+        self._asked = call
+        call.expected = self._requests.doubt(call, call.pieces)
+        shard.record_doubt(call.expected)
+        call.after_flush = self._checkpoint_writer.promise()
+        self._dispatcher.before_all(call)
+        return True
+
+    def answered(self, call: KnownGoodCall, usage: Usage, reply: Reply, sent_at: float) -> None:
+        """It was answered once more: whoever was refused before that is refused for itself.
+
+        One that was kept by a cache proves nothing of the provider behind it.
+        """
+        call.shard.record_usage(usage)
+        call.shard.record_doubt(Doubt(cost_picousd=-call.expected.cost_picousd))
+        self._asked = None
+        self._refused = 0
+        if is_replay(reply.headers) or is_from_cache(reply.headers):
+            self._useless = True
+        else:
+            self._health.vouched(self._clock.now(), sent_at)
+        self._dispatcher.wake()
+
+    def refused(self, call: KnownGoodCall) -> bool:
+        """It was refused this time; returns whether that is enough to believe that all are."""
+        self._refused += 1
+        if self._refused >= PROBES:
+            self.drop(call)
+            return True
+        self._dispatcher.probe_failed()
+        self._dispatcher.before_all(call)
+        return False
+
+    def drop(self, call: KnownGoodCall, *, maybe_billed: bool = False) -> None:
+        """It failed in a way that tells nothing of who is refused."""
+        if not maybe_billed:
+            was = call.expected
+            call.shard.record_doubt(
+                Doubt(
+                    requests=-was.requests,
+                    pieces=-was.pieces,
+                    tokens=-was.tokens,
+                    cost_picousd=-was.cost_picousd,
+                )
+            )
+        self._asked = None
+        self._dispatcher.probe_failed()
+        self._dispatcher.wake()

@@ -1,0 +1,205 @@
+"""What a good answer holds: what it cost, and what the kind makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from batcher.core.errors import KindFailed
+from batcher.core.failures.unusable import FIRST_ANSWERS
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
+from batcher.core.model import Bill, Usage
+from batcher.core.money import usage
+from batcher.core.money.prices import shares
+from batcher.core.text import lenient
+from batcher.core.text.redaction import redact, told_code, told_name
+from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.shards.call import Call
+from batcher.ports import Reply
+
+_KNOWN_KEYS = frozenset({"error", "choices", "data"})
+_MODEL_CHARACTERS = 200
+_EXAMPLE_CHARACTERS = 160
+
+
+def read_answer(reply: Reply) -> dict[str, Any] | None:
+    """The JSON object that a good answer is, read leniently if need be; None where it is none."""
+    try:
+        answer = orjson.loads(reply.body)
+        if isinstance(answer, str):  # an object that a gateway wrote as a text once more
+            answer = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return lenient.read_object(reply.body, reply.headers.get("content-type", ""))
+    if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], dict):
+        only = answer[0]  # Google's way with errors
+        answer = only if only.keys() & _KNOWN_KEYS else answer
+    return answer if isinstance(answer, dict) else None
+
+
+def read_usage(answer: Mapping[str, Any], call: Call, requests: RequestBuilder) -> Usage:
+    """What the answer says it cost, at the price of the tier that served it.
+
+    Where it does not say how many tokens it took, they are counted here.
+    """
+    stated = usage.read_usage(usage.stated_usage(answer))
+    prompt, completion = stated.prompt, stated.completion
+    if not prompt and not completion and call.tokens:
+        prompt = completion = None  # no prompt takes nothing: a gateway that does not count
+    silent = prompt is None
+    if prompt is None:
+        prompt = call.tokens
+    elif call.repair is None:
+        requests.prompts.observe(call.tokens, prompt)
+    if completion is None:
+        silent = silent or not requests.free_output
+        completion = 0 if requests.free_output else requests.count(usage.output_texts(answer))
+    if completion:
+        requests.allowance.observe(completion)
+    price = requests.price(answer.get("service_tier"))
+    return Usage(
+        requests=1,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=stated.cached,
+        written_tokens=stated.written,
+        reasoning_tokens=stated.reasoning,
+        unstated=int(silent),
+        cost_picousd=(
+            0
+            if price is None
+            else price.cost(prompt, completion, stated.cached, stated.written, stated.reasoning)
+        ),
+        stated_picousd=stated.cost_picousd or 0,
+    )
+
+
+def make_bill(answer: Mapping[str, Any], call: Call, usage: Usage, *, priced: bool) -> Bill:
+    """What the answer cost, shared out to the call's pieces by their planned tokens."""
+    planned = call.shard.plan.tokens
+    weights = [planned[piece] for piece in call.pieces]
+    model = answer.get("model")
+    return Bill(
+        pieces=call.pieces,
+        prompt_tokens=shares(usage.prompt_tokens, weights),
+        completion_tokens=shares(usage.completion_tokens, weights),
+        costs=shares(usage.cost_picousd, weights) if priced else None,
+        model=model[:_MODEL_CHARACTERS] if isinstance(model, str) else None,
+    )
+
+
+def read_outcomes(
+    bound: BoundKind,
+    answer: Mapping[str, Any],
+    call: Call,
+    *,
+    kind: str,
+    secrets: tuple[str, ...] = (),
+) -> list[Outcome]:
+    """One outcome for each of the call's pieces, as the kind named ``kind`` reads the answer.
+
+    ``secrets`` are struck from what the answer says of itself and from what the kind says of it;
+    what it says to the row is the user's, whatever it is.
+
+    Raises:
+        KindFailed: it raised something, or returned what cannot be kept.
+    """
+    try:
+        outcomes = bound.parse(strike(answer, secrets), len(call.pieces))
+        wrong = _what_is_wrong(outcomes, len(call.pieces), bound.shape)
+    except Exception as error:
+        raise KindFailed.raised(kind, "parse", error) from error
+    if wrong:
+        raise KindFailed(kind, f"cannot go on, its parse returned {wrong}")
+    return [o if isinstance(o, Done) else _struck(o, secrets) for o in outcomes]
+
+
+def strike(answer: Mapping[str, Any], secrets: tuple[str, ...]) -> Mapping[str, Any]:
+    """The answer, without keys in its own words: ``finish_reason``, ``model``, ``service_tier``."""
+    changed: dict[str, Any] = {}
+    for name, told in _TOLD.items():
+        word = answer.get(name)
+        if isinstance(word, str) and (clean := told(word, secrets)) != word:
+            changed[name] = clean
+    choices = answer.get("choices")
+    if isinstance(choices, list):
+        for at, choice in enumerate(choices):
+            if isinstance(choice, dict) and (reasons := _strike_reasons(choice, secrets)):
+                kept = changed.setdefault("choices", list(choices))
+                kept[at] = {**choice, **reasons}
+    return {**answer, **changed} if changed else answer
+
+
+def _strike_reasons(said: Mapping[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
+    """What changes of a choice's reasons to end, so that none of them holds a key."""
+    changed: dict[str, Any] = {}
+    for name in _REASONS:
+        reason = said.get(name)
+        if isinstance(reason, dict):
+            if clean := _strike_reasons(reason, secrets):
+                changed[name] = {**reason, **clean}
+        elif isinstance(reason, str) and reason not in _PLAIN:
+            clean_reason = told_code("_".join(reason.split()), secrets)
+            if clean_reason != reason:
+                changed[name] = clean_reason
+    return changed
+
+
+_PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
+_REASONS = ("finish_reason", "native_finish_reason", "provider_specific_fields", "type", "reason")
+_TOLD = {"model": told_name, "service_tier": told_code}
+
+
+def _struck(outcome: Broken | Refused | Invalid, secrets: tuple[str, ...]) -> Outcome:
+    return replace(
+        outcome,
+        code=told_code(outcome.code, secrets),
+        message=redact(outcome.message, secrets),
+    )
+
+
+def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:
+    """Why a run stops whose first answers are all invalid, with the last one as an example."""
+    said = f"each of the first {FIRST_ANSWERS} answers is invalid: {last.message}"
+    example = "".join(
+        character if character.isprintable() else "\ufffd"
+        for character in redact(last.answer, secrets)
+    )
+    if not example or "--max-tokens" in last.message:
+        return said
+    if len(example) > _EXAMPLE_CHARACTERS:
+        example = f"{example[: _EXAMPLE_CHARACTERS - 1]}…"
+    return (
+        f'{said}, as in "{example}"; the server may not enforce the form of answers '
+        "(response_format): try another model, or tell it the form in its instructions"
+    )
+
+
+def none_usable(message: str) -> str:
+    """Why a run stops whose answers hold no result."""
+    return f"one answer after the other is paid for and cannot be used: {message}"
+
+
+def _what_is_wrong(outcomes: Sequence[object], count: int, shape: Shape) -> str:
+    """Why outcomes cannot be kept; empty where they can be."""
+    if len(outcomes) != count:
+        return f"{len(outcomes)} outcomes for {count} pieces"
+    for outcome in outcomes:
+        if isinstance(outcome, Done):
+            if wrong := _what_is_wrong_with(outcome.value, shape):
+                return wrong
+        elif not isinstance(outcome, Broken | Refused | Invalid):
+            return f"an outcome that is a {type(outcome).__name__}"
+    return ""
+
+
+def _what_is_wrong_with(value: object, shape: Shape) -> str:
+    if not isinstance(value, bytes):
+        return f"a result that is a {type(value).__name__}, not bytes"
+    if shape is Shape.VECTOR and (not value or len(value) % 4):
+        return f"a vector of {len(value)} bytes"
+    if shape is Shape.JSON and (not value or b"\n" in value):
+        return "a result that is not one line"
+    return ""

@@ -1,0 +1,13 @@
+"""A leased shard at work: its plan, its calls, its checkpoints.
+
+- :mod:`.arrow_records`: The columns of an Arrow input as they are kept with a shard: with their
+  types, unlike in JSON.
+- :mod:`.call`: One request in the making: which pieces it asks for, and what has become of it so
+  far.
+- :mod:`.checkpoint_writer`: The one writer of checkpoints: gathers what the shards settled and
+  commits it, in groups.
+- :mod:`.leased_shard`: A leased shard at work: its calls, what is settled, and what the next
+  checkpoint will say.
+- :mod:`.payload`: What a shard carries: its rows, pieces and requests, as one compressed blob, and
+  its results.
+"""
