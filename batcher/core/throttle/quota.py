@@ -311,7 +311,15 @@ class QuotaState:
         if ticket.epoch < self.epoch:
             return
         if left is not None and reset is not None and bucket.limit < math.inf:
-            window.see_reset(now, sent_at, reset, seen.step, left, bucket.limit * MINUTE)
+            window.see_reset(
+                now,
+                sent_at,
+                reset,
+                seen.step,
+                left,
+                bucket.limit * MINUTE,
+                admitted=seen.admitted,
+            )
         if left is not None and seen.admitted:
             since = bucket.reserved - through
             window.see_left(ticket.send_at, sent_at, amount, left, since, bucket.limit)

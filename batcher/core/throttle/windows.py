@@ -50,7 +50,8 @@ RESET_SHARE = 1.1
 RESET_SECONDS = 1.1
 """A reset is a bucket's if it is no later than the bucket is full, within these."""
 SOON_SHARE = 0.5
-"""No bucket is full in less than this share of the time that it takes to gain a unit."""
+"""No bucket that a unit was just taken from is full in less than this share of the time that it
+takes to gain one; what was refused took nothing."""
 LOG_SHARE = 0.025
 """How far the log may be from what a 429 says of a sliding window, as a share of its span."""
 SHORTER_SHARE = 0.7
@@ -142,13 +143,14 @@ class Window(WindowCount):
         self.foreign = max(0.0, self.foreign + GAIN * (less - self.foreign))
 
     def see_reset(
-        self, now: float, sent_at: float, reset: float, step: float, left: float, limit: float
-    ) -> None:
+        self, now: float, sent_at: float, reset: float, step: float, left: float, limit: float,
+        *, admitted: bool,
+    ) -> None:  # fmt: skip
         """Compare with when a limit, of so much a minute, is said to be reset."""
         edge = sent_at + reset
         near = min(TOLERANCE_SECONDS, NEAR_SHARE * self.span) + step
         if self.kind == NONE:
-            self._suspect(now, edge, reset, step, left, limit)
+            self._suspect(now, edge, reset, step, left, limit, admitted=admitted)
         elif self.kind == SLIDING and self._is_another(sent_at, edge, near):
             self._begin(edge)
         elif self.kind == SLIDING and not self.sure:
@@ -334,14 +336,15 @@ class Window(WindowCount):
             self.seen_left, self.left_at = left, sent_at
 
     def _suspect(
-        self, now: float, edge: float, reset: float, step: float, left: float, limit: float
-    ) -> None:
+        self, now: float, edge: float, reset: float, step: float, left: float, limit: float,
+        *, admitted: bool,
+    ) -> None:  # fmt: skip
         if now < self.distrust_until or self.began == -math.inf:
             return
         near = STEADY_SECONDS + step
         full = MEMORY_SECONDS * (1.0 - left / limit)
         late = reset > RESET_SHARE * full + RESET_SECONDS + step
-        if late or reset < SOON_SHARE * MEMORY_SECONDS / limit - near:
+        if late or (admitted and reset < SOON_SHARE * MEMORY_SECONDS / limit - near):
             self._begin(edge)
             return
         refill = MEMORY_SECONDS * (self.edge_left - left) / limit  # so much later a bucket is full

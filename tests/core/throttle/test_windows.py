@@ -78,7 +78,7 @@ def test_a_reset_that_no_bucket_explains_makes_it_a_window() -> None:
     window = Window()
     window.take(1000.0, 1)
     window.answered(1000.2, 1000.0, 1000.0, 1, 119)
-    window.see_reset(1000.2, 1000.0, 15.0, 0.0, 119, 120)
+    window.see_reset(1000.2, 1000.0, 15.0, 0.0, 119, 120, admitted=True)
     assert (window.kind, window.sure, window.span) == (SLIDING, False, 15.0)
 
 
@@ -87,7 +87,7 @@ def test_a_buckets_own_resets_make_it_none() -> None:
     for used in range(1, 100):
         window.take(1000.0, 1)
         window.answered(1000.2, 1000.0, 1000.0, 1, 600 - used)
-        window.see_reset(1000.2, 1000.0, used / 10, 0.0, 600 - used, 600)
+        window.see_reset(1000.2, 1000.0, used / 10, 0.0, 600 - used, 600, admitted=True)
     assert window.kind == NONE
 
 
@@ -97,7 +97,7 @@ def test_a_days_bucket_is_taken_for_none_once_its_edge_moves() -> None:
     for used in range(1, 6):
         window.take(1000.0, 1)
         window.answered(1000.2, 1000.0, 1000.0, 1, 1000 - used)
-        window.see_reset(1000.2, 1000.0, 86.4 * used, 0.0, 1000 - used, 1000)
+        window.see_reset(1000.2, 1000.0, 86.4 * used, 0.0, 1000 - used, 1000, admitted=True)
     assert window.kind == NONE
 
 
@@ -106,10 +106,10 @@ def test_the_next_edge_tells_fixed_from_sliding() -> None:
         window = Window()
         window.take(1000.0, 1)
         window.answered(1000.2, 1000.0, 1000.0, 1, 119)
-        window.see_reset(1000.2, 1000.0, 15.0, 0.0, 119, 120)
+        window.see_reset(1000.2, 1000.0, 15.0, 0.0, 119, 120, admitted=True)
         window.advance(1015.2)
         window.take(1015.2, 1)
-        window.see_reset(1015.4, 1015.2, edge - 1015.2, 0.0, 118, 120)
+        window.see_reset(1015.4, 1015.2, edge - 1015.2, 0.0, 118, 120, admitted=True)
         assert (window.kind, window.sure) == (kind, True)
 
 
@@ -155,7 +155,7 @@ def test_what_is_let_in_evenly_follows_what_is_left_and_429s() -> None:
 def test_an_edge_that_moves_is_a_buckets_and_nothing_is_believed_for_a_while() -> None:
     window = Window(kind=SLIDING, span=20.0, most=100.0, began=990.0, edge=1010.0)
     for number in range(2):
-        window.see_reset(1000.0, 1000.0 + number, 30.0 + number, 0.0, 50, 100)
+        window.see_reset(1000.0, 1000.0 + number, 30.0 + number, 0.0, 50, 100, admitted=True)
     assert window.kind == NONE
     window.take(1001.0, 1)
     assert not window.refused(1001.0, 18.0, 1, 10.0)

@@ -144,7 +144,7 @@ local function learn_window(
     return
   end
   if left and reset and b.limit < INF then
-    window.see_reset(w, now, sent_at, reset, step, left, b.limit * MINUTE)
+    window.see_reset(w, now, sent_at, reset, step, left, b.limit * MINUTE, admitted)
   end
   if left and admitted then
     window.see_left(w, send_at, sent_at, amount, left, b.reserved - through, b.limit)

@@ -463,14 +463,14 @@ do
     w.foreign = math.max(0.0, w.foreign + GAIN * (less - w.foreign))
   end
 
-  local function suspect(w, now, edge, reset, step, left, limit)
+  local function suspect(w, now, edge, reset, step, left, limit, admitted)
     if now < w.distrust_until or w.began == -INF then
       return
     end
     local near = STEADY_SECONDS + step
     local full = MEMORY_SECONDS * (1.0 - left / limit)
     local late = reset > RESET_SHARE * full + RESET_SECONDS + step
-    if late or reset < SOON_SHARE * MEMORY_SECONDS / limit - near then
+    if late or (admitted and reset < SOON_SHARE * MEMORY_SECONDS / limit - near) then
       begin(w, edge)
       return
     end
@@ -497,11 +497,11 @@ do
     return edge < log[1] + SHORTER_SHARE * w.span - near
   end
 
-  function window.see_reset(w, now, sent_at, reset, step, left, limit)
+  function window.see_reset(w, now, sent_at, reset, step, left, limit, admitted)
     local edge = sent_at + reset
     local near = math.min(TOLERANCE_SECONDS, NEAR_SHARE * w.span) + step
     if w.kind == NO_WINDOW then
-      suspect(w, now, edge, reset, step, left, limit)
+      suspect(w, now, edge, reset, step, left, limit, admitted)
     elseif w.kind == SLIDING and is_another(w, sent_at, edge, near) then
       begin(w, edge)
     elseif w.kind == SLIDING and not w.sure then

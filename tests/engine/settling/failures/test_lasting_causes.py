@@ -30,13 +30,13 @@ FOREIGN: dict[str, tuple[Callable[[], web.Response], str]] = {
     "list-of-objects": (lambda: saying('[{"label": "POSITIVE", "score": 0.9}]'), "a JSON list"),
     "nothing": (lambda: saying(""), "nothing in it"),
     "no-content": (lambda: web.Response(status=204), "nothing in it"),
-    "text": (lambda: saying("OK", "text/plain"), "no JSON object"),
-    "number": (lambda: saying("42"), "no JSON object"),
+    "text": (lambda: saying("OK", "text/plain"), "not a JSON object"),
+    "number": (lambda: saying("42"), "not a JSON object"),
     "encoding": (
         lambda: web.Response(body=b"\x1f\x9d\x90", headers={"Content-Encoding": "compress"}),
         "Content-Encoding",
     ),
-    "null": (lambda: saying("null"), "no JSON object"),
+    "null": (lambda: saying("null"), "not a JSON object"),
 }
 
 

@@ -78,7 +78,7 @@ async def test_a_part_of_an_answer_with_an_error_is_no_result(here: Path, half: 
     [
         (b'{"id": "c1", "choices": [{"message": {"content": "cut', "cannot be read"),
         (b'{"message": {"content": "an"}}\n{"message": {"content": "answer"}}', "cannot be read"),
-        (b"\x1f\x8bnot what it seems", "no JSON object"),
+        (b"\x1f\x8bnot what it seems", "not a JSON object"),
     ],
 )
 @in_virtual_time
