@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.exc import DatabaseError
 
 from batcher.adapters.store import location, migrate, open_store
-from batcher.adapters.store.sqlite.database import sqlite_engine
 from batcher.core.errors import BatcherError, DamagedStore, StoreError
 from tests.fakes import FakeClock
 from tests.store.making import (
@@ -136,24 +133,3 @@ async def test_a_path_that_leads_nowhere_is_said(tmp_path: Path, name: str) -> N
     for create in (True, False):
         with pytest.raises(BatcherError, match="database"):
             await open_store(str(tmp_path / name), FakeClock(), create=create)
-
-
-def test_a_file_that_is_no_database_leaves_no_connection_open(tmp_path: Path) -> None:
-    path = tmp_path / "no.db"
-    path.write_bytes(b"This is not a database. " * 1_000)
-    before = set(map(id, open_connections()))
-    engine = sqlite_engine(path, settings=("journal_mode=WAL",))
-    with pytest.raises(DatabaseError):
-        engine.connect()
-    assert set(map(id, open_connections())) == before
-    engine.dispose()
-
-
-def open_connections() -> list[sqlite3.Connection]:
-    found = []
-    for thing in gc.get_objects():
-        if type(thing) is sqlite3.Connection:
-            with suppress(sqlite3.ProgrammingError):  # of a closed one
-                _ = thing.total_changes
-                found.append(thing)
-    return found

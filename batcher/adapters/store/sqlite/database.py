@@ -183,12 +183,8 @@ def sqlite_engine(
 
     def configure(dbapi_connection: Any, record: object) -> None:
         del record
-        try:
-            for setting in settings:
-                dbapi_connection.execute(f"PRAGMA {setting}")
-        except BaseException:
-            dbapi_connection.close()  # SQLAlchemy only forgets it
-            raise
+        for setting in settings:
+            dbapi_connection.execute(f"PRAGMA {setting}")
 
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
