@@ -90,7 +90,7 @@ def test_the_former_language_is_the_former_job() -> None:
     was = EMBED.bind({"template": "{title}: {body}"})  # as a job of former versions keeps it
     now = embed("{title}: {body}")
     assert now.identity == was.identity
-    assert "{{ column }} is today's" in now.notes_on(("title", "body"))[0]
+    assert "write {{ column }}" in now.notes_on(("title", "body"))[0]
     assert embed("{{ title }}: {{ body }}").identity != was.identity
 
 

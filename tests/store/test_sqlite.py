@@ -230,7 +230,7 @@ async def test_a_file_held_for_too_long_is_said(
     await store.open_job(make_job(), fresh=False)
     with closing(sqlite3.connect(path, isolation_level=None)) as raw:
         raw.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="another process holds it"):
+        with pytest.raises(StoreError, match="another process keeps it locked"):
             await store.learn("j1", Learned())
     await store.learn("j1", Learned())
     await store.close()
