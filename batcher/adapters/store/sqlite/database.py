@@ -41,6 +41,8 @@ from batcher.adapters.store.sqlite.space import give_back
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.pool import Pool
+
     from batcher.ports import Clock, Space
 
 T = TypeVar("T")
@@ -72,6 +74,7 @@ class SqliteDatabase:
         self._reader = sqlite_engine(path, settings=("query_only=ON",), size=_READERS)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reader_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._former_pools: list[Pool] = []
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See :meth:`batcher.adapters.store.database.Database.read`."""
@@ -119,6 +122,9 @@ class SqliteDatabase:
         return result
 
     def _give_back(self) -> Space:
+        self._former_pools.append(
+            self._reader.pool
+        )  # who reads now gives his connection back there
         self._reader.dispose()
         self._writer.dispose()
         try:
@@ -156,6 +162,8 @@ class SqliteDatabase:
     def _close(self) -> None:
         self._writer_thread.shutdown()
         self._reader_threads.shutdown()
+        for pool in self._former_pools:
+            pool.dispose()
         self._reader.dispose()
         self._writer.dispose()
 
