@@ -81,7 +81,8 @@ class _Answers(ResponseHandler):
             self._writing = self._asked = self._answered = False
             if not self._server.trusted:
                 self.force_close()
-        if params == self._params and self._parser is not None and not self._tail:
+        at_rest = not (self._tail or self._reading_paused or self._buffer_paused)
+        if params == self._params and self._parser is not None and at_rest:
             return
         self._params = params
         super().set_response_params(**params)
