@@ -7,6 +7,7 @@ to be sent, or not yet thought of.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from batcher.adapters.providers.http import HttpProvider
 from batcher.core.errors import TransportError
-from tests.adapters.providers.raw_server import Peer, Talk, answer, asking, echo
+from tests.adapters.providers.raw_server import CHUNKED, Peer, Talk, answer, asking, chunk, echo
 
 STRAY = {
     "another's answer": answer(b'{"asked": "stray"}'),
@@ -359,3 +360,36 @@ async def test_a_connection_that_a_server_may_be_about_to_close_is_not_used_agai
         now += idle_seconds
         assert await ask(provider, "b") == "b"
     assert len(peers) == connections
+
+
+class SlowRoom:
+    """Memory that is short, so that what comes has to wait."""
+
+    async def grow(self, request_id: str, size_bytes: int) -> None:
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("coding", ["plain", "chunked", "gzip"])
+@pytest.mark.parametrize("around", [2**18, 2**19, 2**19 + 2**16, 2**20, 2**21])
+async def test_large_answers_follow_each_other_on_one_connection(around: int, coding: str) -> None:
+    """Reading pauses when nobody takes what has come, also where an answer ends just then."""
+    peers: list[Peer] = []
+    sizes = [around - 1, around, around + 1, around + 199]
+
+    async def talk(peer: Peer) -> None:
+        peers.append(peer)
+        while (asked := await peer.request()) is not None:
+            body = b"abcd" * (int(asked) // 4) + b"e" * (int(asked) % 4)
+            if coding == "chunked":
+                peer.write(CHUNKED % (b"200 OK", b"") + chunk(body) + chunk(b""))
+            elif coding == "gzip":
+                peer.write(answer(gzip.compress(body, 1), headers="Content-Encoding: gzip\r\n"))
+            else:
+                peer.write(answer(body))
+
+    async with asking(talk) as provider:
+        for size in sizes:
+            asked = str(size).encode()
+            reply = await provider.post("/x", asked, "r", most_bytes=2**23, room=SlowRoom())
+            assert len(reply.body) == size
+    assert len(peers) == 1
