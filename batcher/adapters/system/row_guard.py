@@ -7,8 +7,8 @@ a row that is quick three attributes and no look at a clock (0.2 µs).
 
 The exception must not reach the thread when its call is over. So the watcher says what it is about
 to do before it looks whether the call goes on, and the call says that it is over before it looks
-whether the watcher is about to do something; then it waits for the watcher, and takes back what has
-not been raised yet.
+whether the watcher is about to do something; then it waits for the watcher, and what has not been
+raised yet is raised there and then.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ MOST_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 60.0
 """By the clock."""
 LOOK_SECONDS: Final = 0.5
+_MOST_TURNS: Final = 1_000_000
+"""Of a loop in which an exception is waited for; it comes at the first."""
 
 
 class _Ended(BaseException):
@@ -129,8 +131,12 @@ class ThreadGuard:
         with self._lock:
             raised = self._raised
         if raised:
-            _raise_in(self._thread, None)
             self._raised = False
+            # Taken back by None, it would leave the interpreter looking for it for ever: slowly,
+            # and with a tracer in circles. So it is raised here, once more if it was before.
+            _raise_in(self._thread, _Ended)
+            for _ in range(_MOST_TURNS):
+                pass
             raise _Ended
 
 
@@ -163,6 +169,5 @@ def _longest(guard: ThreadGuard) -> float:
     return guard.longest_seconds if guard.seconds() is not None else guard.most_seconds
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    exception = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

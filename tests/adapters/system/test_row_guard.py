@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -128,3 +130,34 @@ def test_the_watcher_ends_with_its_guard() -> None:
         del guard  # and one that is forgotten, likewise
         mine.join(PATIENCE_SECONDS)
         assert not mine.is_alive()
+
+
+def test_a_call_that_was_ended_leaves_the_interpreter_as_it_was() -> None:
+    """An exception that is set and never raised has every thread look for it, for ever.
+
+    With a tracer, CPython 3.11 then goes in circles: so that is how it shows.
+    """
+    program = f"""
+import sys
+from {ThreadGuard.__module__} import ThreadGuard
+from batcher.ports.rowguard import RowOverran
+
+guard = ThreadGuard(most_seconds=0.05, look_seconds=0.01)
+
+def spin(row):
+    while True:
+        pass
+
+def nothing():
+    return None
+
+for _ in range(3):
+    try:
+        guard.call(spin, None)
+    except RowOverran:
+        pass
+sys.settrace(lambda *_: None)
+nothing()
+sys.settrace(None)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
