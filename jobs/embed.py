@@ -38,7 +38,7 @@ _FEWER = Broken(
     "the answer has fewer vectors than texts, and does not say whose are missing; --max-inputs 1 "
     "sends each text alone",
 )
-_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: no numbers of float32")
+_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: it holds values that are not float32 numbers")
 _NO_ITEM = object()
 _MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
 _OTHER_ALPHABET = str.maketrans("-_", "+/")

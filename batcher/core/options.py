@@ -140,7 +140,7 @@ def check_unicode(name: str, value: object) -> None:
     """
     if isinstance(value, str):
         if not is_unicode(value):
-            raise UsageError(f"{name} is no text: {value!r} is not UTF-8")
+            raise UsageError(f"{name} is not text: {value!r} is not UTF-8")
     elif isinstance(value, Mapping):
         for key, item in value.items():
             check_unicode(name, key)

@@ -100,7 +100,7 @@ def _check_options(kind: Kind, options: Mapping[str, Any]) -> None:
 
 
 def _check_bound(bound: BoundKind) -> None:
-    assert str(bound.endpoint).startswith("/"), "the endpoint is no path"
+    assert str(bound.endpoint).startswith("/"), "the endpoint is not a path"
     assert isinstance(bound.shape, Shape), "the shape is none"
     assert isinstance(bound.overlong, Overlong), "overlong is none"
     assert bound.fields, "a record gets no field"
@@ -141,7 +141,7 @@ def _render(bound: BoundKind, record: Mapping[str, Any]) -> Prompt:
     assert bound.render(record) == prompt, "render makes something else of the same record"
     assert isinstance(prompt, tuple), f"render makes a {type(prompt).__name__}, not a tuple"
     assert prompt, "render makes no text"
-    assert all(isinstance(text, str) for text in prompt), "render makes what is no text"
+    assert all(isinstance(text, str) for text in prompt), "render returns something that is not text"
     assert any(text.strip() for text in prompt), "a record that should have a result is blank"
     if bound.packs or bound.overlong is not Overlong.ERROR:
         assert len(prompt) == 1, "a kind that packs or cuts renders one text"
@@ -162,7 +162,7 @@ def _check_odd_records(bound: BoundKind, record: Mapping[str, Any]) -> None:
                     "RowError"
                 ) from error
             assert all(isinstance(text, str) for text in prompt), (
-                f"render makes what is no text of {column} = {value!r}"
+                f"render returns something that is not text for {column} = {value!r}"
             )
 
 

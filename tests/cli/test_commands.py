@@ -103,7 +103,7 @@ def test_a_job_that_is_not_there_is_an_error(cli: Cli, command: str) -> None:
     ran = cli(command, "nothing")
 
     assert ran.code == 2
-    assert ran.stderr == "error: there is no job 'nothing': `batcher jobs` lists those there are\n"
+    assert ran.stderr == "error: there is no job 'nothing': `batcher jobs` lists the jobs\n"
 
 
 def test_errors_without_any_says_so(cli: Cli) -> None:

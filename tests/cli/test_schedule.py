@@ -140,7 +140,7 @@ def test_a_name_is_taken_once(cli: Cli, job: str) -> None:
     assert cli("schedule", "add", NEVER_SOON, job).code == 0
     again = cli("schedule", "add", "0 4 * * *", job)
     assert again.code == 2
-    assert "there is a schedule job already: `batcher schedule remove job` first" in again.stderr
+    assert "a schedule job exists already: `batcher schedule remove job` first" in again.stderr
 
 
 @pytest.mark.parametrize("verb", ["remove", "run", "pause", "resume"])

@@ -105,7 +105,7 @@ def _changing(self: Any, record: Any) -> Prompt:
 @pytest.mark.parametrize(
     ("own", "said"),
     [
-        ({"endpoint": "answers"}, "the endpoint is no path"),
+        ({"endpoint": "answers"}, "the endpoint is not a path"),
         ({"fields": ()}, "no field"),
         ({"fields": (Field(name="a", type="text"),) * 2}, "two fields have one name"),
         ({"shape": Shape.VECTOR}, "only field is the vector"),

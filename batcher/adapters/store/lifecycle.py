@@ -106,7 +106,7 @@ def unknown_job(job_id: str, *, several: bool = False) -> UsageError:
     """The error for an id that names no job, or more than one."""
     if several:
         return UsageError(f"several jobs begin with {job_id!r}: give more of the id")
-    return UsageError(f"there is no job {job_id!r}: `batcher jobs` lists those there are")
+    return UsageError(f"there is no job {job_id!r}: `batcher jobs` lists the jobs")
 
 
 def utc(wall: float) -> datetime:

@@ -167,7 +167,7 @@ class Lines(TextType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text; a file may say a number."""
         if not isinstance(value, str | int | float):
-            self.fail(f"{value!r} is no text", param, ctx)
+            self.fail(f"{value!r} is not text", param, ctx)
         return _in_words(value)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from batcher.core.text.content_coding import KNOWN, codings
 
-_ADVICE = "check --base-url, which mostly ends in /v1"
+_ADVICE = "check --base-url, which usually ends in /v1"
 
 
 def foreign_answer(content_type: str, body: bytes, *, content_encoding: str = "") -> str:

@@ -257,7 +257,7 @@ def _texts(name: str, values: Any) -> dict[str, str]:
         raise UsageError(f"{flag(name)} has the wrong type: {type(values).__name__}")
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise UsageError(f"the value of --header {key} is no text: put it in quotes")
+            raise UsageError(f"the value of --header {key} is not text: put it in quotes")
     return {str(key): str(value) for key, value in values.items()}
 
 
@@ -271,7 +271,7 @@ def _plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     plain = {}
     for name, value in params.items():
         if not isinstance(name, str):
-            raise UsageError(f"--param: the name of a parameter is a text, not {name!r}")
+            raise UsageError(f"--param: the name of a parameter must be text, not {name!r}")
         try:
             plain[name] = exactjson.plain(value)
         except (ValueError, RecursionError) as error:

@@ -63,11 +63,11 @@ class Output:
         """The output at a path, which is looked at.
 
         Raises:
-            UsageError: it is no path, or ``failed_rows`` is neither ``omit`` nor ``null``.
+            UsageError: it is not a path, or ``failed_rows`` is neither ``omit`` nor ``null``.
         """
         path = fspath(path)
         if not path or "\0" in path:
-            raise UsageError(f"the output {path!r} is no path")
+            raise UsageError(f"the output {path!r} is not a path")
         if failed_rows not in ("omit", "null"):
             raise UsageError(f"--failed-rows is one of omit, null, not {failed_rows!r}")
         if path in _STANDARD_OUTPUT:  # which may lead to a file that a shell has opened
@@ -221,7 +221,7 @@ def _command(job: Job) -> list[Any]:
 
 def _taken(path: Path, claims: Iterable[Mapping[str, Any]]) -> OutputTaken:
     jobs = [str(claim["job"])[:20] for claim in claims if claim.get("job")]
-    whose = f"is of job {jobs[0]}, another one" if jobs else "has no manifest of this job beside it"
+    whose = f"belongs to another job, {jobs[0]}" if jobs else "has no manifest of this job beside it"
     return OutputTaken(
         f"{path} already exists and {whose}: name another output, or give --overwrite to replace it"
     )

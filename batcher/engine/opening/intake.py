@@ -93,7 +93,7 @@ class Intake:
         if kind is None:
             raise KindChanged(
                 f"job {job.id} was planned by version {described.kind_version} of the kind "
-                f"{described.spec.kind}, and here is version {current.version}"
+                f"{described.spec.kind}, and this installation has version {current.version}"
             )
         return await asyncio.to_thread(self._bound, described.spec, described.files, kind)
 
@@ -115,8 +115,8 @@ class Intake:
             job = await store.newest(former.fingerprint(facts), spec.name)
             if job is not None:
                 told(
-                    f"job {job.id} goes on as version {version.version} of {spec.kind}, with which "
-                    f"it was begun; --fresh begins anew with version {bound.kind_version}"
+                    f"job {job.id} continues with version {version.version} of {spec.kind}, with which "
+                    f"it began; --fresh starts again with version {bound.kind_version}"
                 )
                 return former
         return bound
@@ -213,7 +213,7 @@ class Intake:
             raise
         if made:
             for former in await replace_unsent(self._services, job):
-                told(f"job {former}, of which nothing was done, is replaced by this one, {job.id}")
+                told(f"this job, {job.id}, replaces job {former}, which had done nothing")
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:

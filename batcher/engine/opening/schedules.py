@@ -119,7 +119,7 @@ class Schedules:
         )
         if not await store.add_schedule(schedule):
             raise UsageError(
-                f"there is a schedule {name} already: `batcher schedule remove {name}` first, or "
+                f"a schedule {name} exists already: `batcher schedule remove {name}` first, or "
                 "choose another --name"
             )
         return ScheduleReport(schedule=schedule)
@@ -206,7 +206,7 @@ class Schedules:
 
 def _unknown(name: str) -> UsageError:
     return UsageError(
-        f"there is no schedule {name!r}: `batcher schedule list` lists those there are"
+        f"there is no schedule {name!r}: `batcher schedule list` lists the schedules"
     )
 
 

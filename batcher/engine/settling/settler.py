@@ -331,5 +331,5 @@ class Settler:
             self.doubt(call)
         self._failures.back_off(
             call,
-            Backoff("wrong_dimension", "the vector does not have the dimensions that others have"),
+            Backoff("wrong_dimension", "the vector does not have as many dimensions as the others"),
         )

@@ -159,7 +159,7 @@ class VectorLength:
 def _of_length(outcomes: list[Outcome], lengths: Sequence[int], length: int) -> list[Outcome]:
     if lengths.count(length) == len(outcomes):
         return outcomes
-    wrong = Broken("wrong_dimension", f"the vector has not {length} dimensions as others do")
+    wrong = Broken("wrong_dimension", f"the vector does not have {length} dimensions, as the others do")
     return [
         wrong
         if isinstance(outcome, Done) and len(outcome.value) != _FLOAT_BYTES * length

@@ -125,7 +125,7 @@ class Meters:
         )
         yield gauge(
             "pause_left_seconds",
-            "How long a 429 stops everyone still.",
+            "How much longer a 429 stops everyone.",
             lambda live: max(0.0, (live.limits.paused_until or now) - now),
         )
         yield gauge("outage", "Whether the provider is in an outage.", lambda live: live.outage)

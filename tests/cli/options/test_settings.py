@@ -120,8 +120,8 @@ def test_the_example_job_file_can_be_estimated(cli: Cli, monkeypatch: pytest.Mon
         ('kind = "embed"\nlimit = ' + "9" * 5_000, "job.toml is not valid TOML: "),
         ('kind = "embed"\nmodel = "m"\ninput = ["a.csv"]\n', "input is the path of one file"),
         ('kind = "embed"\nmodel = "m"\ninput = "a\\u0000.csv"\n', "holds a NUL character"),
-        (f"{JOB}output = 'o'\n[header]\nX-A = [1]\n", "the value of --header X-A is no text"),
-        (f'{JOB}output = "o\\u0000.csv"\n', "the output 'o\\x00.csv' is no path"),
+        (f"{JOB}output = 'o'\n[header]\nX-A = [1]\n", "the value of --header X-A is not text"),
+        (f'{JOB}output = "o\\u0000.csv"\n', "the output 'o\\x00.csv' is not a path"),
         (f"{JOB}timeout = inf\n", "--timeout must be at most"),
         (f"{JOB}grace_seconds = nan\n", "--grace-seconds is a number of seconds"),
         (

@@ -93,7 +93,7 @@ def test_a_header_may_be_a_number_and_is_not_quoted_where_it_is_wrong() -> None:
     numbered: Any = {"X-Team": 5}
     listed: Any = {"X-Team": ["s3cret"]}
     assert JobSpec(**LEAST, headers=numbered).headers == {"X-Team": "5"}
-    with pytest.raises(UsageError, match="--header X-Team is no text") as refused:
+    with pytest.raises(UsageError, match="--header X-Team is not text") as refused:
         JobSpec(**LEAST, headers=listed)
     assert "s3cret" not in str(refused.value)
 

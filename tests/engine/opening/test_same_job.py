@@ -180,8 +180,8 @@ async def test_a_job_of_an_earlier_version_goes_on_as_that(here: Path) -> None:
         assert done.job == planned.job
         assert done.rows_done == 5
         assert told == [
-            f"job {done.job} goes on as version 1 of classify, with which it was begun; --fresh "
-            "begins anew with version 2"
+            f"job {done.job} continues with version 1 of classify, with which it began; --fresh "
+            "starts again with version 2"
         ]
         again = await work.runner.run(spec)
         assert (again.job, again.sent_nothing) == (done.job, True)
@@ -233,7 +233,7 @@ async def test_a_worker_goes_on_with_a_job_of_an_earlier_version(here: Path) -> 
         assert bound.kind_version == 1
         with (
             as_it_was(replace_version(FIRST_VERSION, 3)),
-            pytest.raises(KindChanged, match="here is version 3"),
+            pytest.raises(KindChanged, match="has version 3"),
         ):
             await Intake(services).rebind(await services.store.job(planned.job))
 
