@@ -111,7 +111,7 @@ def estimate(
         )  # fmt: skip
         for call in LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens).calls:
             prompt += call.tokens
-            charged += requests.charge(call).tokens
+            charged += requests.demand.of(call).tokens
             if price is not None and ceiling is not None:
                 least += price.cost(call.tokens, 0)
                 most += ceiling.cost(call.tokens, limit or 0)

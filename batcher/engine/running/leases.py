@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from batcher.core.kind import Shape
 from batcher.engine.budget.run_budget import RunBudget
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.demand import WorstCase
+from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.settling.vector_length import VectorLength
 from batcher.engine.shards.call import Call
@@ -25,7 +26,8 @@ class Leases:
         shape: Shape,
         store: Store,
         clock: Clock,
-        requests: RequestBuilder,
+        worst_case: WorstCase,
+        keys: IdempotencyKeys,
         run_budget: RunBudget,
         checkpoint_writer: CheckpointWriter,
         queue: CallQueue,
@@ -38,7 +40,8 @@ class Leases:
         self._shape = shape
         self._store = store
         self._clock = clock
-        self._requests = requests
+        self._worst_case = worst_case
+        self._keys = keys
         self._run_budget = run_budget
         self._checkpoint_writer = checkpoint_writer
         self._queue = queue
@@ -79,15 +82,15 @@ class Leases:
             lease,
             self._shape,
             self._run_budget.pay,
-            fixed_tokens=self._requests.fixed_tokens,
+            fixed_tokens=self._worst_case.fixed_tokens,
         )
         again = {call.pieces: call for call in shard.calls} if shard.left_behind else {}
         for unit in shard.left_behind:
             left = Call(shard, unit.pieces, -1)
-            doubt = self._requests.doubt(left, left.pieces)
+            doubt = self._worst_case.doubt(left)
             shard.record_doubt(doubt)
             if (call := again.get(unit.pieces)) is not None:
-                self._requests.keys.doubt(call, doubt)
+                self._keys.doubt(call, doubt)
         self._checkpoint_writer.add(shard)
         self._queue.add(shard)
         self._vectors.take(shard)

@@ -14,6 +14,7 @@ from functools import partial
 from batcher.core.failures.outage import Health
 from batcher.core.job.idempotency import OFF, KeyMaker
 from batcher.core.job.spec import JobSpec
+from batcher.core.kind import has_free_output
 from batcher.core.model import Job
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import WEIGHTS, Flow
@@ -23,8 +24,8 @@ from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
-from batcher.engine.requests.builder import RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.parts import RequestParts
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.in_flight import InFlight
@@ -45,7 +46,7 @@ from batcher.engine.settling.failing.refusals import Refusals
 from batcher.engine.settling.failing.retries import Retries
 from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.settling.outcomes import Outcomes
-from batcher.engine.settling.reading import AnswerReader
+from batcher.engine.settling.reading import AnswerReader, UsageReader
 from batcher.engine.settling.repairs import Repairs
 from batcher.engine.settling.settler import Settler
 from batcher.engine.settling.vector_length import VectorLength
@@ -81,7 +82,8 @@ class Basis:
     ``end`` stops the run.
     """
 
-    requests: RequestBuilder
+    requests: RequestParts
+    keys: IdempotencyKeys
     telemetry: RunTelemetry
     run_budget: RunBudget
     checkpoint_writer: CheckpointWriter
@@ -133,13 +135,26 @@ def make_parts(
     settling = _settling(work, basis, route)
     leases = _leases(work, basis, route, settling)
     exchange = Exchange(
-        work.connection.provider, basis.requests, work.services.room, basis.telemetry
+        work.connection.provider,
+        basis.requests.builder,
+        learning=basis.requests.learning,
+        answer_size=basis.requests.answer_size,
+        keys=basis.keys,
+        room=work.services.room,
+    )
+    senders = Senders(
+        exchange,
+        route.pace,
+        route.dispatcher,
+        settling.settler,
+        name=basis.telemetry.name,
+        end=end,
     )
     return Parts(
         basis=basis,
         route=route,
         settling=settling,
-        senders=Senders(exchange, route.pace, route.dispatcher, settling.settler, end=end),
+        senders=senders,
         leases=leases,
         budget_guard=_budget_guard(work, basis, route, leases),
     )
@@ -155,7 +170,6 @@ def _basis(
         work.job.learned,
         model_in_body=connection.model_in_body,
         azure=connection.charges_prompt_too,
-        keys=_keys(work),
         capped=work.job.budget_picousd is not None,
     )
     telemetry = RunTelemetry(
@@ -173,19 +187,20 @@ def _basis(
     run_budget = RunBudget(
         budget_picousd=work.job.budget_picousd,
         spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
-        worst_of=requests.worst_of,
+        worst_of=requests.worst_case.of_call,
     )
     checkpoint_writer = CheckpointWriter(
         store=services.store,
         job_id=work.job.id,
         clock=services.clock,
         room=services.room,
-        worst_case=requests.worst_case if work.job.budget_picousd is not None else None,
+        worst_case=requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
         on_flush=on_flush,
         on_lost=lambda shard: telemetry.lease_lost(shard.ordinal),
     )
     return Basis(
         requests=requests,
+        keys=_keys(work),
         telemetry=telemetry,
         run_budget=run_budget,
         checkpoint_writer=checkpoint_writer,
@@ -221,7 +236,7 @@ def _route(work: Work, basis: Basis) -> Route:
     )
     dispatcher = Dispatcher(
         queue,
-        SendTimes(connection.throttle, connection.quota, flow, basis.requests.charge),
+        SendTimes(connection.throttle, connection.quota, flow, basis.requests.demand.of),
         in_flight,
         checkpoint_writer=basis.checkpoint_writer,
         run_budget=basis.run_budget,
@@ -255,7 +270,13 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     description = Description.read(work.job)
     requests, telemetry, end = basis.requests, basis.telemetry, basis.end
     writer, state, pace = basis.checkpoint_writer, route.state, route.pace
-    accounts = Accounts(requests, writer, keeps_bills=description.spec.cost_columns)
+    accounts = Accounts(
+        requests.worst_case,
+        basis.keys,
+        writer,
+        keeps_bills=description.spec.cost_columns,
+        priced=requests.prices.are_known,
+    )
     retries = Retries(route.queue, writer, services.chance)
     dead_letters = DeadLetters(
         writer,
@@ -275,7 +296,7 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     )
     passing = PassingFailures(state, retries, verdicts, known_good, telemetry=telemetry, end=end)
     failures = Failures(
-        FailureReader(requests, services.clock, secrets),
+        FailureReader(requests.learning, services.clock, secrets),
         pace,
         rate_limits=RateLimits(
             state, retries, pace, telemetry=telemetry, clock=services.clock, end=end
@@ -287,14 +308,14 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     repairs = Repairs(verdicts, passing, accounts, secrets=secrets, end=end)
     vectors = VectorLength(
         shape=work.bound.shape,
-        requests=requests,
+        learning=requests.learning,
         checkpoint_writer=writer,
         learn=partial(store.learn, work.job.id),
         ask_again=repairs.ask_for_vectors,
     )
     arrivals = Arrivals(telemetry, pace, state, verdicts)
     settler = Settler(
-        AnswerReader(work.bound.kind, requests, secrets),
+        AnswerReader(_usage_reader(work, requests), work.bound.kind, work.bound.spec.kind, secrets),
         arrivals,
         accounts,
         outcomes=Outcomes(
@@ -306,6 +327,15 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     return Settling(settler=settler, verdicts=verdicts, passing=passing, vectors=vectors)
 
 
+def _usage_reader(work: Work, requests: RequestParts) -> UsageReader:
+    return UsageReader(
+        requests.prices,
+        requests.allowances,
+        work.bound.tokenizer,
+        free_output=has_free_output(work.bound.kind.endpoint),
+    )
+
+
 def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Leases:
     services = work.services
     return Leases(
@@ -315,7 +345,8 @@ def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Lease
         shape=work.bound.shape,
         store=services.store,
         clock=services.clock,
-        requests=basis.requests,
+        worst_case=basis.requests.worst_case,
+        keys=basis.keys,
         run_budget=basis.run_budget,
         checkpoint_writer=basis.checkpoint_writer,
         queue=route.queue,

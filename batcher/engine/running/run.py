@@ -87,8 +87,8 @@ class JobRun:
         self._all_claimed = False
         self._hungry = Wakeup()
         parts = make_parts(self._work, end=self.end, on_flush=self._flushed)
-        self._requests = parts.basis.requests
-        self._kept = self._requests.learned
+        self._learning = parts.basis.requests.learning
+        self._kept = self._learning.learned
         self._telemetry = parts.basis.telemetry
         self._checkpoint_writer = parts.basis.checkpoint_writer
         self._in_flight = parts.route.in_flight
@@ -305,8 +305,8 @@ class JobRun:
         await self._keep_learned()
 
     async def _keep_learned(self) -> None:
-        if self._requests.learned != self._kept:
-            self._kept = self._requests.learned
+        if self._learning.learned != self._kept:
+            self._kept = self._learning.learned
             await self._store.learn(self._job.id, self._kept)
 
 
