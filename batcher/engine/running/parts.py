@@ -20,6 +20,7 @@ from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import WEIGHTS, Flow
 from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
+from batcher.engine.budget.job_budget import JobBudget
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
@@ -32,7 +33,7 @@ from batcher.engine.routes.online.in_flight import InFlight
 from batcher.engine.routes.online.pace import Pace
 from batcher.engine.routes.online.send_times import SendTimes
 from batcher.engine.routes.online.senders import Exchange, Senders
-from batcher.engine.running.leases import Leases
+from batcher.engine.running.leases import Admission, Claims, Leases
 from batcher.engine.services import Connection, Services
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
@@ -50,9 +51,11 @@ from batcher.engine.settling.reading import AnswerReader, UsageReader
 from batcher.engine.settling.repairs import Repairs
 from batcher.engine.settling.settler import Settler
 from batcher.engine.settling.vector_length import VectorLength
+from batcher.engine.shards.allowance import Reservations
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
+from batcher.engine.shards.held_shards import HeldShards
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.engine.telemetry.run_telemetry import RunTelemetry, TelemetrySinks
+from batcher.engine.telemetry.run_telemetry import RunLabels, RunTelemetry, TelemetrySinks
 from batcher.ports import Checkpoint
 
 _FIRST_WINDOW = 8
@@ -172,16 +175,15 @@ def _basis(
         azure=connection.charges_prompt_too,
         capped=work.job.budget_picousd is not None,
     )
-    telemetry = RunTelemetry(
-        work.job.id,
-        work.bound.spec.kind,
-        work.bound.spec.model,
+    labels = RunLabels(
+        job=work.job.id,
+        kind=work.bound.spec.kind,
+        model=work.bound.spec.model,
         endpoint=str(work.bound.kind.endpoint),
         owner=work.owner,
-        live=work.live,
-        sinks=work.sinks,
-        clock=services.clock,
-        secrets=connection.secrets,
+    )
+    telemetry = RunTelemetry(
+        labels, work.live, work.sinks, clock=services.clock, secrets=connection.secrets
     )
     base = work.live.base
     run_budget = RunBudget(
@@ -190,13 +192,14 @@ def _basis(
         worst_of=requests.worst_case.of_call,
     )
     checkpoint_writer = CheckpointWriter(
-        store=services.store,
-        job_id=work.job.id,
+        HeldShards(on_lost=lambda shard: telemetry.lease_lost(shard.ordinal)),
+        Reservations(
+            partial(services.store.checkpoint, work.job.id),
+            requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
+        ),
         clock=services.clock,
         room=services.room,
-        worst_case=requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
         on_flush=on_flush,
-        on_lost=lambda shard: telemetry.lease_lost(shard.ordinal),
     )
     return Basis(
         requests=requests,
@@ -338,31 +341,35 @@ def _usage_reader(work: Work, requests: RequestParts) -> UsageReader:
 
 def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Leases:
     services = work.services
-    return Leases(
-        work.job.id,
-        work.owner,
-        seconds=services.lease_seconds,
-        shape=work.bound.shape,
-        store=services.store,
-        clock=services.clock,
+    admission = Admission(
+        work.bound.shape,
+        basis.run_budget.pay,
         worst_case=basis.requests.worst_case,
         keys=basis.keys,
-        run_budget=basis.run_budget,
-        checkpoint_writer=basis.checkpoint_writer,
+    )
+    return Leases(
+        Claims(services.store, work.job.id, work.owner, services.lease_seconds),
+        admission,
+        basis.checkpoint_writer,
         queue=route.queue,
         vectors=settling.vectors,
+        clock=services.clock,
     )
 
 
 def _budget_guard(work: Work, basis: Basis, route: Route, leases: Leases) -> BudgetGuard:
-    return BudgetGuard(
-        work.job,
-        work.live.base,
+    base = work.live.base
+    job_budget = JobBudget(
+        work.services.store,
+        work.job.id,
+        work.owner,
+        spent_before=base.usage.cost_picousd + base.doubt.cost_picousd,
         shared=work.shared,
-        owner=work.owner,
-        store=work.services.store,
-        run_budget=basis.run_budget,
-        checkpoint_writer=basis.checkpoint_writer,
+    )
+    return BudgetGuard(
+        job_budget,
+        basis.run_budget,
+        basis.checkpoint_writer,
         unpaid=lambda: route.dispatcher.unpaid,
         take_over=leases.take_over,
     )

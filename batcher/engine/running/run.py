@@ -244,7 +244,7 @@ class JobRun:
             if self._linger_seconds is not None and look % _LOOKS_FOR_THE_DEAD == 0:
                 await self._leases.take_over()
             await self._keep_learned()
-            if await self._budget_guard.are_gone():
+            if await self._budget_guard.is_out_of_money():
                 self.end(Endings.out_of_budget("the next request might cost more than is left"))
             reason = self._state.given_up(self._spec.outage_timeout)
             if reason and not (self._all_claimed and self._passing.grant_last_try()):
