@@ -1,7 +1,11 @@
 """The machine and the process: time, files of state, locks, installed kinds.
 
 - :mod:`.allocator`: Memory that is given back to the system when it is freed.
+- :mod:`.allowed_paths`: Paths that an operator has allowed: compared as they are once every
+  symbolic link is followed.
 - :mod:`.clock`: Real time.
+- :mod:`.configuration`: ``batcher.toml`` in the working directory: settings, profiles and
+  providers, as plain tables.
 - :mod:`.cron`: Due times from a cron expression in a time zone, by cronsim, which does as Debian's
   cron does.
 - :mod:`.env_file`: Settings from a file of ``NAME=VALUE`` lines, as ``.env`` files are.
@@ -14,4 +18,5 @@
 - :mod:`.row_guard`: A row's limit of time, kept by a thread that looks twice a second.
 - :mod:`.row_index`: The index of a former job's rows, in an SQLite file without a name: it goes
   with the process.
+- :mod:`.url_gate`: The gate before inputs at URLs: which may be fetched, and at which addresses.
 """
