@@ -25,7 +25,7 @@ from batcher.engine.services import Connection
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from batcher.adapters.system.url_gate import GuardedNames
+    from batcher.adapters.system.reach_guards import GuardedNames
     from batcher.core.job.spec import JobSpec
     from batcher.ports import Throttle, Tokenizer
     from batcher.settings import Settings
@@ -200,7 +200,7 @@ async def _connect_http(
 
 def _guarded_names(base_url: str) -> GuardedNames:
     """Names of a place that a job chose, which must not lead to where clouds keep secrets."""
-    from batcher.adapters.system.url_gate import GuardedNames, check_named
+    from batcher.adapters.system.reach_guards import GuardedNames, check_named
 
     return GuardedNames(check_named, shown_url(base_url))
 

@@ -18,7 +18,6 @@ from batcher.adapters import destinations, sources
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
-from batcher.adapters.system.allowed_paths import check_path
 from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.system.private_files import STATE_DIRECTORY
@@ -197,7 +196,7 @@ def _start_planner(task: PlanTask) -> PlannerProcess | None:
 
 async def _open_url(spec: JobSpec, *, clock: Clock, reach: Reach | None) -> InputSource:
     from batcher.adapters.sources.download import open_url  # aiohttp takes a while to import
-    from batcher.adapters.system.url_gate import UrlGate
+    from batcher.adapters.system.reach_guards import UrlGate
 
     gate = None if reach is None else UrlGate(reach.sources)
     return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock, gate=gate)
@@ -247,6 +246,8 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def open_source(spec: JobSpec) -> InputSource:
         if reach is not None:
+            from batcher.adapters.system.reach_guards import check_path  # aiohttp takes a while
+
             check_path(spec.input, reach.sources, verb="read", flag="--allow-source")
         return sources.open_source(
             spec.input,
@@ -259,6 +260,8 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def check_destination(path: str) -> None:
         if reach is not None:
+            from batcher.adapters.system.reach_guards import check_path
+
             check_path(path, reach.destinations, verb="write", flag="--allow-destination")
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from batcher.adapters.sources import Spool, open_spooled
-from batcher.adapters.system.url_gate import UrlGate
+from batcher.adapters.system.reach_guards import UrlGate
 from batcher.core.errors import InputError
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import shown_url

@@ -1,8 +1,6 @@
 """The machine and the process: time, files of state, locks, installed kinds.
 
 - :mod:`.allocator`: Memory that is given back to the system when it is freed.
-- :mod:`.allowed_paths`: Paths that an operator has allowed: compared as they are once every
-  symbolic link is followed.
 - :mod:`.clock`: Real time.
 - :mod:`.configuration`: ``batcher.toml`` in the working directory: settings, profiles and
   providers, as plain tables.
@@ -17,8 +15,9 @@
   input and output.
 - :mod:`.private_files`: Files of state that nobody else may read: they hold rows, prompts and
   results.
+- :mod:`.reach_guards`: What a worker's operator has allowed, held to where files are opened and
+  names are looked up.
 - :mod:`.row_guard`: A row's limit of time, kept by a thread that looks twice a second.
 - :mod:`.row_index`: The index of a former job's rows, in an SQLite file without a name: it goes
   with the process.
-- :mod:`.url_gate`: The gate before inputs at URLs: which may be fetched, and at which addresses.
 """

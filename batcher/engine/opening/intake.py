@@ -267,7 +267,7 @@ class Intake:
             files=bound.files,
             limits=bound.limits,
             rows=rows,
-            recipe=Description.read(job).recipe,
+            recipe=job.description.recipe,
             keep_arrow=job.facts.arrow_schema is not None,
             checked=checked,
         )

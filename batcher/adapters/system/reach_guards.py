@@ -1,14 +1,17 @@
-"""The gate before inputs at URLs: which may be fetched, and at which addresses.
+"""What a worker's operator has allowed, held to where files are opened and names are looked up.
 
-Each URL on a way of redirects is judged for itself. A name that is anybody's (of a prefix without a
-host) must lead to public addresses alone, and is connected to at the very ones that were judged, so
-that no second look-up can lead elsewhere.
+Paths are compared as they are once every symbolic link is followed. Each URL on a way of redirects
+is judged for itself. A name that is anybody's (of a prefix without a host) must lead to public
+addresses alone, and is connected to at the very ones that were judged, so that no second look-up
+can lead elsewhere.
 """
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from aiohttp import TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -16,7 +19,47 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from batcher.core.errors import NotAllowed
-from batcher.core.job.reach import admitted, is_address, is_link_local, is_public
+from batcher.core.job.reach import (
+    admitted,
+    is_address,
+    is_link_local,
+    is_public,
+    is_url_prefix,
+)
+
+
+def check_path(path: str, allowed: Iterable[str], *, verb: str, flag: str) -> None:
+    """Refuse a path that is neither one of those nor below one, or is hidden there.
+
+    What is hidden has a name that begins with a dot, or is in a directory that has: state, keys
+    and settings are kept in such. A link leads where it leads.
+
+    Args:
+        path: as a job names it, from the working directory on where it is relative.
+        allowed: paths; what else is allowed is of no concern here.
+        verb: what would be done with it.
+        flag: what allows it.
+
+    Raises:
+        NotAllowed: with what to do.
+    """
+    shown = "standard input or output" if path == "-" else path
+    refusal = NotAllowed(f"this worker may not {verb} {shown}: {flag} would allow it")
+    if path == "-":
+        raise refusal
+    try:
+        real = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        raise refusal from None
+    for prefix in allowed:
+        if is_url_prefix(prefix):
+            continue
+        base = Path(os.path.realpath(prefix))
+        if real.is_relative_to(base):
+            if any(part.startswith(".") for part in real.relative_to(base).parts):
+                raise NotAllowed(f"this worker may not {verb} {shown}, which is hidden")
+            return
+    raise refusal
 
 
 class UrlGate:
