@@ -20,7 +20,6 @@ from batcher.core.throttle.sharing import WEIGHTS, Flow
 from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
 from batcher.engine.budget.run_budget import RunBudget
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.builder import RequestBuilder
@@ -252,10 +251,10 @@ def _window(spec: JobSpec) -> ConcurrencyWindow:
 
 def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     services, secrets, store = work.services, work.connection.secrets, work.services.store
-    description = Description.read(work.job)
+    description = work.job.description
     requests, telemetry, end = basis.requests, basis.telemetry, basis.end
     writer, state, pace = basis.checkpoint_writer, route.state, route.pace
-    accounts = Accounts(requests, writer, keeps_bills=description.spec.cost_columns)
+    accounts = Accounts(requests, writer, keeps_bills=description.work.cost_columns)
     retries = Retries(route.queue, writer, services.chance)
     dead_letters = DeadLetters(
         writer,
