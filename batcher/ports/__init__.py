@@ -17,8 +17,8 @@ from batcher.ports.files import (
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
+from batcher.ports.planning import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
-from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from batcher.core.errors import DamagedStore, StoreError
+from batcher.core.job.description import Description
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.core.money.prices import PICO
 from batcher.engine.delivery.piece_results import Vectors, read_results
 from batcher.engine.delivery.read_ahead import ahead
-from batcher.engine.job.description import Description
 from batcher.engine.shards.arrow_records import ArrowRecords
 from batcher.engine.shards.payload import (
     ShardPlan,
@@ -38,12 +38,12 @@ _BATCHES_AHEAD = 2
 def output_schema(job: Job, described: Description) -> OutputSchema:
     """What the records of a job's output look like."""
     return OutputSchema(
-        columns=job.facts.columns if described.spec.keep_input else (),
+        columns=job.facts.columns if described.input.keep_input else (),
         fields=described.fields,
         chunked=described.chunked,
         dimension=job.learned.dimension,
-        costs=described.spec.cost_columns,
-        arrow_schema=job.facts.arrow_schema if described.spec.keep_input else None,
+        costs=described.work.cost_columns,
+        arrow_schema=job.facts.arrow_schema if described.input.keep_input else None,
     )
 
 
@@ -133,6 +133,7 @@ def _read_shard(
     records = None if stored.columns is None else decode_records(stored.columns)
     found = read_results(stored, described.shape, len(plan.tokens), dimension)
     vectors, objects = found.vectors, found.objects
+    has_objects = described.shape is not Shape.VECTOR
     chosen = _exportable(plan, found.have, stored)
     if described.overlong is Overlong.MEAN and plan.chunks is not None and vectors is not None:
         chosen, vectors = _combine(plan, chosen, vectors)
@@ -144,12 +145,12 @@ def _read_shard(
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],  # rows with results have one
         rows=[plan.first_row + row for row in rows],
-        results=[objects[piece] or {} for piece in chosen] if objects else [],
+        results=[objects[piece] or {} for piece in chosen] if has_objects else [],
         vectors=vectors,
         records=_pick(records, rows),
         arrow=records.pick(rows) if isinstance(records, ArrowRecords) else None,
         chunks=_spans(plan, chosen) if described.chunked else [],
-        costs=_costs(plan, stored, chosen, described) if described.spec.cost_columns else (),
+        costs=_costs(plan, stored, chosen, described) if described.work.cost_columns else (),
     )
 
 
@@ -171,6 +172,7 @@ def _with_missing(
     rows = [row for row, _ in entries]
     take = np.array([at for _, at in entries], dtype=np.int64)
     pieces = [chosen[at] if at >= 0 else None for at in take]
+    has_objects = described.shape is not Shape.VECTOR
     if described.shape is not Shape.JSON:
         width = vectors.shape[1] if vectors is not None else dimension or 0
         whole = np.zeros((len(rows), width), dtype=np.float32)
@@ -179,14 +181,14 @@ def _with_missing(
         vectors = whole
     spans = iter(_spans(plan, chosen) if described.chunked else ())
     costs: Sequence[tuple[int, int, float | None, str | None]] = ()
-    if described.spec.cost_columns:
+    if described.work.cost_columns:
         paid = iter(_costs(plan, stored, chosen, described))
         lost = iter(_costs_of_rows(plan, stored, [row for row, at in entries if at < 0]))
         costs = [next(lost if piece is None else paid) for piece in pieces]
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],
         rows=[plan.first_row + row for row in rows],
-        results=[{} if p is None else objects[p] or {} for p in pieces] if objects else [],
+        results=[{} if p is None else objects[p] or {} for p in pieces] if has_objects else [],
         vectors=vectors,
         records=_pick(records, rows),
         arrow=records.pick_or_null(rows) if isinstance(records, ArrowRecords) else None,

@@ -9,7 +9,9 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from batcher.core.answerbound import THINKING_TOKENS, Unbounded, thinks
-from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
+from batcher.core.errors import BatcherError, KindFailed, KindNotHere, MissingColumn, UsageError
+from batcher.core.job.delivery import DeliverySpec
+from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import fingerprint, recipe
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
@@ -24,18 +26,18 @@ from batcher.core.kind import (
     Shape,
     TextFile,
     VersionsItself,
+    earlier_versions,
     has_free_output,
     shape_of,
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
-from batcher.engine.job.description import Description
 from batcher.engine.planning.planner import Planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
-from batcher.ports import InputSource, RowGuard, RowIndex, Tokenizer
+from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -148,7 +150,7 @@ class Bound:
         Raises:
             UsageError: it was begun without ``cost_columns``.
         """
-        if self.spec.cost_columns and not Description.read(job).spec.cost_columns:
+        if self.spec.cost_columns and not job.description.work.cost_columns:
             raise UsageError(
                 f"--cost-columns: job {job.id} was begun without it, and what each of its rows "
                 "cost was not kept: leave it out to go on, or start again with --fresh"
@@ -195,7 +197,7 @@ class Bound:
             row_ids=self.spec.id is None,
             keep_records=self.spec.keep_input,
             keep_arrow=job.facts.arrow_schema is not None,
-            recipe=Description.read(job).recipe,
+            recipe=job.description.recipe,
             former=former,
             guard=guard,
         )
@@ -269,6 +271,22 @@ def bind(
     return result
 
 
+def bind_version(
+    kinds: KindRegistry, spec: JobSpec, files: Mapping[str, TextFile], version: int
+) -> BoundKind:
+    """The kind of a spec with its options, as a version of it means them.
+
+    Raises:
+        KindNotHere: that version is not installed.
+    """
+    kind = kinds.get(spec.kind)
+    for one in (kind, *earlier_versions(kind)):
+        bound = _bind(one, spec, files)
+        if version == (bound.version if isinstance(bound, VersionsItself) else one.version):
+            return bound
+    raise KindNotHere(f"the kind {spec.kind} is not here in version {version}")
+
+
 def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:
     """The kind with its options; whatever it raises but a complaint of them is its own fault."""
     try:
@@ -289,16 +307,18 @@ def new_job(
     version: str,
     since: Since | None = None,
     learned: Learned = _NOTHING_LEARNED,
+    delivery: DeliverySpec | None = None,
 ) -> Job:
     """The job that the store opens, or finds to be there already.
 
-    ``since`` is what it is compared with; ``learned`` what is known of its provider already.
+    ``since`` is what it is compared with; ``learned`` what is known of its provider already;
+    ``delivery`` where its results are to go.
     """
     return Job(
         id=job_id(int(now.timestamp()), noise),
         fingerprint=bound.fingerprint(facts),
         generation=1,
-        description=replace(bound.description, since=since).to_json(),
+        description=replace(bound.description, since=since, delivery=delivery),
         facts=facts,
         state=JobState.OPEN,
         name=bound.spec.name,

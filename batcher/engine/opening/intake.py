@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 
 from batcher.core.errors import KindNotHere, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url, is_url
 from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
 from batcher.engine.opening.binding import Bound, bind, new_job
 from batcher.engine.opening.option_texts import check_texts, read_files
+from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlanner
 from batcher.engine.planning.plan_writer import Planning
+from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
 from batcher.engine.services import Services
-from batcher.ports import InputSource
+from batcher.ports import InputSource, RowIndex
+from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
 """Hears what is said of a job before it is sent, a sentence at a time."""
@@ -46,11 +51,13 @@ class Intake:
     async def bind(self, spec: JobSpec) -> Bound:
         """Read the files that a spec names, and check all that needs no input.
 
+        What is bound says all that the provider says of itself which the spec names.
+
         Raises:
             UsageError: something of the spec is wrong.
         """
         services = self._services
-
+        spec = await asyncio.to_thread(services.choose_provider, spec)
         if spec.since_last and spec.name is None:
             raise UsageError(
                 "--since-last compares with the last complete run of a name: give this one a name "
@@ -87,13 +94,13 @@ class Intake:
             KindChanged: that version of the kind is not here.
             KindNotHere: the kind is not installed.
         """
-        described = Description.read(job)
-        current = self._services.kinds.get(described.spec.kind)
+        described = job.description
+        current = self._services.kinds.get(described.work.kind)
         kind = of_version(current, described.kind_version)
         if kind is None:
             raise KindChanged(
                 f"job {job.id} was planned by version {described.kind_version} of the kind "
-                f"{described.spec.kind}, and this installation has version {current.version}"
+                f"{described.work.kind}, and this installation has version {current.version}"
             )
         return await asyncio.to_thread(self._bound, described.spec, described.files, kind)
 
@@ -153,8 +160,10 @@ class Intake:
             told(f"note: {note}")
         return facts
 
-    async def new_job(self, bound: Bound, facts: InputFacts) -> Job:
-        """The job as it would be if it were new."""
+    async def new_job(
+        self, bound: Bound, facts: InputFacts, delivery: DeliverySpec | None = None
+    ) -> Job:
+        """The job as it would be if it were new; ``delivery`` is where its results are to go."""
         since, learned = await self._compared(bound)
         return new_job(
             bound,
@@ -164,6 +173,7 @@ class Intake:
             version=self._services.version,
             since=since,
             learned=learned,
+            delivery=delivery,
         )
 
     async def _compared(self, bound: Bound) -> tuple[Since | None, Learned]:
@@ -177,7 +187,7 @@ class Intake:
         last = await self._services.store.last_complete(spec.name)
         if last is None:
             return Since(), Learned()
-        described = Description.read(last)
+        described = last.description
         differs = bound.description.differences(described)
         since = Since(job=last.id, rows=rows_total(last, described), differs=differs)
         return since, Learned() if differs else last.learned
@@ -188,19 +198,21 @@ class Intake:
         facts: InputFacts,
         *,
         fresh: bool,
+        delivery: DeliverySpec | None = None,
         check: Callable[[Job], Awaitable[object]] | None = None,
         told: Told = unheard,
     ) -> Job:
         """The job, found or made; none is left behind that could not even begin.
 
-        A job that is complete needs no credential. ``check`` may refuse to go on with it.
+        A job that is complete needs no credential. ``delivery`` is kept with a job that is made.
+        ``check`` may refuse to go on with it.
 
         Raises:
             UsageError: the credential that it names is not in the environment, the check's, or the
                 job was begun without keeping what is asked of its records now.
         """
         store = self._services.store
-        job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
+        job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
         try:
             bound.check_taken_up(job)
             if check is not None:
@@ -224,17 +236,46 @@ class Intake:
         if job.planned:
             return None
         rows = rows_total(job, bound.description)
-        since = Description.read(job).since
+        since = job.description.since
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: bound.planner(
-                source, rows, now, former, self._services.open_guard()
-            ),
+            make=lambda now, former: self._planner(bound, source, rows, now, former),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,
             former=self.former(bound, since, told),
+        )
+
+    def _planner(
+        self, bound: Bound, source: InputSource, rows: int, job: Job, former: RowIndex | None
+    ) -> AnyPlanner:
+        """What plans a job from its cursor on, in a process of its own where that is worth it."""
+
+        def plan_here(next_row: int, next_shard: int) -> Planner:
+            at = replace(job, plan_row=next_row, plan_shard=next_shard)
+            return bound.planner(source, rows, at, former, self._services.open_guard())
+
+        checked = None
+        if former is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+            checked = source.checked()
+        if checked is None:
+            return plan_here(job.plan_row, job.plan_shard)
+        task = PlanTask(
+            spec=bound.spec,
+            kind_version=bound.kind_version,
+            files=bound.files,
+            limits=bound.limits,
+            rows=rows,
+            recipe=job.description.recipe,
+            keep_arrow=job.facts.arrow_schema is not None,
+            checked=checked,
+        )
+        return HandoverPlanner(
+            plan_here,
+            partial(self._services.start_planner, task),
+            next_row=job.plan_row,
+            next_shard=job.plan_shard,
         )
 
     def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:

@@ -22,7 +22,6 @@ from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
 from batcher.engine.budget.job_budget import JobBudget
 from batcher.engine.budget.run_budget import RunBudget
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
@@ -270,14 +269,14 @@ def _window(spec: JobSpec) -> ConcurrencyWindow:
 
 def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     services, secrets, store = work.services, work.connection.secrets, work.services.store
-    description = Description.read(work.job)
+    description = work.job.description
     requests, telemetry, end = basis.requests, basis.telemetry, basis.end
     writer, state, pace = basis.checkpoint_writer, route.state, route.pace
     accounts = Accounts(
         requests.worst_case,
         basis.keys,
         writer,
-        keeps_bills=description.spec.cost_columns,
+        keeps_bills=description.work.cost_columns,
         priced=requests.prices.are_known,
     )
     retries = Retries(route.queue, writer, services.chance)

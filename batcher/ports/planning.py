@@ -1,0 +1,125 @@
+"""What a plan is made with: a limit of time for each row, and a process for a long one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from batcher.core.job.spec import JobSpec
+    from batcher.core.kind import TextFile
+    from batcher.core.limits import RequestLimits
+    from batcher.ports.store import NewShard
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class RowOverran(Exception):
+    """The row took too long; what was done for it is undone. ``seconds`` is how long was given."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class GuardStopped(Exception):
+    """The guard was stopped: nothing more is wanted."""
+
+
+class RowGuard(Protocol):
+    """Calls a function for each row, in one thread at a time, and ends a call that overruns.
+
+    A call is ended between two steps of the interpreter: an operation of C is not torn.
+    """
+
+    def call(self, work: Callable[[T], R], row: T) -> R:
+        """What ``work`` returns or raises for the row.
+
+        Raises:
+            RowOverran: it took too long.
+            GuardStopped: :meth:`stop` was called, before or meanwhile.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End what is going on, from any thread, and let nothing more begin; idempotent."""
+        ...
+
+
+class NoGuard:
+    """Calls, and never ends a call."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    def call(self, work: Callable[[T], R], row: T) -> R:
+        """See :class:`RowGuard`."""
+        if self._stopped:
+            raise GuardStopped
+        return work(row)
+
+    def stop(self) -> None:
+        """See :class:`RowGuard`; a call that is going on is not ended."""
+        self._stopped = True
+
+
+@runtime_checkable
+class SharesCheck(Protocol):
+    """An input that another process can read as well, without checking it once more."""
+
+    def checked(self) -> bytes | None:
+        """What the last check found that reading needs; None where no other process can read it."""
+        ...
+
+    def take_checked(self, checked: bytes) -> None:
+        """Be as the input was that :meth:`checked` was asked of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTask:
+    """All that another process needs to plan a job.
+
+    ``rows`` is where the plan ends; ``checked`` is what :class:`SharesCheck` says of the input.
+    """
+
+    spec: JobSpec
+    kind_version: int
+    files: Mapping[str, TextFile] = field(repr=False)
+    limits: RequestLimits
+    rows: int
+    recipe: str
+    keep_arrow: bool
+    checked: bytes = field(repr=False)
+
+
+class PlannerProcess(Protocol):
+    """Another process that plans one job. All but :meth:`stop` may block."""
+
+    def is_ready(self) -> bool:
+        """Whether it has everything that it needs; does not wait."""
+        ...
+
+    def begin(self, next_row: int, next_shard: int) -> None:
+        """Plan from this row on, ahead of what is taken."""
+        ...
+
+    def take(self) -> Sequence[NewShard] | None:
+        """The next shards, in order; empty at the end of the plan, None where the process failed.
+
+        Raises:
+            GuardStopped: :meth:`stop` was called.
+        """
+        ...
+
+    @property
+    def input_sha256(self) -> str | None:
+        """The hash of the input as it was read; None where its end was not reached."""
+        ...
+
+    def stop(self) -> None:
+        """End the process; safe to call twice, and from any thread."""
+        ...
