@@ -171,7 +171,9 @@ class Runner(Jobs):
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
         from batcher.core.money.prices import dollars
+        from batcher.engine.running.parts import Work
         from batcher.engine.running.run import JobRun, begin_live
+        from batcher.engine.telemetry.run_telemetry import TelemetrySinks
 
         store, spec = self._services.store, bound.spec
         budget = bound.budget_picousd
@@ -186,15 +188,16 @@ class Runner(Jobs):
         live = begin_live(self._services.clock, job, bound, tally)
         async with self._services.connect(spec) as connection:
             await connection.throttle.check(connection.quota)  # a worker waits for it instead
-            self._current = JobRun(
-                job,
-                bound,
+            work = Work(
+                job=job,
+                bound=bound,
                 services=self._services,
                 connection=connection,
                 owner=owner,
                 live=live,
-                planning=self._intake.planning(bound, job, source, told),
+                sinks=TelemetrySinks(),
             )
+            self._current = JobRun(work, self._intake.planning(bound, job, source, told))
             if on_live is not None:
                 on_live(live)
             try:

@@ -64,7 +64,8 @@ _FIRST_WINDOW = 8
 class Work:
     """What a run is given: a job, who it is, and by what it reaches the world.
 
-    ``shared``: others may work on the job, too.
+    With ``linger_seconds`` others may work on the job, too: the run ends when there was nothing to
+    claim for so long.
     """
 
     job: Job
@@ -74,7 +75,12 @@ class Work:
     owner: str
     live: RunStats
     sinks: TelemetrySinks
-    shared: bool
+    linger_seconds: float | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may work on the job, too."""
+        return self.linger_seconds is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
