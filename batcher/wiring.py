@@ -248,9 +248,9 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def open_source(spec: JobSpec) -> InputSource:
         if reach is not None:
-            from batcher.adapters.system.reach_guards import check_path  # aiohttp takes a while
+            from batcher.adapters.system.reach_guards import check_address  # aiohttp takes a while
 
-            check_path(spec.input, reach.sources, verb="read", flag="--allow-source")
+            check_address(spec.input, reach.sources, verb="read", flag="--allow-source")
         return sources.open_source(
             spec.input,
             format=spec.format,
@@ -262,9 +262,9 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def check_destination(path: str) -> None:
         if reach is not None:
-            from batcher.adapters.system.reach_guards import check_path
+            from batcher.adapters.system.reach_guards import check_address
 
-            check_path(path, reach.destinations, verb="write", flag="--allow-destination")
+            check_address(path, reach.destinations, verb="write", flag="--allow-destination")
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         check_destination(path)

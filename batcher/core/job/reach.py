@@ -122,7 +122,8 @@ def admitted(url: str, prefixes: Iterable[str]) -> Admitted | None:
     """Whether a URL stands under one of some prefixes; None where it does not.
 
     A prefix has a scheme, and may have a host, a port and a path: ``https://data.example/in/``, or
-    ``https://`` for all that anybody can reach. A path ends where a segment does.
+    ``https://`` for all that anybody can reach. A path ends where a segment does. Schemes besides
+    the web's are compared in the same way.
     """
     parts, found = _split(url), None
     if parts is None:
@@ -131,7 +132,7 @@ def admitted(url: str, prefixes: Iterable[str]) -> Admitted | None:
         allowed = _split(prefix) if is_url_prefix(prefix) else None
         if allowed is None or allowed.scheme != parts.scheme:
             continue
-        if not allowed.hostname:
+        if not allowed.netloc and not allowed.path:
             found = found or "public"
         elif _place(allowed) == _place(parts) and _is_below(parts.path, allowed.path):
             return "named"

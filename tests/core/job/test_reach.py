@@ -209,6 +209,18 @@ def test_a_url_stands_under_a_prefix_or_not(url: str, how: str | None) -> None:
     assert admitted(url, UNDER) == how
 
 
+def test_other_schemes_are_compared_in_the_same_way() -> None:
+    under = ("s3://bucket/in", "sqlite:///data/", "gs://")
+    for url in ("s3://bucket/in/a.csv", "sqlite:///data/a.db", "sqlite:///data"):
+        assert admitted(url, under) == "named"
+    assert admitted("gs://any/where", under)
+    for url in (
+        "s3://bucket/inner", "s3://other/in/a.csv", "sqlite:///etc/a.db", "sqlite:///data/../etc/a",
+        "sqlite://host/data/a.db", "az://any/where",
+    ):  # fmt: skip
+        assert admitted(url, under) is None
+
+
 def test_without_prefixes_no_url_is_admitted() -> None:
     assert admitted("https://data.example/in/a.csv", ()) is None
     assert admitted("https://data.example/in/a.csv", ("/data", "data.example")) is None
