@@ -23,6 +23,10 @@ from batcher.core.job.spec import JobSpec
 _REFERENCE = re.compile(r"\$\{?[A-Za-z_]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USUAL_PORTS = {"http": 80, "https": 443}
+_NOT_FOR_KEYS = frozenset(
+    """accept-encoding api-key authorization connection content-encoding content-length content-type
+    cookie expect host proxy-authorization te trailer transfer-encoding upgrade""".split()
+)
 _NAT64 = ip_network("64:ff9b::/96")
 
 Admitted: TypeAlias = Literal["named", "public"]
@@ -58,10 +62,16 @@ class Reach:
         part = ProviderPart.of(spec)
         config = self._provider_of(part)
         if config is not None:
-            if reason := config.why_not(spec) or _odd_deployment(spec):
+            if (
+                reason := config.why_not(spec)
+                or _odd_deployment(spec)
+                or _odd_key_header(spec, config)
+            ):
                 raise NotAllowed(reason)
             return Granted(_as_configured(spec, config), signed=True)
         self._check_unsigned(part, is_set)
+        if reason := _odd_key_header(spec, None):
+            raise NotAllowed(reason)
         return Granted(dataclasses.replace(spec, provider=None), signed=False)
 
     def _provider_of(self, part: ProviderPart) -> ProviderConfig | None:
@@ -209,6 +219,15 @@ def _odd_deployment(spec: JobSpec) -> str:
     """Why a model cannot be a deployment's name, which becomes a part of the URL's path."""
     if spec.api_version is not None and re.search(r"[/\\?#%]|^\.{1,2}$", spec.model):
         return f"the model {spec.model!r} is not the name of a deployment"
+    return ""
+
+
+def _odd_key_header(spec: JobSpec, config: ProviderConfig | None) -> str:
+    """Why a header cannot carry idempotency keys: it would take the place of another one."""
+    name = spec.idempotency_header.lower()
+    taken = {each.lower() for each in ({} if config is None else config.headers)}
+    if name in taken | _NOT_FOR_KEYS:
+        return f"the header {spec.idempotency_header} is not for idempotency keys"
     return ""
 
 

@@ -107,6 +107,10 @@ def test_by_name_what_the_job_says_of_credentials_does_not_count() -> None:
         {"provider": "azure", "base_url": AZURE.base_url, "api_version": "v", "model": "a?b"},
         {"provider": "gateway", "base_url": GATEWAY.base_url, "model": "o1"},
         {"via": "replay"},
+        {"idempotency_header": "Transfer-Encoding"},
+        {"idempotency_header": "authorization"},
+        {"provider": "gateway", "base_url": GATEWAY.base_url, "idempotency_header": "x-tenant"},
+        {"base_url": "http://x/v1", "api_key_env": "NONE", "idempotency_header": "Host"},
     ],
     ids=str,
 )
