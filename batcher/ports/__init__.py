@@ -17,6 +17,7 @@ from batcher.ports.files import (
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
+from batcher.ports.plans import Carried, EncodedPlan, NewShard
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.rowindex import FormerRow, RowIndex
@@ -24,11 +25,9 @@ from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space
 from batcher.ports.store import (
     BudgetShort,
-    Carried,
     Checkpoint,
     JobStore,
     Lease,
-    NewShard,
     ShardOutline,
     ShardStore,
     Store,
@@ -49,6 +48,7 @@ __all__ = [
     "Clock",
     "Doorbell",
     "Draft",
+    "EncodedPlan",
     "Event",
     "Fact",
     "Family",

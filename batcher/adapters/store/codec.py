@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from batcher.adapters.store.damage import must_be, reading
+from batcher.core.job.filter import kind_of
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -144,6 +145,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "schedule": job.schedule,
         "plan_tries": job.plan_tries,
         "output": job.output,
+        "kind": kind_of(job),
     }
 
 

@@ -21,6 +21,7 @@ from batcher.engine.opening.binding import Bound, bind, new_job
 from batcher.engine.opening.option_texts import check_texts, read_files
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.reuse.previous_job import Former
+from batcher.engine.reuse.strategy import OpensReuse
 from batcher.engine.services import Services
 from batcher.ports import InputSource
 
@@ -228,17 +229,18 @@ class Intake:
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: bound.planner(
-                source, rows, now, former, self._services.open_guard()
+            make=lambda now, reuse: bound.planner(
+                source, rows, now, reuse, self._services.open_guard()
             ),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,
-            former=self.former(bound, since, told),
+            shape=bound.shape,
+            reuse=self.reuse(bound, since, told),
         )
 
-    def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:
-        """The job whose results may be carried over; None where there is none."""
+    def reuse(self, bound: Bound, since: Since | None, told: Told) -> OpensReuse | None:
+        """The strategy that says which rows need no call; None where all do."""
         if since is None or since.job is None:
             return None
         return Former(
