@@ -306,7 +306,7 @@ def test_results_are_kept_out_of_the_rows_and_not_compressed(
     with closing(postgres.connect(database)) as connection:
         external = connection.execute(
             "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstorage = 'e'"
-            " AND attrelid IN ('checkpoint'::regclass, 'shard_payload'::regclass)"
+            " AND attrelid::regclass::text SIMILAR TO 'checkpoint|shard_%'"
         ).fetchall()
         filled = connection.execute(
             "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL"
@@ -314,8 +314,11 @@ def test_results_are_kept_out_of_the_rows_and_not_compressed(
         ).fetchall()
     assert set(external) == {
         ("checkpoint", "results"),
-        ("shard_payload", "payload"),
+        ("shard_payload", "outline"),
         ("shard_payload", "columns"),
+        ("shard_prompts", "prompts"),
+        ("shard_hashes", "contents"),
+        ("shard_hashes", "ids"),
     }
     assert sorted(filled) == [("job", ["fillfactor=50"]), ("shard", ["fillfactor=70"])]
 

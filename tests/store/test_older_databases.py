@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OLD = Path(__file__).resolve().parent / "databases" / "0010.sql"
 ROWS = {"nightly": 12, "chunks": 6, "open": 300}
-EMBEDDING = {"kind": "embed", "id": "id", "model": "text-embedding-3-small", "simulate": True}
 
 
 @pytest.fixture
@@ -42,9 +41,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def open_spec() -> JobSpec:
-    options = {"text": "text"}
-    params = {"dimensions": 4}
-    return JobSpec(**EMBEDDING, input="open.csv", options=options, params=params, max_inputs=1)
+    return JobSpec(
+        kind="embed", input="open.csv", id="id", options={"text": "text"}, max_inputs=1,
+        model="text-embedding-3-small", params={"dimensions": 4}, simulate=True,
+    )  # fmt: skip
 
 
 def nightly_spec() -> JobSpec:

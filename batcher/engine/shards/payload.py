@@ -24,8 +24,6 @@ from batcher.core.text import exactjson
 from batcher.engine.shards.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
 from batcher.ports import EncodedPlan
 
-_VERSION = 2
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardPlan:
@@ -69,7 +67,7 @@ def encode_plan(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
     """The plan as bytes; ``prompts`` are its pieces'."""
     piece_rows = None if plan.piece_rows == list(range(plan.rows)) else plan.piece_rows
     outline = {
-        "version": _VERSION,
+        "version": 2,
         "first_row": plan.first_row,
         "rows": plan.rows,
         "ids": plan.ids,
@@ -95,10 +93,13 @@ def decode_plan(outline: bytes, contents: bytes | None = None) -> ShardPlan:
     """The plan that :func:`encode_plan` was given, with its ``contents`` where they are at hand."""
     with sound("a plan"):
         plain = _read_json(zstandard.decompress(outline))
-        if plain.pop("version", 1) == 1:
-            _read_version_1(plain)
-        else:
-            plain["contents"] = contents
+        match plain.pop("version", 1):
+            case 1:
+                _read_version_1(plain)
+            case 2:
+                plain["contents"] = contents
+            case _:
+                raise ValueError("a plan of a later version")
         if plain["chunks"] is not None:
             plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
         if plain["piece_rows"] in (None, list(range(plain["rows"]))):
