@@ -17,9 +17,16 @@ from batcher.ports.files import (
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
-from batcher.ports.plans import Carried, EncodedPlan, NewShard
+from batcher.ports.planning import (
+    Carried,
+    EncodedPlan,
+    GuardStopped,
+    NewShard,
+    NoGuard,
+    RowGuard,
+    RowOverran,
+)
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
-from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space

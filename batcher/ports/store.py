@@ -23,7 +23,7 @@ from batcher.core.model import (
 from batcher.core.progress import ShardEvent
 from batcher.ports.fleet import FleetStore
 from batcher.ports.orders import OrderStore
-from batcher.ports.plans import NewShard
+from batcher.ports.planning import NewShard
 from batcher.ports.schedules import ScheduleStore
 from batcher.ports.space import Space
 
@@ -34,7 +34,7 @@ class Lease:
 
     ``events`` are all events of its checkpoints in order. ``sent_fence`` and ``sent_through`` say
     what the last lease was allowed to send; ``sent_through`` is 0 where that lease ended cleanly.
-    ``outline`` and ``prompts`` are those of its :class:`batcher.ports.plans.EncodedPlan`;
+    ``outline`` and ``prompts`` are those of its :class:`batcher.ports.planning.EncodedPlan`;
     ``prompts`` is None in plans of versions that kept them in the outline.
     """
 
@@ -104,7 +104,7 @@ class StoredShard:
 class ShardOutline:
     """A shard without its results and prompts: the pieces that are done, the rows that failed.
 
-    ``outline`` and ``contents`` are those of its :class:`batcher.ports.plans.EncodedPlan`.
+    ``outline`` and ``contents`` are those of its :class:`batcher.ports.planning.EncodedPlan`.
     ``dead_rows``, which have dead letters, are numbered within the job.
     """
 
