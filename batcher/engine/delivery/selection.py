@@ -119,8 +119,8 @@ async def _no_result(store: Store, job: Job, row: int, id_: str) -> UsageError:
     if letter is None:
         return UsageError(f"the row with the id {id_!r} of job {job.id} has no result yet")
     return UsageError(
-        f"the row with the id {id_!r} of job {job.id} failed for good: "
-        f"{letter.code}: {letter.message}"
+        f"the row with the id {id_!r} of job {job.id} failed for good ({letter.code}): "
+        f"`batcher errors {job.id}` says why"
     )
 
 
