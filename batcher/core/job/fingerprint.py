@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from struct import pack
 from typing import Any
 from zlib import crc32
 
@@ -103,8 +104,8 @@ ID_BYTES = 4
 
 def id_hashes(texts: Sequence[str]) -> bytes:
     """The hashes of ids as texts, one after the other: they say where to look, and no more."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return b"".join([crc32(raw).to_bytes(ID_BYTES, "big") for raw in encoded])
+    hashes = [crc32(text.encode("utf-8", "surrogatepass")) for text in texts]
+    return pack(f">{len(hashes)}I", *hashes)
 
 
 def _digest(described: Mapping[str, Any]) -> str:
