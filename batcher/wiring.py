@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -20,12 +20,18 @@ from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.system.installed_kinds import InstalledKinds
-from batcher.adapters.system.meanwhile import import_meanwhile
 from batcher.adapters.system.private_files import STATE_DIRECTORY
+from batcher.connecting import (
+    check_connection,
+    choose_provider,
+    connect,
+    open_tokenizer,
+    reach_of,
+)
 from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
-from batcher.engine.services import Connection, Files, Services
+from batcher.engine.services import Files, Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
 
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from batcher.core.failures.verdicts import Chance
+    from batcher.core.job.reach import Reach
     from batcher.core.job.schedule import DueTimes
     from batcher.core.job.spec import JobSpec
     from batcher.core.limits import ModelFacts
@@ -49,7 +56,6 @@ if TYPE_CHECKING:
         RowIndex,
         Seen,
         Throttle,
-        Tokenizer,
     )
     from batcher.ports.planning import PlannerProcess, PlanTask
 
@@ -91,7 +97,8 @@ async def open_fleet(
     from batcher.adapters.observability.tracing import open_trace
     from batcher.engine.fleet.worker import LOOK_SECONDS, FleetWorker
 
-    async with _open_services(settings, clock, chance, Slots(concurrency)) as services:
+    reach = reach_of(settings)
+    async with _open_services(settings, clock, chance, Slots(concurrency), reach) as services:
         host = socket.gethostname()
         card = WorkerCard(
             name=f"{host}:{os.getpid()}:{secrets.token_hex(2)}",
@@ -111,7 +118,11 @@ async def open_fleet(
 
 @asynccontextmanager
 async def _open_services(
-    settings: Settings, clock: Clock | None, chance: Chance | None, slots: Slots | None = None
+    settings: Settings,
+    clock: Clock | None,
+    chance: Chance | None,
+    slots: Slots | None = None,
+    reach: Reach | None = None,
 ) -> AsyncIterator[Services]:
     clock = clock or SystemClock()
     url = settings.location
@@ -139,17 +150,18 @@ async def _open_services(
             clock=clock,
             chance=chance or random.Random(),
             kinds=InstalledKinds(),
-            files=_files(url),
-            open_tokenizer=_open_tokenizer,
+            files=_files(url, reach),
+            open_tokenizer=open_tokenizer,
             model_facts=_model_facts,
-            check_connection=partial(_check_connection, settings=settings),
-            connect=partial(_connect, open_throttle=throttle, settings=settings),
+            choose_provider=choose_provider,
+            check_connection=partial(check_connection, settings=settings, reach=reach),
+            connect=partial(connect, open_throttle=throttle, settings=settings, reach=reach),
             lock=_job_lock(url),
             doorbell=doorbell,
             open_index=partial(_open_index, url),
             version=__version__,
             lease_seconds=settings.lease_seconds,
-            open_url=partial(_open_url, clock=clock),
+            open_url=partial(_open_url, clock=clock, reach=reach),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
@@ -182,10 +194,12 @@ def _start_planner(task: PlanTask) -> PlannerProcess | None:
     return start_planner_process(task)
 
 
-async def _open_url(spec: JobSpec, *, clock: Clock) -> InputSource:
+async def _open_url(spec: JobSpec, *, clock: Clock, reach: Reach | None) -> InputSource:
     from batcher.adapters.sources.download import open_url  # aiohttp takes a while to import
+    from batcher.adapters.system.reach_guards import UrlGate
 
-    return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock)
+    gate = None if reach is None else UrlGate(reach.sources)
+    return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock, gate=gate)
 
 
 def _due_times(cron: str, timezone: str) -> DueTimes:
@@ -227,10 +241,14 @@ def _open_index(url: str) -> RowIndex:
     return SqliteRowIndex(sqlite_path(url).parent)
 
 
-def _files(database_url: str) -> Files:
+def _files(database_url: str, reach: Reach | None) -> Files:
     """None of these functions is looked up before it is called, since that imports its module."""
 
     def open_source(spec: JobSpec) -> InputSource:
+        if reach is not None:
+            from batcher.adapters.system.reach_guards import check_path  # aiohttp takes a while
+
+            check_path(spec.input, reach.sources, verb="read", flag="--allow-source")
         return sources.open_source(
             spec.input,
             format=spec.format,
@@ -240,10 +258,18 @@ def _files(database_url: str) -> Files:
             max_bytes=spec.max_input_bytes,
         )
 
+    def check_destination(path: str) -> None:
+        if reach is not None:
+            from batcher.adapters.system.reach_guards import check_path
+
+            check_path(path, reach.destinations, verb="write", flag="--allow-destination")
+
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
+        check_destination(path)
         destinations.check_output(path, format=format, schema=schema)
 
     def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
+        check_destination(path)
         return destinations.open_sink(path, format=format, schema=schema, seen=seen)
 
     return Files(
@@ -263,126 +289,3 @@ def _files(database_url: str) -> Files:
         open_table=lambda schema: destinations.ArrowSink(schema),
         state=_state(database_url),
     )
-
-
-def _open_tokenizer(model: str, name: str | None) -> Tokenizer:
-    from batcher.adapters.providers.tokenizer import (
-        open_tokenizer,  # tiktoken takes a while to import
-    )
-
-    return open_tokenizer(model, name)
-
-
-def _hidden(settings: Settings) -> tuple[str, ...]:
-    """What no message may tell besides a job's own credential: passwords of what it goes by."""
-    from batcher.adapters.providers.credential import url_secrets
-
-    password = os.environ.get("PGPASSWORD")
-    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
-    urls = (settings.database_url, settings.redis_url, *proxies)
-    return (*url_secrets(*urls), *([password] if password else []))
-
-
-@asynccontextmanager
-async def _connect(
-    spec: JobSpec, *, open_throttle: Callable[[], Throttle], settings: Settings
-) -> AsyncIterator[Connection]:
-    """An open way to the provider that a spec names, or to a simulated one."""
-    throttle, hidden = open_throttle(), _hidden(settings)
-    async with _route(spec, throttle, hidden, settings) as connection:
-        if settings.record is None:
-            yield connection
-            return
-        from batcher.adapters.providers.recording import recording
-
-        with recording(
-            connection.provider,
-            Path(settings.record),
-            connection.secrets,
-            requests=settings.record_requests,
-        ) as provider:
-            yield replace(connection, provider=provider)
-
-
-@asynccontextmanager
-async def _route(
-    spec: JobSpec, throttle: Throttle, hidden: tuple[str, ...], settings: Settings
-) -> AsyncIterator[Connection]:
-    """The way that a spec's requests take: online, simulated, or to recorded answers."""
-    if spec.via == "replay":
-        from batcher.adapters.providers.recording import open_replay
-
-        with closing(open_replay(settings.replay)) as provider:
-            yield Connection(
-                provider=provider, throttle=throttle, quota=spec.answers_from, secrets=hidden
-            )
-        return
-    if not spec.simulate:
-        async with _connect_http(spec, spec.base_url, throttle, hidden) as connection:
-            yield connection
-        return
-    from batcher.simulator import SimulatorConfig, serve
-
-    tokenizer = _open_tokenizer(spec.model, spec.tokenizer)
-    config = SimulatorConfig(rpm=spec.rpm, tpm=spec.tpm)
-    async with (
-        serve(config, count_tokens=lambda text: tokenizer.count([text])[0]) as simulator,
-        _connect_http(spec, simulator.base_url, throttle, hidden) as connection,
-    ):
-        yield connection
-
-
-@asynccontextmanager
-async def _connect_http(
-    spec: JobSpec, base_url: str, throttle: Throttle, hidden: tuple[str, ...]
-) -> AsyncIterator[Connection]:
-    from batcher.adapters.providers.credential import read_credential
-    from batcher.adapters.providers.http import open_provider  # aiohttp takes a while to import
-    from batcher.adapters.providers.proxy import proxy_for
-    from batcher.core.job.idempotency import OFF
-    from batcher.core.limits import model_family
-    from batcher.engine.opening.binding import quota_name
-
-    credential = read_credential(spec, os.environ)
-    proxy = proxy_for(base_url)
-    query: dict[str, str] = {}
-    if spec.api_version is not None:
-        query = {"api-version": spec.api_version}
-        if "/openai/" not in base_url:
-            base_url = f"{base_url.rstrip('/')}/openai/deployments/{spec.model}"
-    quota = quota_name(spec, model_family(spec.model), credential.digest)
-    with throttle.ceiling(quota, rpm=spec.rpm, tpm=spec.tpm):
-        async with open_provider(
-            base_url,
-            headers={"User-Agent": f"batcher/{__version__}", **credential.headers},
-            query=query,
-            timeout_seconds=spec.timeout,
-            connections=spec.concurrency,
-            proxy=proxy,
-            key_header="" if spec.idempotency_header == OFF else spec.idempotency_header,
-        ) as provider:
-            yield Connection(
-                provider=provider,
-                throttle=throttle,
-                quota=quota,
-                secrets=(*credential.secrets, *hidden),
-                charges_prompt_too=spec.api_version is not None,
-            )
-
-
-def _check_connection(spec: JobSpec, *, settings: Settings) -> None:
-    if spec.via == "replay":
-        from batcher.adapters.providers.recording import open_replay
-
-        open_replay(settings.replay).close()
-        return
-    from batcher.adapters.providers.credential import read_credential
-
-    read_credential(spec, os.environ)
-    if not spec.simulate:
-        from batcher.adapters.providers import proxy  # urllib.request takes a while to import
-
-        proxy.proxy_for(spec.base_url)
-        if spec.base_url.startswith("https:"):
-            proxy.check_authorities(os.environ)
-    import_meanwhile("batcher.adapters.providers.http")

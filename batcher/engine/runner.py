@@ -13,7 +13,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from batcher.core.model import JobEvent, JobState
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending, Endings, apply_ending
 from batcher.engine.jobs import Jobs
 
@@ -104,14 +103,22 @@ class Runner(Jobs):
             InputError: the input is; nothing was sent.
             JobInUse: another process is running this job.
         """
+        from batcher.core.job.delivery import DeliverySpec
         from batcher.engine.delivery.overwriting import Output
 
         bound = await self._intake.bind(spec)
-        target = None
+        target = delivery = None
         if output is not None:
             target = Output.named(
                 output,
                 output_format,
+                overwrite=overwrite,
+                csv_safe=csv_safe,
+                failed_rows=failed_rows,
+            )
+            delivery = DeliverySpec(
+                output=output,
+                format=output_format,
                 overwrite=overwrite,
                 csv_safe=csv_safe,
                 failed_rows=failed_rows,
@@ -123,7 +130,9 @@ class Runner(Jobs):
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
             told = on_told or _unheard
-            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check, told=told)
+            job = await self._intake.open_job(
+                bound, facts, fresh=fresh, delivery=delivery, check=check, told=told
+            )
             with self._services.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
@@ -253,11 +262,13 @@ class Runner(Jobs):
         *,
         fresh: bool = False,
         on_waiting: Callable[[int], None] | None = None,
+        on_refused: Callable[[str], None] | None = None,
     ) -> Report:
         """Have a worker check the input, open the job and plan it; returns when it is open.
 
         The input is a path as the workers see it, or a URL. ``on_waiting`` is told, again and
-        again, how many workers are alive.
+        again, how many workers are alive; ``on_refused`` why a worker has left it to others, which
+        may be allowed more.
 
         Raises:
             UsageError: the spec is wrong.
@@ -265,10 +276,14 @@ class Runner(Jobs):
         """
         from batcher.engine.opening.orders import place_and_wait
 
-        told = on_waiting or (lambda alive: None)
-        return await self._report(
-            await place_and_wait(self._services, spec, fresh=fresh, on_waiting=told)
+        job = await place_and_wait(
+            self._services,
+            spec,
+            fresh=fresh,
+            on_waiting=on_waiting or (lambda alive: None),
+            on_refused=on_refused or (lambda reason: None),
         )
+        return await self._report(job)
 
     @property
     def schedules(self) -> Schedules:
@@ -300,7 +315,7 @@ class Runner(Jobs):
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
-            reuse = self._intake.reuse(bound, Description.read(job).since, _unheard)
+            reuse = self._intake.reuse(bound, job.description.since, _unheard)
             return await estimated(bound, source, job, self._services.open_guard(), reuse)
 
     async def preview(

@@ -32,6 +32,7 @@ class Event(StrEnum):
     JOB_RESUMED = "job.resumed"
     ORDER_FILLED = "order.filled"
     ORDER_FAILED = "order.failed"
+    ORDER_REFUSED = "order.refused"
     SCHEDULE_FIRED = "schedule.fired"
     SCHEDULE_SKIPPED = "schedule.skipped"
     SCHEDULE_REFUSED = "schedule.refused"
@@ -55,6 +56,7 @@ LEVELS: Mapping[Event, Level] = {
     Event.REQUEST_FAILED: Level.DEBUG,
     Event.JOB_REFUSED: Level.WARNING,
     Event.ORDER_FAILED: Level.WARNING,
+    Event.ORDER_REFUSED: Level.WARNING,
     Event.SCHEDULE_SKIPPED: Level.WARNING,
     Event.SCHEDULE_REFUSED: Level.WARNING,
     Event.THROTTLE_PAUSED: Level.WARNING,

@@ -12,7 +12,14 @@ from batcher.core.errors import UsageError
 from batcher.core.job.filter import JobFilter
 from batcher.core.job.fingerprint import id_hashes
 from batcher.core.model import JobEvent, JobState
-from tests.store.making import TTL, make_dead, make_job, make_shard, open_planned
+from tests.store.making import (
+    TTL,
+    make_dead,
+    make_description,
+    make_job,
+    make_shard,
+    open_planned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +40,7 @@ async def fill(store: Store, jobs: int) -> list[Job]:
             first,
             id=f"job{number:02}",
             fingerprint=f"f{number}",
-            description={"job": {"kind": kind, "input": "in.csv"}},
+            description=make_description(kind=kind),
             name=f"name{number % 3}",
             created_at=first.created_at + timedelta(seconds=number // 2),
         )

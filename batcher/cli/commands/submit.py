@@ -44,7 +44,10 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
                 idle = report.status == "open" and not await is_anybody_there(runner)
                 return report, idle
             waiting = Waiting(spec, quiet=options["quiet"])
-            return await runner.ask(spec, fresh=options["fresh"], on_waiting=waiting), False
+            report = await runner.ask(
+                spec, fresh=options["fresh"], on_waiting=waiting, on_refused=waiting.refused
+            )
+            return report, False
 
     report, idle = run_session(work)
     if options["as_json"]:
@@ -61,13 +64,20 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
 
 
 class Waiting:
-    """Says once what is waited for, and once that nobody is there to do it."""
+    """Says once what is waited for, once that nobody is there to do it, and who may not."""
 
     def __init__(self, spec: JobSpec, *, quiet: bool) -> None:
         self._input = shown_url(spec.input)
         self._quiet = quiet
         self._said = False
         self._said_alone = False
+        self._reasons: set[str] = set()
+
+    def refused(self, reason: str) -> None:
+        """A worker has left it to others."""
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            say(f"a worker has left it to others: {reason}")
 
     def __call__(self, alive: int) -> None:
         """``alive`` workers are there."""

@@ -23,15 +23,9 @@ class JobFilter:
         return (
             self.state in (None, job.state)
             and self.name in (None, job.name)
-            and self.kind in (None, kind_of(job))
+            and self.kind in (None, job.description.work.kind)
             and (self.since is None or job.created_at >= self.since)
         )
-
-
-def kind_of(job: Job) -> str | None:
-    """The kind that a job is of."""
-    kind: str | None = job.description.get("job", {}).get("kind")
-    return kind
 
 
 EVERY_JOB: Final = JobFilter()

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DamagedStore, OutputTaken, UsageError
+from batcher.core.job.description import Description
 from batcher.core.model import DeadLetter, Job
 from batcher.engine.delivery.exporter import export, output_schema
 from batcher.engine.delivery.overwriting import Output, Overwriting
 from batcher.engine.delivery.selection import BEHIND_ALL_CHUNKS
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import Report
 from batcher.engine.job.results import error_record
 from batcher.engine.services import Files
@@ -53,7 +53,7 @@ class Delivery:
             fields=described.fields,
             chunked=described.chunked,
             dimension=None,
-            costs=described.spec.cost_columns,
+            costs=described.work.cost_columns,
             every_row=target.every_row,
         )
         self._files.check_output(target.path, target.format, schema)
@@ -61,7 +61,7 @@ class Delivery:
             if self._files.look(beside) == "stream":
                 raise UsageError(f"{beside} is not a file: name another output")
         made_of = (
-            described.spec.input,
+            described.input.address,
             *(file.path for file in described.files.values() if file.path),
         )
         self._overwriting.check_apart(target, (*made_of, *protect))
@@ -101,7 +101,7 @@ class Delivery:
         """
         files = self._files
         report = _noted(report, target)
-        described = Description.read(job)
+        described = job.description
         schema = dataclasses.replace(
             output_schema(job, described), csv_safe=target.csv_safe, every_row=target.every_row
         )

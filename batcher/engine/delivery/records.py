@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from batcher.core.errors import RowsWithoutResult, UsageError
+from batcher.core.job.description import Description
 from batcher.core.model import Job, JobState
 from batcher.engine.delivery.exporter import output_schema
 from batcher.engine.delivery.selection import (
@@ -20,7 +21,6 @@ from batcher.engine.delivery.selection import (
     part,
     record_of_id,
 )
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.results import Failed, Result, results_of
 from batcher.engine.services import Files
@@ -45,7 +45,7 @@ class Records:
                 known yet, and ``failed`` is ``null``.
         """
         job = await self._store.job(job_id)
-        described = Description.read(job)
+        described = job.description
         await self._check(job, described, failed)
         async with aclosing(
             batches_after(
@@ -57,7 +57,7 @@ class Records:
 
     async def fields(self, job_id: str) -> list[str]:
         """The names of what :attr:`batcher.engine.job.results.Result.value` holds."""
-        described = Description.read(await self._store.job(job_id))
+        described = (await self._store.job(job_id)).description
         return [field.name for field in described.fields if field.type != "vector"]
 
     async def results(
@@ -85,7 +85,7 @@ class Records:
             UsageError: the job's results do not go into this format.
         """
         job = await self._store.job(job_id)
-        described = Description.read(job)
+        described = job.description
         left = limit
         with self._printed(job, described, output_format) as sink:
             read = batches_after(self._store, job, described, (after, BEHIND_ALL_CHUNKS))
@@ -106,7 +106,7 @@ class Records:
             UsageError: there is no such row, or it has no result; says which, and why.
         """
         job = await self._store.job(job_id)
-        described = Description.read(job)
+        described = job.description
         record = await record_of_id(self._store, job, described, id_)
         with self._printed(job, described, output_format) as sink:
             await asyncio.to_thread(sink.write, record)
@@ -128,7 +128,7 @@ class Records:
     async def table(self, job_id: str, failed: Failed) -> Any:
         """The same as one ``pyarrow.Table``, with the columns of a Parquet output."""
         job = await self._store.job(job_id)
-        schema = output_schema(job, Description.read(job))
+        schema = output_schema(job, job.description)
         sink = self._files.open_table(replace(schema, every_row=failed == "null"))
         async with aclosing(self.batches(job_id, failed)) as read:
             async for batch in read:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from batcher.core.errors import DamagedStore, UsageError
+from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import id_hashes
 from batcher.core.model import DeadLetter, Job, id_texts
 from batcher.engine.delivery.exporter import batches, read_shard
-from batcher.engine.job.description import Description
 from batcher.engine.shards.payload import decode_plan
 from batcher.ports import OutputBatch, Store, StoredShard
 

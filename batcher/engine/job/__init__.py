@@ -1,7 +1,5 @@
 """One job as values: its description, its endings, its report, its results.
 
-- :mod:`.description`: What the store keeps of a job's meaning, so that others can go on with it
-  without its files.
 - :mod:`.endings`: How a run ends: why, with which state of the job, and with which exit code.
 - :mod:`.listing`: Reports of jobs: of one, and of many by as few questions.
 - :mod:`.purging`: Which jobs may be deleted, and their deletion.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from batcher.engine.job.description import Description
+from batcher.core.job.description import Description
 from batcher.engine.job.report import Report, RunFigures, exit_code, make_report, notes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Reports:
 
         ``before`` is what the job was when the run began.
         """
-        described = Description.read(job)
+        described = job.description
         tally = await self._services.store.tally(job.id)
         price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
         more: dict[str, Any] = {"notes": notes(described), "access": self._services.access}
@@ -60,7 +60,7 @@ class Reports:
         store = self._services.store
         jobs = await store.jobs(limit=limit, wanted=wanted, after=after)
         tallies = await store.tallies([job.id for job in jobs])
-        there = [(job, Description.read(job)) for job in jobs if job.id in tallies]
+        there = [(job, job.description) for job in jobs if job.id in tallies]
         asked = {
             _priced_alike(described): described
             for job, described in there
@@ -89,10 +89,10 @@ class Reports:
 
     def is_priced(self, described: Description) -> bool:
         """Whether what the job costs is known; takes a while the first time."""
-        spec = described.spec
-        if spec.price is not None:
+        model, provider = described.work.model, described.provider
+        if provider.price is not None:
             return True
-        facts = self._services.model_facts(spec.model, described.endpoint, spec.base_url)
+        facts = self._services.model_facts(model, described.endpoint, provider.base_url)
         return facts.price is not None
 
 
@@ -103,5 +103,5 @@ def _has_cost(tally: Tally) -> bool:
 
 def _priced_alike(described: Description) -> tuple[str | None, ...]:
     """What decides whether a job's price is known."""
-    spec = described.spec
-    return spec.model, str(described.endpoint), spec.base_url, spec.price
+    provider = described.provider
+    return described.work.model, str(described.endpoint), provider.base_url, provider.price
