@@ -39,6 +39,7 @@ def test_pages_of_results_are_the_whole_cut_in_pieces(cli: Cli) -> None:
     first = cli("results", job, "--limit", "5")
     assert ids(first) == everything[:5]
     assert "those behind row 5 follow with --after 5" in first.stderr
+    assert cli("results", job, "--limit", "9").stderr == ""
     rest = cli("results", job, "--after", "5")
     assert ids(rest) == everything[5:]
     assert rest.stderr == ""
@@ -95,6 +96,7 @@ def test_pages_of_jobs_are_the_whole_list_cut_in_pieces(cli: Cli) -> None:
     rest = cli("jobs", "--json", "--after", made[1])
     assert [report["job"] for report in rest.json] == made[:1]
     assert "follow" not in rest.stderr
+    assert "follow" not in cli("jobs", "--limit", "3").stderr
     assert f"no such job after {made[0]}" in cli("jobs", "--after", made[0]).stderr
 
 

@@ -79,24 +79,28 @@ class Records:
         records is exceeded where a row has several: it is written whole.
 
         Returns:
-            The last row that was written, where the ``limit`` ended it.
+            The last row that was written, where there are records behind it.
 
         Raises:
             UsageError: the job's results do not go into this format.
         """
         job = await self._store.job(job_id)
         described = job.description
-        left = limit
+        left, last = limit, after
         with self._printed(job, described, output_format) as sink:
             read = batches_after(self._store, job, described, (after, BEHIND_ALL_CHUNKS))
             async with aclosing(read):
                 async for batch in read:
+                    if left is not None and left <= 0:
+                        return last
                     end = len(batch.rows)
-                    if left is not None and left < end:
-                        end = bisect_right(batch.rows, batch.rows[left - 1])
+                    if left is not None:
+                        end = bisect_right(batch.rows, batch.rows[min(left, end) - 1])
+                        left -= end
                     await asyncio.to_thread(sink.write, part(batch, 0, end))
-                    if left is not None and (left := left - end) <= 0:
-                        return batch.rows[end - 1]
+                    last = batch.rows[end - 1]
+                    if end < len(batch.rows):
+                        return last
         return None
 
     async def write_one(self, job_id: str, output_format: str, id_: str) -> None:

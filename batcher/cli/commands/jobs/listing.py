@@ -85,12 +85,13 @@ def jobs(
     )
     try:
         reports = with_runner(
-            ctx, lambda runner: runner.jobs(limit=min(limit, _MOST), wanted=wanted, after=after)
+            ctx, lambda runner: runner.jobs(limit=min(limit + 1, _MOST), wanted=wanted, after=after)
         )
     except NoDatabase:
         if ctx.params["db"] is not None:
             raise
         reports = []  # nothing was run in this directory yet
+    are_more, reports = len(reports) > limit, reports[:limit]
     if as_json:
         print_json([report.to_json() for report in reports])
     elif reports:
@@ -110,8 +111,8 @@ def jobs(
     else:
         where = settings_from(ctx).place
         say(f"no jobs in {where} yet: `batcher run KIND INPUT -o OUTPUT` makes one")
-    if len(reports) == limit:
-        say(f"{count(limit, 'job')}; older ones follow with --after {reports[-1].job}")
+    if are_more:
+        say(f"older ones follow with --after {reports[-1].job}")
 
 
 def _row(report: Report, now: datetime) -> list[str]:
