@@ -36,8 +36,9 @@ from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from batcher.core.failures.verdicts import Chance
     from batcher.core.job.reach import Reach
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from batcher.ports import (
         Clock,
         Doorbell,
+        Draft,
         InputSource,
         Log,
         OutputSchema,
@@ -246,9 +248,9 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def open_source(spec: JobSpec) -> InputSource:
         if reach is not None:
-            from batcher.adapters.system.reach_guards import check_path  # aiohttp takes a while
+            from batcher.adapters.system.reach_guards import check_address  # aiohttp takes a while
 
-            check_path(spec.input, reach.sources, verb="read", flag="--allow-source")
+            check_address(spec.input, reach.sources, verb="read", flag="--allow-source")
         return sources.open_source(
             spec.input,
             format=spec.format,
@@ -260,9 +262,9 @@ def _files(database_url: str, reach: Reach | None) -> Files:
 
     def check_destination(path: str) -> None:
         if reach is not None:
-            from batcher.adapters.system.reach_guards import check_path
+            from batcher.adapters.system.reach_guards import check_address
 
-            check_path(path, reach.destinations, verb="write", flag="--allow-destination")
+            check_address(path, reach.destinations, verb="write", flag="--allow-destination")
 
     def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
         check_destination(path)
@@ -272,14 +274,22 @@ def _files(database_url: str, reach: Reach | None) -> Files:
         check_destination(path)
         return destinations.open_sink(path, format=format, schema=schema, seen=seen)
 
+    async def draft_records(
+        path: Path, records: AsyncIterator[Mapping[str, Any]], seen: Seen
+    ) -> Draft:
+        check_destination(str(path))  # which may be a link, where its output is none
+        return await destinations.draft_json_lines(path, records, seen)
+
+    def draft_json(path: Path, value: Mapping[str, Any], seen: Seen) -> Draft:
+        check_destination(str(path))
+        return destinations.draft_json(path, value, seen)
+
     return Files(
         open_source=open_source,
         check_output=check_output,
         open_sink=open_sink,
-        draft_records=lambda path, records, seen: destinations.draft_json_lines(
-            path, records, seen
-        ),
-        draft_json=lambda path, value, seen: destinations.draft_json(path, value, seen),
+        draft_records=draft_records,
+        draft_json=draft_json,
         read_json=lambda path: destinations.read_json(path),
         read_drafts=lambda path: destinations.read_drafts(path),
         read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),

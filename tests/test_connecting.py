@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,9 +119,21 @@ async def test_a_worker_writes_only_where_it_may(here: Path) -> None:
                 files.check_output(path, None, SCHEMA)
             with pytest.raises(NotAllowed, match="may not write"):
                 files.open_sink(path, None, SCHEMA, "anything")
-    written = {path.name for path in here.rglob("*.jsonl")}
-    assert written == {"a.jsonl", "link.jsonl"}  # the link, which leads nowhere still
+        (here / "out/a.jsonl.errors.jsonl").symlink_to(here / "elsewhere.jsonl")
+        (here / "out/a.jsonl.manifest.json").symlink_to(here / "elsewhere.jsonl")
+        with pytest.raises(NotAllowed, match="may not write"):
+            await files.draft_records(here / "out/a.jsonl.errors.jsonl", no_records(), "anything")
+        with pytest.raises(NotAllowed, match="may not write"):
+            files.draft_json(here / "out/a.jsonl.manifest.json", {}, "anything")
+    written = {path.name for path in here.rglob("*.jsonl") if not path.is_symlink()}
+    assert written == {"a.jsonl"}
     assert not (here / "elsewhere.jsonl").exists()
+
+
+async def no_records() -> AsyncIterator[dict[str, Any]]:
+    nothing: list[dict[str, Any]] = []
+    for record in nothing:
+        yield record
 
 
 async def test_who_runs_a_job_himself_writes_where_he_likes(here: Path) -> None:

@@ -46,7 +46,7 @@ class Runner(Jobs):
         super().__init__(services)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
-        self._current: JobRun | None = None
+        self._running: dict[str, JobRun] = {}
 
     def __repr__(self) -> str:
         """Who it is to the store."""
@@ -76,6 +76,9 @@ class Runner(Jobs):
         source: InputSource | None = None,
     ) -> Report:
         """Check, plan, send and export; again after any end, to go on where it stopped.
+
+        Several jobs may run at once: in a ``TaskGroup``, say. They share what one process may send
+        at a time, and the limits of their providers.
 
         Args:
             spec: what to do.
@@ -197,22 +200,34 @@ class Runner(Jobs):
                 live=live,
                 sinks=TelemetrySinks(),
             )
-            self._current = JobRun(work, self._intake.planning(bound, job, source, told))
-            if on_live is not None:
-                on_live(live)
+            run = JobRun(work, self._intake.planning(bound, job, source, told))
+            self._running[job.id] = run
             try:
-                ending = await self._current.run()
+                if on_live is not None:
+                    on_live(live)
+                ending = await run.run()
                 live.phase = "exporting"
                 return ending
             finally:
-                self._current = None
+                del self._running[job.id]
 
-    def interrupt(self) -> bool:
-        """End the present run in good order, if there is one; returns whether there is."""
-        if self._current is None:
-            return False
-        self._current.end(Endings.interrupted())
-        return True
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The jobs that this runner is sending now, by id, in the order in which they began."""
+        return tuple(self._running)
+
+    def interrupt(self, job_id: str | None = None) -> bool:
+        """End the run of a job in good order, or without one all runs; others go on.
+
+        What is in flight is settled and kept, and :meth:`run` returns a report that says so.
+
+        Returns:
+            Whether there was one to end: a job that is not being sent yet is none.
+        """
+        ended = [run for id_, run in self._running.items() if job_id in (None, id_)]
+        for run in ended:
+            run.end(Endings.interrupted())
+        return bool(ended)
 
     # --- for workers to do --------------------------------------------------------------------
 
@@ -303,8 +318,8 @@ class Runner(Jobs):
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
-            former = self._intake.former(bound, job.description.since, _unheard)
-            return await estimated(bound, source, job, self._services.open_guard(), former)
+            reuse = self._intake.reuse(bound, job.description.since, _unheard)
+            return await estimated(bound, source, job, self._services.open_guard(), reuse)
 
     async def preview(
         self, spec: JobSpec, *, send: bool = False, on_told: Told | None = None

@@ -17,18 +17,24 @@ from batcher.ports.files import (
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
-from batcher.ports.planning import GuardStopped, NoGuard, RowGuard, RowOverran
+from batcher.ports.planning import (
+    Carried,
+    EncodedPlan,
+    GuardStopped,
+    NewShard,
+    NoGuard,
+    RowGuard,
+    RowOverran,
+)
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space
 from batcher.ports.store import (
     BudgetShort,
-    Carried,
     Checkpoint,
     JobStore,
     Lease,
-    NewShard,
     ShardOutline,
     ShardStore,
     Store,
@@ -49,6 +55,7 @@ __all__ = [
     "Clock",
     "Doorbell",
     "Draft",
+    "EncodedPlan",
     "Event",
     "Fact",
     "Family",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import batcher
+from batcher.cli.commands.worker import worker
 from batcher.cli.options.command_line import command_of
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli
@@ -153,6 +154,17 @@ def test_python_names_one_as_well(configured: Cli, monkeypatch: pytest.MonkeyPat
         settings=batcher.Settings(database_url="memory://"), progress=False,
     )  # fmt: skip
     assert (report.status, report.rows_done) == ("complete", 3)
+
+
+def test_the_provider_of_jobs_is_not_what_closes_a_worker(
+    configured: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHER_PROVIDER", "gateway")
+    with worker.make_context("worker", ["--profile", "nightly"]) as ctx:
+        assert ctx.params["provider"] == ()
+    monkeypatch.setenv("BATCHER_WORKER_PROVIDERS", "gateway\nother")
+    with worker.make_context("worker", []) as ctx:
+        assert ctx.params["provider"] == ("gateway", "other")
 
 
 def test_a_worker_is_started_with_providers_that_there_are(configured: Cli) -> None:

@@ -25,13 +25,14 @@ def a_lease(
         rows=rows,
         ids=None,
         piece_rows=list(range(rows)),
-        prompts=[(f"row {row}",) for row in range(rows)],
         tokens=[10] * rows,
         starts=[sum(requests[:at]) for at in range(len(requests))],
         chunks=None,
     )
+    encoded = encode_plan(plan, [(f"row {row}",) for row in range(rows)])
     return Lease(
-        shard_id=shard_id, ordinal=0, fence=3, expires_at=0.0, payload=encode_plan(plan),
+        shard_id=shard_id, ordinal=0, fence=3, expires_at=0.0,
+        outline=encoded.outline, prompts=encoded.prompts,
         events=events, sent_fence=sent_fence, sent_through=sent_through,
     )  # fmt: skip
 

@@ -73,7 +73,7 @@ async def fill(url: str) -> None:
         shard |= {"pieces": 8, "requests": 1, "state": "done", "seq": 0, "rows_done": 8}
         rows[JOB].append(job_row(job))
         rows[SHARD].append(shard | {"rows_carried": 0, "rows_changed": 0, "rows_failed_before": 0})
-        rows[PAYLOAD].append({"shard_id": number, "payload": b"p" * 300, "columns": None})
+        rows[PAYLOAD].append({"shard_id": number, "outline": b"p" * 300, "columns": None})
         rows[CHECKPOINT].append(
             {"shard_id": number, "fence": 1, "seq": 0, "event": "{}", "results": b"r" * 2_000}
         )

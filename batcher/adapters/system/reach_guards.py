@@ -9,8 +9,9 @@ can lead elsewhere.
 from __future__ import annotations
 
 import os
+import re
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from aiohttp import TCPConnector
@@ -26,6 +27,22 @@ from batcher.core.job.reach import (
     is_public,
     is_url_prefix,
 )
+
+
+def check_address(address: str, allowed: Sequence[str], *, verb: str, flag: str) -> None:
+    """Refuse a path or a URL that is not allowed; ``verb`` and ``flag`` as of :func:`check_path`.
+
+    Where a URL of the web leads to is for :class:`UrlGate` to judge, when it is fetched.
+
+    Raises:
+        NotAllowed: with what to do. Of a URL, the message has neither its path nor its query.
+    """
+    if not is_url_prefix(address):
+        check_path(address, allowed, verb=verb, flag=flag)
+    elif admitted(address, allowed) is None:
+        scheme, _, rest = address.partition("://")
+        host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        raise NotAllowed(f"this worker may not {verb} {scheme}://{host}: {flag} would allow it")
 
 
 def check_path(path: str, allowed: Iterable[str], *, verb: str, flag: str) -> None:

@@ -24,7 +24,7 @@ _HEADINGS = ("PROVIDER", "BASE URL", "KEY", "RPM", "TPM", "MODELS", "ROUTES")
     json="Print the providers as a JSON array.",
     params=[env_file_option()],
     profile=False,
-    examples=("batcher providers", "batcher run nightly.toml --provider azure"),
+    examples=("batcher providers", "batcher providers --json | jq '.[].name'"),
 )
 def providers(ctx: click.Context, *, as_json: bool) -> None:
     """List the providers that a job can choose by name, with --provider NAME.

@@ -23,6 +23,10 @@ from batcher.core.job.spec import JobSpec
 _REFERENCE = re.compile(r"\$\{?[A-Za-z_]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USUAL_PORTS = {"http": 80, "https": 443}
+_NOT_FOR_KEYS = frozenset(
+    """accept-encoding api-key authorization connection content-encoding content-length content-type
+    cookie expect host proxy-authorization te trailer transfer-encoding upgrade""".split()
+)
 _NAT64 = ip_network("64:ff9b::/96")
 
 Admitted: TypeAlias = Literal["named", "public"]
@@ -58,10 +62,16 @@ class Reach:
         part = ProviderPart.of(spec)
         config = self._provider_of(part)
         if config is not None:
-            if reason := config.why_not(spec) or _odd_deployment(spec):
+            if (
+                reason := config.why_not(spec)
+                or _odd_deployment(spec)
+                or _odd_key_header(spec, config)
+            ):
                 raise NotAllowed(reason)
             return Granted(_as_configured(spec, config), signed=True)
         self._check_unsigned(part, is_set)
+        if reason := _odd_key_header(spec, None):
+            raise NotAllowed(reason)
         return Granted(dataclasses.replace(spec, provider=None), signed=False)
 
     def _provider_of(self, part: ProviderPart) -> ProviderConfig | None:
@@ -122,7 +132,8 @@ def admitted(url: str, prefixes: Iterable[str]) -> Admitted | None:
     """Whether a URL stands under one of some prefixes; None where it does not.
 
     A prefix has a scheme, and may have a host, a port and a path: ``https://data.example/in/``, or
-    ``https://`` for all that anybody can reach. A path ends where a segment does.
+    ``https://`` for all that anybody can reach. A path ends where a segment does. Schemes besides
+    the web's are compared in the same way.
     """
     parts, found = _split(url), None
     if parts is None:
@@ -131,7 +142,7 @@ def admitted(url: str, prefixes: Iterable[str]) -> Admitted | None:
         allowed = _split(prefix) if is_url_prefix(prefix) else None
         if allowed is None or allowed.scheme != parts.scheme:
             continue
-        if not allowed.hostname:
+        if not allowed.netloc and not allowed.path:
             found = found or "public"
         elif _place(allowed) == _place(parts) and _is_below(parts.path, allowed.path):
             return "named"
@@ -208,6 +219,15 @@ def _odd_deployment(spec: JobSpec) -> str:
     """Why a model cannot be a deployment's name, which becomes a part of the URL's path."""
     if spec.api_version is not None and re.search(r"[/\\?#%]|^\.{1,2}$", spec.model):
         return f"the model {spec.model!r} is not the name of a deployment"
+    return ""
+
+
+def _odd_key_header(spec: JobSpec, config: ProviderConfig | None) -> str:
+    """Why a header cannot carry idempotency keys: it would take the place of another one."""
+    name = spec.idempotency_header.lower()
+    taken = {each.lower() for each in ({} if config is None else config.headers)}
+    if name in taken | _NOT_FOR_KEYS:
+        return f"the header {spec.idempotency_header} is not for idempotency keys"
     return ""
 
 

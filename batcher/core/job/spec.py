@@ -230,7 +230,6 @@ def _coerce(name: str, value: Any) -> Any:
 
     None is the default, where it is no value.
     """
-    kind = str(_TYPES[name])
     if value is None:
         return None if name not in _DEFAULTS else _DEFAULTS[name]()
     if name == "headers":
@@ -239,16 +238,7 @@ def _coerce(name: str, value: Any) -> Any:
         value = _path_text(value)
     if name == "max_cost":
         return _amount(value)
-    if "Mapping" in kind:
-        wanted: tuple[type, ...] = (Mapping,)
-    elif "bool" in kind:
-        wanted = (bool,)
-    elif "float" in kind:
-        wanted = (int, float)
-    elif "int" in kind:
-        wanted = (int,)
-    else:
-        wanted = (str,)
+    wanted = _WANTED[name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise UsageError(f"{flag(name)} has the wrong type: {value!r}")
     return value
@@ -293,7 +283,19 @@ def _amount(value: Any) -> Decimal:
     return amount
 
 
+def _wanted(kind: str) -> tuple[type, ...]:
+    """What is a value of a field with this annotation."""
+    if "Mapping" in kind:
+        return (Mapping,)
+    if "bool" in kind:
+        return (bool,)
+    if "float" in kind:
+        return (int, float)
+    return (int,) if "int" in kind else (str,)
+
+
 _TYPES = get_type_hints(JobSpec)
+_WANTED = {name: _wanted(str(kind)) for name, kind in _TYPES.items()}
 _DEFAULTS: Mapping[str, Callable[[], Any]] = {
     f.name: f.default_factory
     if f.default_factory is not dataclasses.MISSING

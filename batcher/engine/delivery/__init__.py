@@ -8,4 +8,6 @@
   piece by piece.
 - :mod:`.read_ahead`: Reading ahead: what comes next is read while what came before is being used.
 - :mod:`.records`: A job's records as values: batch by batch, one by one, or as one table.
+- :mod:`.selection`: Some of a job's records: from a row on, or of one id; the rest of the job is
+  not read.
 """

@@ -31,6 +31,9 @@ from batcher.engine.shards.payload import (
 )
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
 
+_NO_CHUNKS = (
+    "the database is damaged: a plan in it does not say where chunks begin; restore a copy of it"
+)
 _BATCHES_AHEAD = 2
 """A sink gathers some batches and then writes them in one go; reading goes on meanwhile."""
 
@@ -102,34 +105,37 @@ async def batches(
     left_out: list[DamagedStore] | None = None,
     *,
     every_row: bool = False,
+    from_row: int = 0,
 ) -> AsyncGenerator[OutputBatch, None]:
     """The output records of a job, one batch a shard, in input order.
 
-    ``every_row``: rows without a result have a record, too, in their places.
+    ``every_row``: rows without a result have a record, too, in their places. ``from_row``: begin at
+    the shard that has this row.
     While two answers have not agreed on the length of the vectors, only those of the first length.
 
     Raises:
         DamagedStore: a shard is not what was written, and there is no ``left_out``.
     """
     dimension = job.learned.dimension
-    async for stored in store.shards(job.id):
+    async for stored in store.shards(job.id, from_row=from_row):
         if stored.damage is not None:
             if left_out is None:
                 raise stored.damage
             left_out.append(stored.damage)
-            if not stored.payload:
+            if not stored.outline:
                 continue
-        batch = await asyncio.to_thread(_read_shard, stored, described, dimension, every_row)
+        batch = await asyncio.to_thread(read_shard, stored, described, dimension, every_row)
         if batch.rows:
             if batch.vectors is not None:
                 dimension = batch.vectors.shape[1] or dimension
             yield batch
 
 
-def _read_shard(
+def read_shard(
     stored: StoredShard, described: Description, dimension: int | None, every_row: bool
 ) -> OutputBatch:
-    plan = decode_plan(stored.payload)
+    """The records of one shard; vectors have the length ``dimension``, if that is known."""
+    plan = decode_plan(stored.outline)
     records = None if stored.columns is None else decode_records(stored.columns)
     found = read_results(stored, described.shape, len(plan.tokens), dimension)
     vectors, objects = found.vectors, found.objects
@@ -312,6 +318,6 @@ def _pick(
 
 def _spans(plan: ShardPlan, pieces: Sequence[int]) -> list[tuple[int, int, int]]:
     """(chunk, start, end) of each piece; a row that was not cut is its own first chunk."""
-    if plan.chunks is not None:
-        return [plan.chunks[piece] for piece in pieces]
-    return [(0, 0, len(plan.prompts[piece][-1])) for piece in pieces]
+    if plan.chunks is None:
+        raise DamagedStore(_NO_CHUNKS)
+    return [plan.chunks[piece] for piece in pieces]

@@ -15,6 +15,7 @@ from batcher.core.job.description import Description
 from batcher.core.model import DeadLetter, Job
 from batcher.engine.delivery.exporter import export, output_schema
 from batcher.engine.delivery.overwriting import Output, Overwriting
+from batcher.engine.delivery.selection import BEHIND_ALL_CHUNKS
 from batcher.engine.job.report import Report
 from batcher.engine.job.results import error_record
 from batcher.engine.services import Files
@@ -148,10 +149,11 @@ class Delivery:
                 await asyncio.to_thread(errors.commit)
             raise
 
-    async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
-        """The dead letters of a job, one for each failed row, in input order."""
+    async def errors(self, job_id: str, *, after: int | None = None) -> AsyncIterator[DeadLetter]:
+        """The dead letters of a job, one for each failed row behind ``after``, in input order."""
         last = -1
-        async for letter in self._store.dead_letters(job_id):
+        past = None if after is None else (after, BEHIND_ALL_CHUNKS)
+        async for letter in self._store.dead_letters(job_id, after=past):
             if letter.row != last:
                 last = letter.row
                 yield letter

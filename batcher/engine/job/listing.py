@@ -55,10 +55,10 @@ class Reports:
             job, described, tally, priced=price, version=self._services.version, **more
         )
 
-    async def newest(self, limit: int, wanted: JobFilter) -> list[Report]:
+    async def newest(self, limit: int, wanted: JobFilter, after: str | None = None) -> list[Report]:
         """The reports of the newest of them; a price is looked up once, where it matters."""
         store = self._services.store
-        jobs = await store.jobs(limit=limit, wanted=wanted)
+        jobs = await store.jobs(limit=limit, wanted=wanted, after=after)
         tallies = await store.tallies([job.id for job in jobs])
         there = [(job, job.description) for job in jobs if job.id in tallies]
         asked = {

@@ -25,8 +25,9 @@ from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlan
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
+from batcher.engine.reuse.strategy import OpensReuse, Reuse
 from batcher.engine.services import Services
-from batcher.ports import InputSource, RowIndex
+from batcher.ports import InputSource
 from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
@@ -240,24 +241,25 @@ class Intake:
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: self._planner(bound, source, rows, now, former),
+            make=lambda now, reuse: self._planner(bound, source, rows, now, reuse),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,
-            former=self.former(bound, since, told),
+            shape=bound.shape,
+            reuse=self.reuse(bound, since, told),
         )
 
     def _planner(
-        self, bound: Bound, source: InputSource, rows: int, job: Job, former: RowIndex | None
+        self, bound: Bound, source: InputSource, rows: int, job: Job, reuse: Reuse | None
     ) -> AnyPlanner:
         """What plans a job from its cursor on, in a process of its own where that is worth it."""
 
         def plan_here(next_row: int, next_shard: int) -> Planner:
             at = replace(job, plan_row=next_row, plan_shard=next_shard)
-            return bound.planner(source, rows, at, former, self._services.open_guard())
+            return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
         checked = None
-        if former is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+        if reuse is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
             checked = source.checked()
         if checked is None:
             return plan_here(job.plan_row, job.plan_shard)
@@ -278,8 +280,8 @@ class Intake:
             next_shard=job.plan_shard,
         )
 
-    def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:
-        """The job whose results may be carried over; None where there is none."""
+    def reuse(self, bound: Bound, since: Since | None, told: Told) -> OpensReuse | None:
+        """The strategy that says which rows need no call; None where all do."""
         if since is None or since.job is None:
             return None
         return Former(

@@ -11,8 +11,8 @@
 - :mod:`.held_shards`: The shards that a run holds, until they are finished or somebody else's.
 - :mod:`.leased_shard`: A leased shard at work: its calls, what is settled, and what the next
   checkpoint will say.
-- :mod:`.payload`: What a shard carries: its rows, pieces and requests, as one compressed blob, and
-  its bills.
+- :mod:`.payload`: What a shard carries: the outline of its plan, its prompts, its columns and its
+  bills.
 - :mod:`.pending`: What a leased shard's next checkpoint will say, gathered since the last one.
 - :mod:`.piece_states`: Which pieces of a leased shard are still to be asked for.
 - :mod:`.results`: Results as they are kept: one piece's as bytes, and those of some pieces as one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from batcher.core.kind import Shape
-from batcher.core.model import Bill, DeadLetter, Doubt, Usage
+from batcher.core.model import Bill, DeadLetter, Doubt, Prompt, Usage
 from batcher.core.progress import (
     Amounts,
     Unit,
@@ -15,10 +15,9 @@ from batcher.core.progress import (
     worklist,
 )
 from batcher.engine.shards.call import Call
-from batcher.engine.shards.payload import ShardPlan, decode_plan
+from batcher.engine.shards.payload import ShardPlan, decode_plan, decode_prompts
 from batcher.engine.shards.pending import PendingCosts, PendingOutcomes
 from batcher.engine.shards.piece_states import PieceStates
-from batcher.engine.shards.results import encode_results, vector_length
 from batcher.engine.shards.worklist import Worklist
 from batcher.ports import Checkpoint, Lease
 
@@ -37,20 +36,24 @@ class LeasedShard:
         pay: Callable[[int], None] = lambda picousd: None,
         *,
         fixed_tokens: int = 0,
+        prompts: Sequence[Prompt] | None = None,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``fixed_tokens`` are those of a request besides its pieces.
+        ``fixed_tokens`` are those of a request besides its pieces. ``prompts`` are the plan's,
+        where they are at hand already.
         """
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
-        self.plan: ShardPlan = decode_plan(lease.payload)
+        self.plan: ShardPlan = decode_plan(lease.outline)
+        if prompts is None:
+            prompts = decode_prompts(lease.outline, lease.prompts)
+        self.prompts = prompts
         self.lost = False
         self.dirty = False
-        self._shape = shape
         plan = self.plan
         progress = replay(lease.events)
         units = worklist(plan.starts, len(plan.tokens), progress)
@@ -62,7 +65,7 @@ class LeasedShard:
             unproven=unproven(lease.events),
             chunked=plan.chunks is not None,
         )
-        self._outcomes = PendingOutcomes()
+        self._outcomes = PendingOutcomes(shape)
         self._costs = PendingCosts(pay)
 
     @property
@@ -114,10 +117,7 @@ class LeasedShard:
     @property
     def pending_length(self) -> int | None:
         """The length that all vectors for the next checkpoint have; None where they may differ."""
-        results = self._outcomes.results
-        if self._shape is not Shape.VECTOR or not results:
-            return None
-        return vector_length(self._shape, results[0])
+        return self._outcomes.vector_length
 
     @property
     def unproven(self) -> Mapping[int, int]:
@@ -201,7 +201,7 @@ class LeasedShard:
             fence=self.fence,
             seq=outcomes.seq,
             event=outcomes.event(self.fence, self._pieces.unproven),
-            results=encode_results(self._shape, outcomes.results) if outcomes.results else b"",
+            results=outcomes.blob(),
             dead=tuple(outcomes.letters),
             usage=self._costs.usage,
             doubt=self._costs.doubt,
@@ -211,7 +211,7 @@ class LeasedShard:
             released=released,
             bills=self._costs.bills,
         )
-        self._outcomes = PendingOutcomes(outcomes.seq + 1)
+        self._outcomes = outcomes.following()
         self._costs.reset()
         self.dirty = False
         return checkpoint

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from batcher.adapters.sources.download import open_url
 from batcher.adapters.system.clock import SystemClock
-from batcher.adapters.system.reach_guards import UrlGate, check_path
+from batcher.adapters.system.reach_guards import UrlGate, check_address, check_path
 from batcher.core.errors import InputError, NotAllowed
 from batcher.core.job.spec import JobSpec
 
@@ -72,6 +72,15 @@ def test_one_file_may_be_allowed_alone_and_nothing_at_all(here: Path) -> None:
         check("data/deep/er.csv", str(here / "data/in.csv"))
     with pytest.raises(NotAllowed, match=r"may not read data/in\.csv: --allow-source"):
         check("data/in.csv")
+
+
+def test_a_url_is_no_path(here: Path) -> None:
+    (here / "s3:/bucket").mkdir(parents=True)
+    allowed = (str(here), "s3://bucket/in/")
+    check_address("s3://bucket/in/a.csv", allowed, verb="write", flag="--allow-destination")
+    check_address("data/in.csv", allowed, verb="write", flag="--allow-destination")
+    with pytest.raises(NotAllowed, match="may not write s3://bucket: --allow-destination"):
+        check_address("s3://bucket/x?s3cret", allowed, verb="write", flag="--allow-destination")
 
 
 def test_an_allowed_path_may_be_a_link_itself(here: Path) -> None:

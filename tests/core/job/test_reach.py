@@ -107,6 +107,10 @@ def test_by_name_what_the_job_says_of_credentials_does_not_count() -> None:
         {"provider": "azure", "base_url": AZURE.base_url, "api_version": "v", "model": "a?b"},
         {"provider": "gateway", "base_url": GATEWAY.base_url, "model": "o1"},
         {"via": "replay"},
+        {"idempotency_header": "Transfer-Encoding"},
+        {"idempotency_header": "authorization"},
+        {"provider": "gateway", "base_url": GATEWAY.base_url, "idempotency_header": "x-tenant"},
+        {"base_url": "http://x/v1", "api_key_env": "NONE", "idempotency_header": "Host"},
     ],
     ids=str,
 )
@@ -207,6 +211,18 @@ UNDER = ("https://data.example/in/", "http://10.0.0.9:8080", "https://")
 )
 def test_a_url_stands_under_a_prefix_or_not(url: str, how: str | None) -> None:
     assert admitted(url, UNDER) == how
+
+
+def test_other_schemes_are_compared_in_the_same_way() -> None:
+    under = ("s3://bucket/in", "sqlite:///data/", "gs://")
+    for url in ("s3://bucket/in/a.csv", "sqlite:///data/a.db", "sqlite:///data"):
+        assert admitted(url, under) == "named"
+    assert admitted("gs://any/where", under)
+    for url in (
+        "s3://bucket/inner", "s3://other/in/a.csv", "sqlite:///etc/a.db", "sqlite:///data/../etc/a",
+        "sqlite://host/data/a.db", "az://any/where",
+    ):  # fmt: skip
+        assert admitted(url, under) is None
 
 
 def test_without_prefixes_no_url_is_admitted() -> None:

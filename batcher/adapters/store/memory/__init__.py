@@ -5,6 +5,7 @@
   checkpoints.
 - :mod:`.orders`: The verbs of :class:`batcher.ports.OrderStore` and ``ScheduleStore`` in
   dictionaries.
+- :mod:`.results`: The verbs of :class:`batcher.ports.ShardStore` that read what is done, in memory.
 - :mod:`.store`: A store that lives and dies with its process; it passes the same contract suite as
   SQL.
 """

@@ -163,6 +163,25 @@ async def test_a_settled_order_waits_no_more(store: Store) -> None:
     assert await store.open_ordered("o1", 1, make_job()) is None
 
 
+async def test_an_order_that_its_worker_may_not_open_waits_with_the_reason(
+    store: Store, fake_clock: FakeClock
+) -> None:
+    await store.place_order("o1", BLUEPRINT, fresh=False)
+    fence = await store.claim_order("o1", "w1", TTL)
+    assert fence is not None
+    assert await store.claim_order("o1", "w1", 0.0, unblamed=True) == fence
+    for _ in range(2):  # a reply may be lost
+        assert await store.settle_order("o1", fence, OrderState.WAITING, error="not allowed")
+    (order,) = await store.waiting_orders()
+    assert (order.state, order.error, order.forgiven) == (OrderState.WAITING, "not allowed", 1)
+
+    other = await store.claim_order("o1", "w2", TTL)
+    assert other == fence + 1
+    assert not await store.settle_order("o1", fence, OrderState.WAITING, error="too late")
+    assert await store.settle_order("o1", other, OrderState.DONE)
+    assert (await store.order("o1")).error is None
+
+
 async def test_an_order_settled_twice_alike_counts_once(store: Store) -> None:
     await store.place_order("o1", BLUEPRINT, fresh=False)
     await store.claim_order("o1", "a", TTL)
