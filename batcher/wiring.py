@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import secrets
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher import __version__
-from batcher.adapters import destinations, sources
+from batcher.adapters import destinations
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.adapters.system.clock import SystemClock
+from batcher.adapters.system.connectors import DESTINATIONS, SOURCES, Connectors
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.system.meanwhile import import_meanwhile
 from batcher.adapters.system.private_files import STATE_DIRECTORY
@@ -26,7 +28,7 @@ from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
 from batcher.engine.services import Connection, Files, Services
-from batcher.ports import NoDoorbell, WorkerCard
+from batcher.ports import Destination, NoDoorbell, Source, SourceRequest, WorkerCard
 from batcher.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,11 +45,9 @@ if TYPE_CHECKING:
         Doorbell,
         InputSource,
         Log,
-        OutputSchema,
-        OutputSink,
         RowGuard,
         RowIndex,
-        Seen,
+        SinkRequest,
         Throttle,
         Tokenizer,
     )
@@ -148,7 +148,7 @@ async def _open_services(
             open_index=partial(_open_index, url),
             version=__version__,
             lease_seconds=settings.lease_seconds,
-            open_url=partial(_open_url, clock=clock),
+            open_source=partial(_open_source, clock=clock),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
@@ -174,10 +174,33 @@ def _open_guard() -> RowGuard:
     return ThreadGuard()
 
 
-async def _open_url(spec: JobSpec, *, clock: Clock) -> InputSource:
-    from batcher.adapters.sources.download import open_url  # aiohttp takes a while to import
+async def _open_source(spec: JobSpec, *, clock: Clock) -> InputSource:
+    wanted = SourceRequest(
+        address=spec.input,
+        spool_dir=STATE_DIRECTORY / "spool",
+        clock=clock,
+        format=spec.format,
+        delimiter=spec.delimiter,
+        encoding=spec.encoding,
+        max_bytes=spec.max_input_bytes,
+    )
+    # In a thread: what is installed is looked through, and imported.
+    source = await asyncio.to_thread(_sources().find, spec.input, spec.format)
+    return await source.open(wanted)
 
-    return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock)
+
+@cache
+def _sources() -> Connectors[Source]:
+    return Connectors(SOURCES, Source)
+
+
+@cache
+def _destinations() -> Connectors[Destination]:
+    return Connectors(DESTINATIONS, Destination)
+
+
+def _destination(wanted: SinkRequest) -> Destination:
+    return _destinations().find(wanted.address, wanted.format)
 
 
 def _due_times(cron: str, timezone: str) -> DueTimes:
@@ -222,26 +245,10 @@ def _open_index(url: str) -> RowIndex:
 def _files(database_url: str) -> Files:
     """None of these functions is looked up before it is called, since that imports its module."""
 
-    def open_source(spec: JobSpec) -> InputSource:
-        return sources.open_source(
-            spec.input,
-            format=spec.format,
-            delimiter=spec.delimiter,
-            encoding=spec.encoding,
-            spool_dir=STATE_DIRECTORY / "spool",
-            max_bytes=spec.max_input_bytes,
-        )
-
-    def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
-        destinations.check_output(path, format=format, schema=schema)
-
-    def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
-        return destinations.open_sink(path, format=format, schema=schema, seen=seen)
-
     return Files(
-        open_source=open_source,
-        check_output=check_output,
-        open_sink=open_sink,
+        check_form=lambda wanted: _destination(wanted).check_form(wanted),
+        check_place=lambda wanted: _destination(wanted).check_place(wanted),
+        open_sink=lambda wanted: _destination(wanted).open(wanted),
         draft_records=lambda path, records, seen: destinations.draft_json_lines(
             path, records, seen
         ),

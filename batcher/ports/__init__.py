@@ -4,22 +4,28 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.deliveries import DeliveryLease, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
+    Destination,
     Draft,
     InputSource,
     OutputBatch,
     OutputSchema,
     OutputSink,
+    ReportingSink,
+    ResumableSink,
     Seen,
+    SinkRequest,
+    Source,
+    SourceRequest,
     TableSink,
 )
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
-from batcher.ports.rowguard import GuardStopped, NoGuard, RowGuard, RowOverran
-from batcher.ports.rowindex import FormerRow, RowIndex
+from batcher.ports.rows import FormerRow, GuardStopped, NoGuard, RowGuard, RowIndex, RowOverran
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space
 from batcher.ports.store import (
@@ -47,6 +53,10 @@ __all__ = [
     "Carried",
     "Checkpoint",
     "Clock",
+    "DeliveryLease",
+    "DeliveryState",
+    "DeliveryStore",
+    "Destination",
     "Doorbell",
     "Draft",
     "Event",
@@ -76,7 +86,9 @@ __all__ = [
     "OutputSink",
     "Provider",
     "Reply",
+    "ReportingSink",
     "RequestFact",
+    "ResumableSink",
     "RowGuard",
     "RowIndex",
     "RowOverran",
@@ -86,6 +98,9 @@ __all__ = [
     "Seen",
     "ShardOutline",
     "ShardStore",
+    "SinkRequest",
+    "Source",
+    "SourceRequest",
     "Space",
     "Store",
     "StoredShard",

@@ -21,6 +21,7 @@ from batcher.core.model import (
     Usage,
 )
 from batcher.core.progress import ShardEvent
+from batcher.ports.deliveries import DeliveryStore
 from batcher.ports.fleet import FleetStore
 from batcher.ports.orders import OrderStore
 from batcher.ports.schedules import ScheduleStore
@@ -345,8 +346,8 @@ class ShardStore(Protocol):
         """
         ...
 
-    def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
-        """All shards by ordinal, each read in a short transaction of its own."""
+    def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
+        """All shards with rows from that number on, by ordinal, each in a short transaction."""
         ...
 
     def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
@@ -379,7 +380,9 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, Protocol):
+class Store(
+    JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol
+):
     """The whole database."""
 
     def room_bytes(self) -> int | None:

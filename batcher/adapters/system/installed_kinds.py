@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import KindNotHere
@@ -10,7 +10,7 @@ from batcher.core.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "batcher.kinds"
 
@@ -48,7 +48,12 @@ class InstalledKinds:
 
 
 def entry_points(group: str) -> Iterable[EntryPoint]:
-    """Those of all packages that are installed."""
+    """Those of all packages that are installed, which are looked through once."""
+    return _every_entry_point().select(group=group)
+
+
+@cache
+def _every_entry_point() -> EntryPoints:
     from importlib.metadata import entry_points as installed  # takes a while to import
 
-    return installed(group=group)
+    return installed()

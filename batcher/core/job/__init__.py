@@ -1,5 +1,7 @@
 """What a job is told to be, and which job it is.
 
+- :mod:`.delivery`: Where a job's results go: what its command says of that, and when a delivery is
+  tried again.
 - :mod:`.filter`: Which jobs are wanted of all that there are.
 - :mod:`.fingerprint`: Which runs are the same job, and which rows are the same work: hashes over
   what shapes them.

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
-from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
+from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
+from batcher.adapters.store.memory.deliveries import MemoryDeliveries
 from batcher.adapters.store.memory.fleet import MemoryFleet
 from batcher.adapters.store.memory.jobs import Entry, Shard
 from batcher.adapters.store.memory.orders import MemoryOrders
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class MemoryStore(MemoryFleet, MemoryOrders):
+class MemoryStore(MemoryFleet, MemoryOrders, MemoryDeliveries):
     """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
 
     def __init__(self, clock: Clock) -> None:
         """``clock.wall`` is what leases expire by."""
         MemoryFleet.__init__(self)
         MemoryOrders.__init__(self)
+        MemoryDeliveries.__init__(self)
         self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._shards_made = 0
@@ -135,14 +137,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
     ) -> Job:
         """See :meth:`batcher.ports.JobStore.move`."""
         entry = self._entry(job_id)
-        entry.job = moved(
-            entry.job,
-            event,
-            cause=cause,
-            reason=reason,
-            resume_at=resume_at,
-            now=self._clock.wall(),
-        )
+        self._move(entry, event, cause=cause, reason=reason, resume_at=resume_at)
         return entry.job
 
     async def complete(self, job_id: str) -> bool:
@@ -151,7 +146,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         if not entry.job.planned or any(shard.open for shard in entry.shards.values()):
             return False
         try:
-            entry.job = moved(entry.job, JobEvent.COMPLETE, now=self._clock.wall())
+            self._move(entry, JobEvent.COMPLETE)
         except IllegalTransition:
             return False
         return True
@@ -183,6 +178,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         """See :meth:`batcher.ports.JobStore.purge`."""
         self._entries.pop(job_id, None)
         self._forget_orders(job_id)
+        self._forget_delivery(job_id)
 
     async def purge_all(self, job_ids: Sequence[str]) -> None:
         """See :meth:`batcher.ports.JobStore.purge_all`."""
@@ -355,14 +351,15 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         for shard_id, reopened in pieces.items():
             entry.shards[shard_id].reopen(reopened)
         if again and entry.job.state is JobState.COMPLETE:
-            entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
+            self._move(entry, JobEvent.RETRY)
         return len(again)
 
-    async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
+    async def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
         """See :meth:`batcher.ports.ShardStore.shards`."""
         entry = self._entry(job_id)
         for shard in entry.by_ordinal():
-            yield shard.stored(entry.dead_rows(shard.id))
+            if shard.plan.first_row + shard.plan.rows > from_row:
+                yield shard.stored(entry.dead_rows(shard.id))
 
     async def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
         """See :meth:`batcher.ports.ShardStore.outlines`."""

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, select, update
 
-from batcher.adapters.store.sql.tables import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
+from batcher.adapters.store.sql.tables import (
+    CHECKPOINT,
+    DEAD_LETTER,
+    DELIVERY,
+    JOB,
+    ORDER,
+    PAYLOAD,
+    SHARD,
+)
 from batcher.core.model import JobState
 
 if TYPE_CHECKING:
@@ -81,6 +89,7 @@ def _purge_some(connection: Connection, *, ids: Sequence[str], shards: int) -> t
         return False, time.monotonic() - began
     connection.execute(select(JOB.c.id).where(JOB.c.id.in_(ids)).with_for_update())
     planned = exists().where(SHARD.c.job_id == JOB.c.id)  # in the meantime
+    connection.execute(delete(DELIVERY).where(DELIVERY.c.job_id.in_(ids)))
     connection.execute(delete(JOB).where(JOB.c.id.in_(ids), ~planned))
     connection.execute(delete(ORDER).where(ORDER.c.job_id.in_(ids)))
     left = connection.scalar(select(JOB.c.id).where(JOB.c.id.in_(ids)).limit(1))

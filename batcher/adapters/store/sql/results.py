@@ -37,6 +37,9 @@ _NEXT_PLAN = (
     .limit(1)
 )
 _NEXT_SHARD = _NEXT_PLAN.add_columns(PAYLOAD.c.columns)
+_BEFORE_ROW = select(func.max(SHARD.c.ordinal)).where(
+    SHARD.c.job_id == bindparam("of"), SHARD.c.first_row + SHARD.c.rows <= bindparam("row")
+)
 _RESULTS = (
     select(CHECKPOINT.c.event, CHECKPOINT.c.results, CHECKPOINT.c.bills, CHECKPOINT.c.checksum)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
@@ -63,9 +66,11 @@ class SqlResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
+    async def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
         """See :meth:`batcher.ports.ShardStore.shards`."""
         past = _BEFORE_ALL
+        if from_row:
+            past = await self._database.read(partial(_before, job_id=job_id, row=from_row))
         while shard := await self._database.read(partial(_shard, job_id=job_id, past=past)):
             yield shard
             past = shard.ordinal
@@ -108,6 +113,12 @@ class SqlResults:
             some = job_ids[first : first + JOBS_AT_ONCE]
             found |= await self._database.read(partial(_failures, job_ids=some))
         return found
+
+
+def _before(connection: Connection, *, job_id: str, row: int) -> int:
+    """The ordinal of the last shard all of whose rows come before that one."""
+    last = connection.scalar(_BEFORE_ROW, {"of": job_id, "row": row})
+    return _BEFORE_ALL if last is None else int(last)
 
 
 def _failures(connection: Connection, *, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
