@@ -25,7 +25,7 @@ class OrderFailed(BatcherError):
 
 
 async def blueprint_of(
-    services: Services, spec: JobSpec, delivery: DeliverySpec | None
+    services: Services, spec: JobSpec, delivery: DeliverySpec | None = None
 ) -> Blueprint:
     """What a worker needs to open the job; the files that options name are read here.
 
