@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from batcher.core.answerbound import AnswerBound, bound_of_format
 from batcher.core.answers import Completion, read_completion
 from batcher.core.errors import UsageError
@@ -23,7 +21,6 @@ from batcher.core.kind import (
     Option,
     Outcome,
     Overlong,
-    Shape,
     TextFile,
 )
 from batcher.core.model import Prompt
@@ -95,7 +92,6 @@ class BoundChat:
     """``chat`` with its options: see :class:`batcher.core.kind.BoundKind`."""
 
     endpoint = Endpoint.CHAT
-    shape = Shape.JSON
     packs = False
     overlong = Overlong.ERROR
     optional_parameters: frozenset[str] = frozenset()
@@ -229,12 +225,12 @@ class BoundChat:
             return [Invalid("no_answer", _NO_ANSWER, "")]
         result: dict[str, Any] = {"output": completion.text}
         if called:
-            result["tool_calls"] = called
+            result["tool_calls"] = list(called)
         elif completion.tool_calls and not completion.text:
             result["finish_reason"] = "tool_calls"
         if not completion.is_whole and not (called and completion.finish_reason == "tool_calls"):
             result["finish_reason"] = completion.finish_reason
-        return [Done(orjson.dumps(result))]
+        return [Done(result)]
 
 
 def _as_file(template: TextFile | str) -> TextFile:

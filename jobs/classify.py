@@ -23,7 +23,6 @@ from batcher.core.kind import (
     Option,
     Outcome,
     Overlong,
-    Shape,
     TextFile,
 )
 from batcher.core.labels import Labels
@@ -181,7 +180,6 @@ class BoundClassify:
     """``classify`` with its options: see :class:`batcher.core.kind.BoundKind`."""
 
     endpoint = Endpoint.CHAT
-    shape = Shape.JSON
     packs = False
     overlong = Overlong.ERROR
     optional_parameters = frozenset({"response_format", "top_logprobs"})
@@ -318,7 +316,7 @@ class BoundClassify:
                 if self._shares
                 else _joint(completion, label)
             )
-        return [Done(orjson.dumps(result))]
+        return [Done(result)]
 
     def _read(self, completion: Completion) -> str | None:
         """The label that an answer names, first as the schema has it."""

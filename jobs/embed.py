@@ -24,7 +24,6 @@ from batcher.core.kind import (
     Option,
     Outcome,
     Overlong,
-    Shape,
     TextFile,
 )
 from batcher.core.model import Prompt
@@ -38,7 +37,9 @@ _FEWER = Broken(
     "the answer has fewer vectors than texts, and does not say whose are missing; --max-inputs 1 "
     "sends each text alone",
 )
-_UNUSABLE = Broken("bad_vector", "the answer's vector cannot be used: it holds values that are not float32 numbers")
+_UNUSABLE = Broken(
+    "bad_vector", "the answer's vector cannot be used: it holds values that are not float32 numbers"
+)
 _NO_ITEM = object()
 _MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
 _OTHER_ALPHABET = str.maketrans("-_", "+/")
@@ -234,7 +235,6 @@ class BoundEmbed:
     """``embed`` with its options: see :class:`batcher.core.kind.BoundKind`."""
 
     endpoint = Endpoint.EMBEDDINGS
-    shape = Shape.VECTOR
     fields = (Field(name="embedding", type="vector"),)
     packs = True
     max_output_tokens: int | None = 0

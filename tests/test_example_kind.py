@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from batcher.core.kind import Broken, Done
+from batcher.core.kind import Broken, Done, Invalid
 from batcher.kinds.testing import check_kind
 from tests.engine.answering import Body, answering
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "rerank"
-OPTIONS = {"text": "body", "query": "which is long?"}
+OPTIONS: dict[str, Any] = {"text": "body", "query": "which is long?"}
 
 
 def load() -> Any:
@@ -34,10 +35,13 @@ def load() -> Any:
 
 def answer(body: Mapping[str, Any]) -> dict[str, Any]:
     """As a server would: the best first."""
-    results = [
+    results: list[dict[str, Any]] = [
         {"index": index, "relevance_score": len(text) / 100}
         for index, text in enumerate(body["documents"])
     ]
+    if body.get("return_embeddings"):
+        for result in results:
+            result["embedding"] = [result["relevance_score"], -1.0]
     results.sort(key=lambda result: -result["relevance_score"])
     return {"results": results, "usage": {"prompt_tokens": 9}}
 
@@ -49,8 +53,11 @@ def test_the_document_shows_it_as_it_is() -> None:
         assert f"\n{text}```\n" in document
 
 
-def test_it_keeps_the_contract_of_kinds() -> None:
-    check_kind(load(), OPTIONS, [{"body": "x" * size} for size in range(1, 250)], answer)
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_it_keeps_the_contract_of_kinds(embeddings: bool) -> None:
+    options = {**OPTIONS, "embeddings": embeddings}
+    records = [{"body": "x" * size} for size in range(1, 130)]
+    check_kind(load(), options, records, answer)
 
 
 def test_a_row_whose_score_is_not_certain_has_none() -> None:
@@ -60,14 +67,16 @@ def test_a_row_whose_score_is_not_certain_has_none() -> None:
         {"index": 0, "relevance_score": 0.7},
         {"index": 1, "relevance_score": "high"},
         {"index": 2, "relevance_score": 0},
+        {"index": 4, "relevance_score": None},
         {"index": 9, "relevance_score": 1},
         None,
     ]
-    repeated, no_score, done, missing = bound.parse({"results": results}, 4)
+    repeated, no_score, done, missing, null = bound.parse({"results": results}, 5)
     assert isinstance(repeated, Broken)
     assert isinstance(no_score, Broken)
     assert isinstance(missing, Broken)
-    assert done == Done(b'{"score": 0}')
+    assert done == Done({"score": 0})
+    assert isinstance(null, Invalid)
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +92,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path: Path) -> None:
+    """Two rows have no score at first, and are asked for again, alone and otherwise."""
     rows = [{"id": number, "body": "x" * (number % 90 + 1)} for number in range(250)]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    paths: list[int] = []
+    asked_for: list[tuple[int, bool]] = []
 
     def respond(body: Body, _: int) -> dict[str, Any]:
-        paths.append(len(body["documents"]))
+        again = "max_tokens_per_doc" in body
+        asked_for.append((len(body["documents"]), again))
         assert body["model"] == "rerank-v4"
-        return answer(body)
+        whole = answer(body)
+        for result in whole["results"]:
+            if result["relevance_score"] == 0.77 and not again:
+                result["relevance_score"] = None
+        return whole
 
     async def run() -> str:
         async with answering(respond) as asked:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "batcher", "run", "rerank", "in.jsonl", "--id", "id"),
                 *("--text", "body", "--query", OPTIONS["query"], "--model", "rerank-v4"),
-                *("--base-url", asked.base_url, "-o", "out.jsonl", "--quiet"),
+                *("--base-url", asked.base_url, "--embeddings", "-o", "out.jsonl", "--quiet"),
                 cwd=tmp_path,
                 env={**os.environ, "PYTHONPATH": str(installed), "OPENAI_API_KEY": "sk-x"},
                 stdout=asyncio.subprocess.PIPE,
@@ -108,7 +123,13 @@ def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path
             return said.decode()
 
     asyncio.run(run())
-    assert sorted(paths) == [50, 100, 100]
+    first = [count for count, again in asked_for if not again]
+    assert sorted(first) == [50, 100, 100]
+    assert [count for count, again in asked_for if again] == [1, 1]
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [record["id"] for record in records] == list(range(250))
-    assert [record["score"] for record in records] == [len(row["body"]) / 100 for row in rows]  # type: ignore[arg-type]
+    scores = [len(str(row["body"])) / 100 for row in rows]
+    assert [record["score"] for record in records] == scores
+    vectors = np.array([[score, -1.0] for score in scores], dtype=np.float32)
+    assert np.array_equal(np.array([r["embedding"] for r in records], dtype=np.float32), vectors)
+    assert list(records[0]) == ["id", "row", "score", "embedding"]

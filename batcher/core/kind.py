@@ -42,10 +42,11 @@ class Overlong(StrEnum):
 
 
 class Shape(StrEnum):
-    """How a piece's result is kept: a vector (raw little-endian float32) or a JSON object."""
+    """How a piece's result is kept: a vector (little-endian float32), a JSON object, or both."""
 
     VECTOR = "vector"
     JSON = "json"
+    BOTH = "vector_and_json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,25 @@ class Field:
     type: Literal["vector", "text", "float", "int", "json"]
 
 
+def shape_of(fields: Sequence[Field]) -> Shape:
+    """How the results of a kind with these fields are kept; at most one of them is a vector."""
+    if all(field.type != "vector" for field in fields):
+        return Shape.JSON
+    return Shape.VECTOR if len(fields) == 1 else Shape.BOTH
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The piece has its result: raw float32 bytes, or one compact JSON object in UTF-8."""
+    """The piece has its result.
 
-    value: bytes = field(repr=False)
+    ``value`` has the kind's fields by their names: numbers, texts, lists and objects as JSON has
+    them, a vector as a sequence of numbers or an array of shape (dimension,). A vector with a value
+    that is not a finite float32 is no result: it counts as :class:`Broken`. A kind that makes the
+    bytes itself may give them: those of the float32s where the vector is the only field, one
+    compact JSON object in UTF-8 where there is no vector.
+    """
+
+    value: Mapping[str, Any] | bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +156,7 @@ class BoundKind(Protocol):
     Attributes:
         endpoint: the API path below the base URL that the requests go to: ``/rerank``, or one of
             :class:`Endpoint`.
-        shape: how results are kept.
-        fields: what it adds to an output record, in order.
+        fields: what it adds to an output record, in order; at most one is a vector.
         columns: the input columns that ``render`` needs; checked before anything is sent.
         packs: whether one request may carry many pieces.
         overlong: what to do with a text above the limit of tokens per input.
@@ -155,7 +169,6 @@ class BoundKind(Protocol):
     """
 
     endpoint: str
-    shape: Shape
     fields: tuple[Field, ...]
     columns: tuple[str, ...]
     packs: bool

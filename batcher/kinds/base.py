@@ -14,7 +14,6 @@ from batcher.core.kind import (
     Option,
     Outcome,
     Overlong,
-    Shape,
     TextFile,
 )
 from batcher.core.model import Prompt
@@ -37,7 +36,6 @@ class BaseKind:
     version: int = 1
     options: tuple[Option, ...] = ()
     endpoint: str = Endpoint.CHAT
-    shape: Shape = Shape.JSON
     fields: tuple[Field, ...] = ()
     columns: tuple[str, ...] = ()
     packs: bool = False

@@ -13,6 +13,7 @@ where ``answer`` makes of a request's body what a good server would answer.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from batcher.core.kind import (
     Shape,
     framing_of,
     most_pieces,
+    shape_of,
 )
 from batcher.core.model import Prompt
 
@@ -101,19 +103,15 @@ def _check_options(kind: Kind, options: Mapping[str, Any]) -> None:
 
 def _check_bound(bound: BoundKind) -> None:
     assert str(bound.endpoint).startswith("/"), "the endpoint is not a path"
-    assert isinstance(bound.shape, Shape), "the shape is none"
     assert isinstance(bound.overlong, Overlong), "overlong is none"
     assert bound.fields, "a record gets no field"
     names = [field.name for field in bound.fields]
     assert len(set(names)) == len(names), "two fields have one name"
     for field in bound.fields:
         assert field.type in _FIELD_TYPES, f"the field {field.name} is a {field.type}"
-    vectors = [field for field in bound.fields if field.type == "vector"]
-    if bound.shape is Shape.VECTOR:
-        assert bound.fields == tuple(vectors), "a vector's only field is the vector"
-        assert len(vectors) == 1, "a result is one vector"
-    else:
-        assert not vectors, "a JSON result has no vector"
+    assert len(_vectors(bound)) <= 1, "a record has more than one vector"
+    if bound.overlong is Overlong.MEAN:
+        assert shape_of(bound.fields) is Shape.VECTOR, "only vectors alone have a mean"
     assert isinstance(bound.columns, tuple), "the columns are no tuple"
     most = most_pieces(bound)
     assert most is None or most >= 1, "a request carries no piece"
@@ -141,7 +139,9 @@ def _render(bound: BoundKind, record: Mapping[str, Any]) -> Prompt:
     assert bound.render(record) == prompt, "render makes something else of the same record"
     assert isinstance(prompt, tuple), f"render makes a {type(prompt).__name__}, not a tuple"
     assert prompt, "render makes no text"
-    assert all(isinstance(text, str) for text in prompt), "render returns something that is not text"
+    assert all(isinstance(text, str) for text in prompt), (
+        "render returns something that is not text"
+    )
     assert any(text.strip() for text in prompt), "a record that should have a result is blank"
     if bound.packs or bound.overlong is not Overlong.ERROR:
         assert len(prompt) == 1, "a kind that packs or cuts renders one text"
@@ -219,16 +219,37 @@ def _parse(bound: BoundKind, answer: Any, count: int) -> list[Outcome]:
 
 def _check_result(bound: BoundKind, done: Done, *, whole: bool) -> None:
     """``whole``: of a good answer, which lacks no field."""
-    if bound.shape is Shape.VECTOR:
-        assert done.value, "a vector is empty"
-        assert len(done.value) % 4 == 0, "a vector is not float32"
-        return
-    assert b"\n" not in done.value, "a result is more than one line"
-    result = orjson.loads(done.value)
-    assert isinstance(result, dict), "a result is no JSON object"
+    shape = shape_of(bound.fields)
+    result = done.value
+    if isinstance(result, bytes):
+        assert shape is not Shape.BOTH, "a result of a vector and other fields is bytes"
+        if shape is Shape.VECTOR:
+            assert result, "a vector is empty"
+            assert len(result) % 4 == 0, "a vector is not float32"
+            return
+        assert b"\n" not in result, "a result is more than one line"
+        result = orjson.loads(result)
+    assert isinstance(result, Mapping), "a result is not an object of its fields"
     names = {field.name for field in bound.fields}
     assert not whole or names & set(result), "a result has none of the kind's fields"
     assert set(result) <= names, f"a result has {sorted(set(result) - names)}, which are no fields"
+    for name in _vectors(bound):
+        assert name in result, "a result lacks its vector"
+        assert not whole or _is_vector(result[name]), "a vector is not a list of finite numbers"
+    orjson.dumps(dict(result), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _vectors(bound: BoundKind) -> list[str]:
+    return [field.name for field in bound.fields if field.type == "vector"]
+
+
+def _is_vector(value: Any) -> bool:
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    return (
+        isinstance(numbers, list | tuple)
+        and len(numbers) > 0
+        and all(type(one) in (int, float) and math.isfinite(one) for one in numbers)
+    )
 
 
 def _check_parts(bound: BoundKind, prompts: Sequence[Prompt], answer: Answer) -> None:
@@ -236,7 +257,19 @@ def _check_parts(bound: BoundKind, prompts: Sequence[Prompt], answer: Answer) ->
     together = _parse(bound, answer(_body(bound, prompts)), len(prompts))
     for prompt, outcome in zip(prompts, together, strict=True):
         (alone,) = _parse(bound, answer(_body(bound, [prompt])), 1)
-        assert alone == outcome, "a piece that is asked for alone has another result"
+        assert _plain(alone) == _plain(outcome), (
+            "a piece that is asked for alone has another result"
+        )
+
+
+def _plain(outcome: Outcome) -> Any:
+    """An outcome that can be compared, whatever holds its vector."""
+    if isinstance(outcome, Done) and isinstance(outcome.value, Mapping):
+        return {
+            name: value.tolist() if hasattr(value, "tolist") else value
+            for name, value in outcome.value.items()
+        }
+    return outcome
 
 
 def _bad_answers(good: Any) -> Iterator[Any]:

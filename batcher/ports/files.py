@@ -136,8 +136,8 @@ class OutputSchema:
 class OutputBatch:
     """Some consecutive output records, column-wise; all sequences have the same length.
 
-    ``results`` hold what the kind made: for vectors one float32 array of shape (records,
-    dimension) is in ``vectors`` and ``results`` is empty; otherwise one JSON object each.
+    ``vectors`` is one float32 array of shape (records, dimension), or None where the kind makes
+    none; ``results`` are its other fields, one JSON object each, and empty where it has none.
     ``records`` are the input's columns (empty where the job did not keep them), or ``arrow`` is a
     ``pyarrow.Table`` of them; ``chunks`` are ``(chunk, start, end)`` where the schema is chunked;
     ``costs`` are, where it has them, tokens of the prompt and of the output, dollars (None where no

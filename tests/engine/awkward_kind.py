@@ -50,10 +50,9 @@ class BoundAwkward:
 
     def __init__(self, kind: Awkward, shape: Shape, column: str) -> None:
         self._kind = kind
-        self.shape = shape
         self.columns = (column,)
-        vector = shape is Shape.VECTOR
-        self.fields = (Field(name="value", type="vector" if vector else "text"),)
+        vector = Field(name="value", type="vector")
+        self.fields = (vector if shape is Shape.VECTOR else Field(name="value", type="text"),)
 
     def render(self, record: Mapping[str, Any]) -> Prompt:
         text = str(record[self.columns[0]])
@@ -87,7 +86,7 @@ class BoundAwkward:
         if self._kind.fault in odd:
             outcomes: list[Outcome] = odd[self._kind.fault]
             return outcomes
-        if self.shape is Shape.VECTOR:
+        if self.fields[0].type == "vector":
             return [Done(b"\0\0\0\0")]
         return [Done(orjson.dumps({"value": text}))]
 

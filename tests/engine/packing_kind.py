@@ -15,7 +15,6 @@ from batcher.core.kind import (
     Option,
     Outcome,
     Overlong,
-    Shape,
 )
 from batcher.core.model import Prompt
 from batcher.core.options import read_options
@@ -38,7 +37,6 @@ class Packing:
 
 class BoundPacking:
     endpoint: str = "/answers"
-    shape = Shape.JSON
     fields: tuple[Field, ...] = (Field(name="word", type="text"),)
     packs = True
     max_pieces = 5

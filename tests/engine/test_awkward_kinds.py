@@ -55,7 +55,7 @@ FAULTS = {
     "parse": "its parse raised RuntimeError",
     "too_many": "its parse returned 2 outcomes for 1 pieces",
     "no_list": "its parse raised TypeError",
-    "text": "its parse returned a result that is a str, not bytes",
+    "text": "its parse returned a result that is a str, not an object of its fields",
     "bare": "its parse returned an outcome that is a str",
     "lines": "its parse returned a result that is not one line",
     "body": "its body raised ZeroDivisionError",

@@ -52,7 +52,7 @@ def test_what_npy_cannot_hold(tmp_path: Path) -> None:
     path = str(tmp_path / "o.npy")
     others = "use .jsonl, .csv or .parquet"
     for refuse in (check_output, open_sink):
-        with pytest.raises(UsageError, match=f"npy holds only embeddings: {others}"):
+        with pytest.raises(UsageError, match=f"npy holds only vectors: {others}"):
             refuse(path, schema=schema(LABEL))
         with pytest.raises(UsageError, match=f"cannot say which row a chunk belongs to: {others}"):
             refuse(path, schema=schema(VECTOR, chunked=True))

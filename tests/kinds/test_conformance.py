@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batcher.core.kind import Broken, Done, Field, Kind, Outcome, Shape, TextFile
+from batcher.core.kind import Broken, Done, Field, Kind, Outcome, Overlong, TextFile
 from batcher.core.model import Prompt
 from batcher.kinds.testing import check_kind
 from jobs.chat import KIND as CHAT
@@ -97,6 +97,14 @@ def _by_place(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]
     return [Done(orjson.dumps({"word": at})) for at in range(count)]
 
 
+def _no_numbers(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+    return [Done({"a": [1.0, float("nan")]})] * count
+
+
+def _no_vector(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
+    return [Done({"word": "a"})] * count
+
+
 def _changing(self: Any, record: Any) -> Prompt:
     record["seen"] = record.get("seen", 0) + 1
     return (str(record["body"]),)
@@ -108,14 +116,30 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"endpoint": "answers"}, "the endpoint is not a path"),
         ({"fields": ()}, "no field"),
         ({"fields": (Field(name="a", type="text"),) * 2}, "two fields have one name"),
-        ({"shape": Shape.VECTOR}, "only field is the vector"),
-        ({"fields": (Field(name="a", type="vector"),)}, "no vector"),
+        (
+            {"fields": (Field(name="a", type="vector"), Field(name="b", type="vector"))},
+            "more than one vector",
+        ),
+        ({"fields": (Field(name="a", type="vector"),)}, "a vector is not float32"),
+        (
+            {"fields": (Field(name="word", type="text"), Field(name="a", type="vector"))},
+            "a vector and other fields is bytes",
+        ),
+        ({"overlong": Overlong.MEAN}, "only vectors alone have a mean"),
+        ({"parse": _no_numbers, "fields": (Field(name="a", type="vector"),)}, "finite numbers"),
+        (
+            {
+                "parse": _no_vector,
+                "fields": (Field(name="word", type="text"), Field(name="a", type="vector")),
+            },
+            "lacks its vector",
+        ),
         ({"fields": (Field(name="other", type="text"),)}, "has none of the kind's fields"),
         ({"max_pieces": 0}, "carries no piece"),
         ({"identity": {1: 2}}, "plain JSON"),
         ({"identity": property(lambda self: {"at": str(id(self))})}, "another identity"),
         ({"render": lambda self, record: str(record["body"])}, "not a tuple"),
-        ({"render": lambda self, record: (record["body"],)}, "no text of body"),
+        ({"render": lambda self, record: (record["body"],)}, "not text for body"),
         ({"render": lambda self, record: (record["body"][:4],)}, "render raises TypeError"),
         ({"render": _changing}, "changes the record"),
         ({"body": lambda self, prompts, repair=None: {"model": "m"}}, "the engine's"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.errors import UsageError
-from batcher.core.kind import Broken, Done
+from batcher.core.kind import Broken, Done, Outcome
 from jobs.embed import KIND, BoundEmbed
 
 
@@ -114,7 +114,7 @@ def test_base64_and_floats_give_the_same_bytes() -> None:
     first, second = bind().parse(answer, 2)
     assert isinstance(first, Done)
     assert first == second
-    assert np.frombuffer(first.value, "<f4").tolist() == values
+    assert vector(first) == values
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,18 @@ def with_indexes(indexes: Sequence[object]) -> dict[str, Any]:
     return {"data": data}
 
 
+def vector(outcome: Outcome) -> list[float]:
+    """The numbers of a result."""
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.value, bytes)
+    numbers: list[float] = np.frombuffer(outcome.value, "<f4").tolist()
+    return numbers
+
+
 def read(indexes: Sequence[object], count: int) -> list[float | str]:
     """The number of the vector that each text got, or the code where it got none."""
     return [
-        float(np.frombuffer(outcome.value, "<f4")[0])
+        vector(outcome)[0]
         if isinstance(outcome, Done)
         else outcome.code
         if isinstance(outcome, Broken)
@@ -318,5 +326,5 @@ def test_what_no_model_computed_is_no_vector(embedding: object, usable: bool) ->
 )
 def test_vectors_without_an_object_or_in_one_list_too_many_are_read(data: object) -> None:
     outcomes = bind(text="q").parse({"data": data}, 2)
-    vectors = [np.frombuffer(o.value, "<f4").tolist() for o in outcomes if isinstance(o, Done)]
+    vectors = [vector(outcome) for outcome in outcomes]
     assert vectors == [[1.0, 2.0], [3.0, 4.0]]

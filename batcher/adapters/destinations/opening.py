@@ -10,7 +10,7 @@ from batcher.adapters.destinations.target import FileTarget, check_path, is_stre
 from batcher.adapters.destinations.terminal import TerminalStream
 from batcher.adapters.destinations.writers.csv_sink import CsvSink
 from batcher.adapters.destinations.writers.jsonl_sink import JsonlSink
-from batcher.adapters.destinations.writers.layout import is_vector
+from batcher.adapters.destinations.writers.layout import plain_fields
 from batcher.adapters.destinations.writers.npy_sink import NpySink
 from batcher.adapters.formats.file_names import COMPRESSIBLE, Compression, read_name
 from batcher.core.errors import UsageError
@@ -108,8 +108,8 @@ def _format(path: str, asked: str | None, schema: OutputSchema) -> tuple[str, Co
         )
     if kind not in COMPRESSIBLE and name.compression is not None:
         raise UsageError(f"{path}: {kind} is not compressed as a whole: leave the suffix out")
-    if kind == "npy" and not is_vector(schema):
-        raise UsageError(f"{path}: .npy holds only embeddings: {_OTHERS}")
+    if kind == "npy" and plain_fields(schema):
+        raise UsageError(f"{path}: .npy holds only vectors: {_OTHERS}")
     if kind == "npy" and schema.chunked:
         raise UsageError(f"{path}: .npy cannot say which row a chunk belongs to: {_OTHERS}")
     if kind == "npy" and schema.every_row:

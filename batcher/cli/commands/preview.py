@@ -106,10 +106,12 @@ def _answers(preview: Preview, row: int) -> Iterator[str]:
 
 
 def _said(result: Result) -> str:
+    parts = [orjson.dumps(result.value).decode()] if result.value or result.vector is None else []
     if result.vector is None:
-        return orjson.dumps(result.value).decode()
+        return parts[0]
     shown = ", ".join(f"{number:.4f}" for number in result.vector[:_NUMBERS_SHOWN])
-    return f"[{shown}, …], {count(len(result.vector), 'dimension')}"
+    parts.append(f"[{shown}, …], {count(len(result.vector), 'dimension')}")
+    return ", ".join(parts)
 
 
 def _cost(preview: Preview) -> str:

@@ -6,6 +6,8 @@
 - :mod:`.files`: A job's results as files: errors, output, manifest, in this order, each complete or
   absent.
 - :mod:`.overwriting`: Where an output goes, and whether what stands there may be replaced.
+- :mod:`.piece_results`: What a shard's checkpoints hold of its pieces: their vectors and objects,
+  piece by piece.
 - :mod:`.read_ahead`: Reading ahead: what comes next is read while what came before is being used.
 - :mod:`.records`: A job's records as values: batch by batch, one by one, or as one table.
 """

@@ -19,19 +19,17 @@ from batcher.core.errors import DamagedStore, StoreError
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.core.money.prices import PICO
+from batcher.engine.delivery.piece_results import Vectors, read_results
 from batcher.engine.delivery.read_ahead import ahead
 from batcher.engine.job.description import Description
 from batcher.engine.shards.arrow_records import ArrowRecords
 from batcher.engine.shards.payload import (
     ShardPlan,
     decode_bills,
-    decode_json_results,
     decode_plan,
     decode_records,
 )
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
-
-Vectors = npt.NDArray[np.float32]
 
 _BATCHES_AHEAD = 2
 """A sink gathers some batches and then writes them in one go; reading goes on meanwhile."""
@@ -163,19 +161,9 @@ def _read_shard(
 ) -> OutputBatch:
     plan = decode_plan(stored.payload)
     records = None if stored.columns is None else decode_records(stored.columns)
-    if described.shape is Shape.VECTOR:
-        vectors, have = _read_vectors(stored, len(plan.tokens), dimension)
-        objects: list[dict[str, Any] | None] = []
-    else:
-        vectors = None
-        objects = [None] * len(plan.tokens)
-        for pieces, blob in stored.results:
-            if not pieces:
-                continue
-            for piece, value in zip(pieces, decode_json_results(blob), strict=True):
-                objects[piece] = value
-        have = np.array([value is not None for value in objects], dtype=bool)
-    chosen = _exportable(plan, have, stored)
+    found = read_results(stored, described.shape, len(plan.tokens), dimension)
+    vectors, objects = found.vectors, found.objects
+    chosen = _exportable(plan, found.have, stored)
     if described.overlong is Overlong.MEAN and plan.chunks is not None and vectors is not None:
         chosen, vectors = _combine(plan, chosen, vectors)
     elif vectors is not None and len(chosen) != len(plan.tokens):
@@ -213,7 +201,7 @@ def _with_missing(
     rows = [row for row, _ in entries]
     take = np.array([at for _, at in entries], dtype=np.int64)
     pieces = [chosen[at] if at >= 0 else None for at in take]
-    if described.shape is Shape.VECTOR:
+    if described.shape is not Shape.JSON:
         width = vectors.shape[1] if vectors is not None else dimension or 0
         whole = np.zeros((len(rows), width), dtype=np.float32)
         if vectors is not None:
@@ -228,7 +216,7 @@ def _with_missing(
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],
         rows=[plan.first_row + row for row in rows],
-        results=[{} if p is None else objects[p] or {} for p in pieces] if vectors is None else [],
+        results=[{} if p is None else objects[p] or {} for p in pieces] if objects else [],
         vectors=vectors,
         records=_pick(records, rows),
         arrow=records.pick_or_null(rows) if isinstance(records, ArrowRecords) else None,
@@ -301,35 +289,6 @@ def _costs_of(
         )
         for cost in chosen
     ]
-
-
-def _read_vectors(
-    stored: StoredShard, pieces: int, dimension: int | None
-) -> tuple[Vectors | None, npt.NDArray[np.bool_]]:
-    """All vectors of a shard by piece, and which pieces have one; of one length, the first if any.
-
-    Those that lie in one blob in order are used where they are: fresh memory is what costs here.
-    """
-    if len(stored.results) == 1 and stored.results[0][0] == tuple(range(pieces)):
-        blob = stored.results[0][1]
-        whole = np.frombuffer(blob, dtype="<f4").reshape(pieces, -1)
-        if dimension in (None, whole.shape[1]):
-            return whole, np.ones(pieces, dtype=bool)
-    have = np.zeros(pieces, dtype=bool)
-    vectors: Vectors | None = None
-    for done, blob in stored.results:
-        if not done:
-            continue
-        block = np.frombuffer(blob, dtype="<f4").reshape(len(done), -1)
-        dimension = dimension or block.shape[1]
-        if block.shape[1] != dimension:
-            continue
-        if vectors is None:
-            vectors = np.empty((pieces, dimension), dtype=np.float32)
-        index = np.asarray(done)
-        vectors[index] = block
-        have[index] = True
-    return vectors, have
 
 
 def _exportable(plan: ShardPlan, have: npt.NDArray[np.bool_], stored: StoredShard) -> list[int]:

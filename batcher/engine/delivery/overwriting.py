@@ -240,7 +240,9 @@ def _command(job: Job) -> list[Any]:
 
 def _taken(path: Path, claims: Iterable[Mapping[str, Any]]) -> OutputTaken:
     jobs = [str(claim["job"])[:20] for claim in claims if claim.get("job")]
-    whose = f"belongs to another job, {jobs[0]}" if jobs else "has no manifest of this job beside it"
+    whose = (
+        f"belongs to another job, {jobs[0]}" if jobs else "has no manifest of this job beside it"
+    )
     return OutputTaken(
         f"{path} already exists and {whose}: name another output, or give --overwrite to replace it"
     )

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from batcher.core.errors import RowsWithoutResult, UsageError
-from batcher.core.kind import Shape
 from batcher.core.model import Job, JobState
 from batcher.engine.delivery.exporter import batches, output_schema
 from batcher.engine.job.description import Description
@@ -46,9 +45,7 @@ class Records:
     async def fields(self, job_id: str) -> list[str]:
         """The names of what :attr:`batcher.engine.job.results.Result.value` holds."""
         described = Description.read(await self._store.job(job_id))
-        if described.shape is not Shape.JSON:
-            return []
-        return [field.name for field in described.fields]
+        return [field.name for field in described.fields if field.type != "vector"]
 
     async def results(self, job_id: str, failed: Failed) -> AsyncGenerator[Result, None]:
         """The same, one by one."""

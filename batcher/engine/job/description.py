@@ -9,7 +9,7 @@ from typing import Any
 from batcher.core.errors import DamagedStore
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
-from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile
+from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile, shape_of
 from batcher.core.model import Job
 
 
@@ -45,7 +45,7 @@ class Description:
         """The description of a job that is about to be made."""
         return cls(
             spec=spec,
-            shape=bound.shape,
+            shape=shape_of(bound.fields),
             fields=bound.fields,
             overlong=bound.overlong,
             kind_version=kind_version,

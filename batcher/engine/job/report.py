@@ -371,7 +371,8 @@ def notes(described: Description) -> tuple[str, ...]:
     if not described.spec.keep_input:
         said.append(
             "the input's columns were not kept (--no-keep-input): CSV and Parquet have id and row "
-            "instead; to have them, join by id, or run it again with --fresh, which sends everything again"
+            "instead; to have them, join by id, or run it again with --fresh, which sends "
+            "everything again"
         )
     return tuple(said)
 

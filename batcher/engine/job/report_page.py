@@ -58,16 +58,17 @@ def _results(report: Report) -> str:
         return ""  # the database has gone, or is away: the figures are here all the same
     if not first:
         return ""
-    names = ["embedding"] if first[0].vector is not None else list(first[0].value)
+    names = [*first[0].value, *([] if first[0].vector is None else ["embedding"])]
     head = _cells("th", ["row", "id", *names])
     body = "".join(f"<tr>{_cells('td', _shown(result, names))}</tr>" for result in first)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _shown(result: Result, names: Sequence[str]) -> Iterable[object]:
+    made = dict(result.value)
     if result.vector is not None:
-        return result.row, result.id, f"{len(result.vector)} dimensions"
-    return result.row, result.id, *(result.value.get(name) for name in names)
+        made["embedding"] = f"{len(result.vector)} dimensions"
+    return result.row, result.id, *(made.get(name) for name in names)
 
 
 def _cells(tag: str, values: Iterable[object]) -> str:

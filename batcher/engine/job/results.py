@@ -25,7 +25,7 @@ class Result:
         row: the row's number in the input, from 0.
         id: its id, as the input spells it; the row's number where no id column was named.
         vector: float32 of shape (dimension,), for kinds that make vectors.
-        value: what other kinds made, by the names of the output's fields.
+        value: everything else that the kind made, by the names of the output's fields.
         chunk, start, end: which part of the text this is, in characters, where a job has one
             record for each chunk; None otherwise.
         prompt_tokens, completion_tokens, cost_usd, model: what it cost and who made it, in jobs
@@ -49,12 +49,10 @@ class Result:
     def __repr__(self) -> str:
         """Which one it is and what it holds, in about a line."""
         part = "" if self.chunk is None else f" chunk {self.chunk}"
-        if self.failed:
-            what = "failed"
-        elif self.vector is not None:
-            what = f"embedding={_shown_vector(self.vector)}"
-        else:
-            what = ", ".join(f"{name}={_SHORT.repr(item)}" for name, item in self.value.items())
+        parts = [f"{name}={_SHORT.repr(item)}" for name, item in self.value.items()]
+        if self.vector is not None:
+            parts.append(f"embedding={_shown_vector(self.vector)}")
+        what = "failed" if self.failed else ", ".join(parts)
         return f"<Result row {self.row}{part}: {what}>"
 
 

@@ -21,9 +21,11 @@ from batcher.core.kind import (
     NotesColumns,
     Overlong,
     SeesParameters,
+    Shape,
     TextFile,
     VersionsItself,
     has_free_output,
+    shape_of,
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
@@ -54,6 +56,11 @@ class Bound:
     limits: RequestLimits
     tokenizer: Tokenizer
     files: Mapping[str, TextFile] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape:
+        """How results are kept."""
+        return shape_of(self.kind.fields)
 
     @property
     def description(self) -> Description:

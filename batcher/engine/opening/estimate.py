@@ -109,9 +109,7 @@ def estimate(
             shard_id=0, ordinal=0, fence=1, expires_at=0.0, payload=shard.payload,
             events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
         )  # fmt: skip
-        for call in LeasedShard(
-            lease, bound.kind.shape, fixed_tokens=bound.limits.fixed_tokens
-        ).calls:
+        for call in LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens).calls:
             prompt += call.tokens
             charged += requests.charge(call).tokens
             if price is not None and ceiling is not None:

@@ -115,8 +115,8 @@ class Intake:
             job = await store.newest(former.fingerprint(facts), spec.name)
             if job is not None:
                 told(
-                    f"job {job.id} continues with version {version.version} of {spec.kind}, with which "
-                    f"it began; --fresh starts again with version {bound.kind_version}"
+                    f"job {job.id} continues with version {version.version} of {spec.kind}, with "
+                    f"which it began; --fresh starts again with version {bound.kind_version}"
                 )
                 return former
         return bound
@@ -242,7 +242,7 @@ class Intake:
         return Former(
             store=self._services.store,
             job_id=since.job,
-            shape=bound.kind.shape,
+            shape=bound.shape,
             open_index=self._services.open_index,
             gone=lambda: told(since.telling_gone()),
         )

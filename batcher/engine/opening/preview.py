@@ -153,7 +153,7 @@ def _requests_of(
         shard_id=0, ordinal=0, fence=1, expires_at=0.0, payload=shard.payload,
         events=(ShardEvent(fence=0),), sent_fence=0, sent_through=0,
     )  # fmt: skip
-    leased = LeasedShard(lease, bound.kind.shape, fixed_tokens=bound.limits.fixed_tokens)
+    leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]

@@ -213,9 +213,7 @@ class Schedules:
 
 
 def _unknown(name: str) -> UsageError:
-    return UsageError(
-        f"there is no schedule {name!r}: `batcher schedule list` lists the schedules"
-    )
+    return UsageError(f"there is no schedule {name!r}: `batcher schedule list` lists the schedules")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from batcher.core.errors import KindFailed
-from batcher.core.kind import BoundKind, Shape, has_free_output
+from batcher.core.kind import BoundKind, Shape, has_free_output, shape_of
 from batcher.core.limits import most_text_bytes, most_vector_bytes
 from batcher.core.model import Doubt, Learned
 from batcher.core.money.allowance import OutputAllowance, PromptAllowance
@@ -55,6 +55,7 @@ class RequestBuilder:
         of a request besides its pieces.
         """
         self._bound = bound
+        self._shape = shape_of(bound.fields)
         self.kind = kind
         self._model = model
         self._params = params
@@ -124,9 +125,11 @@ class RequestBuilder:
         """How large the answer to a call may be, decompressed."""
         if self._most_answer_bytes is not None:
             return self._most_answer_bytes
-        if self._bound.shape is Shape.VECTOR:
-            return most_vector_bytes(len(call.pieces), self.learned.dimension)
-        return self._most_text_bytes
+        shape = self._shape
+        vectors = 0
+        if shape is not Shape.JSON:
+            vectors = most_vector_bytes(len(call.pieces), self.learned.dimension)
+        return vectors if shape is Shape.VECTOR else vectors + self._most_text_bytes
 
     def _as_wanted(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body with the model, the user's parameters and what the provider taught."""

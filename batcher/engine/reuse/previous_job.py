@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from batcher.core.errors import StoreError, UsageError
 from batcher.core.kind import Shape
 from batcher.core.model import RowId, id_texts
-from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_results, split_results
+from batcher.engine.shards.payload import ShardPlan, decode_plan
+from batcher.engine.shards.results import encode_results, join_results, split_results
 from batcher.ports import FormerRow, NewShard, RowIndex, ShardOutline, Store, StoredShard
 
 _SHARDS_AT_HAND = 2
@@ -196,7 +197,6 @@ def _row_results(stored: StoredShard, shape: Shape) -> dict[int, bytes]:
 def _joined(
     plan: ShardPlan, values: Mapping[int, bytes], shape: Shape
 ) -> Iterator[tuple[int, bytes]]:
-    end = b"" if shape is Shape.VECTOR else b"\n"
     for row, pieces in _pieces(plan).items():
         if all(piece in values for piece in pieces):
-            yield row, end.join(values[piece] for piece in pieces)
+            yield row, join_results(shape, [values[piece] for piece in pieces])

@@ -247,7 +247,7 @@ def _leases(work: Work, parts: Parts) -> Leases:
         work.job.id,
         work.owner,
         seconds=services.lease_seconds,
-        shape=work.bound.kind.shape,
+        shape=work.bound.shape,
         store=services.store,
         clock=services.clock,
         requests=parts.requests,

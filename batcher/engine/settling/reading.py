@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from batcher.core.errors import KindFailed
 from batcher.core.failures.unusable import FIRST_ANSWERS
-from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused, Shape
+from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused
 from batcher.core.model import Bill, Usage
 from batcher.core.money import usage
 from batcher.core.money.prices import shares
@@ -18,11 +18,15 @@ from batcher.core.text import lenient
 from batcher.core.text.redaction import redact, told_code, told_name
 from batcher.engine.requests.builder import RequestBuilder
 from batcher.engine.shards.call import Call
+from batcher.engine.shards.results import encode_result
 from batcher.ports import Reply
 
 _KNOWN_KEYS = frozenset({"error", "choices", "data"})
 _MODEL_CHARACTERS = 200
 _EXAMPLE_CHARACTERS = 160
+
+KeptOutcome: TypeAlias = bytes | Broken | Refused | Invalid
+"""What comes of a piece; a result as the bytes that are kept."""
 
 
 def read_answer(reply: Reply) -> dict[str, Any] | None:
@@ -97,8 +101,10 @@ def read_outcomes(
     *,
     kind: str,
     secrets: tuple[str, ...] = (),
-) -> list[Outcome]:
+) -> list[KeptOutcome]:
     """One outcome for each of the call's pieces, as the kind named ``kind`` reads the answer.
+
+    A result comes as the bytes that are kept of it.
 
     ``secrets`` are struck from what the answer says of itself and from what the kind says of it;
     what it says to the row is the user's, whatever it is.
@@ -107,13 +113,15 @@ def read_outcomes(
         KindFailed: it raised something, or returned what cannot be kept.
     """
     try:
-        outcomes = bound.parse(strike(answer, secrets), len(call.pieces))
-        wrong = _what_is_wrong(outcomes, len(call.pieces), bound.shape)
+        outcomes = list(bound.parse(strike(answer, secrets), len(call.pieces)))
     except Exception as error:
         raise KindFailed.raised(kind, "parse", error) from error
-    if wrong:
-        raise KindFailed(kind, f"cannot go on, its parse returned {wrong}")
-    return [o if isinstance(o, Done) else _struck(o, secrets) for o in outcomes]
+    try:
+        if len(outcomes) != len(call.pieces):
+            raise ValueError(f"{len(outcomes)} outcomes for {len(call.pieces)} pieces")
+        return [_kept(bound, outcome, secrets) for outcome in outcomes]
+    except ValueError as error:
+        raise KindFailed(kind, f"cannot go on, its parse returned {error}") from error
 
 
 def strike(answer: Mapping[str, Any], secrets: tuple[str, ...]) -> Mapping[str, Any]:
@@ -152,7 +160,16 @@ _REASONS = ("finish_reason", "native_finish_reason", "provider_specific_fields",
 _TOLD = {"model": told_name, "service_tier": told_code}
 
 
-def _struck(outcome: Broken | Refused | Invalid, secrets: tuple[str, ...]) -> Outcome:
+def _kept(bound: BoundKind, outcome: Outcome, secrets: tuple[str, ...]) -> KeptOutcome:
+    """An outcome as it is kept.
+
+    Raises:
+        ValueError: it cannot be; says what it is.
+    """
+    if isinstance(outcome, Done):
+        return encode_result(bound.fields, outcome.value)
+    if not isinstance(outcome, Broken | Refused | Invalid):
+        raise ValueError(f"an outcome that is a {type(outcome).__name__}")
     return replace(
         outcome,
         code=told_code(outcome.code, secrets),
@@ -180,26 +197,3 @@ def all_invalid(last: Invalid, secrets: Sequence[str]) -> str:
 def none_usable(message: str) -> str:
     """Why a run stops whose answers hold no result."""
     return f"one answer after the other is paid for and cannot be used: {message}"
-
-
-def _what_is_wrong(outcomes: Sequence[object], count: int, shape: Shape) -> str:
-    """Why outcomes cannot be kept; empty where they can be."""
-    if len(outcomes) != count:
-        return f"{len(outcomes)} outcomes for {count} pieces"
-    for outcome in outcomes:
-        if isinstance(outcome, Done):
-            if wrong := _what_is_wrong_with(outcome.value, shape):
-                return wrong
-        elif not isinstance(outcome, Broken | Refused | Invalid):
-            return f"an outcome that is a {type(outcome).__name__}"
-    return ""
-
-
-def _what_is_wrong_with(value: object, shape: Shape) -> str:
-    if not isinstance(value, bytes):
-        return f"a result that is a {type(value).__name__}, not bytes"
-    if shape is Shape.VECTOR and (not value or len(value) % 4):
-        return f"a vector of {len(value)} bytes"
-    if shape is Shape.JSON and (not value or b"\n" in value):
-        return "a result that is not one line"
-    return ""

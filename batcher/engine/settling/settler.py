@@ -13,7 +13,7 @@ from batcher.core.failures.foreign_body import foreign_answer
 from batcher.core.failures.reading import status_within
 from batcher.core.failures.unusable import UnusableAnswers
 from batcher.core.failures.verdicts import MAX_ATTEMPTS, MAX_REPAIRS, Backoff, Dead, Split
-from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Shape
+from batcher.core.kind import BoundKind, Broken, Invalid, Shape, shape_of
 from batcher.core.model import Learned, Usage
 from batcher.core.text.redaction import redact
 from batcher.engine.job.endings import Ending, Endings
@@ -24,6 +24,7 @@ from batcher.engine.routes.online.pace import Pace, Sent
 from batcher.engine.settling.failures import Failures
 from batcher.engine.settling.known_good import KnownGood, KnownGoodCall
 from batcher.engine.settling.reading import (
+    KeptOutcome,
     all_invalid,
     make_bill,
     none_usable,
@@ -62,6 +63,7 @@ class Settler:
         ``end`` stops the run.
         """
         self._bound = bound
+        self._has_vectors = shape_of(bound.fields) is not Shape.JSON
         self._requests = requests
         self._pace = pace
         self._checkpoint_writer = checkpoint_writer
@@ -74,6 +76,7 @@ class Settler:
         self._secrets = secrets
         self._end = end
         self._vectors = VectorLength(
+            shape=shape_of(bound.fields),
             requests=requests,
             checkpoint_writer=checkpoint_writer,
             learn=learn,
@@ -144,7 +147,7 @@ class Settler:
 
     def take(self, shard: LeasedShard) -> None:
         """A shard was claimed, with what earlier leases left in it."""
-        if self._bound.shape is Shape.VECTOR:
+        if self._has_vectors:
             self._vectors.take(shard)
 
     async def hear(self, learned: Learned) -> None:
@@ -184,7 +187,7 @@ class Settler:
         except KindFailed:
             self._failures.doubt(call, costs=False)
             raise
-        if self._bound.shape is Shape.VECTOR:
+        if self._has_vectors:
             outcomes = await self._vectors.check(call, outcomes)
         self._settle(call, outcomes, sent.at)
 
@@ -227,7 +230,7 @@ class Settler:
         await self._pace.observe(sent, reply, None)
         await self._failures.failed(sent, reply)
 
-    def _settle(self, call: Call, outcomes: list[Outcome], sent_at: float) -> None:
+    def _settle(self, call: Call, outcomes: list[KeptOutcome], sent_at: float) -> None:
         shard = call.shard
         broken: list[int] = []
         first_broken: Broken | None = None
@@ -236,8 +239,8 @@ class Settler:
         refused = common = False
         invalid: list[tuple[Call, Invalid]] = []
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
-            if isinstance(outcome, Done):
-                shard.settle(piece, outcome.value)
+            if isinstance(outcome, bytes):
+                shard.settle(piece, outcome)
                 done_piece = piece
             elif isinstance(outcome, Broken):
                 broken.append(piece)

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from batcher.core.failures.vector_lengths import Agreement
-from batcher.core.kind import Broken, Done, Outcome
+from batcher.core.kind import Broken, Shape
 from batcher.core.model import Learned
 from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.settling.reading import KeptOutcome
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
 from batcher.engine.shards.leased_shard import LeasedShard
-
-_FLOAT_BYTES = 4
+from batcher.engine.shards.results import vector_length
 
 Request = tuple[int, int]
 """A shard's id and a piece: the first that a request asked for."""
@@ -32,12 +32,14 @@ class VectorLength:
     def __init__(
         self,
         *,
+        shape: Shape,
         requests: RequestBuilder,
         checkpoint_writer: CheckpointWriter,
         learn: Callable[[Learned], Awaitable[None]],
         ask_again: Callable[[Call], None],
     ) -> None:
         """``learn`` writes down what was learned; ``ask_again`` is for what is taken back."""
+        self._shape = shape
         self._requests = requests
         self._checkpoint_writer = checkpoint_writer
         self._learn = learn
@@ -56,14 +58,15 @@ class VectorLength:
             first = min(piece for piece, other in shard.unproven.items() if other == length)
             self._agreement.vote((shard.id, first), length)
 
-    async def check(self, call: Call, outcomes: list[Outcome]) -> list[Outcome]:
+    async def check(self, call: Call, outcomes: list[KeptOutcome]) -> list[KeptOutcome]:
         """The outcomes of an answer, those with a vector of a wrong length as broken."""
-        lengths = [len(one.value) // _FLOAT_BYTES for one in outcomes if isinstance(one, Done)]
-        if not lengths:
+        lengths = self._lengths(outcomes)
+        known = [length for length in lengths if length is not None]
+        if not known:
             return outcomes
         length = self._requests.learned.dimension
         if length is None:
-            length = max(dict.fromkeys(lengths), key=lengths.count)
+            length = max(dict.fromkeys(known), key=known.count)
             async with self._lock:
                 await self._consider(call, length)
             length = self._requests.learned.dimension or length
@@ -72,11 +75,17 @@ class VectorLength:
             done = [
                 piece
                 for piece, outcome in zip(call.pieces, checked, strict=True)
-                if isinstance(outcome, Done)
+                if isinstance(outcome, bytes)
             ]
             call.shard.leave_unproven(done, length)
             self._checkpoint_writer.request()  # where nothing is left to ask, that shows
         return checked
+
+    def _lengths(self, outcomes: Sequence[KeptOutcome]) -> list[int | None]:
+        """How long each outcome's vector is; None where it has none."""
+        return [
+            vector_length(self._shape, one) if isinstance(one, bytes) else None for one in outcomes
+        ]
 
     async def conclude(self) -> bool:
         """Nothing else is left to be asked: decide; returns whether there was anything to decide.
@@ -156,13 +165,15 @@ class VectorLength:
             self._ask_again(Call(shard, tuple(sorted(left)), -1))
 
 
-def _of_length(outcomes: list[Outcome], lengths: Sequence[int], length: int) -> list[Outcome]:
+def _of_length(
+    outcomes: list[KeptOutcome], lengths: Sequence[int | None], length: int
+) -> list[KeptOutcome]:
+    """The outcomes, those with a vector of another length as broken."""
     if lengths.count(length) == len(outcomes):
         return outcomes
-    wrong = Broken("wrong_dimension", f"the vector does not have {length} dimensions, as the others do")
+    message = f"the vector does not have {length} dimensions, as the others do"
+    wrong = Broken("wrong_dimension", message)
     return [
-        wrong
-        if isinstance(outcome, Done) and len(outcome.value) != _FLOAT_BYTES * length
-        else outcome
-        for outcome in outcomes
+        outcome if own in (None, length) else wrong
+        for outcome, own in zip(outcomes, lengths, strict=True)
     ]

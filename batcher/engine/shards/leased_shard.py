@@ -17,7 +17,8 @@ from batcher.core.progress import (
     worklist,
 )
 from batcher.engine.shards.call import Call
-from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_bills, encode_results
+from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_bills
+from batcher.engine.shards.results import encode_results, vector_length
 from batcher.ports import Checkpoint, Lease
 
 _NO_DOUBT = Doubt()
@@ -146,10 +147,10 @@ class LeasedShard:
 
     @property
     def pending_length(self) -> int | None:
-        """The length of the vectors for the next checkpoint, whose blob holds one length alone."""
+        """The length that all vectors for the next checkpoint have; None where they may differ."""
         if self._shape is not Shape.VECTOR or not self._results:
             return None
-        return len(self._results[0]) // 4
+        return vector_length(self._shape, self._results[0])
 
     def leave_unproven(self, pieces: Iterable[int], length: int) -> None:
         """The pieces are about to get vectors of a length that nobody has confirmed."""

@@ -1,4 +1,4 @@
-"""What a shard carries: its rows, pieces and requests, as one compressed blob, and its results.
+"""What a shard carries: its rows, pieces and requests, as one compressed blob, and its bills.
 
 The store keeps these bytes without looking inside. JSON (orjson) under zstandard: compact, quick to
 read, and readable by anything in ten years.
@@ -18,13 +18,9 @@ import zstandard
 
 from batcher.core.errors import DamagedStore
 from batcher.core.job.fingerprint import CONTENT_BYTES
-from batcher.core.kind import Shape
 from batcher.core.model import Bill, Prompt, RowId
 from batcher.core.text import exactjson
 from batcher.engine.shards.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
-
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_WORTH_COMPRESSING_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +80,7 @@ def encode_plan(plan: ShardPlan) -> bytes:
 
 def decode_plan(payload: bytes) -> ShardPlan:
     """The plan that :func:`encode_plan` was given."""
-    with _sound("a plan"):
+    with sound("a plan"):
         return _decoded_plan(payload)
 
 
@@ -126,35 +122,12 @@ def encode_records(records: Sequence[Mapping[str, Any] | None]) -> bytes:
 
 def decode_records(columns: bytes) -> Sequence[Mapping[str, Any] | None] | ArrowRecords:
     """The records that :func:`encode_records` or ``encode_arrow`` was given."""
-    with _sound("the input's columns"):
+    with sound("the input's columns"):
         content = zstandard.decompress(columns)
         if is_arrow(content):
             return decode_arrow(content)
         records: list[Mapping[str, Any] | None] = _read_json(content)
     return records
-
-
-def encode_results(shape: Shape, values: Sequence[bytes]) -> bytes:
-    """The results of some pieces: vectors end to end, or JSON objects, one a line."""
-    if shape is Shape.VECTOR:
-        return b"".join(values)
-    lines = b"\n".join(values)
-    return zstandard.compress(lines) if len(lines) >= _WORTH_COMPRESSING_BYTES else lines
-
-
-def decode_json_results(blob: bytes) -> list[dict[str, Any]]:
-    """The objects of a blob of JSON results, in order."""
-    with _sound("results"):
-        return [orjson.loads(line) for line in _lines(blob)]
-
-
-def split_results(shape: Shape, pieces: int, blob: bytes) -> list[bytes]:
-    """The reverse of :func:`encode_results`, for a blob of so many pieces' results."""
-    if shape is not Shape.VECTOR:
-        with _sound("results"):
-            return _lines(blob)
-    size = len(blob) // pieces
-    return [blob[start : start + size] for start in range(0, len(blob), size)]
 
 
 def encode_bills(bills: Sequence[Bill]) -> bytes:
@@ -169,7 +142,7 @@ def encode_bills(bills: Sequence[Bill]) -> bytes:
 
 def decode_bills(blob: bytes) -> list[Bill]:
     """The bills that :func:`encode_bills` was given."""
-    with _sound("what requests cost"):
+    with sound("what requests cost"):
         return [
             Bill(
                 pieces=tuple(pieces),
@@ -183,8 +156,8 @@ def decode_bills(blob: bytes) -> list[Bill]:
 
 
 @contextmanager
-def _sound(what: str) -> Iterator[None]:
-    """Raise what bytes raise that are not what was written."""
+def sound(what: str) -> Iterator[None]:
+    """Raise :class:`DamagedStore` for whatever bytes raise that are not what was written."""
     try:
         yield
     except (ValueError, LookupError, TypeError, MemoryError, zstandard.ZstdError) as exc:
@@ -192,10 +165,6 @@ def _sound(what: str) -> Iterator[None]:
             f"the database is damaged: {what} in it cannot be read ({type(exc).__name__}); restore "
             "a copy of it"
         ) from exc
-
-
-def _lines(blob: bytes) -> list[bytes]:
-    return (zstandard.decompress(blob) if blob.startswith(_ZSTD_MAGIC) else blob).split(b"\n")
 
 
 def _compress(plain: object) -> bytes:

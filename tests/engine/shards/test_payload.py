@@ -1,20 +1,12 @@
-"""A shard's bytes: plans with and without contents, results put together and taken apart."""
+"""A shard's bytes: plans with and without contents."""
 
 from __future__ import annotations
 
 import orjson
-import pytest
 import zstandard
 
 from batcher.core.job.fingerprint import CONTENT_BYTES
-from batcher.core.kind import Shape
-from batcher.engine.shards.payload import (
-    ShardPlan,
-    decode_plan,
-    encode_plan,
-    encode_results,
-    split_results,
-)
+from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_plan
 
 
 def make_plan(contents: bytes | None) -> ShardPlan:
@@ -44,17 +36,3 @@ def test_a_plan_of_a_version_without_contents_is_read() -> None:
     plan = decode_plan(zstandard.compress(orjson.dumps(plain)))
     assert plan == make_plan(None)
     assert plan.content_of(0) is None
-
-
-@pytest.mark.parametrize(
-    ("shape", "values"),
-    [
-        (Shape.VECTOR, [b"\x00\x01\x02\n", b"abcd", b"efgh"]),
-        (Shape.JSON, [b'{"a":1}', b"{}", b'{"b":"\\n"}']),
-        (Shape.JSON, [b'{"long":"%s"}' % (b"x" * 300)] * 3),
-        (Shape.JSON, [b'{"a":1}']),
-    ],
-)
-def test_results_come_apart_as_they_were_put_together(shape: Shape, values: list[bytes]) -> None:
-    blob = encode_results(shape, values)
-    assert split_results(shape, len(values), blob) == values

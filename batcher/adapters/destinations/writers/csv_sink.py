@@ -17,6 +17,7 @@ from batcher.adapters.destinations.writers.layout import (
     cell_text,
     lay_out_for,
     leading_columns,
+    plain_fields,
     record_columns,
 )
 from batcher.adapters.destinations.writers.text_sink import TextSink
@@ -45,12 +46,11 @@ class CsvSink(TextSink):
         layout = self._begin(batch)
         columns = [self._cells(values) for values in leading_columns(layout, batch)]
         columns += [self._cells(values) for values in record_columns(self._schema, batch)]
-        if not self._is_vector:
-            for field in self._schema.fields:
-                values = [result.get(field.name) for result in batch.results]
-                columns.append(_json(values) if field.type == "json" else self._cells(values))
+        for field in plain_fields(self._schema):
+            values = [result.get(field.name) for result in batch.results]
+            columns.append(_json(values) if field.type == "json" else self._cells(values))
         with writing(self._target.name):
-            if self._is_vector:
+            if self._vector is not None:
                 self._write_vectors(columns, batch.vectors, frozenset(batch.missing))
             else:
                 self._writer.write(_csv(zip(*columns, strict=True)))

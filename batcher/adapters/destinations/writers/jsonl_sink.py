@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from batcher.adapters.destinations.target import writing
-from batcher.adapters.destinations.writers.layout import CHUNK_COLUMNS, lay_out
+from batcher.adapters.destinations.writers.layout import CHUNK_COLUMNS, lay_out, plain_fields
 from batcher.adapters.destinations.writers.text_sink import TextSink
 from batcher.adapters.formats.json_text import json_bytes
 from batcher.ports import OutputBatch
@@ -22,14 +22,15 @@ class JsonlSink(TextSink):
         """See :class:`batcher.ports.OutputSink`."""
         heads = self._heads(batch)
         names = [field.name for field in self._schema.fields]
+        plain = [field.name for field in plain_fields(self._schema)]
         with writing(self._target.name):
-            if self._is_vector:
-                name = names[0]
+            if plain:
+                for head, result in zip(heads, batch.results, strict=True):
+                    head.update((name, result[name]) for name in plain if name in result)
+            if self._vector is not None:
+                name = self._vector.name
                 for head, vector in zip(heads, batch.vectors, strict=True):
                     head[name] = vector
-            else:
-                for head, result in zip(heads, batch.results, strict=True):
-                    head.update((name, result[name]) for name in names if name in result)
             for index in batch.missing:
                 heads[index].update(dict.fromkeys(names))
             if self._schema.costs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from batcher.adapters.formats.json_text import json_bytes
+from batcher.core.kind import Field
 from batcher.ports import OutputBatch, OutputSchema
 
 CHUNK_COLUMNS: Final = ("chunk", "start", "end")
@@ -20,7 +21,7 @@ class Layout:
 
     ``leading`` are the input's, or ``id, row`` where the records were not kept. A name of
     ``chunks``, ``costs`` or ``fields`` that is taken already has got ``_result``, as often as it
-    takes.
+    takes. A vector is the last of ``fields``.
     """
 
     kept: bool
@@ -40,7 +41,8 @@ def lay_out(schema: OutputSchema, *, kept: bool) -> Layout:
     leading = schema.columns if kept else ROW_COLUMNS
     taken = set(leading)
     chunks = tuple(_free(name, taken) for name in (CHUNK_COLUMNS if schema.chunked else ()))
-    fields = tuple(_free(field.name, taken) for field in schema.fields)
+    named = sorted(schema.fields, key=lambda field: field.type == "vector")
+    fields = tuple(_free(field.name, taken) for field in named)
     costs = tuple(_free(name, taken) for name in (COST_COLUMNS if schema.costs else ()))
     return Layout(kept, leading, chunks, costs, fields)
 
@@ -79,9 +81,14 @@ def record_columns(schema: OutputSchema, batch: OutputBatch) -> list[Sequence[An
     return columns
 
 
-def is_vector(schema: OutputSchema) -> bool:
-    """Whether the results are vectors; then they are the only field."""
-    return any(field.type == "vector" for field in schema.fields)
+def vector_field(schema: OutputSchema) -> Field | None:
+    """The field that is a vector; None where there is none."""
+    return next((field for field in schema.fields if field.type == "vector"), None)
+
+
+def plain_fields(schema: OutputSchema) -> list[Field]:
+    """The fields that are no vectors, in order."""
+    return [field for field in schema.fields if field.type != "vector"]
 
 
 def cell_text(value: Any) -> str:

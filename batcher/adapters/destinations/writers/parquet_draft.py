@@ -24,11 +24,11 @@ _BLOCK_BYTES = 1 << 20
 class Draft:
     """The file, in the target's part where it is a file, else in a temporary one."""
 
-    def __init__(self, target: Target, schema: Any, *, is_vector: bool) -> None:
-        """``schema`` is a ``pyarrow.Schema``; where ``is_vector``, the last column is vectors."""
+    def __init__(self, target: Target, schema: Any, *, has_vectors: bool) -> None:
+        """``schema`` is a ``pyarrow.Schema``; where ``has_vectors``, the last column is vectors."""
         self.schema = schema
         self._target = target
-        self._is_vector = is_vector
+        self._has_vectors = has_vectors
         self._direct = target if isinstance(target, FileTarget) else None
         self._file = self._temporary() if self._direct is None else target.file
         self._writer = self._open_writer()
@@ -88,7 +88,7 @@ class Draft:
     def _open_writer(self) -> Any:
         path = self._path()
         names = _leaves(self.schema)
-        vectors = [names.pop()] if self._is_vector else []
+        vectors = [names.pop()] if self._has_vectors else []
         return pq.ParquetWriter(
             self._file if path is None else path,
             self.schema,

@@ -18,10 +18,11 @@ import pyarrow as pa
 from batcher.adapters.destinations.target import Target, writing
 from batcher.adapters.destinations.writers.layout import (
     Layout,
-    is_vector,
     lay_out_for,
     leading_columns,
+    plain_fields,
     record_columns,
+    vector_field,
 )
 from batcher.adapters.destinations.writers.parquet_draft import Draft
 from batcher.adapters.destinations.writers.parquet_types import (
@@ -57,7 +58,7 @@ class ArrowColumns:
     def __init__(self, schema: OutputSchema) -> None:
         """Nothing yet."""
         self._schema = schema
-        self._is_vector = is_vector(schema)
+        self._has_vectors = vector_field(schema) is not None
         self._layout: Layout | None = None
         self._kept: list[tuple[Any, KeptType]] = []
         self._types: list[ColumnType] = []
@@ -83,7 +84,7 @@ class ArrowColumns:
             kind = self._types[index] | type_of(values)
             self._types[index] = kind
             arrays.append(to_arrow(values, kind))
-        if self._is_vector:
+        if self._has_vectors:
             arrays.append(_vectors(batch))
         self._pending.append(arrays)
         self._pending_rows += len(batch.ids)
@@ -108,12 +109,12 @@ class ArrowColumns:
                 leading = []
             chunks = [ColumnType.BIG_INT] * len(self._layout.chunks)
             costs = _COSTS if self._schema.costs else ()
-            fields = [] if self._is_vector else [_DECLARED[f.type] for f in self._schema.fields]
+            fields = [_DECLARED[field.type] for field in plain_fields(self._schema)]
             self._types = [*leading, *chunks, *costs, *fields]
-            if self._is_vector:
+            if self._has_vectors:
                 size = self._schema.dimension
                 self._vector_type = _vector_type(-1 if size is None else size)
-        if self._is_vector and batch is not None and batch.vectors.shape[1]:
+        if self._has_vectors and batch is not None and batch.vectors.shape[1]:
             self._vector_type = _vector_type(batch.vectors.shape[1])
         return self._layout
 
@@ -122,12 +123,11 @@ class ArrowColumns:
         if not self._kept:
             yield from leading_columns(self._begin(batch), batch)
         yield from record_columns(self._schema, batch)
-        if not self._is_vector:
-            for field in self._schema.fields:
-                values = [result.get(field.name) for result in batch.results]
-                if field.type == "json":
-                    values = [None if v is None else json_bytes(v).decode() for v in values]
-                yield values
+        for field in plain_fields(self._schema):
+            values = [result.get(field.name) for result in batch.results]
+            if field.type == "json":
+                values = [None if v is None else json_bytes(v).decode() for v in values]
+            yield values
 
     def _arrow_schema(self) -> Any:
         names = self._begin(None).names
@@ -136,7 +136,7 @@ class ArrowColumns:
             fields = [field.with_nullable(True) for field in fields]
         others = zip(names[len(fields) :], self._types, strict=False)
         fields += [pa.field(name, kind.arrow) for name, kind in others]
-        if self._is_vector:
+        if self._has_vectors:
             every = self._schema.every_row
             fields.append(pa.field(names[-1], self._vector_type, nullable=every))
         return pa.schema(fields)
@@ -147,7 +147,7 @@ class ArrowColumns:
         types += self._types
         count = len(types)
         typed = [widen(a, kind) for a, kind in zip(arrays[:count], types, strict=True)]
-        if self._is_vector and pa.types.is_null(arrays[-1].type):
+        if self._has_vectors and pa.types.is_null(arrays[-1].type):
             return [*typed, pa.nulls(len(arrays[-1]), self._vector_type)]
         return [*typed, *arrays[count:]]
 
@@ -182,7 +182,7 @@ class ParquetSink(ArrowColumns):
         schema = self._arrow_schema()
         with writing(self._target.name):
             if self._draft is None:
-                self._draft = Draft(self._target, schema, is_vector=self._is_vector)
+                self._draft = Draft(self._target, schema, has_vectors=self._has_vectors)
             elif self._draft.schema != schema:
                 self._draft.rewrite(schema, self._widened)
             if self._pending:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol, cast
 import zstandard
 
 from batcher.adapters.destinations.target import Target, writing
-from batcher.adapters.destinations.writers.layout import is_vector
+from batcher.adapters.destinations.writers.layout import vector_field
 from batcher.adapters.formats.file_names import Compression
 from batcher.ports import OutputSchema
 
@@ -65,7 +65,7 @@ class TextSink:
         self._target = target
         self._schema = schema
         self._writer = _compressed(target.file, compression)
-        self._is_vector = is_vector(schema)
+        self._vector = vector_field(schema)
 
     def commit(self) -> None:
         """See :class:`batcher.ports.OutputSink`."""
