@@ -46,7 +46,7 @@ def delivered(delivery: DeliveryReport) -> str:
     """How the delivery of a job stands."""
     place = delivery.output
     if delivery.delivered_at is not None:
-        return f"{(delivery.files or (place,))[0]}, written {moment(delivery.delivered_at)}"
+        return f"{place}, delivered"
     cause = "" if delivery.cause is None else f": {delivery.cause}"
     if delivery.status == "failed":
         again = "" if delivery.next_at is None else f", tried again at {moment(delivery.next_at)}"

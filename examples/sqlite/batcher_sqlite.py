@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from batcher.adapters.sources import open_rows
 from batcher.core.errors import InputError, OutputError, UsageError
+from batcher.core.kind import Field
 from batcher.ports import InputSource, OutputBatch, SinkRequest, SourceRequest
 
 
@@ -68,24 +69,19 @@ class Table:
 
     def __init__(self, wanted: SinkRequest) -> None:
         self._path, self._name = _place(wanted.address)
-        self._fields = [field.name for field in wanted.schema.fields]
+        self._fields = wanted.schema.fields
         self._job = wanted.job
         # Any thread may call, one at a time.
         self._database = sqlite3.connect(self._path, check_same_thread=False)
-        columns = ", ".join(["id TEXT PRIMARY KEY", "row INTEGER", *map(_quoted, self._fields)])
+        names = [_quoted(field.name) for field in self._fields]
+        columns = ", ".join(["id TEXT PRIMARY KEY", "row INTEGER", *names])
         self._execute(f"CREATE TABLE IF NOT EXISTS {_quoted(self._name)} ({columns})")
 
     def write(self, batch: OutputBatch) -> None:
-        values = batch.vectors.tolist() if batch.vectors is not None else None
         missing = set(batch.missing)
         for at, (id_, row) in enumerate(zip(batch.ids, batch.rows, strict=True)):
-            if at in missing:
-                result: Sequence[Any] = [None] * len(self._fields)
-            elif values is not None:
-                result = [json.dumps(values[at])]
-            else:
-                result = [_cell(batch.results[at].get(name)) for name in self._fields]
-            self._insert(self._name, (str(id_), row, *result))
+            cells = [None if at in missing else _cell(batch, at, field) for field in self._fields]
+            self._insert(self._name, (str(id_), row, *cells))
 
     def write_errors(self, records: Sequence[Mapping[str, Any]]) -> None:
         name = f"{self._name}_errors"
@@ -134,7 +130,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _cell(value: Any) -> Any:
+def _cell(batch: OutputBatch, at: int, field: Field) -> Any:
+    """The value of one field of one record; what is no number or text, as JSON."""
+    if field.type == "vector":
+        return json.dumps(batch.vectors[at].tolist())
+    value = batch.results[at].get(field.name)
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 

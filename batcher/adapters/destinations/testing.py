@@ -35,8 +35,9 @@ SCHEMAS = {
     "labels": OutputSchema(
         columns=("id", "text"), fields=_LABEL, chunked=False, dimension=None
     ),
-    "vectors": OutputSchema(
-        columns=(), fields=_VECTOR, chunked=False, dimension=_DIMENSION
+    "vectors": OutputSchema(columns=(), fields=_VECTOR, chunked=False, dimension=_DIMENSION),
+    "both": OutputSchema(
+        columns=(), fields=(*_LABEL, *_VECTOR), chunked=False, dimension=_DIMENSION
     ),
 }
 """The records that a destination is tried with; it may refuse some, and not all."""
@@ -135,9 +136,9 @@ def _batch(schema: OutputSchema, number: int) -> OutputBatch:
     ids = [f"r{row}" for row in rows]
     vectors: Any = None
     results: list[dict[str, Any]] = []
-    if schema.dimension is None:
+    if any(field.type != "vector" for field in schema.fields):
         results = [{"label": f"label {row}", "confidence": row / 100} for row in rows]
-    else:
+    if schema.dimension is not None:
         vectors = np.arange(_ROWS * schema.dimension, dtype=np.float32)
         vectors = vectors.reshape(_ROWS, schema.dimension) + number
     return OutputBatch(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DamagedStore, OutputTaken, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.model import DeadLetter, Job
 from batcher.engine.delivery.exporter import Resumption, export, output_schema
 from batcher.engine.delivery.overwriting import Output, Overwriting
@@ -86,8 +87,10 @@ class Delivery:
         """Refuse an output that could be written nowhere. It is not looked for: others deliver.
 
         Raises:
-            UsageError: the format is wrong, or nothing that is installed writes there.
+            UsageError: the format is wrong, nothing that is installed writes there, or it is called
+                after a name that the job has not.
         """
+        DeliverySpec(output=target.path).check_name(described.spec.name)
         self._files.check_form(_wanted(target, _expected(target, described)))
 
     def _check_again(self, wanted: SinkRequest) -> None:
@@ -199,9 +202,7 @@ class Delivery:
                 stack.callback(manifest.abort)
             if isinstance(sink, ReportingSink):
                 await asyncio.to_thread(sink.write_manifest, report.manifest())
-            for draft in (errors, sink, manifest):
-                if draft is not None:
-                    await asyncio.to_thread(draft.commit)
+            await _commit_all([draft for draft in (errors, sink, manifest) if draft is not None])
         return _delivered(report, target, exported=True)
 
     async def _check_npy(self, report: Report, errors: Draft | None) -> None:
@@ -234,6 +235,24 @@ class Delivery:
     async def _error_records(self, job_id: str) -> AsyncIterator[Mapping[str, Any]]:
         async for letter in self.errors(job_id):
             yield error_record(letter)
+
+
+async def _commit_all(drafts: Sequence[Draft]) -> None:
+    """Commit them in this order, all of them even if the caller is cancelled meanwhile.
+
+    An output whose manifest was given up would look like nobody's.
+    """
+
+    def commit() -> None:
+        for draft in drafts:
+            draft.commit()
+
+    committing = asyncio.ensure_future(asyncio.to_thread(commit))
+    try:
+        await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        await asyncio.wait([committing])
+        raise
 
 
 def _expected(target: Output, described: Description) -> OutputSchema:

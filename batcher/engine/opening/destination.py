@@ -18,12 +18,11 @@ def check_destination(services: Services, bound: Bound, delivery: DeliverySpec) 
     """Refuse a destination that no worker could write to. It is not looked for here.
 
     Raises:
-        UsageError: it is standard output, its format is wrong, or it is called after a name that
-            the job has not.
+        UsageError: it is standard output, its format is wrong, or nothing that is installed here
+            writes there.
     """
     if delivery.output == "-":
         raise UsageError("workers have no standard output of yours: name a file with -o OUTPUT")
-    delivery.check_name(bound.spec.name)
     target = Output(
         path=delivery.output, format=delivery.format, every_row=delivery.failed_rows == "null"
     )

@@ -239,7 +239,7 @@ async def test_a_run_whose_delivery_fails_ends_with_its_exit_code(
     [
         ("-", {}, "no standard output"),
         ("out.xyz", {}, "does not tell the format"),
-        ("out.npy", {}, "holds only embeddings"),
+        ("out.npy", {}, "holds only vectors"),
         ("s3://bucket/out.csv", {}, r"no destination for s3:// is installed here.*\.csv"),
         ("{name}.csv", {}, "the job has no name"),
         ("out.csv", {"format": "xlsx"}, "no output format 'xlsx'"),
