@@ -244,7 +244,6 @@ def _open_index(url: str) -> RowIndex:
 
 def _files(database_url: str) -> Files:
     """None of these functions is looked up before it is called, since that imports its module."""
-
     return Files(
         check_form=lambda wanted: _destination(wanted).check_form(wanted),
         check_place=lambda wanted: _destination(wanted).check_place(wanted),

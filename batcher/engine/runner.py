@@ -257,9 +257,8 @@ class Runner(Jobs):
     ) -> Report:
         """Have a worker check the input, open the job and plan it; returns when it is open.
 
-        The input is a path as the workers see it, or a URL; they deliver the results as ``delivery``
-        says. ``on_waiting`` is told, again and
-        again, how many workers are alive.
+        The input is a path as the workers see it, or a URL; they deliver the results as
+        ``delivery`` says. ``on_waiting`` is told, again and again, how many workers are alive.
 
         Raises:
             UsageError: the spec is wrong.

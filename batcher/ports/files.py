@@ -57,7 +57,7 @@ class InputSource(Protocol):
     """An input file (or spooled standard input): checked once, streamed any number of times.
 
     A job that was broken off in its plan goes on from a row's number, which is its cursor: the same
-    input gives the same rows under the same numbers, and :meth:`sha256` says whether it is the same.
+    input gives the same rows under the same numbers, and :meth:`sha256` says if it is the same.
     A context manager that closes at its end. Rows with a structural fault come from :meth:`rows`
     as :class:`BadRow` in their place, duplicate ids among them; a row that is bad for another
     reason does not make its id taken.

@@ -380,9 +380,7 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(
-    JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol
-):
+class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol):
     """The whole database."""
 
     def room_bytes(self) -> int | None:

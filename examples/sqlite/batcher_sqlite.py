@@ -91,7 +91,9 @@ class Table:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         name = f"{self._name}_runs"
-        self._execute(f"CREATE TABLE IF NOT EXISTS {_quoted(name)} (job TEXT PRIMARY KEY, manifest)")
+        self._execute(
+            f"CREATE TABLE IF NOT EXISTS {_quoted(name)} (job TEXT PRIMARY KEY, manifest)"
+        )
         self._insert(name, (self._job, json.dumps(manifest)))
 
     def flush(self) -> None:

@@ -81,9 +81,7 @@ def test_a_job_that_is_not_to_be_delivered_says_nothing_of_it(cli: Cli) -> None:
         ("{name}.csv", "the job has no name: give it one with --name NAME"),
     ],
 )
-def test_a_place_that_no_worker_could_write_to_is_refused(
-    cli: Cli, output: str, said: str
-) -> None:
+def test_a_place_that_no_worker_could_write_to_is_refused(cli: Cli, output: str, said: str) -> None:
     for more in ((), ("--server-side",)):
         refused = cli(*SUBMIT, "-o", output, *more)
         assert (refused.code, refused.stdout) == (2, "")

@@ -125,5 +125,11 @@ def test_a_scheme_that_nobody_knows_is_refused_with_those_there_are(address: str
 
 
 def test_the_longest_suffix_counts_and_then_the_one_below_a_compression() -> None:
-    assert list(suffixes_of("/data.d/A.b.CSV.gz")) == [".b.csv.gz", ".csv.gz", ".gz", ".b.csv", ".csv"]
+    assert list(suffixes_of("/data.d/A.b.CSV.gz")) == [
+        ".b.csv.gz",
+        ".csv.gz",
+        ".gz",
+        ".b.csv",
+        ".csv",
+    ]
     assert list(suffixes_of("-")) == []

@@ -55,7 +55,6 @@ def check_output(path: str, *, format: str | None = None, schema: OutputSchema) 
     FILES.check_place(wanted)
 
 
-
 def open_sink(
     path: str,
     *,

@@ -32,9 +32,7 @@ _DIMENSION = 3
 _LABEL = (Field(name="label", type="text"), Field(name="confidence", type="float"))
 _VECTOR = (Field(name="embedding", type="vector"),)
 SCHEMAS = {
-    "labels": OutputSchema(
-        columns=("id", "text"), fields=_LABEL, chunked=False, dimension=None
-    ),
+    "labels": OutputSchema(columns=("id", "text"), fields=_LABEL, chunked=False, dimension=None),
     "vectors": OutputSchema(columns=(), fields=_VECTOR, chunked=False, dimension=_DIMENSION),
     "both": OutputSchema(
         columns=(), fields=(*_LABEL, *_VECTOR), chunked=False, dimension=_DIMENSION
@@ -52,19 +50,18 @@ def check_destination(destination: Destination, address: Callable[[], str], read
         AssertionError: the destination does not keep the contract of :mod:`batcher.ports`.
     """
     assert isinstance(destination, Destination), "it lacks a verb: see batcher.ports.Destination"
-    tried = [
-        _check_records(destination, schema, address, read)
-        for schema in SCHEMAS.values()
-        if _is_accepted(destination, schema, address())
+    accepted = [
+        schema for schema in SCHEMAS.values() if _is_accepted(destination, schema, address())
     ]
-    assert tried, "it refuses labels and vectors alike"
+    assert accepted, "it refuses labels and vectors alike"
+    for schema in accepted:
+        _check_records(destination, schema, address, read)
 
 
 def _is_accepted(destination: Destination, schema: OutputSchema, address: str) -> bool:
     try:
         destination.check_form(SinkRequest(address=address, schema=schema))
-    except UsageError as error:
-        assert str(error), "a refusal says why"
+    except UsageError:
         return False
     return True
 

@@ -1,14 +1,14 @@
 """Sources and destinations found through entry points, by scheme and suffix.
 
-An entry point is called as what it is found by: ``.csv``, ``.tar.zst``, ``https``. Whatever a path's
-name does not tell (standard input, a pipe, a device) goes to the format of pipes, ``.jsonl``.
+An entry point is called as what it is found by: ``.csv``, ``.tar.zst``, ``https``. A path whose
+name tells nothing (standard input, a pipe, a device) goes to the format of pipes, ``.jsonl``.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from batcher.adapters.system.installed_kinds import entry_points
 from batcher.core.errors import UsageError
@@ -97,7 +97,7 @@ class Connectors(Generic[T]):
                 f"the {self._noun} {name!r} ({entry.value}) is not one: see "
                 f"batcher.ports.{self._contract.__name__}"
             )
-        return loaded  # type: ignore[no-any-return]
+        return cast("T", loaded)
 
     @property
     def _noun(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import KindNotHere
 from batcher.core.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from importlib.metadata import EntryPoint, EntryPoints
+    from importlib.metadata import EntryPoint
 
 GROUP = "batcher.kinds"
 
@@ -49,11 +49,12 @@ class InstalledKinds:
 
 def entry_points(group: str) -> Iterable[EntryPoint]:
     """Those of all packages that are installed, which are looked through once."""
-    return _every_entry_point().select(group=group)
+    found: Iterable[EntryPoint] = _every_entry_point().select(group=group)
+    return found
 
 
 @cache
-def _every_entry_point() -> EntryPoints:
+def _every_entry_point() -> Any:
     from importlib.metadata import entry_points as installed  # takes a while to import
 
     return installed()

@@ -119,8 +119,8 @@ submit = KindGroup(
 
     With -o workers deliver the results when the job is complete, again and again until it works;
     `batcher status` says how that stands. The path is as the workers see it, and a relative one
-    begins where they were started. Its name may hold {date}, {job} and {name}. Without -o the results
-    stay in the database: `batcher export JOB -o OUTPUT` writes them.
+    begins where they were started. Its name may hold {date}, {job} and {name}. Without -o the
+    results stay in the database: `batcher export JOB -o OUTPUT` writes them.
 
     With --server-side a worker does all of that: INPUT is a path as the workers see it, or an
     http(s) URL. This command waits until one has checked it, and says what is wrong with it

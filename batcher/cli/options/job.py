@@ -221,8 +221,8 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
         Setting(
             "-o", "--output", heading=OUTPUT, metavar="PATH", hidden=hidden, required=required,
             help="Where the records go: .jsonl, .csv, .parquet or .npy, the first two also as .gz "
-            "or .zst, or - for standard output; or the URL of an installed destination. Its name may "
-            f"hold {{date}}, {{job}} and {{name}}.{otherwise}",
+            "or .zst, or - for standard output; or the URL of an installed destination. Its name "
+            f"may hold {{date}}, {{job}} and {{name}}.{otherwise}",
         ),
         Setting(
             "--output-format", heading=OUTPUT, hidden=hidden,

@@ -100,9 +100,15 @@ def every_key() -> set[str]:
 
 def general_keys() -> set[str]:
     """The names of the settings that do not belong to a kind, as files may have them."""
-    return {option.key for option in (
-        *job_options(), *output_options(), *run_options(), *shared_options(""),
-    )}
+    return {
+        option.key
+        for option in (
+            *job_options(),
+            *output_options(),
+            *run_options(),
+            *shared_options(""),
+        )
+    }
 
 
 def _load_env_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:

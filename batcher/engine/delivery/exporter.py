@@ -92,9 +92,7 @@ async def export(
     try:
         async with aclosing(
             ahead(
-                batches(
-                    store, job, described, left_out, every_row=every_row, from_row=reached
-                ),
+                batches(store, job, described, left_out, every_row=every_row, from_row=reached),
                 _BATCHES_AHEAD,
             )
         ) as read:

@@ -23,8 +23,8 @@ from batcher.core.failures.unforeseen import described
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import Job, JobEvent, JobState
-from batcher.engine.kept_lease import kept_lease
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
+from batcher.engine.kept_lease import kept_lease
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.destination import day_of, set_destination
 from batcher.engine.opening.intake import Intake, unheard

@@ -85,9 +85,7 @@ class FleetWorker:
 
     def __post_init__(self) -> None:
         deliverer = Deliverer(self.services, self.card.name, self.log, self._count_delivery)
-        self._background_work = BackgroundWork(
-            self.services, self.card.name, self.log, deliverer
-        )
+        self._background_work = BackgroundWork(self.services, self.card.name, self.log, deliverer)
 
     @property
     def serving(self) -> Mapping[str, Service]:

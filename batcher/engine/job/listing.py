@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from batcher.engine.job.description import Description
 from batcher.engine.job.delivery_report import DeliveryReport
+from batcher.engine.job.description import Description
 from batcher.engine.job.report import Report, RunFigures, exit_code, make_report, notes
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from batcher.core.errors import UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.model import Job
+from batcher.core.options import is_unicode
 from batcher.engine.delivery.files import Delivery
 from batcher.engine.delivery.overwriting import Output
 from batcher.engine.opening.binding import Bound
@@ -23,6 +24,8 @@ def check_destination(services: Services, bound: Bound, delivery: DeliverySpec) 
     """
     if delivery.output == "-":
         raise UsageError("workers have no standard output of yours: name a file with -o OUTPUT")
+    if not is_unicode(delivery.output):
+        raise UsageError(f"{delivery.output!r} is not UTF-8, and no database could keep it")
     target = Output(
         path=delivery.output, format=delivery.format, every_row=delivery.failed_rows == "null"
     )
@@ -38,9 +41,7 @@ def day_of(delivery: DeliverySpec, moment: datetime) -> date:
     return moment.astimezone(_zone(delivery.timezone)).date()
 
 
-async def set_destination(
-    services: Services, job: Job, delivery: DeliverySpec, day: date
-) -> None:
+async def set_destination(services: Services, job: Job, delivery: DeliverySpec, day: date) -> None:
     """Have the job delivered whenever it is complete; ``day`` is its ``{date}``."""
     filled = delivery.filled(job=job.id, name=job.name, day=day)
     await services.store.set_delivery(job.id, filled.to_json())

@@ -1,4 +1,4 @@
-"""Sources and destinations come from entry points; a stranger's is found as the built-in ones are."""
+"""Sources and destinations come from entry points; a stranger's is found as those built in."""
 
 from __future__ import annotations
 
@@ -44,5 +44,7 @@ def test_two_packages_for_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) 
     entries = [EntryPoint("x", value, DESTINATIONS) for value in ("one:A", "two:B")]
     monkeypatch.setattr(ENTRIES, lambda group: entries)
     destinations: Connectors[Destination] = Connectors(DESTINATIONS, Destination)
-    with pytest.raises(UsageError, match="two packages have a destination for x://, one:A and two:B"):
+    with pytest.raises(
+        UsageError, match="two packages have a destination for x://, one:A and two:B"
+    ):
         destinations.find("x://y")

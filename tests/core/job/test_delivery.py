@@ -73,7 +73,7 @@ def test_it_is_the_same_after_json() -> None:
 @pytest.mark.parametrize("wrong", [{"output": ""}, {"output": "a\0"}, {"failed_rows": "all"}])
 def test_what_is_no_place_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        DeliverySpec(**{"output": "a.csv", **wrong})
+        DeliverySpec.from_json({"output": "a.csv", **wrong})
 
 
 def test_pauses_grow_to_an_hour() -> None:

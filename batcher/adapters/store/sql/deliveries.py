@@ -24,7 +24,7 @@ from batcher.core.model import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection
 
     from batcher.adapters.store.database import Database
     from batcher.ports import DeliveryLease, DeliveryState
@@ -70,7 +70,7 @@ class SqlDeliveries:
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
             rows = connection.execute(select(DELIVERY).where(DELIVERY.c.job_id.in_(some)))
-            found.update((row["job_id"], delivery_state(row, now)) for row in rows.mappings())
+            found.update((row["job_id"], delivery_state(dict(row), now)) for row in rows.mappings())
 
         for first in range(0, len(job_ids), JOBS_AT_ONCE):
             some = job_ids[first : first + JOBS_AT_ONCE]
@@ -150,10 +150,11 @@ class SqlDeliveries:
         return await self._database.write(work)
 
 
-def _locked(connection: Connection, job_id: str) -> RowMapping | None:
+def _locked(connection: Connection, job_id: str) -> dict[str, Any] | None:
     """The delivery's row, which nobody else changes before the end of the transaction."""
     query = select(DELIVERY).where(DELIVERY.c.job_id == job_id).with_for_update()
-    return connection.execute(query).mappings().first()
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
 
 
 def _change(connection: Connection, job_id: str, change: Mapping[str, Any]) -> None:
