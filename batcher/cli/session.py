@@ -122,8 +122,8 @@ async def job_or_last(runner: Runner, job: str | None) -> str:
     if job is not None:
         return job
     last = await runner.last()
-    what = last.description.get("job", {})
-    say(f"the last job is {last.id}: {what.get('kind')} of {what.get('input')}")
+    what = last.description
+    say(f"the last job is {last.id}: {what.work.kind} of {what.input.address}")
     return last.id
 
 

@@ -12,9 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from operator import add
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from batcher.core.errors import IllegalTransition
+
+if TYPE_CHECKING:
+    from batcher.core.job.description import Description
 
 RowId: TypeAlias = str | int | float | bool | Decimal
 """A row's id as the input spells it; ids are compared as text. A Decimal is a number that neither
@@ -272,9 +275,9 @@ class Tally:
 class Job:
     """One job as the store keeps it: identity, description and state, not its work.
 
-    ``name`` is what the user calls it and its like, night after night. ``description`` is the JSON
-    form of what a worker must know of its meaning. ``cause`` says what has stopped a job,
-    ``reason`` the same in words; ``resume_at`` when a provider said that it may go on.
+    ``name`` is what the user calls it and its like, night after night. ``description`` is what it
+    means: work, input, provider and delivery. ``cause`` says what has stopped a job, ``reason`` the
+    same in words; ``resume_at`` when a provider said that it may go on.
     ``plan_row`` and ``plan_shard`` are the plan's cursor: the next row to plan and the next shard's
     ordinal; ``plan_tries`` is how often somebody took it up without getting any further.
     ``schedule`` is the name of the schedule that opened it, if one did; ``output`` the absolute
@@ -284,7 +287,7 @@ class Job:
     id: str
     fingerprint: str
     generation: int
-    description: Mapping[str, Any]
+    description: Description
     facts: InputFacts
     state: JobState
     name: str | None = None

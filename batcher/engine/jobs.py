@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from batcher.core.errors import UsageError
 from batcher.core.job.filter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.job.listing import Reports
 
@@ -53,7 +52,7 @@ class Jobs:
         from batcher.engine.telemetry.watch import watch
 
         store, clock = self._services.store, self._services.clock
-        described = Description.read(job := await store.job(job_id))
+        described = (job := await store.job(job_id)).description
         priced = await asyncio.to_thread(self._reports.is_priced, described)
         job = await watch(store, clock, job.id, priced=priced, on_live=on_live)
         return await self._report(job, Endings.of(job))
@@ -140,7 +139,7 @@ class Jobs:
             csv_safe=csv_safe,
             failed_rows=failed_rows,
         ).of(job)
-        await asyncio.to_thread(self._delivery.check, target, Description.read(job), protect)
+        await asyncio.to_thread(self._delivery.check, target, job.description, protect)
         delivered = await self._delivery.deliver(job, report, target, partial=partial)
         await self._remember(job, target)
         return delivered

@@ -13,7 +13,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from batcher.core.model import JobEvent, JobState
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending, Endings, apply_ending
 from batcher.engine.jobs import Jobs
 
@@ -102,14 +101,22 @@ class Runner(Jobs):
             InputError: the input is; nothing was sent.
             JobInUse: another process is running this job.
         """
+        from batcher.core.job.delivery import DeliverySpec
         from batcher.engine.delivery.overwriting import Output
 
         bound = await self._intake.bind(spec)
-        target = None
+        target = delivery = None
         if output is not None:
             target = Output.named(
                 output,
                 output_format,
+                overwrite=overwrite,
+                csv_safe=csv_safe,
+                failed_rows=failed_rows,
+            )
+            delivery = DeliverySpec(
+                output=target.path,
+                format=output_format,
                 overwrite=overwrite,
                 csv_safe=csv_safe,
                 failed_rows=failed_rows,
@@ -121,7 +128,9 @@ class Runner(Jobs):
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, on_told or _unheard)
             told = on_told or _unheard
-            job = await self._intake.open_job(bound, facts, fresh=fresh, check=check, told=told)
+            job = await self._intake.open_job(
+                bound, facts, fresh=fresh, delivery=delivery, check=check, told=told
+            )
             with self._services.lock(job.id):
                 return await self._run_locked(job, bound, source, target, on_live, on_told)
 
@@ -301,7 +310,7 @@ class Runner(Jobs):
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
-            former = self._intake.former(bound, Description.read(job).since, _unheard)
+            former = self._intake.former(bound, job.description.since, _unheard)
             return await estimated(bound, source, job, self._services.open_guard(), former)
 
     async def preview(

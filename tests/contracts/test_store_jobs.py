@@ -19,6 +19,7 @@ from tests.store.making import (
     claim_one,
     make_checkpoint,
     make_dead,
+    make_description,
     make_job,
     make_shard,
     open_planned,
@@ -58,7 +59,7 @@ async def test_a_spec_keeps_numbers_of_any_size_and_any_name(store: Store) -> No
     params = {"seed": 10**40, "x": [Decimal("1e400"), Decimal("7" * 5000)], "y": 0.5}
     job = replace(
         make_job(),
-        description={"input": "not utf-8: \udcff.csv", "params": params},
+        description=make_description(input="not utf-8: \udcff.csv", params=params),
         facts=replace(make_job().facts, columns=("", "a b", "é"), arrow_schema="AAAA"),
     )
     opened, _ = await store.open_job(job, fresh=False)
@@ -168,7 +169,7 @@ async def test_jobs_are_found_by_state_kind_and_name(store: Store) -> None:
     for n, (kind, name) in enumerate([("embed", "a"), ("chat", "a"), ("embed", None)]):
         job = make_job(f"j{n}", fingerprint=str(n))
         job = replace(job, name=name, created_at=start + timedelta(seconds=n))
-        await store.open_job(replace(job, description={"job": {"kind": kind}}), fresh=False)
+        await store.open_job(replace(job, description=make_description(kind=kind)), fresh=False)
     await store.move("j0", JobEvent.PAUSE)
 
     async def found(limit: int = 9, **wanted: Any) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from batcher.core.job.description import Description
+from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
+from batcher.core.job.spec import JobSpec
+from batcher.core.kind import Endpoint, Field, Overlong, Shape
 from batcher.core.model import DeadLetter, Doubt, InputFacts, Job, JobState, Usage
 from batcher.core.progress import ShardEvent
 from batcher.ports import Checkpoint, Lease, NewShard, Store, StoredShard
@@ -17,12 +21,27 @@ START = 1_000.0
 TTL = 30.0
 
 
+def make_description(**settings: Any) -> Description:
+    """Of an embedding job; ``settings`` are a spec's."""
+    spec = JobSpec(**{"kind": "embed", "input": "in.csv", "model": "m", **settings})
+    return Description(
+        work=WorkPart.of(spec),
+        input=InputPart.of(spec),
+        provider=ProviderPart.of(spec),
+        shape=Shape.VECTOR,
+        fields=(Field(name="embedding", type="vector"),),
+        overlong=Overlong.ERROR,
+        kind_version=1,
+        endpoint=Endpoint.EMBEDDINGS,
+    )
+
+
 def make_job(job_id: str = "j1", *, fingerprint: str = "f", budget: int | None = None) -> Job:
     return Job(
         id=job_id,
         fingerprint=fingerprint,
         generation=0,
-        description={"kind": "embed", "options": {"text": "title"}},
+        description=make_description(options={"text": "title"}),
         facts=InputFacts(
             rows=8,
             sha256="ab" * 32,

@@ -17,7 +17,7 @@ from batcher.core.model import JobState
 from batcher.settings import Settings
 from batcher.wiring import open_runner
 from tests.fakes import FakeClock
-from tests.store.making import make_dead, make_job
+from tests.store.making import make_dead, make_description, make_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 JOBS = 10_000
-SPEC = {
-    "job": {"kind": "embed", "input": "in.csv", "model": "text-embedding-3-small"},
-    "shape": "vector", "fields": [], "overlong": "error", "kind_version": 1, "files": {},
-}  # fmt: skip
+SPEC = make_description(model="text-embedding-3-small")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

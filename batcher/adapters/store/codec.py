@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from batcher.adapters.store.damage import must_be, reading
+from batcher.core.job.description import Description
 from batcher.core.model import (
     DeadLetter,
     Doubt,
@@ -125,7 +126,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "id": job.id,
         "fingerprint": job.fingerprint,
         "generation": job.generation,
-        "spec": json_text(dict(job.description)),
+        "spec": json_text(dict(job.description.to_json())),
         "facts": json_text(facts),
         "state": job.state.value,
         "cause": job.cause,
@@ -162,7 +163,7 @@ def job_value(row: Row) -> Job:
         id=row["id"],
         fingerprint=row["fingerprint"],
         generation=row["generation"],
-        description=json_value(row["spec"]),
+        description=Description.of_stored(row["id"], json_value(row["spec"])),
         facts=InputFacts(
             rows=facts["rows"],
             sha256=facts["sha256"],

@@ -2,15 +2,19 @@
 
 - :mod:`.delivery`: Where a job's results go: what its command says of that, and when a delivery is
   tried again.
+- :mod:`.description`: What the store keeps of a job's meaning, so that others can go on with it
+  without its files.
 - :mod:`.filter`: Which jobs are wanted of all that there are.
 - :mod:`.fingerprint`: Which runs are the same job, and which rows are the same work: hashes over
   what shapes them.
 - :mod:`.idempotency`: Idempotency keys: what makes two requests the same, and how a server says
   that it repeats itself.
+- :mod:`.parts`: The parts of a job's description: its work, its input, its provider and its
+  delivery.
 - :mod:`.schedule`: When a schedule fires: which of its due times counts, what of an outage is made
   up for.
 - :mod:`.since`: What an incremental job is compared with, and what came of it.
-- :mod:`.spec`: The description of a job: what a command line, a job file and the Python API all
+- :mod:`.spec`: The settings of a job: what a command line, a job file and the Python API all
   become.
 - :mod:`.urls`: URLs: whether one can be where an API is, or an input; and how it may be shown.
 """

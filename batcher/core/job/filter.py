@@ -21,7 +21,7 @@ class JobFilter:
         return (
             self.state in (None, job.state)
             and self.name in (None, job.name)
-            and self.kind in (None, job.description.get("job", {}).get("kind"))
+            and self.kind in (None, job.description.work.kind)
         )
 
 

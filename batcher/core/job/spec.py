@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from batcher.core.errors import UsageError
+from batcher.core.job.parts import ProviderPart
 from batcher.core.money.prices import Price
 from batcher.core.options import flag
 from batcher.core.text import exactjson
@@ -175,9 +176,7 @@ class JobSpec:
     @property
     def answers_from(self) -> str:
         """Whose answers the results are made of: a base URL, or what stands in for one."""
-        if self.via == "replay":
-            return "replay"
-        return "simulate" if self.simulate else self.base_url
+        return ProviderPart.of(self).answers_from
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; :meth:`from_json` gives the same spec back."""

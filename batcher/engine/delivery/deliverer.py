@@ -21,7 +21,6 @@ from batcher.core.model import Job
 from batcher.core.options import is_unicode
 from batcher.engine.delivery.files import Delivery, Progress
 from batcher.engine.delivery.overwriting import Output
-from batcher.engine.job.description import Description
 from batcher.engine.job.listing import Reports
 from batcher.engine.kept_lease import kept_lease
 from batcher.engine.services import Services
@@ -91,11 +90,10 @@ class Deliverer:
 
     async def _deliver(self, job: Job, lease: DeliveryLease) -> list[str]:
         """Write what is to be written; returns what was."""
-        described_job = Description.read(job)
         target = await asyncio.to_thread(output_of, DeliverySpec.from_json(lease.target))
         if target.stream:
             raise UsageError(f"{target.path} is not a file: name a file for workers to write")
-        await asyncio.to_thread(self._delivery.check, target, described_job, ())
+        await asyncio.to_thread(self._delivery.check, target, job.description, ())
         report = await self._reports.of(job)
         progress = Progress(
             cursor=lease.cursor, records=lease.records, keep=partial(self._keep, lease)

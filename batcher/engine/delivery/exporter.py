@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from batcher.core.errors import DamagedStore, StoreError
+from batcher.core.job.description import Description
 from batcher.core.kind import Overlong, Shape
 from batcher.core.model import Job, JobState, RowId
 from batcher.core.money.prices import PICO
 from batcher.engine.delivery.piece_results import Vectors, read_results
 from batcher.engine.delivery.read_ahead import ahead
-from batcher.engine.job.description import Description
 from batcher.engine.shards.arrow_records import ArrowRecords
 from batcher.engine.shards.payload import (
     ShardPlan,
@@ -54,12 +54,12 @@ class Resumption:
 def output_schema(job: Job, described: Description) -> OutputSchema:
     """What the records of a job's output look like."""
     return OutputSchema(
-        columns=job.facts.columns if described.spec.keep_input else (),
+        columns=job.facts.columns if described.input.keep_input else (),
         fields=described.fields,
         chunked=described.chunked,
         dimension=job.learned.dimension,
-        costs=described.spec.cost_columns,
-        arrow_schema=job.facts.arrow_schema if described.spec.keep_input else None,
+        costs=described.work.cost_columns,
+        arrow_schema=job.facts.arrow_schema if described.input.keep_input else None,
     )
 
 
@@ -177,7 +177,7 @@ def _read_shard(
         records=_pick(records, rows),
         arrow=records.pick(rows) if isinstance(records, ArrowRecords) else None,
         chunks=_spans(plan, chosen) if described.chunked else [],
-        costs=_costs(plan, stored, chosen, described) if described.spec.cost_columns else (),
+        costs=_costs(plan, stored, chosen, described) if described.work.cost_columns else (),
     )
 
 
@@ -207,7 +207,7 @@ def _with_missing(
         vectors = whole
     spans = iter(_spans(plan, chosen) if described.chunked else ())
     costs: Sequence[tuple[int, int, float | None, str | None]] = ()
-    if described.spec.cost_columns:
+    if described.work.cost_columns:
         paid = iter(_costs(plan, stored, chosen, described))
         lost = iter(_costs_of_rows(plan, stored, [row for row, at in entries if at < 0]))
         costs = [next(lost if piece is None else paid) for piece in pieces]

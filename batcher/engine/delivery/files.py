@@ -13,10 +13,10 @@ from typing import Any
 
 from batcher.core.errors import DamagedStore, OutputTaken, UsageError
 from batcher.core.job.delivery import DeliverySpec
+from batcher.core.job.description import Description
 from batcher.core.model import DeadLetter, Job
 from batcher.engine.delivery.exporter import Resumption, export, output_schema
 from batcher.engine.delivery.overwriting import Output, Overwriting
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import Report
 from batcher.engine.job.results import error_record
 from batcher.engine.services import Files
@@ -77,7 +77,7 @@ class Delivery:
             if self._files.look(beside) == "stream":
                 raise UsageError(f"{beside} is not a file: name another output")
         made_of = (
-            described.spec.input,
+            described.input.address,
             *(file.path for file in described.files.values() if file.path),
         )
         self._overwriting.check_apart(target, (*made_of, *protect))
@@ -90,7 +90,7 @@ class Delivery:
             UsageError: the format is wrong, nothing that is installed writes there, or it is called
                 after a name that the job has not.
         """
-        DeliverySpec(output=target.path).check_name(described.spec.name)
+        DeliverySpec(output=target.path).check_name(described.work.name)
         self._files.check_form(_wanted(target, _expected(target, described)))
 
     def _check_again(self, wanted: SinkRequest) -> None:
@@ -151,7 +151,7 @@ class Delivery:
         """
         files = self._files
         report = _noted(report, target)
-        described = Description.read(job)
+        described = job.description
         schema = dataclasses.replace(
             output_schema(job, described), csv_safe=target.csv_safe, every_row=target.every_row
         )
@@ -262,7 +262,7 @@ def _expected(target: Output, described: Description) -> OutputSchema:
         fields=described.fields,
         chunked=described.chunked,
         dimension=None,
-        costs=described.spec.cost_columns,
+        costs=described.work.cost_columns,
         every_row=target.every_row,
     )
 

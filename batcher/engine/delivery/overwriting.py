@@ -19,10 +19,8 @@ from typing import Any, Protocol
 
 from batcher.core.errors import OutputTaken, UsageError
 from batcher.core.job.delivery import DeliverySpec, is_template
-from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import scheme_of
 from batcher.core.model import Job
-from batcher.engine.job.description import Description
 from batcher.ports import JobStore, Seen
 
 _COMMAND = (
@@ -233,7 +231,7 @@ class Overwriting:
 
 
 def _command(job: Job) -> list[Any]:
-    spec: JobSpec = Description.read(job).spec
+    spec = job.description.spec
     chosen = {name: value for name, value in spec.options.items() if value is not None}
     return [chosen if name == "options" else getattr(spec, name) for name in _COMMAND]
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from batcher.core.errors import RowsWithoutResult, UsageError
+from batcher.core.job.description import Description
 from batcher.core.model import Job, JobState
 from batcher.engine.delivery.exporter import batches, output_schema
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.results import Failed, Result, results_of
 from batcher.engine.services import Files
@@ -34,7 +34,7 @@ class Records:
                 known yet, and ``failed`` is ``null``.
         """
         job = await self._store.job(job_id)
-        described = Description.read(job)
+        described = job.description
         await self._check(job, described, failed)
         async with aclosing(
             batches(self._store, job, described, every_row=failed == "null")
@@ -44,7 +44,7 @@ class Records:
 
     async def fields(self, job_id: str) -> list[str]:
         """The names of what :attr:`batcher.engine.job.results.Result.value` holds."""
-        described = Description.read(await self._store.job(job_id))
+        described = (await self._store.job(job_id)).description
         return [field.name for field in described.fields if field.type != "vector"]
 
     async def results(self, job_id: str, failed: Failed) -> AsyncGenerator[Result, None]:
@@ -58,7 +58,7 @@ class Records:
     async def table(self, job_id: str, failed: Failed) -> Any:
         """The same as one ``pyarrow.Table``, with the columns of a Parquet output."""
         job = await self._store.job(job_id)
-        schema = output_schema(job, Description.read(job))
+        schema = output_schema(job, job.description)
         sink = self._files.open_table(replace(schema, every_row=failed == "null"))
         async with aclosing(self.batches(job_id, failed)) as read:
             async for batch in read:

@@ -85,7 +85,7 @@ class OrderOpener:
     async def _open(self, order: Order, fence: int, owner: str) -> None:
         spec = JobSpec.from_json(order.blueprint.spec)
         bound = await self._intake.bind_texts(spec, order.blueprint.files)
-        _destination(order)  # before there is a job
+        where = _destination(order)
         if order.job_id is not None:  # a worker opened it, and ended before it could say so
             job = await self._services.store.job(order.job_id)
             await self._begin(order, fence, job, bound)
@@ -94,7 +94,8 @@ class OrderOpener:
             facts = await self._intake.check(bound, source)
             if not order.fresh:
                 bound = await self._intake.as_begun(bound, facts, unheard)
-            new = await self._intake.new_job(bound, facts)
+            delivery = None if where is None else where[0]
+            new = await self._intake.new_job(bound, facts, delivery)
             opened = await self._services.store.open_ordered(order.id, fence, new)
             if opened is not None:
                 # Before the order is done: nobody else is to begin with what goes on here.

@@ -18,7 +18,6 @@ from batcher.core.failures.unforeseen import described
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.delivery.deliverer import Deliverer
 from batcher.engine.fleet.background_work import BackgroundWork
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.intake import Intake, KindChanged
@@ -327,8 +326,8 @@ class FleetWorker:
         )
 
     def _count_delivery(self, job: Job, delivered: bool) -> None:
-        spec = Description.read(job).spec
-        meter = self.meters.of(spec.kind, spec.model)
+        work = job.description.work
+        meter = self.meters.of(work.kind, work.model)
         meter.delivered += delivered
         meter.deliveries_failed += not delivered
 

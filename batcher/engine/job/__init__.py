@@ -2,8 +2,6 @@
 
 - :mod:`.delivery_report`: What is said of a delivery: where it goes, how it stands, what was
   written.
-- :mod:`.description`: What the store keeps of a job's meaning, so that others can go on with it
-  without its files.
 - :mod:`.endings`: How a run ends: why, with which state of the job, and with which exit code.
 - :mod:`.listing`: Reports of jobs: of one, and of many by as few questions.
 - :mod:`.purging`: Which jobs may be deleted, and their deletion.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from batcher.core.job.description import Description
 from batcher.engine.job.delivery_report import DeliveryReport
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import Report, RunFigures, exit_code, make_report, notes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Reports:
 
         ``before`` is what the job was when the run began.
         """
-        described = Description.read(job)
+        described = job.description
         tally = await self._services.store.tally(job.id)
         delivery = await self._services.store.delivery(job.id)
         price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
@@ -66,7 +66,7 @@ class Reports:
         store = self._services.store
         jobs = await store.jobs(limit=limit, wanted=wanted)
         tallies = await store.tallies([job.id for job in jobs])
-        there = [(job, Description.read(job)) for job in jobs if job.id in tallies]
+        there = [(job, job.description) for job in jobs if job.id in tallies]
         deliveries = await store.deliveries([job.id for job in jobs])
         asked = {
             _priced_alike(described): described
@@ -97,10 +97,10 @@ class Reports:
 
     def is_priced(self, described: Description) -> bool:
         """Whether what the job costs is known; takes a while the first time."""
-        spec = described.spec
-        if spec.price is not None:
+        model, provider = described.work.model, described.provider
+        if provider.price is not None:
             return True
-        facts = self._services.model_facts(spec.model, described.endpoint, spec.base_url)
+        facts = self._services.model_facts(model, described.endpoint, provider.base_url)
         return facts.price is not None
 
 
@@ -111,5 +111,5 @@ def _has_cost(tally: Tally) -> bool:
 
 def _priced_alike(described: Description) -> tuple[str | None, ...]:
     """What decides whether a job's price is known."""
-    spec = described.spec
-    return spec.model, str(described.endpoint), spec.base_url, spec.price
+    provider = described.provider
+    return described.work.model, str(described.endpoint), provider.base_url, provider.price

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from batcher.core.errors import JobInUse
 from batcher.core.model import JobState
-from batcher.engine.job.description import Description
 from batcher.ports import Store
 
 _ALL = 1_000_000
@@ -23,7 +22,7 @@ async def purge(store: Store, deadline: float) -> list[str]:
     latest = datetime.fromtimestamp(max(deadline, 0.0), UTC)  # no job ended before 1970
     jobs = await store.jobs(limit=_ALL)
     unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
-    needed = {since.job for job in unplanned if (since := Description.read(job).since)}
+    needed = {since.job for job in unplanned if (since := job.description.since)}
     ended = [job for job in jobs if job.finished_at is not None and job.finished_at <= latest]
     deliveries = await store.deliveries([job.id for job in ended])
     needed |= {
@@ -61,7 +60,7 @@ async def remove(store: Store, job_id: str) -> None:
         raise JobInUse(f"job {job_id} is being planned elsewhere: `batcher cancel {job_id}` first")
     for other in await store.jobs(limit=_ALL):
         if other.finished_at is None and not other.planned:
-            since = Description.read(other).since
+            since = other.description.since
             if since is not None and since.job == job_id:
                 raise JobInUse(
                     f"job {other.id} carries results of job {job_id} over: let it end first"

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import UsageError
+from batcher.core.job.description import Description
 from batcher.core.job.since import Incremental
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import shown_input
 from batcher.core.model import FailureCount, Job, StopCause, Tally
 from batcher.core.money.prices import dollars
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
 
 if TYPE_CHECKING:
@@ -304,8 +304,8 @@ def make_report(
     }
     return Report(
         job=job.id,
-        kind=described.spec.kind,
-        model=described.spec.model,
+        kind=described.work.kind,
+        model=described.work.model,
         rows=rows_total(job, described),
         rows_done=tally.rows_done,
         rows_failed=tally.rows_failed,
@@ -340,7 +340,7 @@ def make_report(
 
 def rows_total(job: Job, described: Description) -> int:
     """How many rows the job has: the input's, or the first so many of them."""
-    limit = described.spec.limit
+    limit = described.input.limit
     return job.facts.rows if limit is None else min(limit, job.facts.rows)
 
 
@@ -360,15 +360,15 @@ def exit_code(ending: Ending, tally: Tally, delivery: DeliveryState | None = Non
 def notes(described: Description) -> tuple[str, ...]:
     """What a reader of the report should know besides."""
     said = []
-    if described.spec.simulate:
+    if described.provider.simulate:
         said.append("simulated: no provider was asked, and a cost is what would have been paid")
-    if described.spec.via == "replay":
+    if described.provider.via == "replay":
         said.append("replayed: recorded answers, and a cost is what they cost when they were new")
     since = described.since
     if since is not None and since.differs:
         changed = ", ".join(since.differs)
         said.append(f"nothing was carried over from job {since.job}: {changed} changed")
-    if not described.spec.keep_input:
+    if not described.input.keep_input:
         said.append(
             "the input's columns were not kept (--no-keep-input): CSV and Parquet have id and row "
             "instead; to have them, join by id, or run it again with --fresh, which sends "

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from batcher.core.errors import BatcherError
 from batcher.core.job.filter import JobFilter
 from batcher.core.model import JobState, StopCause
-from batcher.engine.job.description import Description
 from batcher.engine.job.purging import remove
 
 if TYPE_CHECKING:
@@ -63,6 +62,6 @@ def _is_attempt(former: Job, job: Job) -> bool:
     """Whether both were asked for by hand, and of the same input."""
     if former.id == job.id or former.schedule is not None or job.schedule is not None:
         return False
-    theirs, ours = Description.read(former).spec, Description.read(job).spec
-    same = (theirs.kind, theirs.input, former.name)
-    return same == (ours.kind, ours.input, job.name)
+    theirs, ours = former.description, job.description
+    same = (theirs.work.kind, theirs.input.address, former.name)
+    return same == (ours.work.kind, ours.input.address, job.name)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from batcher.core.answerbound import THINKING_TOKENS, Unbounded, thinks
 from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
+from batcher.core.job.delivery import DeliverySpec
+from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import fingerprint, recipe
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
@@ -30,7 +32,6 @@ from batcher.core.kind import (
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
-from batcher.engine.job.description import Description
 from batcher.engine.planning.planner import Planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import RequestBuilder, output_limit
@@ -148,7 +149,7 @@ class Bound:
         Raises:
             UsageError: it was begun without ``cost_columns``.
         """
-        if self.spec.cost_columns and not Description.read(job).spec.cost_columns:
+        if self.spec.cost_columns and not job.description.work.cost_columns:
             raise UsageError(
                 f"--cost-columns: job {job.id} was begun without it, and what each of its rows "
                 "cost was not kept: leave it out to go on, or start again with --fresh"
@@ -201,7 +202,7 @@ class Bound:
             row_ids=self.spec.id is None,
             keep_records=self.spec.keep_input,
             keep_arrow=job.facts.arrow_schema is not None,
-            recipe=Description.read(job).recipe,
+            recipe=job.description.recipe,
             former=former,
             guard=guard,
         )
@@ -295,16 +296,18 @@ def new_job(
     version: str,
     since: Since | None = None,
     learned: Learned = _NOTHING_LEARNED,
+    delivery: DeliverySpec | None = None,
 ) -> Job:
     """The job that the store opens, or finds to be there already.
 
-    ``since`` is what it is compared with; ``learned`` what is known of its provider already.
+    ``since`` is what it is compared with; ``learned`` what is known of its provider already;
+    ``delivery`` where its results are to go.
     """
     return Job(
         id=job_id(int(now.timestamp()), noise),
         fingerprint=bound.fingerprint(facts),
         generation=1,
-        description=replace(bound.description, since=since).to_json(),
+        description=replace(bound.description, since=since, delivery=delivery),
         facts=facts,
         state=JobState.OPEN,
         name=bound.spec.name,

@@ -11,7 +11,6 @@ from batcher.core.job.since import Incremental
 from batcher.core.model import Job, Learned, Tally
 from batcher.core.money.prices import dollars
 from batcher.core.progress import ShardEvent
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
 from batcher.engine.reuse.previous_job import Former
@@ -116,7 +115,7 @@ def estimate(
                 least += price.cost(call.tokens, 0)
                 most += ceiling.cost(call.tokens, limit or 0)
     completion = None if limit is None else limit * count
-    since = Description.read(job).since
+    since = job.description.since
     return Estimate(
         kind=bound.spec.kind,
         model=bound.spec.model,

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from batcher.core.errors import KindNotHere, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
 from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
 from batcher.engine.opening.binding import Bound, bind, new_job
@@ -87,13 +87,13 @@ class Intake:
             KindChanged: that version of the kind is not here.
             KindNotHere: the kind is not installed.
         """
-        described = Description.read(job)
-        current = self._services.kinds.get(described.spec.kind)
+        described = job.description
+        current = self._services.kinds.get(described.work.kind)
         kind = of_version(current, described.kind_version)
         if kind is None:
             raise KindChanged(
                 f"job {job.id} was planned by version {described.kind_version} of the kind "
-                f"{described.spec.kind}, and this installation has version {current.version}"
+                f"{described.work.kind}, and this installation has version {current.version}"
             )
         return await asyncio.to_thread(self._bound, described.spec, described.files, kind)
 
@@ -151,8 +151,10 @@ class Intake:
             told(f"note: {note}")
         return facts
 
-    async def new_job(self, bound: Bound, facts: InputFacts) -> Job:
-        """The job as it would be if it were new."""
+    async def new_job(
+        self, bound: Bound, facts: InputFacts, delivery: DeliverySpec | None = None
+    ) -> Job:
+        """The job as it would be if it were new; ``delivery`` is where its results are to go."""
         since, learned = await self._compared(bound)
         return new_job(
             bound,
@@ -162,6 +164,7 @@ class Intake:
             version=self._services.version,
             since=since,
             learned=learned,
+            delivery=delivery,
         )
 
     async def _compared(self, bound: Bound) -> tuple[Since | None, Learned]:
@@ -175,7 +178,7 @@ class Intake:
         last = await self._services.store.last_complete(spec.name)
         if last is None:
             return Since(), Learned()
-        described = Description.read(last)
+        described = last.description
         differs = bound.description.differences(described)
         since = Since(job=last.id, rows=rows_total(last, described), differs=differs)
         return since, Learned() if differs else last.learned
@@ -186,19 +189,21 @@ class Intake:
         facts: InputFacts,
         *,
         fresh: bool,
+        delivery: DeliverySpec | None = None,
         check: Callable[[Job], Awaitable[object]] | None = None,
         told: Told = unheard,
     ) -> Job:
         """The job, found or made; none is left behind that could not even begin.
 
-        A job that is complete needs no credential. ``check`` may refuse to go on with it.
+        A job that is complete needs no credential. ``delivery`` is kept with a job that is made.
+        ``check`` may refuse to go on with it.
 
         Raises:
             UsageError: the credential that it names is not in the environment, the check's, or the
                 job was begun without keeping what is asked of its records now.
         """
         store = self._services.store
-        job, made = await store.open_job(await self.new_job(bound, facts), fresh=fresh)
+        job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
         try:
             bound.check_taken_up(job)
             if check is not None:
@@ -222,7 +227,7 @@ class Intake:
         if job.planned:
             return None
         rows = rows_total(job, bound.description)
-        since = Description.read(job).since
+        since = job.description.since
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(

@@ -54,7 +54,9 @@ class Submission:
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, self._told)
             store = self._services.store
-            job, _ = await store.open_job(await self._intake.new_job(bound, facts), fresh=fresh)
+            job, _ = await store.open_job(
+                await self._intake.new_job(bound, facts, delivery), fresh=fresh
+            )
             bound.check_taken_up(job)
             if delivery is not None:
                 await set_destination(

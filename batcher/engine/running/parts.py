@@ -18,7 +18,6 @@ from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import WEIGHTS, Flow
 from batcher.engine.budget.budget_guard import BudgetGuard
 from batcher.engine.budget.run_budget import RunBudget
-from batcher.engine.job.description import Description
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
@@ -234,7 +233,7 @@ def _failures(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Failur
         chance=services.chance,
         telemetry=parts.telemetry,
         known_good=parts.known_good,
-        had_success=work.live.base.pieces_done > 0 or Description.read(work.job).is_proven,
+        had_success=work.live.base.pieces_done > 0 or work.job.description.is_proven,
         stop_at_dead=work.bound.spec.on_error == "stop",
         secrets=connection.secrets,
         end=end,
@@ -255,5 +254,5 @@ def _leases(work: Work, parts: Parts) -> Leases:
         checkpoint_writer=parts.checkpoint_writer,
         dispatcher=parts.dispatcher,
         settler=parts.settler,
-        keeps_bills=Description.read(work.job).spec.cost_columns,
+        keeps_bills=work.job.description.work.cost_columns,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batcher.core.model import Job, JobState, Tally, Usage
-from batcher.engine.job.description import Description
 from batcher.engine.job.report import rows_total
 from batcher.engine.telemetry.run_stats import RunStats
 from batcher.ports import Clock, Store
@@ -30,7 +29,7 @@ async def watch(
     job = await store.job(job_id)
     base = await store.tally(job.id)
     live = RunStats(
-        rows=rows_total(job, Description.read(job)),
+        rows=rows_total(job, job.description),
         base=base,
         started_at=clock.now(),
         priced=priced,

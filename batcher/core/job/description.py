@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from batcher.core.errors import DamagedStore
+from batcher.core.errors import DamagedStore, UsageError
+from batcher.core.job.delivery import DeliverySpec
+from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile, shape_of
-from batcher.core.model import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A job's spec, the form of its results, and what a worker needs to bind its kind again.
+    """A job in four parts, the form of its results, and what a worker needs to bind its kind again.
 
+    ``delivery`` is where its results were to go when it was opened, None where that was not said.
     ``files`` are those that the kind's options name; ``kind_version`` is the kind's that planned.
     ``recipe`` is what the contents of its rows are hashed under (empty in jobs of versions that
     hashed none); ``since`` what it is compared with, None where it is not. ``endpoint`` is where
     its requests go (of versions that did not keep it, what the form of the results says).
     """
 
-    spec: JobSpec
+    work: WorkPart
+    input: InputPart
+    provider: ProviderPart
+    delivery: DeliverySpec | None = None
     shape: Shape
     fields: tuple[Field, ...]
     overlong: Overlong
@@ -41,10 +46,12 @@ class Description:
         kind_version: int,
         files: Mapping[str, TextFile],
         recipe: str,
-    ) -> Description:
+    ) -> Self:
         """The description of a job that is about to be made."""
         return cls(
-            spec=spec,
+            work=WorkPart.of(spec),
+            input=InputPart.of(spec),
+            provider=ProviderPart.of(spec),
             shape=shape_of(bound.fields),
             fields=bound.fields,
             overlong=bound.overlong,
@@ -55,26 +62,38 @@ class Description:
         )
 
     @classmethod
-    def read(cls, job: Job) -> Description:
-        """The description that the store kept.
+    def of_stored(cls, job_id: str, plain: Any) -> Self:
+        """The description that the store kept of a job, read once, where the job is loaded.
 
         Raises:
-            DamagedStore: what it kept is none.
+            DamagedStore: what it kept is none, or has what only a later version understands.
         """
         try:
-            return cls._of_json(job.description)
+            return cls.from_json(plain)
+        except UsageError as exc:
+            raise DamagedStore(
+                f"job {job_id}: what the database says of the job is not understood here ({exc}); "
+                "if a later version of batcher wrote it, use that"
+            ) from exc
         except (LookupError, ValueError, TypeError, AttributeError) as exc:
             raise DamagedStore(
-                f"job {job.id}: the database is damaged: what it says of the job makes no sense "
+                f"job {job_id}: the database is damaged: what it says of the job makes no sense "
                 f"({type(exc).__name__}); restore a copy of it"
             ) from exc
 
     @classmethod
-    def _of_json(cls, plain: Mapping[str, Any]) -> Description:
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The reverse of :meth:`to_json`; anything may be raised where it is not one."""
         shape = Shape(plain["shape"])
         usual = Endpoint.EMBEDDINGS if shape is Shape.VECTOR else Endpoint.CHAT
+        spec = JobSpec.from_json(plain["job"])
         return cls(
-            spec=JobSpec.from_json(plain["job"]),
+            work=WorkPart.of(spec),
+            input=InputPart.of(spec),
+            provider=ProviderPart.of(spec),
+            delivery=DeliverySpec.from_json(delivery)
+            if (delivery := plain.get("delivery"))
+            else None,
             shape=shape,
             fields=tuple(Field(**field) for field in plain["fields"]),
             overlong=Overlong(plain["overlong"]),
@@ -86,8 +105,8 @@ class Description:
         )
 
     def to_json(self) -> Mapping[str, Any]:
-        """Plain JSON for the store."""
-        return {
+        """Plain JSON for the store: the first three parts as flat as a job file is."""
+        plain = {
             "job": self.spec.to_json(),
             "shape": str(self.shape),
             "fields": [{"name": field.name, "type": field.type} for field in self.fields],
@@ -98,6 +117,13 @@ class Description:
             "endpoint": str(self.endpoint),
             "since": None if self.since is None else self.since.to_json(),
         }
+        return plain if self.delivery is None else plain | {"delivery": self.delivery.to_json()}
+
+    @property
+    def spec(self) -> JobSpec:
+        """The first three parts as one, as a command line or a job file says them."""
+        settings = self.work.settings() | self.input.settings() | self.provider.settings()
+        return JobSpec(**settings)
 
     @property
     def chunked(self) -> bool:
@@ -120,15 +146,15 @@ class Description:
 
     def _ingredients(self) -> dict[str, Any]:
         """What a recipe is made of, by what users call it."""
-        spec = self.spec
-        chosen = {name: value for name, value in spec.options.items() if value is not None}
+        work, provider = self.work, self.provider
+        chosen = {name: value for name, value in work.options.items() if value is not None}
         texts = {name: file.text for name, file in self.files.items()}
         return {
-            "the kind": spec.kind,
+            "the kind": work.kind,
             "the kind's version": self.kind_version,
-            "the model": spec.model,
-            "the base URL": spec.answers_from,
-            "the API version": spec.api_version,
-            "the parameters": dict(spec.params),
+            "the model": work.model,
+            "the base URL": provider.answers_from,
+            "the API version": provider.api_version,
+            "the parameters": dict(work.params),
             **{f"the {name.replace('_', ' ')}": v for name, v in (chosen | texts).items()},
         }
