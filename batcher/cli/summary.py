@@ -53,7 +53,7 @@ def delivered(delivery: DeliveryReport) -> str:
         tries = count(delivery.attempts, "attempt")
         return f"{place}, failed {tries}{again}{cause}"
     words = "is being written" if delivery.status == "delivering" else "waits for a worker"
-    return f"{place}, {words}{f', after a failure{cause}' if cause else ''}"
+    return f"{place}, {words}{f', after an attempt that failed{cause}' if cause else ''}"
 
 
 def by_code(failures: Mapping[str, int]) -> str:

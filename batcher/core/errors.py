@@ -23,6 +23,12 @@ class UsageError(BatcherError):
     exit_code = 2
 
 
+class NotAllowed(BatcherError):
+    """A job asks a worker for what its operator did not allow; another worker may be allowed to."""
+
+    exit_code = 2
+
+
 class KindNotHere(UsageError):
     """A kind that is missing, broken or of another version here; elsewhere it may not be."""
 

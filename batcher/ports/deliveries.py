@@ -15,8 +15,9 @@ class DeliveryState:
     ``target`` is where its results go, as JSON (opaque to the store). All else is about the job as
     it was completed last: ``attempts`` is how often somebody began to deliver it, ``cause`` why the
     last attempt failed and ``exit_code`` what a command returns for that, both None where none
-    has; ``next_at`` is when it may be tried again after that. ``leased`` says that somebody is
-    delivering it. ``files`` is what was written by ``delivered_at``.
+    has; ``next_at`` is when it may be tried again, None where others may succeed at once.
+    ``leased`` says that somebody is delivering it. ``files`` is what was written by
+    ``delivered_at``.
     """
 
     target: Mapping[str, Any]
@@ -27,6 +28,11 @@ class DeliveryState:
     leased: bool = False
     files: tuple[str, ...] = ()
     delivered_at: datetime | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed and waits to be tried again."""
+        return self.cause is not None and self.next_at is not None and not self.leased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +111,12 @@ class DeliveryStore(Protocol):
         files: Sequence[str] = (),
         cause: str | None = None,
         exit_code: int = 1,
+        elsewhere: bool = False,
     ) -> bool:
         """End an attempt: with the files that were written, or with the ``cause`` of its failure.
 
-        After a failure it may be claimed when the pause for its attempts is over. False where the
-        fence is stale, and nothing was written; the same thing settled twice counts once.
+        After a failure it may be claimed when the pause for its attempts is over; at once, and
+        without counting, where another may succeed ``elsewhere``. False where the fence is stale,
+        and nothing was written; the same thing settled twice counts once.
         """
         ...

@@ -172,6 +172,7 @@ async def test_what_failed_says_why_and_may_be_tried_again_after_a_pause(
         assert await store.settle_delivery("j1", lease.fence, cause="No room.\0", exit_code=2)
         state = await state_of(store)
         assert (state.attempts, state.cause, state.exit_code) == (attempt, "No room.", 2)
+        assert state.failed
         assert await store.failing_deliveries() == 1
         free_again = fake_clock.now() + pause_seconds(attempt)
         assert state.next_at == NOW + timedelta(seconds=free_again - START)
@@ -182,9 +183,31 @@ async def test_what_failed_says_why_and_may_be_tried_again_after_a_pause(
         assert await store.due_deliveries() == ["j1"]
     lease = await claimed(store)
     assert (await state_of(store)).cause == "No room."  # until it is known better
+    assert not (await state_of(store)).failed
     await store.settle_delivery("j1", lease.fence, files=["/data/out.csv"])
     assert (await state_of(store)).cause is None
     assert await store.failing_deliveries() == 0
+
+
+async def test_what_is_another_s_to_deliver_is_free_at_once_and_says_why_it_waits(
+    store: Store,
+) -> None:
+    await completed(store)
+    for owner in ("a", "b"):
+        lease = await claimed(store, owner)
+        assert lease.attempts == 1
+        for _ in range(2):  # the second time nothing changes
+            assert await store.settle_delivery(
+                "j1", lease.fence, cause="I may not.", exit_code=2, elsewhere=True
+            )
+        state = await state_of(store)
+        assert (state.cause, state.attempts, state.next_at) == ("I may not.", 0, None)
+        assert not state.failed
+        assert await store.due_deliveries() == ["j1"]
+        assert await store.failing_deliveries() == 1
+    lease = await claimed(store, "c")
+    assert await store.settle_delivery("j1", lease.fence, files=["/data/out.csv"])
+    assert (await state_of(store)).cause is None
 
 
 async def test_one_that_failed_may_be_tried_at_once_when_it_is_set_again(store: Store) -> None:

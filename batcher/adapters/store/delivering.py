@@ -66,25 +66,38 @@ def granted(
     }
 
 
-def settled(
-    row: Mapping[str, Any],
-    files: Sequence[str],
-    cause: str | None,
-    exit_code: int,
-    *,
-    now: float,
-) -> Mapping[str, Any]:
-    """What the end of an attempt changes: it is delivered where there is no ``cause``."""
-    failed = cause is not None
+def delivered(files: Sequence[str], *, now: float) -> Mapping[str, Any]:
+    """What the end of an attempt changes that wrote these files."""
     return {
-        "cause": None if cause is None else storable(cause),
-        "exit_code": exit_code if failed else None,
-        "next_at": now + pause_seconds(row["attempts"]) if failed else None,
+        **_ENDED,
         "files": json_text([storable(file) for file in files]),
-        "delivered_at": None if failed else utc(now),
-        "owner": None,
-        "expires_at": None,
+        "delivered_at": utc(now),
     }
+
+
+def failed(
+    row: Mapping[str, Any], cause: str, exit_code: int, *, now: float, elsewhere: bool
+) -> Mapping[str, Any]:
+    """What the end of an attempt changes that failed, or that another may make ``elsewhere``."""
+    attempts = row["attempts"]
+    return {
+        **_ENDED,
+        "cause": storable(cause),
+        "exit_code": exit_code,
+        "next_at": None if elsewhere else now + pause_seconds(attempts),
+        "attempts": attempts - 1 if elsewhere and row["owner"] else attempts,
+        "files": "[]",
+    }
+
+
+_ENDED: Mapping[str, Any] = {
+    "cause": None,
+    "exit_code": None,
+    "next_at": None,
+    "delivered_at": None,
+    "owner": None,
+    "expires_at": None,
+}
 
 
 def is_settled_so(row: Mapping[str, Any], end: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from batcher.core.errors import BatcherError, UsageError
+from batcher.core.errors import BatcherError, NotAllowed, UsageError
 from batcher.core.failures.unforeseen import described
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.urls import scheme_of, shown_url
@@ -25,6 +25,9 @@ from batcher.engine.job.listing import Reports
 from batcher.engine.kept_lease import kept_lease
 from batcher.engine.services import Services
 from batcher.ports import DeliveryLease, Event, Log
+
+_REFUSED_SECONDS = 60.0
+"""How long a delivery is left to others that this process may not make."""
 
 
 class Deliverer:
@@ -45,11 +48,20 @@ class Deliverer:
         self._log = log
         self._told = told
         self._leases = count(1)
+        self._refused: dict[str, float] = {}
+
+    def refuses(self, job_id: str) -> bool:
+        """Whether this process may not deliver the job, and has found that out of late."""
+        until = self._refused.get(job_id, 0.0)
+        if self._services.clock.now() < until:
+            return True
+        self._refused.pop(job_id, None)
+        return False
 
     async def deliver(self, job_id: str) -> None:
         """Deliver a job's results; nothing happens where that is not due, or somebody else does.
 
-        What fails is told to the store, and raises nothing.
+        What fails is told to the store, and raises nothing; so is what this process may not do.
 
         Raises:
             StoreError: the store cannot be told.
@@ -73,6 +85,12 @@ class Deliverer:
         except asyncio.CancelledError:  # others need not wait
             await store.claim_delivery(job_id, owner, 0.0, unblamed=True)
             raise
+        except NotAllowed as refusal:
+            self._refused[job_id] = services.clock.now() + _REFUSED_SECONDS
+            await store.settle_delivery(
+                job_id, lease.fence, cause=str(refusal), exit_code=2, elsewhere=True
+            )
+            self._log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and tried again
             cause, exit_code = _words(error), getattr(error, "exit_code", 1)
             if await store.settle_delivery(job_id, lease.fence, cause=cause, exit_code=exit_code):

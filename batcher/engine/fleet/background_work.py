@@ -46,7 +46,7 @@ class BackgroundWork:
         if tasks is None:
             return
         if len(self._delivering) < MOST_DELIVERIES:
-            for job_id in await store.due_deliveries(limit=2 * MOST_DELIVERIES):
+            for job_id in await store.due_deliveries():
                 self.deliver(tasks, job_id)
         if len(self._running) >= MOST_AT_ONCE:
             return
@@ -57,7 +57,7 @@ class BackgroundWork:
 
     def deliver(self, tasks: asyncio.TaskGroup, job_id: str) -> None:
         """Deliver a job that is complete, unless enough is being delivered here."""
-        if len(self._delivering) < MOST_DELIVERIES:
+        if len(self._delivering) < MOST_DELIVERIES and not self._deliverer.refuses(job_id):
             work = partial(self._deliverer.deliver, job_id)
             self._begin(tasks, f"delivery of {job_id}", work, self._delivering)
 

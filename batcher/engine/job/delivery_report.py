@@ -15,7 +15,7 @@ from batcher.ports import DeliveryState
 class DeliveryReport:
     """The delivery of a job's results by whoever completes it.
 
-    ``status`` is ``waiting`` (for the job, or for somebody to deliver it), ``delivering``,
+    ``status`` is ``waiting`` (for the job, or for somebody who can deliver it), ``delivering``,
     ``delivered``, or ``failed``, which is tried again ``next_at``. ``attempts`` counts those since
     the job was completed last.
     """
@@ -36,7 +36,7 @@ class DeliveryReport:
             status = "delivered"
         elif state.leased:
             status = "delivering"
-        elif state.cause is not None:
+        elif state.failed:
             status = "failed"
         return cls(
             output=shown_input(str(state.target.get("output", ""))),

@@ -349,8 +349,7 @@ def exit_code(ending: Ending, tally: Tally, delivery: DeliveryState | None = Non
 
     So do dead letters.
     """
-    failed = delivery is not None and delivery.cause is not None
-    if delivery is not None and failed and ending.status == "complete":
+    if delivery is not None and delivery.failed and ending.status == "complete":
         return delivery.exit_code or 1
     if ending.status == "complete" and tally.rows_failed:
         return 3

@@ -53,7 +53,7 @@ async def _is_awaited(store: Store, job: Job) -> bool:
     delivery = await store.delivery(job.id)
     if delivery is None or delivery.delivered_at is not None:
         return False
-    return delivery.cause is None or delivery.leased
+    return not delivery.failed
 
 
 def _show(live: RunStats, job: Job, tally: Tally) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from batcher.adapters.store.codec import json_text
 from batcher.adapters.store.delivering import (
     UNTOUCHED,
+    delivered,
     delivery_lease,
     delivery_state,
+    failed,
     granted,
     is_settled_so,
     newly_set,
-    settled,
 )
 from batcher.adapters.store.lifecycle import moved, unknown_job
 from batcher.core.model import JobState
@@ -97,12 +98,17 @@ class MemoryDeliveries:
         files: Sequence[str] = (),
         cause: str | None = None,
         exit_code: int = 1,
+        elsewhere: bool = False,
     ) -> bool:
         """See :meth:`batcher.ports.DeliveryStore.settle_delivery`."""
         row = self._rows.get(job_id)
         if row is None or row["fence"] != fence:
             return False
-        end = settled(row, files, cause, exit_code, now=self._clock.wall())
+        now = self._clock.wall()
+        if cause is None:
+            end = delivered(files, now=now)
+        else:
+            end = failed(row, cause, exit_code, now=now, elsewhere=elsewhere)
         if row["owner"] is None:
             return is_settled_so(row, end)
         row.update(end)

@@ -9,12 +9,13 @@ from sqlalchemy import and_, func, insert, or_, select, update
 from batcher.adapters.store.codec import json_text
 from batcher.adapters.store.database import Conflict
 from batcher.adapters.store.delivering import (
+    delivered,
     delivery_lease,
     delivery_state,
+    failed,
     granted,
     is_settled_so,
     newly_set,
-    settled,
 )
 from batcher.adapters.store.sql.jobs import JOBS_AT_ONCE, OPEN_TRIES, must_exist
 from batcher.adapters.store.sql.tables import DELIVERY, JOB
@@ -134,6 +135,7 @@ class SqlDeliveries:
         files: Sequence[str] = (),
         cause: str | None = None,
         exit_code: int = 1,
+        elsewhere: bool = False,
     ) -> bool:
         """See :meth:`batcher.ports.DeliveryStore.settle_delivery`."""
 
@@ -141,7 +143,11 @@ class SqlDeliveries:
             row = _locked(connection, job_id)
             if row is None or row["fence"] != fence:
                 return False
-            end = settled(row, files, cause, exit_code, now=self._database.now(connection))
+            now = self._database.now(connection)
+            if cause is None:
+                end = delivered(files, now=now)
+            else:
+                end = failed(row, cause, exit_code, now=now, elsewhere=elsewhere)
             if row["owner"] is None:
                 return is_settled_so(row, end)
             _change(connection, job_id, end)
