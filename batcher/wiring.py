@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Throttle,
         Tokenizer,
     )
+    from batcher.ports.planning import PlannerProcess, PlanTask
 
 
 @asynccontextmanager
@@ -152,6 +153,7 @@ async def _open_services(
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
+            start_planner=_start_planner,
             access=ResultAccess(partial(open_runner, replace(settings, create=False))),
         )
 
@@ -172,6 +174,12 @@ def _open_guard() -> RowGuard:
     from batcher.adapters.system.row_guard import ThreadGuard
 
     return ThreadGuard()
+
+
+def _start_planner(task: PlanTask) -> PlannerProcess | None:
+    from batcher.adapters.system.planner_process import start_planner_process
+
+    return start_planner_process(task)
 
 
 async def _open_source(spec: JobSpec, *, clock: Clock) -> InputSource:

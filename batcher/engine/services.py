@@ -38,6 +38,13 @@ if TYPE_CHECKING:
         Throttle,
         Tokenizer,
     )
+    from batcher.ports.planning import PlannerProcess, PlanTask
+
+
+def _plan_here(task: PlanTask) -> PlannerProcess | None:
+    """No process of its own for any plan."""
+    del task
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,8 @@ class Services:
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
-    plan is made. ``access`` gives reports the results of their jobs.
+    plan is made, ``start_planner`` a process that makes it, or None. ``access`` gives reports the
+    results of their jobs.
     """
 
     store: Store
@@ -103,4 +111,5 @@ class Services:
     slots: Slots = field(default_factory=Slots)
     room: ByteRoom = field(default_factory=ByteRoom)
     open_guard: Callable[[], RowGuard] = NoGuard
+    start_planner: Callable[[PlanTask], PlannerProcess | None] = _plan_here
     access: Access | None = None

@@ -24,8 +24,15 @@ from batcher.ports.files import (
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
+from batcher.ports.planning import (
+    FormerRow,
+    GuardStopped,
+    NoGuard,
+    RowGuard,
+    RowIndex,
+    RowOverran,
+)
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
-from batcher.ports.rows import FormerRow, GuardStopped, NoGuard, RowGuard, RowIndex, RowOverran
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space
 from batcher.ports.store import (

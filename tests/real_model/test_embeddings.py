@@ -108,7 +108,7 @@ async def test_told_of_the_limit_of_a_text_it_keeps_to_it_and_all_rows_come_back
     vectors = matrix(parts)
     assert np.allclose(vectors, matrix((await ask(embeddings, texts))["data"]), atol=1e-5)
 
-    code, said = here.run("embed", *limit, "--overlong", "mean")
+    code, said = here.run("embed", *limit, "--overlong", "mean", "--overwrite")
     assert code == 0, said
     assert here.manifest["requests"] == 1
     whole = matrix(here.records())

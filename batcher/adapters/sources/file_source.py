@@ -6,6 +6,7 @@ job or is handed on as one.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -77,8 +78,13 @@ class FileSource:
         compression: Compression | None,
         text: Text,
         close: Callable[[], None],
+        shared: bool = False,
     ) -> None:
-        """``text`` says how it is read; ``close`` lets the raw bytes go."""
+        """``text`` says how it is read; ``close`` lets the raw bytes go.
+
+        ``shared``: other processes can open it by its name.
+        """
+        self._shared = shared
         self.name = name
         self._open_raw = open_raw
         self._compression = compression
@@ -156,6 +162,24 @@ class FileSource:
             columns=reader.columns,
             arrow_schema=reader.arrow_schema,
         )
+
+    def checked(self) -> bytes | None:
+        """See :class:`batcher.ports.planning.SharesCheck`."""
+        if not self._shared:
+            return None
+        found = (
+            self._id_column,
+            self._columns,
+            self._skip_bad,
+            self._encoding,
+            self._duplicates,
+        )
+        return pickle.dumps(found)
+
+    def take_checked(self, checked: bytes) -> None:
+        """See :class:`batcher.ports.planning.SharesCheck`."""
+        found = pickle.loads(checked)  # noqa: S301  # from the process that began this one
+        self._id_column, self._columns, self._skip_bad, self._encoding, self._duplicates = found
 
     def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:
         """See :class:`batcher.ports.InputSource`."""

@@ -83,6 +83,7 @@ def open_source(
         compression=read_name(path).compression if text.kind in COMPRESSIBLE else None,
         text=text,
         close=lambda: None,
+        shared=True,
     )
 
 

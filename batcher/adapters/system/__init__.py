@@ -10,6 +10,8 @@
 - :mod:`.job_lock`: One process a job on one machine: an operating system's lock on a file beside
   the database.
 - :mod:`.meanwhile`: Imports in a thread, of what takes long and is needed in a moment.
+- :mod:`.planner_process`: A process that plans: started here, and spoken to through its standard
+  input and output.
 - :mod:`.private_files`: Files of state that nobody else may read: they hold rows, prompts and
   results.
 - :mod:`.row_guard`: A row's limit of time, kept by a thread that looks twice a second.

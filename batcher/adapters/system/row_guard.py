@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from batcher.ports.rows import GuardStopped, RowOverran
+from batcher.ports.planning import GuardStopped, RowOverran
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +39,7 @@ class _Ended(BaseException):
 
 
 class ThreadGuard:
-    """Implements :class:`batcher.ports.rows.RowGuard`."""
+    """Implements :class:`batcher.ports.planning.RowGuard`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class ThreadGuard:
         self._clock: int | None = None
 
     def call(self, work: Callable[[T], R], row: T) -> R:
-        """See :class:`batcher.ports.rows.RowGuard`."""
+        """See :class:`batcher.ports.planning.RowGuard`."""
         if self._thread != threading.get_ident():
             self._enter_thread()
         if self.asked_to_stop.is_set():
@@ -84,7 +84,7 @@ class ThreadGuard:
             raise RowOverran(self.most_seconds) from None
 
     def stop(self) -> None:
-        """See :class:`batcher.ports.rows.RowGuard`."""
+        """See :class:`batcher.ports.planning.RowGuard`."""
         self.asked_to_stop.set()
         self.end_call(self._row)
 

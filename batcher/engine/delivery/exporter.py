@@ -161,6 +161,7 @@ def _read_shard(
     records = None if stored.columns is None else decode_records(stored.columns)
     found = read_results(stored, described.shape, len(plan.tokens), dimension)
     vectors, objects = found.vectors, found.objects
+    has_objects = described.shape is not Shape.VECTOR
     chosen = _exportable(plan, found.have, stored)
     if described.overlong is Overlong.MEAN and plan.chunks is not None and vectors is not None:
         chosen, vectors = _combine(plan, chosen, vectors)
@@ -172,7 +173,7 @@ def _read_shard(
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],  # rows with results have one
         rows=[plan.first_row + row for row in rows],
-        results=[objects[piece] or {} for piece in chosen] if objects else [],
+        results=[objects[piece] or {} for piece in chosen] if has_objects else [],
         vectors=vectors,
         records=_pick(records, rows),
         arrow=records.pick(rows) if isinstance(records, ArrowRecords) else None,
@@ -199,6 +200,7 @@ def _with_missing(
     rows = [row for row, _ in entries]
     take = np.array([at for _, at in entries], dtype=np.int64)
     pieces = [chosen[at] if at >= 0 else None for at in take]
+    has_objects = described.shape is not Shape.VECTOR
     if described.shape is not Shape.JSON:
         width = vectors.shape[1] if vectors is not None else dimension or 0
         whole = np.zeros((len(rows), width), dtype=np.float32)
@@ -214,7 +216,7 @@ def _with_missing(
     return OutputBatch(
         ids=[cast("RowId", plan.id_of(row)) for row in rows],
         rows=[plan.first_row + row for row in rows],
-        results=[{} if p is None else objects[p] or {} for p in pieces] if objects else [],
+        results=[{} if p is None else objects[p] or {} for p in pieces] if has_objects else [],
         vectors=vectors,
         records=_pick(records, rows),
         arrow=records.pick_or_null(rows) if isinstance(records, ArrowRecords) else None,

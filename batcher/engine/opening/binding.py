@@ -9,7 +9,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from batcher.core.answerbound import THINKING_TOKENS, Unbounded, thinks
-from batcher.core.errors import BatcherError, KindFailed, MissingColumn, UsageError
+from batcher.core.errors import BatcherError, KindFailed, KindNotHere, MissingColumn, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import fingerprint, recipe
@@ -26,6 +26,7 @@ from batcher.core.kind import (
     Shape,
     TextFile,
     VersionsItself,
+    earlier_versions,
     has_free_output,
     shape_of,
 )
@@ -36,7 +37,7 @@ from batcher.engine.planning.planner import Planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import RequestBuilder, output_limit
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
-from batcher.ports import InputSource, RowGuard, RowIndex, Tokenizer
+from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -274,6 +275,22 @@ def bind(
     if spec.max_cost is not None:
         _check_budget(result)
     return result
+
+
+def bind_version(
+    kinds: KindRegistry, spec: JobSpec, files: Mapping[str, TextFile], version: int
+) -> BoundKind:
+    """The kind of a spec with its options, as a version of it means them.
+
+    Raises:
+        KindNotHere: that version is not installed.
+    """
+    kind = kinds.get(spec.kind)
+    for one in (kind, *earlier_versions(kind)):
+        bound = _bind(one, spec, files)
+        if version == (bound.version if isinstance(bound, VersionsItself) else one.version):
+            return bound
+    raise KindNotHere(f"the kind {spec.kind} is not here in version {version}")
 
 
 def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 
 from batcher.core.errors import KindNotHere, UsageError
@@ -19,10 +21,13 @@ from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
 from batcher.engine.opening.binding import Bound, bind, new_job
 from batcher.engine.opening.option_texts import check_texts, read_files
+from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlanner
 from batcher.engine.planning.plan_writer import Planning
+from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
 from batcher.engine.services import Services
-from batcher.ports import InputSource
+from batcher.ports import InputSource, RowIndex
+from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
 """Hears what is said of a job before it is sent, a sentence at a time."""
@@ -231,13 +236,42 @@ class Intake:
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: bound.planner(
-                source, rows, now, former, self._services.open_guard()
-            ),
+            make=lambda now, former: self._planner(bound, source, rows, now, former),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,
             former=self.former(bound, since, told),
+        )
+
+    def _planner(
+        self, bound: Bound, source: InputSource, rows: int, job: Job, former: RowIndex | None
+    ) -> AnyPlanner:
+        """What plans a job from its cursor on, in a process of its own where that is worth it."""
+
+        def plan_here(next_row: int, next_shard: int) -> Planner:
+            at = replace(job, plan_row=next_row, plan_shard=next_shard)
+            return bound.planner(source, rows, at, former, self._services.open_guard())
+
+        checked = None
+        if former is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+            checked = source.checked()
+        if checked is None:
+            return plan_here(job.plan_row, job.plan_shard)
+        task = PlanTask(
+            spec=bound.spec,
+            kind_version=bound.kind_version,
+            files=bound.files,
+            limits=bound.limits,
+            rows=rows,
+            recipe=job.description.recipe,
+            keep_arrow=job.facts.arrow_schema is not None,
+            checked=checked,
+        )
+        return HandoverPlanner(
+            plan_here,
+            partial(self._services.start_planner, task),
+            next_row=job.plan_row,
+            next_shard=job.plan_shard,
         )
 
     def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:

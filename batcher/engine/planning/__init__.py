@@ -1,5 +1,6 @@
 """Rows into shards, and the writer of the plan.
 
+- :mod:`.handover`: A long plan is handed over to a process of its own, as soon as that is ready.
 - :mod:`.plan_writer`: The writer of a plan: shards into the store, under a lease of its own, from
   the cursor on.
 - :mod:`.planned_row`: A row on its way into a shard: what was rendered of it, or why it has nothing

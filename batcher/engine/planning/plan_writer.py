@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from batcher.core.errors import StoreError
 from batcher.core.model import Job, JobState
 from batcher.engine.job.endings import Endings, apply_ending
-from batcher.engine.planning.planner import Planner, check_unchanged
+from batcher.engine.planning.handover import AnyPlanner
+from batcher.engine.planning.planner import check_unchanged
 from batcher.engine.reuse.previous_job import Former, PlannedShard, Previous
 from batcher.ports import Clock, GuardStopped, InputSource, NewShard, RowIndex, Store
 
-_ROWS_AT_ONCE = 1_024
-_BYTES_AT_ONCE = 256_000
+ROWS_AT_ONCE = 1_024
+BYTES_AT_ONCE = 256_000
 _LOOK_SECONDS = 2.0
 
 
@@ -27,7 +28,7 @@ class Planning:
     ends before the input does. ``former`` is the job whose results may be carried over.
     """
 
-    make: Callable[[Job, RowIndex | None], Planner]
+    make: Callable[[Job, RowIndex | None], AnyPlanner]
     source: InputSource
     rows: int
     sha256: str | None
@@ -97,11 +98,12 @@ class PlanWriter:
             except GuardStopped:
                 return False
         all_rows = planner.next_row >= planning.rows
-        check_unchanged(planning.source, planning.sha256, all_rows=all_rows)
+        read = planner.input_sha256
+        check_unchanged(planning.source.name, read, planning.sha256, all_rows=all_rows)
         return await self._add(fence, None, planner.next_row)
 
     @asynccontextmanager
-    async def _until_cancelled(self, planner: Planner) -> AsyncIterator[None]:
+    async def _until_cancelled(self, planner: AnyPlanner) -> AsyncIterator[None]:
         """Stop the planner where somebody cancels the job, be it in the middle of a row."""
 
         async def look() -> None:
@@ -138,7 +140,7 @@ class PlanWriter:
         return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
 
 
-async def _ahead(planner: Planner) -> AsyncGenerator[PlannedShard, None]:
+async def _ahead(planner: AnyPlanner) -> AsyncGenerator[PlannedShard, None]:
     """The rest of a plan; what comes next is planned while the shards before it are written.
 
     The first shard comes alone, so that sending begins. Then shards of short rows come a few at a
@@ -150,9 +152,7 @@ async def _ahead(planner: Planner) -> AsyncGenerator[PlannedShard, None]:
     following = loop.run_in_executor(None, planner.next_shards, 1, 1)
     try:
         while shards := await following:
-            following = loop.run_in_executor(
-                None, planner.next_shards, _ROWS_AT_ONCE, _BYTES_AT_ONCE
-            )
+            following = loop.run_in_executor(None, planner.next_shards, ROWS_AT_ONCE, BYTES_AT_ONCE)
             for shard in shards:
                 yield shard
     finally:

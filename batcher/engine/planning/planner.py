@@ -77,6 +77,7 @@ class Planner:
         self._prepared = self._prepare(source)
         self._ahead: PlannedRow | None = None
         self._failure: Exception | None = None
+        self._input_sha256: str | None = None
 
     def next_shard(self) -> PlannedShard | None:
         """Plan one more shard; None when all rows are planned."""
@@ -126,14 +127,21 @@ class Planner:
         """The first row that is in no shard yet."""
         return self._next_row
 
+    @property
+    def input_sha256(self) -> str | None:
+        """The hash of the input as it was read; None where its end was not reached."""
+        return self._input_sha256
+
     def _prepare(self, source: InputSource) -> Iterator[PlannedRow]:
         """Rows with their pieces, rendered and counted a batch at a time."""
         left = self._rows - self._next_row
         for batch in source.rows(self._next_row):
             if left <= 0:
-                break  # only here: a source that is read to its end knows its hash
+                break
             yield from self._prepare_batch(batch[:left])
             left -= len(batch)
+        else:
+            self._input_sha256 = source.sha256()
 
     def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[PlannedRow]:
         planned = [self._render(row) for row in batch]
@@ -290,14 +298,16 @@ class _ShardInMaking:
         return PlannedShard(shard=shard, places=self._places)
 
 
-def check_unchanged(source: InputSource, sha256: str | None, *, all_rows: bool) -> None:
-    """Compare what planning read with what the check read; no hash where it stopped before the end.
+def check_unchanged(name: str, read: str | None, sha256: str | None, *, all_rows: bool) -> None:
+    """Compare what planning read of the input ``name`` with what the check read, by their hashes.
+
+    ``sha256`` is the check's, None where the plan ends before the input does.
 
     Raises:
         InputError: the input changed in between.
     """
-    if not all_rows or (sha256 is not None and source.sha256() != sha256):
+    if not all_rows or (sha256 is not None and read != sha256):
         raise InputError(
             "the input changed while it was being read; run again when it no longer changes",
-            source=source.name,
+            source=name,
         )

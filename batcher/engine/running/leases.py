@@ -5,8 +5,8 @@ from __future__ import annotations
 from batcher.core.kind import Shape
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.requests.builder import RequestBuilder
-from batcher.engine.routes.online.dispatcher import Dispatcher
-from batcher.engine.settling.settler import Settler
+from batcher.engine.routes.call_queue import CallQueue
+from batcher.engine.settling.vector_length import VectorLength
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
 from batcher.engine.shards.leased_shard import LeasedShard
@@ -28,14 +28,10 @@ class Leases:
         requests: RequestBuilder,
         run_budget: RunBudget,
         checkpoint_writer: CheckpointWriter,
-        dispatcher: Dispatcher,
-        settler: Settler,
-        keeps_bills: bool,
+        queue: CallQueue,
+        vectors: VectorLength,
     ) -> None:
-        """``seconds`` is how long a lease holds unless it is renewed.
-
-        ``keeps_bills``: the job's records are to say what each cost.
-        """
+        """``seconds`` is how long a lease holds unless it is renewed."""
         self._job_id = job_id
         self._owner = owner
         self._seconds = seconds
@@ -45,9 +41,8 @@ class Leases:
         self._requests = requests
         self._run_budget = run_budget
         self._checkpoint_writer = checkpoint_writer
-        self._dispatcher = dispatcher
-        self._settler = settler
-        self._keeps_bills = keeps_bills
+        self._queue = queue
+        self._vectors = vectors
 
     async def claim(self, limit: int, *, expired_only: bool = False) -> list[Lease]:
         """Lease up to so many shards, or such as a dead owner held, and queue their calls."""
@@ -76,7 +71,7 @@ class Leases:
             for shard in self._checkpoint_writer.shards:
                 if shard.id in set(ids) - held:
                     self._checkpoint_writer.lose(shard)
-            self._dispatcher.wake()
+            self._queue.wake()
 
     def _take(self, lease: Lease) -> None:
         """Begin with a shard: first of all say what its last owner may have had billed."""
@@ -84,7 +79,6 @@ class Leases:
             lease,
             self._shape,
             self._run_budget.pay,
-            keeps_bills=self._keeps_bills,
             fixed_tokens=self._requests.fixed_tokens,
         )
         again = {call.pieces: call for call in shard.calls} if shard.left_behind else {}
@@ -95,5 +89,5 @@ class Leases:
             if (call := again.get(unit.pieces)) is not None:
                 self._requests.keys.doubt(call, doubt)
         self._checkpoint_writer.add(shard)
-        self._dispatcher.add(shard)
-        self._settler.take(shard)
+        self._queue.add(shard)
+        self._vectors.take(shard)

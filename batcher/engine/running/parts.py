@@ -1,7 +1,8 @@
 """The parts of one run, put together: which there are, and who knows whom.
 
-Calls go from the dispatcher to the senders, answers from the senders to the settler, and what is
-settled to the ledger; the leases bring the shards, and the funds say when there is no more money.
+Calls go from the queue to the senders, answers from the senders to the settler, and what is settled
+to the writer of checkpoints; the leases bring the shards, and the guard of the budget says when
+there is no more money.
 """
 
 from __future__ import annotations
@@ -16,19 +17,37 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.model import Job
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import WEIGHTS, Flow
+from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
+from batcher.engine.requests.builder import RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.dispatcher import Dispatcher
+from batcher.engine.routes.online.in_flight import InFlight
 from batcher.engine.routes.online.pace import Pace
-from batcher.engine.routes.online.senders import Senders
+from batcher.engine.routes.online.send_times import SendTimes
+from batcher.engine.routes.online.senders import Exchange, Senders
 from batcher.engine.running.leases import Leases
 from batcher.engine.services import Connection, Services
-from batcher.engine.settling.failures import Failures
-from batcher.engine.settling.known_good import KnownGood, find_answered
+from batcher.engine.settling.accounts import Accounts
+from batcher.engine.settling.arrivals import Arrivals
+from batcher.engine.settling.failing.dead_letters import DeadLetters
+from batcher.engine.settling.failing.failures import FailureReader, Failures
+from batcher.engine.settling.failing.known_good import KnownGood, find_answered
+from batcher.engine.settling.failing.passing_failures import PassingFailures
+from batcher.engine.settling.failing.provider_state import ProviderState
+from batcher.engine.settling.failing.rate_limits import RateLimits
+from batcher.engine.settling.failing.refusals import Refusals
+from batcher.engine.settling.failing.retries import Retries
+from batcher.engine.settling.failing.verdicts import Verdicts
+from batcher.engine.settling.outcomes import Outcomes
+from batcher.engine.settling.reading import AnswerReader
+from batcher.engine.settling.repairs import Repairs
 from batcher.engine.settling.settler import Settler
+from batcher.engine.settling.vector_length import VectorLength
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
 from batcher.engine.telemetry.run_stats import RunStats
 from batcher.engine.telemetry.run_telemetry import RunTelemetry, TelemetrySinks
@@ -54,74 +73,123 @@ class Work:
     shared: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What the parts of a run share: requests, money, checkpoints, and what is told.
+
+    ``end`` stops the run.
+    """
+
+    requests: RequestBuilder
+    telemetry: RunTelemetry
+    run_budget: RunBudget
+    checkpoint_writer: CheckpointWriter
+    end: Callable[[Ending], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The online route: from the queue to the wire."""
+
+    queue: CallQueue
+    in_flight: InFlight
+    dispatcher: Dispatcher
+    pace: Pace
+    state: ProviderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """What answers and failures do."""
+
+    settler: Settler
+    verdicts: Verdicts
+    passing: PassingFailures
+    vectors: VectorLength
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """One of each, for one run."""
 
-    def __init__(
-        self,
-        work: Work,
-        *,
-        end: Callable[[Ending], None],
-        on_flush: Callable[[Sequence[Checkpoint], float], None],
-        hungry: Callable[[], None],
-    ) -> None:
-        """``end`` stops the run; ``on_flush`` is told what was committed, and how long it took.
+    basis: Basis
+    route: Route
+    settling: Settling
+    senders: Senders
+    leases: Leases
+    budget_guard: BudgetGuard
 
-        ``hungry`` is called when more calls should be queued.
-        """
-        services, connection = work.services, work.connection
-        self.requests = work.bound.requests(
-            work.job.learned,
-            model_in_body=connection.model_in_body,
-            azure=connection.charges_prompt_too,
-            keys=_keys(work),
-            capped=work.job.budget_picousd is not None,
-        )
-        self.telemetry = _telemetry(work)
-        self.health = Health()
-        self.window = _window(work.bound.spec)
-        self.run_budget = _run_budget(work, self)
-        self.checkpoint_writer = _checkpoint_writer(work, self, on_flush)
-        self.dispatcher = _dispatcher(work, self, hungry)
-        self.pace = _pace(work, self)
-        self.known_good = _known_good(work, self)
-        self.failures = _failures(work, self, end)
-        self.settler = Settler(
-            bound=work.bound.kind,
-            requests=self.requests,
-            pace=self.pace,
-            checkpoint_writer=self.checkpoint_writer,
-            dispatcher=self.dispatcher,
-            telemetry=self.telemetry,
-            failures=self.failures,
-            known_good=self.known_good,
-            secrets=connection.secrets,
-            learn=partial(services.store.learn, work.job.id),
-            end=end,
-        )
-        self.senders = Senders(
-            provider=connection.provider,
-            requests=self.requests,
-            window=self.window,
-            dispatcher=self.dispatcher,
-            answers=self.settler,
-            room=services.room,
-            telemetry=self.telemetry,
-            clock=services.clock,
-            end=end,
-        )
-        self.leases = _leases(work, self)
-        self.budget_guard = BudgetGuard(
-            work.job,
-            work.live.base,
-            shared=work.shared,
-            owner=work.owner,
-            store=services.store,
-            run_budget=self.run_budget,
-            checkpoint_writer=self.checkpoint_writer,
-            unpaid=lambda: self.dispatcher.unpaid,
-            take_over=self.leases.take_over,
-        )
+
+def make_parts(
+    work: Work,
+    *,
+    end: Callable[[Ending], None],
+    on_flush: Callable[[Sequence[Checkpoint], float], None],
+) -> Parts:
+    """``end`` stops the run; ``on_flush`` is told what was committed, and how long it took."""
+    basis = _basis(work, end, on_flush)
+    route = _route(work, basis)
+    settling = _settling(work, basis, route)
+    leases = _leases(work, basis, route, settling)
+    exchange = Exchange(
+        work.connection.provider, basis.requests, work.services.room, basis.telemetry
+    )
+    return Parts(
+        basis=basis,
+        route=route,
+        settling=settling,
+        senders=Senders(exchange, route.pace, route.dispatcher, settling.settler, end=end),
+        leases=leases,
+        budget_guard=_budget_guard(work, basis, route, leases),
+    )
+
+
+def _basis(
+    work: Work,
+    end: Callable[[Ending], None],
+    on_flush: Callable[[Sequence[Checkpoint], float], None],
+) -> Basis:
+    services, connection = work.services, work.connection
+    requests = work.bound.requests(
+        work.job.learned,
+        model_in_body=connection.model_in_body,
+        azure=connection.charges_prompt_too,
+        keys=_keys(work),
+        capped=work.job.budget_picousd is not None,
+    )
+    telemetry = RunTelemetry(
+        work.job.id,
+        work.bound.spec.kind,
+        work.bound.spec.model,
+        endpoint=str(work.bound.kind.endpoint),
+        owner=work.owner,
+        live=work.live,
+        sinks=work.sinks,
+        clock=services.clock,
+        secrets=connection.secrets,
+    )
+    base = work.live.base
+    run_budget = RunBudget(
+        budget_picousd=work.job.budget_picousd,
+        spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
+        worst_of=requests.worst_of,
+    )
+    checkpoint_writer = CheckpointWriter(
+        store=services.store,
+        job_id=work.job.id,
+        clock=services.clock,
+        room=services.room,
+        worst_case=requests.worst_case if work.job.budget_picousd is not None else None,
+        on_flush=on_flush,
+        on_lost=lambda shard: telemetry.lease_lost(shard.ordinal),
+    )
+    return Basis(
+        requests=requests,
+        telemetry=telemetry,
+        run_budget=run_budget,
+        checkpoint_writer=checkpoint_writer,
+        end=end,
+    )
 
 
 def _keys(work: Work) -> IdempotencyKeys:
@@ -136,17 +204,41 @@ def _keys(work: Work) -> IdempotencyKeys:
     )
 
 
-def _telemetry(work: Work) -> RunTelemetry:
-    return RunTelemetry(
-        work.job.id,
-        work.bound.spec.kind,
-        work.bound.spec.model,
-        endpoint=str(work.bound.kind.endpoint),
-        owner=work.owner,
-        live=work.live,
-        sinks=work.sinks,
-        clock=work.services.clock,
-        secrets=work.connection.secrets,
+def _route(work: Work, basis: Basis) -> Route:
+    services, connection = work.services, work.connection
+    spec, health = work.bound.spec, Health()
+    queue = CallQueue(services.clock)
+    flow = Flow(work.job.id, WEIGHTS[spec.priority])
+    window = _window(spec)
+    in_flight = InFlight(
+        window,
+        health,
+        slots=services.slots,
+        seat=Seat(flow.weight, queue.wake),
+        clock=services.clock,
+        chance=services.chance,
+    )
+    dispatcher = Dispatcher(
+        queue,
+        SendTimes(connection.throttle, connection.quota, flow, basis.requests.charge),
+        in_flight,
+        checkpoint_writer=basis.checkpoint_writer,
+        run_budget=basis.run_budget,
+        clock=services.clock,
+    )
+    pace = Pace(
+        throttle=connection.throttle,
+        quota=connection.quota,
+        window=window,
+        clock=services.clock,
+        chance=services.chance,
+    )
+    return Route(
+        queue=queue,
+        in_flight=in_flight,
+        dispatcher=dispatcher,
+        pace=pace,
+        state=ProviderState(health, in_flight, services.clock),
     )
 
 
@@ -157,90 +249,63 @@ def _window(spec: JobSpec) -> ConcurrencyWindow:
     return ConcurrencyWindow(spec.concurrency, initial)
 
 
-def _run_budget(work: Work, parts: Parts) -> RunBudget:
-    base = work.live.base
-    return RunBudget(
-        budget_picousd=work.job.budget_picousd,
-        spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
-        worst_of=parts.requests.worst_of,
-    )
-
-
-def _checkpoint_writer(
-    work: Work, parts: Parts, on_flush: Callable[[Sequence[Checkpoint], float], None]
-) -> CheckpointWriter:
-    telemetry = parts.telemetry
-    return CheckpointWriter(
-        store=work.services.store,
-        job_id=work.job.id,
-        clock=work.services.clock,
-        room=work.services.room,
-        worst_case=parts.requests.worst_case if work.job.budget_picousd is not None else None,
-        on_flush=on_flush,
-        on_lost=lambda shard: telemetry.lease_lost(shard.ordinal),
-    )
-
-
-def _dispatcher(work: Work, parts: Parts, hungry: Callable[[], None]) -> Dispatcher:
-    services, connection = work.services, work.connection
-    return Dispatcher(
-        throttle=connection.throttle,
-        quota=connection.quota,
-        flow=Flow(work.job.id, WEIGHTS[work.bound.spec.priority]),
-        slots=services.slots,
-        window=parts.window,
-        health=parts.health,
-        checkpoint_writer=parts.checkpoint_writer,
-        run_budget=parts.run_budget,
-        clock=services.clock,
-        chance=services.chance,
-        charge=parts.requests.charge,
-        hungry=hungry,
-    )
-
-
-def _pace(work: Work, parts: Parts) -> Pace:
-    return Pace(
-        throttle=work.connection.throttle,
-        quota=work.connection.quota,
-        window=parts.window,
-        clock=work.services.clock,
-        chance=work.services.chance,
-    )
-
-
-def _known_good(work: Work, parts: Parts) -> KnownGood:
-    return KnownGood(
-        requests=parts.requests,
-        checkpoint_writer=parts.checkpoint_writer,
-        dispatcher=parts.dispatcher,
-        run_budget=parts.run_budget,
-        health=parts.health,
-        clock=work.services.clock,
-        find=partial(find_answered, work.services.store, work.job.id),
-    )
-
-
-def _failures(work: Work, parts: Parts, end: Callable[[Ending], None]) -> Failures:
-    services, connection = work.services, work.connection
-    return Failures(
-        requests=parts.requests,
-        pace=parts.pace,
-        health=parts.health,
-        checkpoint_writer=parts.checkpoint_writer,
-        dispatcher=parts.dispatcher,
-        clock=services.clock,
-        chance=services.chance,
-        telemetry=parts.telemetry,
-        known_good=parts.known_good,
-        had_success=work.live.base.pieces_done > 0 or work.job.description.is_proven,
-        stop_at_dead=work.bound.spec.on_error == "stop",
-        secrets=connection.secrets,
+def _settling(work: Work, basis: Basis, route: Route) -> Settling:
+    services, secrets, store = work.services, work.connection.secrets, work.services.store
+    description = work.job.description
+    requests, telemetry, end = basis.requests, basis.telemetry, basis.end
+    writer, state, pace = basis.checkpoint_writer, route.state, route.pace
+    accounts = Accounts(requests, writer, keeps_bills=description.work.cost_columns)
+    retries = Retries(route.queue, writer, services.chance)
+    dead_letters = DeadLetters(
+        writer,
+        telemetry,
+        secrets=secrets,
+        stop_at_first=work.bound.spec.on_error == "stop",
         end=end,
     )
+    had_success = work.live.base.pieces_done > 0 or description.is_proven
+    verdicts = Verdicts(dead_letters, retries, had_success=had_success, end=end)
+    known_good = KnownGood(
+        state,
+        route.queue,
+        accounts,
+        basis.run_budget,
+        find=partial(find_answered, store, work.job.id),
+    )
+    passing = PassingFailures(state, retries, verdicts, known_good, telemetry=telemetry, end=end)
+    failures = Failures(
+        FailureReader(requests, services.clock, secrets),
+        pace,
+        rate_limits=RateLimits(
+            state, retries, pace, telemetry=telemetry, clock=services.clock, end=end
+        ),
+        passing=passing,
+        refusals=Refusals(state, retries, verdicts, known_good, telemetry=telemetry, end=end),
+        verdicts=verdicts,
+    )
+    repairs = Repairs(verdicts, passing, accounts, secrets=secrets, end=end)
+    vectors = VectorLength(
+        shape=work.bound.shape,
+        requests=requests,
+        checkpoint_writer=writer,
+        learn=partial(store.learn, work.job.id),
+        ask_again=repairs.ask_for_vectors,
+    )
+    arrivals = Arrivals(telemetry, pace, state, verdicts)
+    settler = Settler(
+        AnswerReader(work.bound.kind, requests, secrets),
+        arrivals,
+        accounts,
+        outcomes=Outcomes(
+            writer, arrivals, verdicts, repairs=repairs, known_good=known_good, vectors=vectors
+        ),
+        failures=failures,
+        known_good=known_good,
+    )
+    return Settling(settler=settler, verdicts=verdicts, passing=passing, vectors=vectors)
 
 
-def _leases(work: Work, parts: Parts) -> Leases:
+def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Leases:
     services = work.services
     return Leases(
         work.job.id,
@@ -249,10 +314,23 @@ def _leases(work: Work, parts: Parts) -> Leases:
         shape=work.bound.shape,
         store=services.store,
         clock=services.clock,
-        requests=parts.requests,
-        run_budget=parts.run_budget,
-        checkpoint_writer=parts.checkpoint_writer,
-        dispatcher=parts.dispatcher,
-        settler=parts.settler,
-        keeps_bills=work.job.description.work.cost_columns,
+        requests=basis.requests,
+        run_budget=basis.run_budget,
+        checkpoint_writer=basis.checkpoint_writer,
+        queue=route.queue,
+        vectors=settling.vectors,
+    )
+
+
+def _budget_guard(work: Work, basis: Basis, route: Route, leases: Leases) -> BudgetGuard:
+    return BudgetGuard(
+        work.job,
+        work.live.base,
+        shared=work.shared,
+        owner=work.owner,
+        store=work.services.store,
+        run_budget=basis.run_budget,
+        checkpoint_writer=basis.checkpoint_writer,
+        unpaid=lambda: route.dispatcher.unpaid,
+        take_over=leases.take_over,
     )

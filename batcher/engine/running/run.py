@@ -17,7 +17,7 @@ from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings, apply_
 from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
 from batcher.engine.planning.plan_writer import Planning, PlanWriter
-from batcher.engine.running.parts import Parts, Work
+from batcher.engine.running.parts import Work, make_parts
 from batcher.engine.services import Connection, Services
 from batcher.engine.telemetry.run_stats import RunStats
 from batcher.engine.telemetry.run_telemetry import TelemetrySinks
@@ -86,16 +86,18 @@ class JobRun:
         self._ended = asyncio.Event()
         self._all_claimed = False
         self._hungry = Wakeup()
-        parts = Parts(self._work, end=self.end, on_flush=self._flushed, hungry=self._hungry.set)
-        self._requests = parts.requests
-        self._kept = parts.requests.learned
-        self._telemetry = parts.telemetry
-        self._health = parts.health
-        self._window = parts.window
-        self._checkpoint_writer = parts.checkpoint_writer
-        self._dispatcher = parts.dispatcher
-        self._settler = parts.settler
-        self._failures = parts.failures
+        parts = make_parts(self._work, end=self.end, on_flush=self._flushed)
+        self._requests = parts.basis.requests
+        self._kept = self._requests.learned
+        self._telemetry = parts.basis.telemetry
+        self._checkpoint_writer = parts.basis.checkpoint_writer
+        self._in_flight = parts.route.in_flight
+        self._state = parts.route.state
+        self._queue = parts.route.queue
+        self._dispatcher = parts.route.dispatcher
+        self._verdicts = parts.settling.verdicts
+        self._passing = parts.settling.passing
+        self._vectors = parts.settling.vectors
         self._senders = parts.senders
         self._leases = parts.leases
         self._budget_guard = parts.budget_guard
@@ -116,22 +118,8 @@ class JobRun:
         """
         self._mind_room()
         try:
-            async with self._dispatcher.seated(), asyncio.TaskGroup() as tasks:
-                background = [
-                    tasks.create_task(work, name=f"{name} {self._job.id}")
-                    for name, work in (
-                        ("checkpoints", self._checkpoint_writer.run()),
-                        ("pump", self._dispatcher.pump(partial(self._senders.start, group=tasks))),
-                        ("planning", self._plan()),
-                        ("leasing", self._lease()),
-                        ("renewing", self._leases.renew()),
-                        ("watching", self._watch()),
-                    )
-                ]
-                await self._ended.wait()
-                await self._wind_down()
-                for task in background:
-                    task.cancel()
+            with self._dispatcher.seated():
+                await self._work_until_ended()
         except BaseExceptionGroup as group:
             raise _first(group) from group
         finally:
@@ -141,6 +129,28 @@ class JobRun:
         if self._error is not None:
             raise self._error
         return ending
+
+    async def _work_until_ended(self) -> None:
+        """Have all tasks of the run going until it ends, and what is in flight settled."""
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(work, name=f"{name} {self._job.id}")
+                for name, work in (
+                    ("checkpoints", self._checkpoint_writer.run()),
+                    ("pump", self._pump(tasks)),
+                    ("planning", self._plan()),
+                    ("leasing", self._lease()),
+                    ("renewing", self._leases.renew()),
+                    ("watching", self._watch()),
+                )
+            ]
+            await self._ended.wait()
+            await self._wind_down()
+            for task in background:
+                task.cancel()
+
+    async def _pump(self, tasks: asyncio.TaskGroup) -> None:
+        await self._dispatcher.pump(partial(self._senders.start, group=tasks), self._hungry.set)
 
     async def _move(self, ending: Ending) -> Ending:
         """Move the job as its ending says, unless somebody else has ended it meanwhile."""
@@ -202,13 +212,13 @@ class JobRun:
 
     async def _look_for_the_end(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
-        if self._dispatcher.in_flight or self._dispatcher.queued or self._ended.is_set():
+        if not self._dispatcher.is_idle or self._ended.is_set():
             self._idle_since = None
             return
-        if self._settler.waiting and self._planned:
+        if self._verdicts.are_waiting and self._planned:
             await self._hear_of_success()
-            self._settler.give_up_all()
-        elif self._planned and await self._all_is_settled() and await self._settler.conclude():
+            self._verdicts.give_up_all()
+        elif self._planned and await self._all_is_settled() and await self._vectors.conclude():
             self._idle_since = None
         elif await self._store.complete(self._job.id):
             self.end(Endings.complete())
@@ -230,22 +240,22 @@ class JobRun:
         for look in count(1):
             await self._clock.sleep(_LOOK_AGAIN_SECONDS)
             now = self._clock.now()
-            self._show(now)
+            self._show()
             if self._linger_seconds is not None and look % _LOOKS_FOR_THE_DEAD == 0:
                 await self._leases.take_over()
             await self._keep_learned()
             if await self._budget_guard.are_gone():
                 self.end(Endings.out_of_budget("the next request might cost more than is left"))
-            reason = self._health.given_up(now, self._spec.outage_timeout)
-            if reason and not (self._all_claimed and self._failures.grant_last_try()):
+            reason = self._state.given_up(self._spec.outage_timeout)
+            if reason and not (self._all_claimed and self._passing.grant_last_try()):
                 until = self._live.limits.paused_until
                 wait = None if until is None else until - now
                 self.end(Endings.paused(reason, wait, wall=self._clock.wall()))
             if self._all_claimed:
-                await self._failures.ask_for_proof()
+                await self._passing.ask_for_proof()
             await self._hear_of_success()
             job = await self._store.job(self._job.id)
-            await self._settler.hear(job.learned)
+            await self._vectors.hear(job.learned.dimension)
             if self._planning is None:
                 self._planned = job.planned
                 self._live.rows_planned = self._live.rows if job.planned else job.plan_row
@@ -254,19 +264,19 @@ class JobRun:
 
     async def _hear_of_success(self) -> None:
         """What has never succeeded here may have in another worker of the job."""
-        if self._linger_seconds is None or self._failures.had_success:
+        if self._linger_seconds is None or self._verdicts.had_success:
             return
         tally = await self._store.tally(self._job.id)
         if tally.pieces_done:
-            self._failures.learn_of_success()
+            self._verdicts.learn_of_success()
 
-    def _show(self, now: float) -> None:
+    def _show(self) -> None:
         connection = self._work.connection
         self._telemetry.look(
             self._dispatcher,
             connection.throttle.limits(connection.quota),
-            window=self._window.size,
-            outage=self._health.in_outage(now),
+            window=self._in_flight.window_size,
+            outage=self._state.in_outage,
             short=self._checkpoint_writer.budget_short,
         )
 
@@ -282,7 +292,7 @@ class JobRun:
         self._mind_room()
         self._telemetry.committed(committed, seconds)
         self._budget_guard.committed(committed)
-        self._dispatcher.wake()
+        self._queue.wake()
         self._hungry.set()
 
     async def _wind_down(self) -> None:
@@ -291,7 +301,7 @@ class JobRun:
         await self._dispatcher.stop()
         await self._senders.wind_down(self._spec.grace_seconds)
         await self._checkpoint_writer.flush(release=True)
-        self._show(self._clock.now())
+        self._show()
         await self._keep_learned()
 
     async def _keep_learned(self) -> None:

@@ -29,6 +29,36 @@ KeptOutcome: TypeAlias = bytes | Broken | Refused | Invalid
 """What comes of a piece; a result as the bytes that are kept."""
 
 
+class AnswerReader:
+    """Reads the good answers of one run."""
+
+    def __init__(
+        self, bound: BoundKind, requests: RequestBuilder, secrets: tuple[str, ...]
+    ) -> None:
+        """``secrets`` are struck from what answers say of themselves."""
+        self._bound = bound
+        self._requests = requests
+        self._secrets = secrets
+
+    def usage(self, answer: Mapping[str, Any], call: Call) -> Usage:
+        """What the answer says it cost; see :func:`read_usage`."""
+        return read_usage(answer, call, self._requests)
+
+    def outcomes(self, answer: Mapping[str, Any], call: Call) -> list[KeptOutcome]:
+        """One outcome for each of the call's pieces.
+
+        Raises:
+            KindFailed: the kind cannot read the answer.
+        """
+        return read_outcomes(
+            self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
+        )
+
+    def clean(self, message: str) -> str:
+        """The message without secrets."""
+        return redact(message, self._secrets)
+
+
 def read_answer(reply: Reply) -> dict[str, Any] | None:
     """The JSON object that a good answer is, read leniently if need be; None where it is none."""
     try:

@@ -48,8 +48,15 @@ class VectorLength:
         self._asked: dict[Request, Call] = {}
         self._lock = asyncio.Lock()
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether results hold vectors at all."""
+        return self._shape is not Shape.JSON
+
     def take(self, shard: LeasedShard) -> None:
         """A shard was claimed: it may hold vectors that nobody has confirmed."""
+        if not self.is_needed:
+            return
         dimension = self._requests.learned.dimension
         if dimension is not None:
             self._sort_out(shard, dimension)

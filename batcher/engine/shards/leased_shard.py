@@ -36,20 +36,17 @@ class LeasedShard:
         shape: Shape,
         pay: Callable[[int], None] = lambda picousd: None,
         *,
-        keeps_bills: bool = False,
         fixed_tokens: int = 0,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``keeps_bills``: what each piece cost is asked for. ``fixed_tokens`` are those of a request
-        besides its pieces.
+        ``fixed_tokens`` are those of a request besides its pieces.
         """
         self._pay = pay
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
-        self.keeps_bills = keeps_bills
         self.fixed_tokens = fixed_tokens
         self.plan: ShardPlan = decode_plan(lease.payload)
         self.lost = False

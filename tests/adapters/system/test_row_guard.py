@@ -140,7 +140,7 @@ def test_a_call_that_was_ended_leaves_the_interpreter_as_it_was() -> None:
     program = f"""
 import sys
 from {ThreadGuard.__module__} import ThreadGuard
-from batcher.ports.rows import RowOverran
+from batcher.ports.planning import RowOverran
 
 guard = ThreadGuard(most_seconds=0.05, look_seconds=0.01)
 

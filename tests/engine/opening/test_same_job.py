@@ -207,7 +207,7 @@ async def test_a_job_of_version_2_goes_on_and_only_confidences_are_told(
         done = await work.runner.run(spec, on_told=told.append)
         assert done.job == planned.job
         assert len(told) == confidence
-        assert all("as version 2" in note and "with version 3" in note for note in told)
+        assert all("with version 2" in note and "with version 3" in note for note in told)
 
 
 @in_virtual_time

@@ -35,8 +35,17 @@ class Texts:
                 for index, text in enumerate(batch)
             ]
 
+    def sha256(self) -> str:
+        return "the hash"
 
-def planner_of(texts: Sequence[str], *, fails_at: int | None = None) -> Planner:
+
+def planner_of(
+    texts: Sequence[str],
+    *,
+    fails_at: int | None = None,
+    next_row: int = 0,
+    next_shard: int = 0,
+) -> Planner:
     source: Any = Texts(texts, fails_at=fails_at)
     bound: Any = KIND.bind({"prompt": TextFile("prompt.txt", "{{ text }}")})
     return Planner(
@@ -46,8 +55,8 @@ def planner_of(texts: Sequence[str], *, fails_at: int | None = None) -> Planner:
         tokenizer=open_tokenizer("gpt-4o-mini"),
         limits=request_limits(bound),
         rows=len(texts),
-        next_row=0,
-        next_shard=0,
+        next_row=next_row,
+        next_shard=next_shard,
         row_ids=True,
         keep_records=True,
         recipe="00" * 32,

@@ -45,6 +45,12 @@ class Pace:
         self._pauses_in_a_row = 0
         self._told = False
 
+    def begin(self, call: Call, ticket: Ticket, learned: Learned) -> Sent:
+        """The call leaves now, as what was ``learned`` by now makes it."""
+        now = self._clock.now()
+        call.start(now)
+        return Sent(call, ticket, now, self._window.epoch, learned)
+
     async def observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
         """Settle the ticket by the answer's headers and, where known, its usage."""
         admitted = reply.status != 429

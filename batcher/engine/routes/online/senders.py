@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from batcher.core.errors import KindFailed, TransportError
+from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
-from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending, Endings
 from batcher.engine.requests.builder import RequestBuilder
 from batcher.engine.routes.online.dispatcher import Dispatcher
-from batcher.engine.routes.online.pace import Sent
+from batcher.engine.routes.online.pace import Pace, Sent
 from batcher.engine.shards.call import Call
 from batcher.engine.telemetry.run_telemetry import RunTelemetry
-from batcher.ports import Clock, Provider, Reply
+from batcher.ports import Provider, Reply
 
 
 class AnswerTaker(Protocol):
@@ -44,31 +44,65 @@ class AnswerTaker(Protocol):
         ...
 
 
+class Exchange:
+    """One request and its answer: the call's body out, the reply back."""
+
+    def __init__(
+        self, provider: Provider, requests: RequestBuilder, room: ByteRoom, telemetry: RunTelemetry
+    ) -> None:
+        """``room`` is the memory for answers."""
+        self._provider = provider
+        self._requests = requests
+        self._room = room
+        self._telemetry = telemetry
+
+    @property
+    def learned(self) -> Learned:
+        """What is known by now of how the provider wants requests."""
+        return self._requests.learned
+
+    def name(self, call: Call) -> str:
+        """A new request's own id."""
+        return self._telemetry.name(call)
+
+    async def post(self, call: Call, name: str) -> Reply:
+        """The answer to the call, in memory until :meth:`release`.
+
+        Raises:
+            TransportError: no whole answer came.
+            KindFailed: the kind makes no body.
+        """
+        return await self._provider.post(
+            self._requests.path,
+            self._requests.body(call),
+            name,
+            key=self._requests.key(call),
+            most_bytes=self._requests.most_answer_bytes(call),
+            room=self._room,
+        )
+
+    def release(self, name: str) -> None:
+        """The answer to that request is dealt with, or will not come."""
+        self._room.release(name)
+
+
 class Senders:
     """The senders of one run."""
 
     def __init__(
         self,
-        *,
-        provider: Provider,
-        requests: RequestBuilder,
-        window: ConcurrencyWindow,
+        exchange: Exchange,
+        pace: Pace,
         dispatcher: Dispatcher,
         answers: AnswerTaker,
-        room: ByteRoom,
-        telemetry: RunTelemetry,
-        clock: Clock,
+        *,
         end: Callable[[Ending], None],
     ) -> None:
-        """``room`` is the memory for answers; ``end`` stops the run."""
-        self._provider = provider
-        self._requests = requests
-        self._window = window
+        """``end`` stops the run."""
+        self._exchange = exchange
+        self._pace = pace
         self._dispatcher = dispatcher
         self._answers = answers
-        self._room = room
-        self._telemetry = telemetry
-        self._clock = clock
         self._end = end
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,9 +110,7 @@ class Senders:
 
     def start(self, call: Call, ticket: Ticket, group: asyncio.TaskGroup) -> None:
         """Send a call, by a sender that is idle or by a new one in the group."""
-        now = self._clock.now()
-        call.start(now)
-        sent = Sent(call, ticket, now, self._window.epoch, self._requests.learned)
+        sent = self._pace.begin(call, ticket, self._exchange.learned)
         if self._idle:
             self._idle.pop().set_result(sent)
             return
@@ -114,9 +146,9 @@ class Senders:
 
     async def _attempt(self, sent: Sent) -> None:
         """One request; once begun, its call is landed whatever becomes of it."""
-        name = self._telemetry.name(sent.call)
+        name = self._exchange.name(sent.call)
         try:
-            await self._answers.answered(sent, await self._post(sent.call, name))
+            await self._answers.answered(sent, await self._exchange.post(sent.call, name))
         except TransportError as error:
             await self._answers.lost(sent, error)
         except KindFailed as error:
@@ -125,15 +157,5 @@ class Senders:
             self._answers.leave(sent.call)
             raise
         finally:
-            self._room.release(name)
+            self._exchange.release(name)
             self._dispatcher.landed(sent.call)
-
-    async def _post(self, call: Call, name: str) -> Reply:
-        return await self._provider.post(
-            self._requests.path,
-            self._requests.body(call),
-            name,
-            key=self._requests.key(call),
-            most_bytes=self._requests.most_answer_bytes(call),
-            room=self._room,
-        )

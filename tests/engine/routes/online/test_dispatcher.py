@@ -15,8 +15,11 @@ from batcher.core.failures.outage import Health
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import ANYBODY
-from batcher.core.throttle.slots import Slots
+from batcher.core.throttle.slots import Seat, Slots
+from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.dispatcher import Dispatcher
+from batcher.engine.routes.online.in_flight import InFlight
+from batcher.engine.routes.online.send_times import SendTimes
 from batcher.ports import Grant
 from tests.engine.virtual_time import LoopClock, VirtualLoop, in_virtual_time
 
@@ -54,27 +57,30 @@ class Throttle:
         return False
 
 
-def dispatcher_of(throttle: Throttle, clock: LoopClock) -> Dispatcher:
+def dispatcher_of(throttle: Throttle, clock: LoopClock) -> tuple[CallQueue, Dispatcher]:
     made: Any = SimpleNamespace
     throttle.clock = clock
     window = ConcurrencyWindow(8, 8)
     window.succeeded(limits_known=True)
-    return Dispatcher(
-        throttle=throttle,  # type: ignore[arg-type]
-        quota="quota",
-        flow=ANYBODY,
-        slots=Slots(),
-        window=window,
-        health=Health(),
+    queue = CallQueue(clock)
+    in_flight = InFlight(
+        window, Health(), slots=Slots(), seat=Seat(1.0, queue.wake), clock=clock, chance=Random(1)
+    )
+    dispatcher = Dispatcher(
+        queue,
+        SendTimes(throttle, "quota", ANYBODY, lambda call: TokenDemand(1)),  # type: ignore[arg-type]
+        in_flight,
         checkpoint_writer=made(
             flushed=0, budget_short=False, backlogged=False, note_sent=lambda shard: None
         ),
         run_budget=made(affords=lambda call: True, send=lambda call: None),
         clock=clock,
-        chance=Random(1),
-        charge=lambda call: TokenDemand(1),
-        hungry=lambda: None,
     )
+    return queue, dispatcher
+
+
+def no_more() -> None:
+    """There are no more calls to be queued."""
 
 
 @settings(deadline=None)
@@ -91,15 +97,15 @@ def test_what_is_due_goes_out_in_time(
     async def started() -> float:
         clock = SlowClock(reading)
         begin = clock.now()
-        dispatcher = dispatcher_of(Throttle(begin + due, ahead), clock)
+        queue, dispatcher = dispatcher_of(Throttle(begin + due, ahead), clock)
         shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, next_unit=0)
         call: Any = SimpleNamespace(shard=shard, pieces=(1,), tokens=1, unit_index=1, tried_at=None)
         shard.calls = [call]
         sent = asyncio.Event()
-        dispatcher.add(shard)
+        queue.add(shard)
         # News that changes nothing, just before there is something to do.
-        asyncio.get_running_loop().call_later(due - early, dispatcher.wake)
-        pump = asyncio.create_task(dispatcher.pump(lambda call, ticket: sent.set()))
+        asyncio.get_running_loop().call_later(due - early, queue.wake)
+        pump = asyncio.create_task(dispatcher.pump(lambda call, ticket: sent.set(), no_more))
         async with asyncio.timeout(60):
             await sent.wait()
         pump.cancel()
@@ -142,13 +148,13 @@ def test_a_short_wait_lets_time_pass(due: float) -> None:
     async def sent() -> float:
         clock = CountingClock()
         begin = clock.now()
-        dispatcher = dispatcher_of(Throttle(begin + due, 0.0), clock)
+        queue, dispatcher = dispatcher_of(Throttle(begin + due, 0.0), clock)
         shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, next_unit=0)
         shard.calls = [
             SimpleNamespace(shard=shard, pieces=(1,), tokens=1, unit_index=1, tried_at=None)
         ]
-        dispatcher.add(shard)
-        await dispatcher.pump(lambda call, ticket: dispatcher.halt())
+        queue.add(shard)
+        await dispatcher.pump(lambda call, ticket: dispatcher.halt(), no_more)
         return clock.now() - begin
 
     with asyncio.Runner(loop_factory=MillisecondLoop) as runner:

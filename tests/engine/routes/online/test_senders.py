@@ -9,12 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from batcher.core.throttle.bucket import Ticket, TokenDemand
-from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.routes.online.pace import Sent
-from batcher.engine.routes.online.senders import Senders
+from batcher.engine.routes.online.senders import Exchange, Senders
 from batcher.ports import Reply
-from tests.fakes import FakeClock
 
 TICKET = Ticket(0.0, 0, TokenDemand(1), 1.0, 1.0)
 
@@ -29,21 +27,20 @@ class Sending:
         self.in_doubt = 0
         self.answers = asyncio.Event()
         whatever: Any = SimpleNamespace
+        requests = whatever(
+            path="/x",
+            learned=None,
+            body=lambda call: b"{}",
+            most_answer_bytes=lambda call: 1,
+            key=lambda call: "",
+        )
         self.senders = Senders(
-            provider=whatever(post=self._post),
-            requests=whatever(
-                path="/x",
-                learned=None,
-                body=lambda call: b"{}",
-                most_answer_bytes=lambda call: 1,
-                key=lambda call: "",
+            Exchange(
+                whatever(post=self._post), requests, ByteRoom(), whatever(name=lambda call: "r-1")
             ),
-            window=ConcurrencyWindow(8),
-            dispatcher=whatever(landed=self._land),
-            answers=whatever(answered=self._answer, leave=self._doubt),
-            room=ByteRoom(),
-            telemetry=whatever(name=lambda call: "r-1"),
-            clock=FakeClock(),
+            whatever(begin=lambda call, ticket, learned: Sent(call, ticket, 0.0, 0, learned)),
+            whatever(landed=self._land),
+            whatever(answered=self._answer, leave=self._doubt),
             end=lambda ending: None,
         )
 
@@ -53,9 +50,6 @@ class Sending:
         class Call:
             def __init__(self) -> None:
                 self.shard = Shard()
-
-            def start(self, now: float) -> None:
-                del now
 
         class Shard:
             pass

@@ -1,14 +1,20 @@
-"""Rows while a plan is made: the limit of a row's time, and the rows of a former job.
+"""What a plan is made with: a limit of time for each row, a process for a long one, former rows.
 
-What is done for a row is code that may be anybody's. A former job's rows are looked up on disk, for
-there may be millions of them.
+Where the rows of a former job are looked up is on disk, for there may be millions of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from batcher.core.job.spec import JobSpec
+    from batcher.core.kind import TextFile
+    from batcher.core.limits import RequestLimits
+    from batcher.ports.store import NewShard
+
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,6 +67,65 @@ class NoGuard:
     def stop(self) -> None:
         """See :class:`RowGuard`; a call that is going on is not ended."""
         self._stopped = True
+
+
+@runtime_checkable
+class SharesCheck(Protocol):
+    """An input that another process can read as well, without checking it once more."""
+
+    def checked(self) -> bytes | None:
+        """What the last check found that reading needs; None where no other process can read it."""
+        ...
+
+    def take_checked(self, checked: bytes) -> None:
+        """Be as the input was that :meth:`checked` was asked of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTask:
+    """All that another process needs to plan a job.
+
+    ``rows`` is where the plan ends; ``checked`` is what :class:`SharesCheck` says of the input.
+    """
+
+    spec: JobSpec
+    kind_version: int
+    files: Mapping[str, TextFile] = field(repr=False)
+    limits: RequestLimits
+    rows: int
+    recipe: str
+    keep_arrow: bool
+    checked: bytes = field(repr=False)
+
+
+class PlannerProcess(Protocol):
+    """Another process that plans one job. All but :meth:`stop` may block."""
+
+    def is_ready(self) -> bool:
+        """Whether it has everything that it needs; does not wait."""
+        ...
+
+    def begin(self, next_row: int, next_shard: int) -> None:
+        """Plan from this row on, ahead of what is taken."""
+        ...
+
+    def take(self) -> Sequence[NewShard] | None:
+        """The next shards, in order; empty at the end of the plan, None where the process failed.
+
+        Raises:
+            GuardStopped: :meth:`stop` was called.
+        """
+        ...
+
+    @property
+    def input_sha256(self) -> str | None:
+        """The hash of the input as it was read; None where its end was not reached."""
+        ...
+
+    def stop(self) -> None:
+        """End the process; safe to call twice, and from any thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from batcher.core.errors import DamagedStore
-from batcher.core.failures.outage import PROBES, Health
+from batcher.core.failures.outage import PROBES
 from batcher.core.job.idempotency import is_from_cache, is_replay
 from batcher.core.model import Doubt, Prompt, Usage
 from batcher.engine.budget.run_budget import RunBudget
-from batcher.engine.requests.builder import RequestBuilder
-from batcher.engine.routes.online.dispatcher import Dispatcher
+from batcher.engine.routes.call_queue import CallQueue
+from batcher.engine.settling.accounts import Accounts
+from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.call import Call
-from batcher.engine.shards.checkpoint_writer import CheckpointWriter
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import decode_plan
-from batcher.ports import Clock, Reply, Store
+from batcher.ports import Reply, Store
 
 
 class KnownGoodCall(Call):
@@ -69,22 +69,18 @@ class KnownGood:
 
     def __init__(
         self,
-        *,
-        requests: RequestBuilder,
-        checkpoint_writer: CheckpointWriter,
-        dispatcher: Dispatcher,
+        state: ProviderState,
+        queue: CallQueue,
+        accounts: Accounts,
         run_budget: RunBudget,
-        health: Health,
-        clock: Clock,
+        *,
         find: Callable[[], Awaitable[tuple[Prompt, int] | None]],
     ) -> None:
         """``find`` looks for a prompt, with its tokens, that an earlier run had answered."""
-        self._requests = requests
-        self._checkpoint_writer = checkpoint_writer
-        self._dispatcher = dispatcher
+        self._state = state
+        self._queue = queue
+        self._accounts = accounts
         self._run_budget = run_budget
-        self._health = health
-        self._clock = clock
         self._find: Callable[[], Awaitable[tuple[Prompt, int] | None]] | None = find
         self._known: tuple[Prompt, int] | None = None
         self._asked: KnownGoodCall | None = None
@@ -113,10 +109,8 @@ class KnownGood:
             return False
         self._number += 1
         self._asked = call
-        call.expected = self._requests.doubt(call, call.pieces)
-        shard.record_doubt(call.expected)
-        call.after_flush = self._checkpoint_writer.promise()
-        self._dispatcher.before_all(call)
+        call.expected = self._accounts.expect(call)
+        self._queue.before_all(call)
         return True
 
     def answered(self, call: KnownGoodCall, usage: Usage, reply: Reply, sent_at: float) -> None:
@@ -131,8 +125,8 @@ class KnownGood:
         if is_replay(reply.headers) or is_from_cache(reply.headers):
             self._useless = True
         else:
-            self._health.vouched(self._clock.now(), sent_at)
-        self._dispatcher.wake()
+            self._state.vouched(sent_at)
+        self._queue.wake()
 
     def refused(self, call: KnownGoodCall) -> bool:
         """It was refused this time; returns whether that is enough to believe that all are."""
@@ -140,8 +134,8 @@ class KnownGood:
         if self._refused >= PROBES:
             self.drop(call)
             return True
-        self._dispatcher.probe_failed()
-        self._dispatcher.before_all(call)
+        self._state.probe_failed()
+        self._queue.before_all(call)
         return False
 
     def drop(self, call: KnownGoodCall, *, maybe_billed: bool = False) -> None:
@@ -157,5 +151,5 @@ class KnownGood:
                 )
             )
         self._asked = None
-        self._dispatcher.probe_failed()
-        self._dispatcher.wake()
+        self._state.probe_failed()
+        self._queue.wake()

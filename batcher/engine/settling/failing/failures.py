@@ -1,0 +1,121 @@
+"""What an answer does that is no success: its verdict, and who carries that out.
+
+The decisions are the core's (:mod:`batcher.core.failures.verdicts`,
+:mod:`batcher.core.failures.outage`).
+"""
+
+from __future__ import annotations
+
+from batcher.core.failures.reading import ProviderError, read_error
+from batcher.core.failures.verdicts import (
+    Backoff,
+    Dead,
+    Drop,
+    PauseJob,
+    Refusal,
+    Rename,
+    SharedPause,
+    Split,
+    Verdict,
+    judge,
+)
+from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.routes.online.pace import Pace, Sent
+from batcher.engine.settling.failing.known_good import KnownGoodCall
+from batcher.engine.settling.failing.passing_failures import PassingFailures
+from batcher.engine.settling.failing.rate_limits import RateLimits
+from batcher.engine.settling.failing.refusals import Refusals
+from batcher.engine.settling.failing.verdicts import Verdicts
+from batcher.engine.shards.call import Call
+from batcher.ports import Clock, Reply
+
+
+class FailureReader:
+    """What an answer means that is no success, and what it teaches of the provider."""
+
+    def __init__(self, requests: RequestBuilder, clock: Clock, secrets: tuple[str, ...]) -> None:
+        """``secrets`` are struck from what the provider says."""
+        self._requests = requests
+        self._clock = clock
+        self._secrets = secrets
+
+    def read(self, sent: Sent, reply: Reply, *, had_success: bool) -> tuple[ProviderError, Verdict]:
+        """The error that the answer states, and what is to be done about it."""
+        call = sent.call
+        error = read_error(
+            reply.status, reply.headers, reply.body, wall=self._clock.wall(), secrets=self._secrets
+        )
+        verdict = judge(
+            error,
+            pieces=len(call.pieces),
+            halved=call.halved,
+            optional_parameters=self._requests.optional_parameters - sent.learned.dropped,
+            renamed=sent.learned.renamed.keys(),
+            accepted=had_success,
+            asked=[text for prompt in call.prompts() for text in prompt],
+        )
+        return error, verdict
+
+    def learn(self, verdict: Rename | Drop) -> None:
+        """From now on requests name a parameter as the provider wants it, or leave it out."""
+        if isinstance(verdict, Rename):
+            self._requests.rename(verdict.old, verdict.new)
+        else:
+            self._requests.drop(verdict.param)
+
+
+class Failures:
+    """Has the failures of one run acted on."""
+
+    def __init__(
+        self,
+        reader: FailureReader,
+        pace: Pace,
+        *,
+        rate_limits: RateLimits,
+        passing: PassingFailures,
+        refusals: Refusals,
+        verdicts: Verdicts,
+    ) -> None:
+        self._reader = reader
+        self._pace = pace
+        self._rate_limits = rate_limits
+        self._passing = passing
+        self._refusals = refusals
+        self._verdicts = verdicts
+
+    async def failed(self, sent: Sent, reply: Reply) -> None:
+        """Act on an answer that is no success."""
+        call = sent.call
+        had_success = self._verdicts.had_success
+        error, verdict = self._reader.read(sent, reply, had_success=had_success)
+        if had_success and not isinstance(verdict, Backoff | SharedPause):
+            self._pace.succeed()
+        match verdict:
+            case SharedPause():
+                await self._rate_limits.pause(sent, verdict, error.message)
+            case PauseJob():
+                self._rate_limits.stop(sent, verdict)
+            case Backoff():
+                if not isinstance(call, KnownGoodCall):
+                    self._pace.object_to(sent)
+                self._passing.back_off(call, verdict)
+            case _ if isinstance(call, KnownGoodCall):
+                self._refusals.refuse_known_good(call, verdict, error.message)
+            case Split():
+                self._verdicts.split(call, verdict)
+            case Dead():
+                self._verdicts.reject(call, verdict)
+            case Refusal():
+                await self._refusals.refuse(call, verdict)
+            case Rename() | Drop():
+                self._reader.learn(verdict)
+                self._verdicts.again(call)
+
+    def back_off(self, call: Call, failure: Backoff) -> None:
+        """A failure that may pass: later, in halves, or never again."""
+        self._passing.back_off(call, failure)
+
+    def split(self, call: Call, split: Split) -> None:
+        """Too large: two halves instead of one."""
+        self._verdicts.split(call, split)
