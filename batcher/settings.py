@@ -25,7 +25,9 @@ class Settings:
     ``database_timeout_seconds`` is how long a Postgres that goes away is waited for. ``redis_url``
     is where workers are rung for. ``lease_seconds`` is how long a worker that died holds a shard.
     ``replay`` is a file of recorded answers, for jobs whose ``via`` is ``replay``; ``record`` is
-    one that answers are added to, with what was asked if ``record_requests``.
+    one that answers are added to, with what was asked if ``record_requests``. ``providers``,
+    ``allow_source`` and ``allow_destination`` are what a worker lets jobs reach
+    (:func:`batcher.connecting.reach_of`); nothing else heeds them.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -36,13 +38,16 @@ class Settings:
     replay: str | os.PathLike[str] | None = None
     record: str | os.PathLike[str] | None = None
     record_requests: bool = False
+    providers: tuple[str, ...] = ()
+    allow_source: tuple[str, ...] = ()
+    allow_destination: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """What the environment says: the databases' URLs and ``BATCHER_DATABASE_TIMEOUT``.
+        """What the environment says: the databases, and what a worker lets jobs reach.
 
         Raises:
-            UsageError: the latter is no number.
+            UsageError: ``BATCHER_DATABASE_TIMEOUT`` is no number.
         """
         try:
             timeout = float(os.environ.get("BATCHER_DATABASE_TIMEOUT") or PATIENCE_SECONDS)
@@ -52,6 +57,9 @@ class Settings:
             database_url=os.environ.get("BATCHER_DATABASE_URL") or None,
             database_timeout_seconds=timeout,
             redis_url=os.environ.get("BATCHER_REDIS_URL") or None,
+            providers=_lines("BATCHER_WORKER_PROVIDERS"),
+            allow_source=_lines("BATCHER_ALLOW_SOURCE"),
+            allow_destination=_lines("BATCHER_ALLOW_DESTINATION"),
         )
 
     @property
@@ -69,3 +77,9 @@ class Settings:
         """What to call it in a message: without the password, if it has one."""
         url = self.location
         return PostgresAddress.parse(url).name if is_postgres(url) else url
+
+
+def _lines(variable: str) -> tuple[str, ...]:
+    """The texts in a variable, one a line."""
+    lines = os.environ.get(variable, "").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())

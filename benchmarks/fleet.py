@@ -43,7 +43,9 @@ class Services:
     def workers(self, count: int, *options: str) -> Iterator[list[subprocess.Popen[bytes]]]:
         """So many workers, ended in good order."""
         running = [
-            start(["-m", "batcher", "worker", *options], self.directory) for _ in range(count)
+            # Without a key, which workers send to no server that they were not told of.
+            start(["-m", "batcher", "worker", *options], self.directory, OPENAI_API_KEY="")
+            for _ in range(count)
         ]
         try:
             asyncio.run(self._alive(count))

@@ -82,12 +82,12 @@ def run(command: Sequence[str], directory: Path) -> Ended:
         )
 
 
-def start(command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
-    """Start Python with these arguments, for the caller to end."""
+def start(command: Sequence[str], directory: Path, **more: str) -> subprocess.Popen[bytes]:
+    """Start Python with these arguments, and ``more`` environment, for the caller to end."""
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=directory,
-        env=_environment(),
+        env=_environment() | more,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -312,7 +312,8 @@ class _Call:
                 names = ", ".join([*([] if given is None else ["input"]), *job])
                 raise TypeError(f"give a spec or its fields, not both: {names}")
             return cls(spec, ReadInput(spec.input), settings)
-        if "base_url" not in job and (base_url := base_url_of_environment()):
+        said = "base_url" in job or job.get("provider") is not None
+        if not said and (base_url := base_url_of_environment()):
             job["base_url"] = base_url
         fields = {name: value for name, value in job.items() if name in _FIELDS}
         options = {name: _plain(value) for name, value in job.items() if name not in _FIELDS}

@@ -62,6 +62,11 @@ ENTRIES = {
     "schedule": Entry(
         "batcher.cli.commands.schedule:schedule", "Run jobs at set times, by workers.", FLEET
     ),
+    "providers": Entry(
+        "batcher.cli.commands.providers:providers",
+        "List the providers that jobs can choose by name.",
+        MORE,
+    ),
     "completion": Entry(
         "batcher.cli.commands.completion:completion", "Print a script for shell completion.", MORE
     ),

@@ -263,11 +263,13 @@ class Runner(Jobs):
         fresh: bool = False,
         delivery: DeliverySpec | None = None,
         on_waiting: Callable[[int], None] | None = None,
+        on_refused: Callable[[str], None] | None = None,
     ) -> Report:
         """Have a worker check the input, open the job and plan it; returns when it is open.
 
         The input is a path as the workers see it, or a URL; they deliver the results as
-        ``delivery`` says. ``on_waiting`` is told, again and again, how many workers are alive.
+        ``delivery`` says. ``on_waiting`` is told, again and again, how many workers are alive;
+        ``on_refused`` why a worker has left it to others, which may be allowed more.
 
         Raises:
             UsageError: the spec is wrong.
@@ -275,10 +277,15 @@ class Runner(Jobs):
         """
         from batcher.engine.opening.orders import place_and_wait
 
-        told = on_waiting or (lambda alive: None)
-        return await self._report(
-            await place_and_wait(self._services, spec, delivery, fresh=fresh, on_waiting=told)
+        job = await place_and_wait(
+            self._services,
+            spec,
+            delivery,
+            fresh=fresh,
+            on_waiting=on_waiting or (lambda alive: None),
+            on_refused=on_refused or (lambda reason: None),
         )
+        return await self._report(job)
 
     @property
     def schedules(self) -> Schedules:

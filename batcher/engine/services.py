@@ -82,9 +82,12 @@ class Files:
 class Services:
     """One of each.
 
-    ``check_connection`` raises :class:`batcher.core.errors.UsageError` where the environment lacks
-    what a spec names, or has what cannot be used; ``due_times``, of a cron expression and a time
-    zone, where they mean nothing;
+    ``choose_provider`` gives a job what the provider that it names says of itself, and raises
+    :class:`batcher.core.errors.UsageError` where there is none; ``check_connection`` raises it
+    where the environment lacks what a spec names, or has what cannot be used; ``due_times``, of a
+    cron expression and a time zone, where they mean nothing. Where a worker's operator does not
+    allow what a job asks for, ``check_connection``, ``connect`` and all that opens inputs and
+    outputs raise :class:`batcher.core.errors.NotAllowed`.
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
@@ -99,6 +102,7 @@ class Services:
     files: Files
     open_tokenizer: Callable[[str, str | None], Tokenizer]
     model_facts: Callable[[str, str, str], ModelFacts]
+    choose_provider: Callable[[JobSpec], JobSpec]
     check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     open_source: Callable[[JobSpec], Awaitable[InputSource]]

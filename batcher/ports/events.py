@@ -34,6 +34,7 @@ class Event(StrEnum):
     DELIVERY_FAILED = "delivery.failed"
     ORDER_FILLED = "order.filled"
     ORDER_FAILED = "order.failed"
+    ORDER_REFUSED = "order.refused"
     SCHEDULE_FIRED = "schedule.fired"
     SCHEDULE_SKIPPED = "schedule.skipped"
     SCHEDULE_REFUSED = "schedule.refused"
@@ -58,6 +59,7 @@ LEVELS: Mapping[Event, Level] = {
     Event.JOB_REFUSED: Level.WARNING,
     Event.DELIVERY_FAILED: Level.WARNING,
     Event.ORDER_FAILED: Level.WARNING,
+    Event.ORDER_REFUSED: Level.WARNING,
     Event.SCHEDULE_SKIPPED: Level.WARNING,
     Event.SCHEDULE_REFUSED: Level.WARNING,
     Event.THROTTLE_PAUSED: Level.WARNING,

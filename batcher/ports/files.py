@@ -24,7 +24,9 @@ class SourceRequest:
 
     ``address`` is a path, ``-`` for standard input, or a URL. ``format``, ``delimiter`` and
     ``encoding`` are None where the job does not say them. What can be read only once is copied to
-    ``spool_dir``, ``max_bytes`` of it at most; ``clock`` is what waiting goes by.
+    ``spool_dir``, ``max_bytes`` of it at most; ``clock`` is what waiting goes by. ``allowed`` are
+    the paths and beginnings of URLs that may be read, None where everything may be: the address is
+    one of them, and a source that is led elsewhere (by a redirect) has to look again.
     """
 
     address: str
@@ -34,6 +36,7 @@ class SourceRequest:
     delimiter: str | None = None
     encoding: str | None = None
     max_bytes: int | None = None
+    allowed: tuple[str, ...] | None = None
 
 
 @runtime_checkable

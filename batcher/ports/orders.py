@@ -41,8 +41,8 @@ class Order:
 
     ``schedule`` and ``due_at`` are those of a schedule's firing, which are unique together;
     ``due_at`` is None where it was fired by hand. ``job_id`` is the job once there is one;
-    ``error`` says why there is none and will be none. ``forgiven`` is how often it was claimed and
-    given back by no fault of its own.
+    ``error`` says why there is none and will be none; or none yet, where it waits. ``forgiven`` is
+    how often it was claimed and given back by no fault of its own.
     """
 
     id: str
@@ -100,6 +100,7 @@ class OrderStore(Protocol):
     ) -> bool:
         """End a waiting order; False where the fence is stale, and nothing was written.
 
+        With ``waiting`` it is given back instead, and ``error`` says why nobody has opened it yet.
         The same thing settled twice counts once, and is True.
         """
         ...

@@ -40,6 +40,8 @@ class Fleet:
         environment = {
             **os.environ,
             "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": self.simulator.base_url,
+            "BATCHER_ALLOW_SOURCE": "\n".join(self.settings.allow_source),
             "BATCHER_DATABASE_URL": str(self.settings.database_url),
             "BATCHER_REDIS_URL": str(self.settings.redis_url),
         }

@@ -79,6 +79,12 @@ async def held() -> AsyncIterator[HeldInput]:
 
 
 @pytest.fixture
+def settings(settings: Settings, held: HeldInput) -> Settings:
+    """Where the fleet's things are; its workers may read the held input."""
+    return replace(settings, allow_source=(held.url,))
+
+
+@pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
     async with serve(SimulatorConfig(latency_ms=10)) as running:
         yield running

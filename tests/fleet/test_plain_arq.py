@@ -23,13 +23,14 @@ ROWS = 300
 async def test_it_works_and_ends_in_good_order(tmp_path: Path, settings: Settings) -> None:
     source = tmp_path / "in.csv"
     source.write_text(tickets(ROWS))
-    environment = {
-        **os.environ,
-        "OPENAI_API_KEY": "sk-test",
-        "BATCHER_DATABASE_URL": str(settings.database_url),
-        "BATCHER_REDIS_URL": str(settings.redis_url),
-    }
     async with serve(SimulatorConfig(latency_ms=20)) as simulator:
+        environment = {
+            **os.environ,
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": simulator.base_url,
+            "BATCHER_DATABASE_URL": str(settings.database_url),
+            "BATCHER_REDIS_URL": str(settings.redis_url),
+        }
         spec = classifying(source, simulator)
         calm = await undisturbed(spec, tmp_path / "calm.jsonl")
         async with fleet_of((), tmp_path, settings, simulator) as (fleet, runner):

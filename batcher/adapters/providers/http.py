@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from batcher.adapters.providers.answer_body import BLOCK_BYTES, read_body
 from batcher.adapters.providers.connection import OwnAnswers, StaleConnection
@@ -98,6 +99,7 @@ async def open_provider(
     connections: int,
     proxy: Proxy | None = None,
     key_header: str = "",
+    resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[HttpProvider]:
     """A provider with a session of its own.
 
@@ -109,9 +111,15 @@ async def open_provider(
         connections: how many may be open at once.
         proxy: what all requests go through; for TLS by CONNECT.
         key_header: the header for idempotency keys; none where it is empty.
+        resolver: what looks names up; the system, where it is None.
     """
     base_url = base_url.rstrip("/")
-    connector = OwnAnswers(limit=connections, ttl_dns_cache=300, keepalive_timeout=_IDLE_SECONDS)
+    connector = OwnAnswers(
+        limit=connections,
+        ttl_dns_cache=300,
+        keepalive_timeout=_IDLE_SECONDS,
+        resolver=resolver,
+    )
     connect_seconds = min(_CONNECT_SECONDS, _CONNECT_SHARE * timeout_seconds)
     timeout = aiohttp.ClientTimeout(
         total=None,

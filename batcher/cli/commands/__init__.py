@@ -5,6 +5,7 @@
 - :mod:`.estimate`: ``batcher estimate``.
 - :mod:`.jobs`: One module for each command about jobs that are there already.
 - :mod:`.preview`: ``batcher preview``.
+- :mod:`.providers`: ``batcher providers``.
 - :mod:`.run`: ``batcher run``.
 - :mod:`.schedule`: ``batcher schedule``.
 - :mod:`.simulate`: ``batcher simulate``.

@@ -41,7 +41,11 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
                 return report, idle
             waiting = Waiting(spec, quiet=options["quiet"])
             report = await runner.ask(
-                spec, fresh=options["fresh"], delivery=delivery, on_waiting=waiting
+                spec,
+                fresh=options["fresh"],
+                delivery=delivery,
+                on_waiting=waiting,
+                on_refused=waiting.refused,
             )
             return report, False
 
@@ -60,13 +64,20 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
 
 
 class Waiting:
-    """Says once what is waited for, and once that nobody is there to do it."""
+    """Says once what is waited for, once that nobody is there to do it, and who may not."""
 
     def __init__(self, spec: JobSpec, *, quiet: bool) -> None:
         self._input = shown_url(spec.input)
         self._quiet = quiet
         self._said = False
         self._said_alone = False
+        self._reasons: set[str] = set()
+
+    def refused(self, reason: str) -> None:
+        """A worker has left it to others."""
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            say(f"a worker has left it to others: {reason}")
 
     def __call__(self, alive: int) -> None:
         """``alive`` workers are there."""

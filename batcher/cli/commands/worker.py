@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli.options.help_text import ExampleCommand
-from batcher.cli.options.setting import Setting
+from batcher.cli.options.setting import Lines, Setting
 from batcher.cli.options.shared import (
     database_option,
     database_timeout_option,
@@ -30,7 +30,13 @@ def _act(**_: Any) -> None:
     ctx = click.get_current_context()
     options = ctx.params
     redis: str | None = options["redis"] or None
-    settings = replace(settings_from(ctx), lease_seconds=options["lease_seconds"])
+    settings = replace(
+        settings_from(ctx),
+        lease_seconds=options["lease_seconds"],
+        providers=options["provider"],
+        allow_source=options["allow_source"],
+        allow_destination=options["allow_destination"],
+    )
     if redis is None and settings.is_shared:
         raise UsageError(
             "a worker on Postgres needs Redis, where all workers share one rate limit: "
@@ -81,6 +87,19 @@ def _open_log(level: str, format: LogFormat) -> EventLog:
     return log
 
 
+def _provider_option() -> Setting:
+    """``--provider``; in files it has a name of its own, since jobs have one that is called so."""
+    setting = Setting(
+        "--provider", multiple=True, type=Lines(), metavar="NAME",
+        envvar="BATCHER_WORKER_PROVIDERS",
+        help="A provider that jobs may use here (repeatable), by its name in batcher.toml: with "
+        "its own credential alone, at its own address alone. default is the environment's.",
+        default_text="all that are configured",
+    )  # fmt: skip
+    setting.key = "worker_providers"
+    return setting
+
+
 worker = ExampleCommand(
     name="worker",
     callback=_act,
@@ -89,6 +108,18 @@ worker = ExampleCommand(
             "--concurrency", type=click.IntRange(min=1), metavar="N",
             envvar="BATCHER_WORKER_CONCURRENCY",
             help="Requests in flight here at most, of all jobs; a job's own limit holds as well.",
+        ),
+        _provider_option(),
+        Setting(
+            "--allow-source", multiple=True, type=Lines(), metavar="PATH|URL",
+            help="Inputs that workers' jobs may read here (repeatable): what is at a path or below "
+            "it, or at a URL that begins so; https:// is what is public. With any of these three "
+            "options, all else is refused.", default_text="see docs/security.md",
+        ),
+        Setting(
+            "--allow-destination", multiple=True, type=Lines(), metavar="PATH|URL",
+            help="Where workers' jobs may write here (repeatable), likewise.",
+            default_text="see docs/security.md",
         ),
         Setting(
             "--slice-seconds", type=click.FloatRange(min=1), metavar="SECONDS", default=60.0,

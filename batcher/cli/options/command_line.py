@@ -26,12 +26,14 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
             words += [word for column in value for word in _words(name, column)]
         else:
             words += _words(name, value)
+    headers = spec.headers if spec.provider is None else {}
     for field in dataclasses.fields(JobSpec):
         value = getattr(spec, field.name)
         if field.name in _ELSEWHERE or value == field.default:
             continue
-        words += _words(field.name, value)
-    for header, value in spec.headers.items():
+        if spec.provider is None or field.name not in _OF_PROVIDERS:
+            words += _words(field.name, value)
+    for header, value in headers.items():
         words += ["--header", f"{header}:{value}"]
     for param, value in spec.params.items():
         words += ["--param", f"{param}={exactjson.dumps(value)}"]
@@ -42,6 +44,7 @@ def command_of(spec: JobSpec, *, output: str | None = None) -> str:
     return shell_line(words)
 
 
+_OF_PROVIDERS = {"base_url", "api_version", "api_key_env"}
 _ELSEWHERE = {"kind", "input", "model", "options", "headers", "params", "keep_input", "via"}
 
 

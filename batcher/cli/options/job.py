@@ -75,6 +75,11 @@ def job_options() -> list[Setting]:
             "--model", MODEL, "NAME", "The model, as the provider knows it. Required.", short="-m"
         ),
         _job(
+            "--provider", MODEL, "NAME",
+            "A provider by its name in batcher.toml, [providers.NAME]: where it is, its key's "
+            "variable, its headers, limits and prices.",
+        ),
+        _job(
             "--base-url", MODEL, "URL", "Where the API is, up to and including /v1.",
             envvar=["BATCHER_BASE_URL", "OPENAI_BASE_URL"],
         ),

@@ -244,6 +244,7 @@ def spec_from(ctx: click.Context) -> JobSpec:
             plain["options"][setting.name] = _option(value)
         elif setting.spec is not None:
             plain[setting.spec] = _plain(setting, value)
+    _settle_provider(ctx, plain)
     for name, item in items:
         plain["options"].setdefault(name, []).append(item)
     if not plain.get("model"):
@@ -273,6 +274,27 @@ def delivery_from(ctx: click.Context) -> DeliverySpec | None:
         csv_safe=options["csv_safe"],
         failed_rows=options["failed_rows"],
     )
+
+
+def _settle_provider(ctx: click.Context, plain: dict[str, Any]) -> None:
+    """Let a provider's name and what says the same in other words not both count.
+
+    A flag means more than a job file, that more than the environment, a profile the least. What is
+    said in one place is a contradiction, which is left for the provider to tell.
+    """
+    ranks = {setting.spec: setting.rank(ctx) for setting, _ in given(ctx) if setting.spec in plain}
+    if (named := ranks.get("provider")) is None:
+        return
+    others = {name: ranks[name] for name in _OF_PROVIDERS if name in ranks}
+    if any(rank > named for rank in others.values()):
+        del plain["provider"]
+        return
+    for name, rank in others.items():
+        if rank < named:
+            del plain[name]
+
+
+_OF_PROVIDERS = ("base_url", "api_version", "api_key_env", "headers")
 
 
 def _option(value: Any) -> Any:

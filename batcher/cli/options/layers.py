@@ -7,7 +7,6 @@ the command line; other files that a job file names (prompts, labels) may stand 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 
 import click
 
+from batcher.adapters.system.configuration import CONFIGURATION, PROVIDERS, read_toml
 from batcher.cli.options.lazy_group import did_you_mean
 from batcher.core.errors import UsageError
 
-CONFIGURATION = Path("batcher.toml")
 _META = "batcher.layers"
 
 
@@ -78,7 +77,7 @@ def read_job_file(path: str) -> Layer:
         UsageError: it cannot be read, or names a setting twice.
     """
     try:
-        values = _read_toml(Path(path))
+        values = read_toml(Path(path))
     except FileNotFoundError as exc:
         raise UsageError(f"{path}: there is no such job file") from exc
     options = values.pop("options", {})
@@ -99,12 +98,13 @@ def read_profile(name: str | None) -> Layer:
         if name is None:
             return Layer("")
         raise UsageError(f"no profile {name!r}: there is no {CONFIGURATION} in this directory")
-    tables = _read_toml(CONFIGURATION)
+    tables = read_toml(CONFIGURATION)
+    tables.pop(PROVIDERS, None)  # which are read where one is named
     defaults, profiles = tables.pop("defaults", {}), tables.pop("profiles", {})
     if tables:
         raise UsageError(
             f"{CONFIGURATION}: no setting {next(iter(tables))!r} on the top level: settings belong "
-            "to [defaults] or [profiles.NAME]"
+            "to [defaults], [profiles.NAME] or [providers.NAME]"
         )
     tables_of_profiles = isinstance(profiles, dict) and all(
         isinstance(profile, dict) for profile in profiles.values()
@@ -117,18 +117,3 @@ def read_profile(name: str | None) -> Layer:
         there = ", ".join(profiles) or "none"
         raise UsageError(f"no profile {name!r} in {CONFIGURATION}: there are {there}")
     return Layer(f"{CONFIGURATION} [profiles.{name}]", {**defaults, **profiles[name]})
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise
-    except OSError as exc:
-        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise UsageError(f"{path} cannot be read: it is not UTF-8") from exc
-    except RecursionError as exc:
-        raise UsageError(f"{path} is nested too deep") from exc
-    except ValueError as exc:  # TOML's own, and that of a number with thousands of digits
-        raise UsageError(f"{path} is not valid TOML: {exc}") from exc

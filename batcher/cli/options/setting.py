@@ -96,6 +96,17 @@ class Setting(click.Option):
         """Whether the value is more than the default."""
         return ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT
 
+    def rank(self, ctx: click.Context) -> int:
+        """How much what it was said by counts: the command line the most, then as files and all."""
+        source = ctx.get_parameter_source(self.name or "")
+        if source is ParameterSource.COMMANDLINE:
+            return 4
+        if source is ParameterSource.ENVIRONMENT:
+            return 2
+        if source is ParameterSource.DEFAULT_MAP:
+            return 3 if self.key in layers_of(ctx).job_file.values else 1
+        return 0
+
     def _origin(self, ctx: click.Context) -> str:
         """The file or the variable that a value is from; empty where it was typed."""
         source = ctx.get_parameter_source(self.name or "")

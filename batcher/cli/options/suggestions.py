@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
-from batcher.cli.options.layers import CONFIGURATION
+from batcher.adapters.system.configuration import CONFIGURATION
 from batcher.core.errors import BatcherError
 
 if TYPE_CHECKING:

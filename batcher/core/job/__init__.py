@@ -11,6 +11,9 @@
   that it repeats itself.
 - :mod:`.parts`: The parts of a job's description: its work, its input, its provider and its
   delivery.
+- :mod:`.providers`: Providers by name: what ``[providers.NAME]`` of ``batcher.toml`` says, and jobs
+  that choose one.
+- :mod:`.reach`: What a worker lets jobs reach: providers, inputs, outputs.
 - :mod:`.schedule`: When a schedule fires: which of its due times counts, what of an outage is made
   up for.
 - :mod:`.since`: What an incremental job is compared with, and what came of it.

@@ -72,8 +72,15 @@ class InputPart(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderPart(_Part):
-    """Who answers, with what credential and within which limits."""
+    """Who answers, with what credential and within which limits.
 
+    ``name`` is what the provider is called where it is configured, None where the job says all of
+    it itself.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {"name": "provider"}
+
+    name: str | None
     base_url: str
     api_version: str | None
     api_key_env: str

@@ -41,6 +41,7 @@ class JobSpec:
         delimiter: what separates CSV fields; guessed otherwise.
         encoding: that of a text input; UTF-8 otherwise, or what it is guessed to be.
         limit: only the first so many rows.
+        provider: one that is configured by name, which says all of the next four and more.
         base_url: where the API is, up to and including ``/v1``; OpenAI's, whatever the environment
             says, which only commands and :func:`batcher.run` look at.
         api_version: Azure OpenAI's ``api-version``; requests then go to the deployment ``model``.
@@ -87,6 +88,7 @@ class JobSpec:
     delimiter: str | None = None
     encoding: str | None = None
     limit: int | None = None
+    provider: str | None = None
     base_url: str = "https://api.openai.com/v1"
     api_version: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
@@ -185,6 +187,8 @@ class JobSpec:
         plain["headers"] = dict(self.headers)
         plain["params"] = dict(self.params)
         plain["max_cost"] = None if self.max_cost is None else str(self.max_cost)
+        if self.provider is None:
+            del plain["provider"]  # which earlier versions do not know
         return plain
 
     @classmethod

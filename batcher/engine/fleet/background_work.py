@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from batcher.core.errors import StoreError
+from batcher.core.errors import NotAllowed, StoreError
 from batcher.engine.delivery.deliverer import Deliverer
 from batcher.engine.fleet.order_opener import OrderOpener
 from batcher.engine.opening.firing import fire_due
@@ -91,6 +91,9 @@ class BackgroundWork:
             await work()
         except StoreError as error:
             self._log(Event.STORE_LOST, error=type(error).__name__)
+        except NotAllowed as refusal:
+            self._refused[name] = self._services.clock.now() + REFUSED_SECONDS
+            self._log(Event.ORDER_REFUSED, errand=name, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
             self._refused[name] = self._services.clock.now() + REFUSED_SECONDS
             self._log(Event.ERRAND_FAILED, errand=name, error=type(error).__name__)

@@ -16,6 +16,7 @@ from batcher.core.errors import (
     BatcherError,
     IllegalTransition,
     InputError,
+    NotAllowed,
     StoreError,
     UsageError,
 )
@@ -74,6 +75,9 @@ class OrderOpener:
             if may_pass(error) or await self._is_done(order):
                 unblamed = _is_unblamed(error)  # others need not wait
                 await store.claim_order(order.id, owner, 0.0, unblamed=unblamed)
+                if isinstance(error, NotAllowed):  # for whoever waits to read
+                    waits = OrderState.WAITING
+                    await store.settle_order(order.id, fence, waits, error=str(error))
                 raise
             self._log(Event.ORDER_FAILED, order=order.id, error=type(error).__name__)
             await store.settle_order(order.id, fence, OrderState.FAILED, error=_words(error))
@@ -188,10 +192,10 @@ def _destination(order: Order) -> tuple[DeliverySpec, date] | None:
 def _is_unblamed(error: BaseException) -> bool:
     """Whether an order or a plan was left by no fault of its own.
 
-    Its worker ended, or the database was away.
+    Its worker ended or may not open it, or the database was away.
     An input that cannot be read, or no memory for it, may be its own fault all the same.
     """
-    return isinstance(error, StoreError) or not isinstance(error, Exception)
+    return isinstance(error, StoreError | NotAllowed) or not isinstance(error, Exception)
 
 
 def _words(error: BaseException) -> str:

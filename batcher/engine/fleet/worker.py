@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import PurePath
 from traceback import extract_tb
 
-from batcher.core.errors import IllegalTransition, StoreError, UsageError
+from batcher.core.errors import IllegalTransition, NotAllowed, StoreError, UsageError
 from batcher.core.failures.unforeseen import described
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.delivery.deliverer import Deliverer
@@ -273,7 +273,8 @@ class FleetWorker:
         """What the job is made of, as this worker does it.
 
         Raises:
-            NotServed: no credential, no such kind, or one of another version.
+            NotServed: no credential, no such kind, one of another version, or more is asked for
+                than this worker's operator allows.
         """
         services = self.services
         try:
@@ -284,7 +285,7 @@ class FleetWorker:
             raise NotServed("its kind is not installed here, or refuses its options") from error
         try:
             services.check_connection(bound.spec)
-        except UsageError as error:
+        except (NotAllowed, UsageError) as error:
             raise NotServed(str(error)) from error
         return bound
 

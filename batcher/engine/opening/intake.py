@@ -51,11 +51,13 @@ class Intake:
     async def bind(self, spec: JobSpec) -> Bound:
         """Read the files that a spec names, and check all that needs no input.
 
+        What is bound says all that the provider says of itself which the spec names.
+
         Raises:
             UsageError: something of the spec is wrong.
         """
         services = self._services
-
+        spec = await asyncio.to_thread(services.choose_provider, spec)
         if spec.since_last and spec.name is None:
             raise UsageError(
                 "--since-last compares with the last complete run of a name: give this one a name "

@@ -36,9 +36,9 @@ async def blueprint_of(
         raise UsageError("workers cannot read this standard input: name a file or a URL")
     bound = await Intake(services).bind(spec)
     if delivery is None:
-        return Blueprint(spec=spec.to_json(), files=bound.files)
+        return Blueprint(spec=bound.spec.to_json(), files=bound.files)
     await asyncio.to_thread(check_destination, services, bound, delivery)
-    return Blueprint(spec=spec.to_json(), files=bound.files, delivery=delivery.to_json())
+    return Blueprint(spec=bound.spec.to_json(), files=bound.files, delivery=delivery.to_json())
 
 
 async def place_and_wait(
@@ -48,10 +48,12 @@ async def place_and_wait(
     *,
     fresh: bool,
     on_waiting: Callable[[int], None],
+    on_refused: Callable[[str], None],
 ) -> Job:
     """Have a worker open the job. Whoever stops waiting for it has asked all the same.
 
-    ``on_waiting`` is told, whenever it was looked for in vain, how many workers are alive.
+    ``on_waiting`` is told, whenever it was looked for in vain, how many workers are alive;
+    ``on_refused`` why a worker has left it to others.
 
     Raises:
         UsageError: the spec is wrong.
@@ -64,6 +66,8 @@ async def place_and_wait(
         order = await store.order(order.id)
         if order.state is not OrderState.WAITING:
             return await _opened(services, order)
+        if order.error is not None:
+            on_refused(order.error)
         on_waiting(sum(worker.alive for worker in await store.workers()))
         await services.clock.sleep(_LOOK_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 from batcher.engine.fleet.worker import FleetWorker
@@ -30,10 +31,13 @@ class Events:
 
 @asynccontextmanager
 async def worker(
-    database: str, events: Events | None = None, concurrency: int | None = None
+    database: str,
+    events: Events | None = None,
+    concurrency: int | None = None,
+    **allowed: tuple[str, ...],
 ) -> AsyncIterator[FleetWorker]:
-    """A worker at work; stopped in good order at the end."""
-    settings = Settings(database_url=database, lease_seconds=30.0)
+    """A worker at work; stopped in good order at the end. ``allowed`` are of its settings."""
+    settings = replace(Settings(database_url=database, lease_seconds=30.0), **allowed)  # type: ignore[arg-type]
     async with (
         open_fleet(
             settings,
