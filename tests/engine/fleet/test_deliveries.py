@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from batcher.core.errors import JobInUse, NotAllowed, UsageError
+from batcher.core.errors import JobInUse, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.engine.job.delivery_report import DeliveryReport
 from batcher.engine.job.report import Report
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.ports import Event, SinkRequest
+from batcher.ports import Event
 from tests.engine.fleet.crew import Events, worker
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Work, open_work, read_lines, words
@@ -312,28 +312,24 @@ async def test_a_job_that_is_being_delivered_is_not_removed(tmp_path: Path, data
 
 
 @in_virtual_time
-async def test_a_worker_that_may_not_deliver_leaves_it_to_one_that_may(
+async def test_a_worker_that_may_not_write_there_leaves_it_to_one_that_may(
     tmp_path: Path, database: str
 ) -> None:
     async with open_work(tmp_path, database=database) as work:
-        report = await work.runner.run(work.chat(list(words(3))))
-        events = Events()
-        async with worker(database, events) as barred:
-            files = barred.services.files
-            places: list[str] = []
-
-            def refuse(wanted: SinkRequest) -> None:
-                places.append(wanted.address)
-                raise NotAllowed("this worker may not write there")
-
-            object.__setattr__(files, "check_place", refuse)
-            where = to(work, "out.jsonl")
-            await work.runner.submit(work.chat(str(work.path("in.jsonl"))), delivery=where)
+        spec = work.chat(list(words(3)))
+        report = await work.runner.run(spec)
+        events, allowed = Events(), tmp_path / "allowed"
+        allowed.mkdir()
+        (allowed / "link").symlink_to(tmp_path)
+        async with worker(database, events, allow_destination=(str(allowed),)):
+            where = to(work, "allowed/link/out.jsonl")
+            await work.runner.submit(spec, delivery=where)
             await asyncio.sleep(50)
-            assert len(places) == 1
             told = delivery_of(await work.runner.status(report.job))
             assert (told.status, told.attempts) == ("waiting", 0)
-            assert told.cause == "this worker may not write there"
+            assert told.cause is not None
+            assert told.cause.startswith(f"this worker may not write {where.output}")
+            assert not list(tmp_path.glob("out*"))
             async with worker(database, events):
                 watching = await watched(work, report.job)
         assert delivery_of(watching).status == "delivered"
