@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "batcher"
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "batcher"
 MODULES_AT_MOST = 14
 SCREEN_LINES = 40
 NO_MAP = {"api", "kinds", "ports"}
@@ -16,6 +17,10 @@ NO_MAP = {"api", "kinds", "ports"}
 
 def folders() -> list[Path]:
     return sorted({path.parent for path in PACKAGE.rglob("__init__.py")} - {PACKAGE})
+
+
+def folders_of_tests() -> list[Path]:
+    return sorted({path.parent for path in TESTS.rglob("*.py")})
 
 
 def name_of(folder: Path) -> str:
@@ -29,6 +34,12 @@ def members(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("folder", folders(), ids=name_of)
 def test_a_folder_is_seen_at_once(folder: Path) -> None:
+    modules = [path for path in folder.glob("*.py") if not path.stem.startswith("__")]
+    assert len(modules) <= MODULES_AT_MOST
+
+
+@pytest.mark.parametrize("folder", folders_of_tests(), ids=lambda folder: folder.name)
+def test_a_folder_of_tests_is_seen_at_once(folder: Path) -> None:
     modules = [path for path in folder.glob("*.py") if not path.stem.startswith("__")]
     assert len(modules) <= MODULES_AT_MOST
 

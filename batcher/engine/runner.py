@@ -187,7 +187,9 @@ class Runner(Jobs):
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
         from batcher.core.money.prices import dollars
+        from batcher.engine.running.parts import Work
         from batcher.engine.running.run import JobRun, begin_live
+        from batcher.engine.telemetry.run_telemetry import TelemetrySinks
 
         store, spec = self._services.store, bound.spec
         budget = bound.budget_picousd
@@ -202,15 +204,16 @@ class Runner(Jobs):
         live = begin_live(self._services.clock, job, bound, tally)
         async with self._services.connect(spec) as connection:
             await connection.throttle.check(connection.quota)  # a worker waits for it instead
-            run = JobRun(
-                job,
-                bound,
+            work = Work(
+                job=job,
+                bound=bound,
                 services=self._services,
                 connection=connection,
                 owner=owner,
                 live=live,
-                planning=self._intake.planning(bound, job, source, told),
+                sinks=TelemetrySinks(),
             )
+            run = JobRun(work, self._intake.planning(bound, job, source, told))
             self._running[job.id] = run
             try:
                 if on_live is not None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tests.cli.jobs.test_run import CLASSIFY, EMBED
 from tests.cli.serving import serving
-from tests.cli.test_run import CLASSIFY, EMBED
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from tests.cli.conftest import Cli, embed_file
-from tests.cli.test_run import CLASSIFY, EMBED
+from tests.cli.jobs.test_run import CLASSIFY, EMBED
 
 
 def test_jobs_is_a_table_newest_first(cli: Cli) -> None:

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from batcher.core.job.urls import with_version
+from tests.cli.jobs.test_run import EMBED
 from tests.cli.serving import serving
-from tests.cli.test_run import EMBED
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

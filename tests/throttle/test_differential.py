@@ -26,12 +26,13 @@ from batcher.core.throttle.observation import Observation
 from batcher.core.throttle.quota import QuotaState
 from batcher.core.throttle.sharing import ANYBODY, WEIGHTS, Flow
 from batcher.core.throttle.snapshot import Shown, shown_rate
-from tests.core.throttle.workloads import alike, mixed
-from tests.crowd import Crowd, Job
+from tests.core.throttle.simulation.workloads import alike, mixed
 from tests.servers.valkey import ValkeyServer
+from tests.simulated.client import simulate
+from tests.simulated.crowd import Crowd, Job
+from tests.simulated.provider import ReferenceProvider, Request
+from tests.simulated.windowed import WindowedProvider
 from tests.throttle import kept
-from tests.virtual import ReferenceProvider, Request, simulate
-from tests.windowed import WindowedProvider
 
 START = 1000.0
 KEYS = itertools.count()

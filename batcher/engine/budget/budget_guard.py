@@ -8,43 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from batcher.core.model import Job, Tally
+from batcher.engine.budget.job_budget import JobBudget
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
-from batcher.ports import Checkpoint, Store
+from batcher.ports import Checkpoint
 
 
 class BudgetGuard:
-    """The money of one run."""
+    """Says when the money of one run is gone."""
 
     def __init__(
         self,
-        job: Job,
-        base: Tally,
-        *,
-        shared: bool,
-        owner: str,
-        store: Store,
+        job_budget: JobBudget,
         run_budget: RunBudget,
         checkpoint_writer: CheckpointWriter,
+        *,
         unpaid: Callable[[], bool],
         take_over: Callable[[], Awaitable[bool]],
     ) -> None:
-        """``base`` is what the job had spent when the run began; ``shared``: others work on it.
+        """``unpaid`` tells whether calls wait, none is in flight and there is no money for any.
 
-        ``unpaid`` tells whether calls wait, none is in flight and there is no money for any.
         ``take_over`` claims a shard and tells whether a dead owner had left something in it.
         """
-        self._job = job
-        self._base = base.usage.cost_picousd + base.doubt.cost_picousd
-        self._mine = 0
-        self._shared = shared
-        self._owner = owner
-        self._store = store
+        self._job_budget = job_budget
         self._run_budget = run_budget
         self._checkpoint_writer = checkpoint_writer
         self._unpaid = unpaid
         self._take_over = take_over
+
+    def committed(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """These are written."""
+        self._job_budget.committed(checkpoints)
 
     @property
     def exhausted(self) -> bool:
@@ -55,28 +49,18 @@ class BudgetGuard:
             and not self._checkpoint_writer.writing
         )
 
-    def committed(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """These are written."""
-        for checkpoint in checkpoints:
-            self._mine += checkpoint.usage.cost_picousd + checkpoint.doubt.cost_picousd
-
-    async def are_gone(self) -> bool:
+    async def is_out_of_money(self) -> bool:
         """Whether there is no money left and none to be had.
 
         Hears what others have spent, owns up for the dead, and asks again while the living hold
         reservations.
         """
-        if self._job.budget_picousd is None:
+        if self._run_budget.budget_picousd is None:
             return False
-        if self._shared:
-            tally = await self._store.tally(self._job.id)
-            spent = tally.usage.cost_picousd + tally.doubt.cost_picousd
-            self._run_budget.elsewhere_picousd = max(0, spent - self._base - self._mine)
+        self._run_budget.elsewhere_picousd = await self._job_budget.spent_elsewhere()
         if not self.exhausted:
             return False
-        if await self._take_over() or (
-            self._shared and await self._store.reserved(self._job.id, except_owner=self._owner)
-        ):
+        if await self._take_over() or await self._job_budget.is_reserved_elsewhere():
             self._checkpoint_writer.ask_again()
             return False
         return True

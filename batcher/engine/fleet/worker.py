@@ -21,6 +21,7 @@ from batcher.engine.fleet.background_work import BackgroundWork
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.intake import Intake, KindChanged
+from batcher.engine.running.parts import Work
 from batcher.engine.running.run import JobRun, begin_live
 from batcher.engine.services import Services
 from batcher.engine.telemetry.metrics import Meters, Served
@@ -296,16 +297,17 @@ class FleetWorker:
         meter = self.meters.of(spec.kind, spec.model)
         live = begin_live(services.clock, job, bound, await services.store.tally(job.id))
         async with services.connect(spec) as connection:
-            run = JobRun(
-                job,
-                bound,
+            work = Work(
+                job=job,
+                bound=bound,
                 services=services,
                 connection=connection,
                 owner=f"{self.card.name}/{next(self._runs)}",
                 live=live,
-                linger_seconds=self.linger_seconds,
                 sinks=TelemetrySinks(self.log, meter, self.trace),
+                linger_seconds=self.linger_seconds,
             )
+            run = JobRun(work)
             service = self._serving[job.id]
             service.run, service.live = run, live
             service.kind, service.model = spec.kind, spec.model

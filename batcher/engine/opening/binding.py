@@ -35,8 +35,8 @@ from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
 from batcher.engine.planning.planner import Planner
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.requests.builder import RequestBuilder, output_limit
-from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.builder import output_limit
+from batcher.engine.requests.parts import RequestParts, make_requests
 from batcher.engine.reuse.strategy import Reuse
 from batcher.ports import InputSource, KindRegistry, RowGuard, Tokenizer
 
@@ -163,22 +163,16 @@ class Bound:
         *,
         model_in_body: bool,
         azure: bool,
-        keys: IdempotencyKeys | None = None,
         capped: bool = False,
-    ) -> RequestBuilder:
+    ) -> RequestParts:
         """How the job's calls become requests; ``capped``: a budget needs answers to be bounded."""
-        return RequestBuilder(
-            bound=self.kind,
-            kind=self.spec.kind,
-            model=self.spec.model if model_in_body else None,
-            params=self.spec.params,
+        return make_requests(
+            self.kind,
+            self.spec,
+            learned,
             price=self.price,
-            tier=self.spec.service_tier,
-            tokenizer=self.tokenizer,
-            learned=learned,
+            model_in_body=model_in_body,
             charges_prompt_too=azure,
-            most_answer_bytes=self.spec.max_answer_bytes,
-            keys=keys,
             cap=self.answer_cap if capped else None,
             fixed_tokens=self.limits.fixed_tokens,
         )

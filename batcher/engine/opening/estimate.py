@@ -112,7 +112,7 @@ def estimate(
         )
         for call in leased.calls:
             prompt += call.tokens
-            charged += requests.charge(call).tokens
+            charged += requests.demand.of(call).tokens
             if price is not None and ceiling is not None:
                 least += price.cost(call.tokens, 0)
                 most += ceiling.cost(call.tokens, limit or 0)

@@ -21,7 +21,7 @@ from batcher.core.text import exactjson
 from batcher.engine.job.report import Report
 from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.parts import RequestParts
 from batcher.engine.reuse.strategy import PlannedShard
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.ports import InputSource, Lease, RowGuard
@@ -148,7 +148,7 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
 
 
 def _requests_of(
-    planned: PlannedShard, bound: Bound, requests: RequestBuilder
+    planned: PlannedShard, bound: Bound, requests: RequestParts
 ) -> Iterator[PreviewedRequest]:
     lease = Lease(
         shard_id=0, ordinal=0, fence=1, expires_at=0.0,
@@ -170,8 +170,8 @@ def _requests_of(
                 if requests.output_limit is not None
                 else bound.answer_bound[0]
             ),
-            path=requests.path,
-            body=requests.body(call),
+            path=requests.builder.path,
+            body=requests.builder.body(call),
         )
 
 

@@ -1,6 +1,8 @@
-"""From a call to a request's body: its tokens, its worst case, its idempotency key.
+"""What a call says to the provider, and what it takes of the limits and of the money.
 
-- :mod:`.builder`: Request bodies, what they are charged with, and what they may cost at the worst.
+- :mod:`.builder`: Request bodies, and what the provider taught of how it wants to be asked.
+- :mod:`.demand`: What a call takes: of the token limit, and of the money at the worst.
 - :mod:`.idempotency_keys`: The idempotency keys of one run: which key each call has, and what a
   kept answer proves.
+- :mod:`.parts`: What one job's requests are made with, put together.
 """

@@ -14,23 +14,25 @@ from functools import partial
 from batcher.core.failures.outage import Health
 from batcher.core.job.idempotency import OFF, KeyMaker
 from batcher.core.job.spec import JobSpec
+from batcher.core.kind import has_free_output
 from batcher.core.model import Job
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.sharing import WEIGHTS, Flow
 from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
+from batcher.engine.budget.job_budget import JobBudget
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.job.endings import Ending
 from batcher.engine.opening.binding import Bound
-from batcher.engine.requests.builder import RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.parts import RequestParts
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.in_flight import InFlight
 from batcher.engine.routes.online.pace import Pace
 from batcher.engine.routes.online.send_times import SendTimes
 from batcher.engine.routes.online.senders import Exchange, Senders
-from batcher.engine.running.leases import Leases
+from batcher.engine.running.leases import Admission, Claims, Leases
 from batcher.engine.services import Connection, Services
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
@@ -44,13 +46,15 @@ from batcher.engine.settling.failing.refusals import Refusals
 from batcher.engine.settling.failing.retries import Retries
 from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.settling.outcomes import Outcomes
-from batcher.engine.settling.reading import AnswerReader
+from batcher.engine.settling.reading import AnswerReader, UsageReader
 from batcher.engine.settling.repairs import Repairs
 from batcher.engine.settling.settler import Settler
 from batcher.engine.settling.vector_length import VectorLength
+from batcher.engine.shards.allowance import Reservations
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
+from batcher.engine.shards.held_shards import HeldShards
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.engine.telemetry.run_telemetry import RunTelemetry, TelemetrySinks
+from batcher.engine.telemetry.run_telemetry import RunLabels, RunTelemetry, TelemetrySinks
 from batcher.ports import Checkpoint
 
 _FIRST_WINDOW = 8
@@ -60,7 +64,8 @@ _FIRST_WINDOW = 8
 class Work:
     """What a run is given: a job, who it is, and by what it reaches the world.
 
-    ``shared``: others may work on the job, too.
+    With ``linger_seconds`` others may work on the job, too: the run ends when there was nothing to
+    claim for so long.
     """
 
     job: Job
@@ -70,7 +75,12 @@ class Work:
     owner: str
     live: RunStats
     sinks: TelemetrySinks
-    shared: bool
+    linger_seconds: float | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may work on the job, too."""
+        return self.linger_seconds is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +90,8 @@ class Basis:
     ``end`` stops the run.
     """
 
-    requests: RequestBuilder
+    requests: RequestParts
+    keys: IdempotencyKeys
     telemetry: RunTelemetry
     run_budget: RunBudget
     checkpoint_writer: CheckpointWriter
@@ -132,13 +143,26 @@ def make_parts(
     settling = _settling(work, basis, route)
     leases = _leases(work, basis, route, settling)
     exchange = Exchange(
-        work.connection.provider, basis.requests, work.services.room, basis.telemetry
+        work.connection.provider,
+        basis.requests.builder,
+        learning=basis.requests.learning,
+        answer_size=basis.requests.answer_size,
+        keys=basis.keys,
+        room=work.services.room,
+    )
+    senders = Senders(
+        exchange,
+        route.pace,
+        route.dispatcher,
+        settling.settler,
+        name=basis.telemetry.name,
+        end=end,
     )
     return Parts(
         basis=basis,
         route=route,
         settling=settling,
-        senders=Senders(exchange, route.pace, route.dispatcher, settling.settler, end=end),
+        senders=senders,
         leases=leases,
         budget_guard=_budget_guard(work, basis, route, leases),
     )
@@ -154,37 +178,37 @@ def _basis(
         work.job.learned,
         model_in_body=connection.model_in_body,
         azure=connection.charges_prompt_too,
-        keys=_keys(work),
         capped=work.job.budget_picousd is not None,
     )
-    telemetry = RunTelemetry(
-        work.job.id,
-        work.bound.spec.kind,
-        work.bound.spec.model,
+    labels = RunLabels(
+        job=work.job.id,
+        kind=work.bound.spec.kind,
+        model=work.bound.spec.model,
         endpoint=str(work.bound.kind.endpoint),
         owner=work.owner,
-        live=work.live,
-        sinks=work.sinks,
-        clock=services.clock,
-        secrets=connection.secrets,
+    )
+    telemetry = RunTelemetry(
+        labels, work.live, work.sinks, clock=services.clock, secrets=connection.secrets
     )
     base = work.live.base
     run_budget = RunBudget(
         budget_picousd=work.job.budget_picousd,
         spent_picousd=base.usage.cost_picousd + base.doubt.cost_picousd,
-        worst_of=requests.worst_of,
+        worst_of=requests.worst_case.of_call,
     )
     checkpoint_writer = CheckpointWriter(
-        store=services.store,
-        job_id=work.job.id,
+        HeldShards(on_lost=lambda shard: telemetry.lease_lost(shard.ordinal)),
+        Reservations(
+            partial(services.store.checkpoint, work.job.id),
+            requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
+        ),
         clock=services.clock,
         room=services.room,
-        worst_case=requests.worst_case if work.job.budget_picousd is not None else None,
         on_flush=on_flush,
-        on_lost=lambda shard: telemetry.lease_lost(shard.ordinal),
     )
     return Basis(
         requests=requests,
+        keys=_keys(work),
         telemetry=telemetry,
         run_budget=run_budget,
         checkpoint_writer=checkpoint_writer,
@@ -220,7 +244,7 @@ def _route(work: Work, basis: Basis) -> Route:
     )
     dispatcher = Dispatcher(
         queue,
-        SendTimes(connection.throttle, connection.quota, flow, basis.requests.charge),
+        SendTimes(connection.throttle, connection.quota, flow, basis.requests.demand.of),
         in_flight,
         checkpoint_writer=basis.checkpoint_writer,
         run_budget=basis.run_budget,
@@ -254,7 +278,13 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     description = work.job.description
     requests, telemetry, end = basis.requests, basis.telemetry, basis.end
     writer, state, pace = basis.checkpoint_writer, route.state, route.pace
-    accounts = Accounts(requests, writer, keeps_bills=description.work.cost_columns)
+    accounts = Accounts(
+        requests.worst_case,
+        basis.keys,
+        writer,
+        keeps_bills=description.work.cost_columns,
+        priced=requests.prices.are_known,
+    )
     retries = Retries(route.queue, writer, services.chance)
     dead_letters = DeadLetters(
         writer,
@@ -274,7 +304,7 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     )
     passing = PassingFailures(state, retries, verdicts, known_good, telemetry=telemetry, end=end)
     failures = Failures(
-        FailureReader(requests, services.clock, secrets),
+        FailureReader(requests.learning, services.clock, secrets),
         pace,
         rate_limits=RateLimits(
             state, retries, pace, telemetry=telemetry, clock=services.clock, end=end
@@ -286,14 +316,14 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     repairs = Repairs(verdicts, passing, accounts, secrets=secrets, end=end)
     vectors = VectorLength(
         shape=work.bound.shape,
-        requests=requests,
+        learning=requests.learning,
         checkpoint_writer=writer,
         learn=partial(store.learn, work.job.id),
         ask_again=repairs.ask_for_vectors,
     )
     arrivals = Arrivals(telemetry, pace, state, verdicts)
     settler = Settler(
-        AnswerReader(work.bound.kind, requests, secrets),
+        AnswerReader(_usage_reader(work, requests), work.bound.kind, work.bound.spec.kind, secrets),
         arrivals,
         accounts,
         outcomes=Outcomes(
@@ -305,32 +335,46 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     return Settling(settler=settler, verdicts=verdicts, passing=passing, vectors=vectors)
 
 
+def _usage_reader(work: Work, requests: RequestParts) -> UsageReader:
+    return UsageReader(
+        requests.prices,
+        requests.allowances,
+        work.bound.tokenizer,
+        free_output=has_free_output(work.bound.kind.endpoint),
+    )
+
+
 def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Leases:
     services = work.services
+    admission = Admission(
+        work.bound.shape,
+        basis.run_budget.pay,
+        worst_case=basis.requests.worst_case,
+        keys=basis.keys,
+    )
     return Leases(
-        work.job.id,
-        work.owner,
-        seconds=services.lease_seconds,
-        shape=work.bound.shape,
-        store=services.store,
-        clock=services.clock,
-        requests=basis.requests,
-        run_budget=basis.run_budget,
-        checkpoint_writer=basis.checkpoint_writer,
+        Claims(services.store, work.job.id, work.owner, services.lease_seconds),
+        admission,
+        basis.checkpoint_writer,
         queue=route.queue,
         vectors=settling.vectors,
+        clock=services.clock,
     )
 
 
 def _budget_guard(work: Work, basis: Basis, route: Route, leases: Leases) -> BudgetGuard:
-    return BudgetGuard(
-        work.job,
-        work.live.base,
+    base = work.live.base
+    job_budget = JobBudget(
+        work.services.store,
+        work.job.id,
+        work.owner,
+        spent_before=base.usage.cost_picousd + base.doubt.cost_picousd,
         shared=work.shared,
-        owner=work.owner,
-        store=work.services.store,
-        run_budget=basis.run_budget,
-        checkpoint_writer=basis.checkpoint_writer,
+    )
+    return BudgetGuard(
+        job_budget,
+        basis.run_budget,
+        basis.checkpoint_writer,
         unpaid=lambda: route.dispatcher.unpaid,
         take_over=leases.take_over,
     )

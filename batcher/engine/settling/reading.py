@@ -16,10 +16,10 @@ from batcher.core.money import usage
 from batcher.core.money.prices import shares
 from batcher.core.text import lenient
 from batcher.core.text.redaction import redact, told_code, told_name
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.demand import Allowances, TierPrices
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.results import encode_result
-from batcher.ports import Reply
+from batcher.ports import Reply, Tokenizer
 
 _KNOWN_KEYS = frozenset({"error", "choices", "data"})
 _MODEL_CHARACTERS = 200
@@ -27,36 +27,6 @@ _EXAMPLE_CHARACTERS = 160
 
 KeptOutcome: TypeAlias = bytes | Broken | Refused | Invalid
 """What comes of a piece; a result as the bytes that are kept."""
-
-
-class AnswerReader:
-    """Reads the good answers of one run."""
-
-    def __init__(
-        self, bound: BoundKind, requests: RequestBuilder, secrets: tuple[str, ...]
-    ) -> None:
-        """``secrets`` are struck from what answers say of themselves."""
-        self._bound = bound
-        self._requests = requests
-        self._secrets = secrets
-
-    def usage(self, answer: Mapping[str, Any], call: Call) -> Usage:
-        """What the answer says it cost; see :func:`read_usage`."""
-        return read_usage(answer, call, self._requests)
-
-    def outcomes(self, answer: Mapping[str, Any], call: Call) -> list[KeptOutcome]:
-        """One outcome for each of the call's pieces.
-
-        Raises:
-            KindFailed: the kind cannot read the answer.
-        """
-        return read_outcomes(
-            self._bound, answer, call, kind=self._requests.kind, secrets=self._secrets
-        )
-
-    def clean(self, message: str) -> str:
-        """The message without secrets."""
-        return redact(message, self._secrets)
 
 
 def read_answer(reply: Reply) -> dict[str, Any] | None:
@@ -73,41 +43,88 @@ def read_answer(reply: Reply) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def read_usage(answer: Mapping[str, Any], call: Call, requests: RequestBuilder) -> Usage:
-    """What the answer says it cost, at the price of the tier that served it.
+class UsageReader:
+    """Reads what the answers of one run cost, and learns from it how long prompts and outputs are.
 
-    Where it does not say how many tokens it took, they are counted here.
+    Where an answer does not say how many tokens it took, they are counted here.
     """
-    stated = usage.read_usage(usage.stated_usage(answer))
-    prompt, completion = stated.prompt, stated.completion
-    if not prompt and not completion and call.tokens:
-        prompt = completion = None  # no prompt takes nothing: a gateway that does not count
-    silent = prompt is None
-    if prompt is None:
-        prompt = call.tokens
-    elif call.repair is None:
-        requests.prompts.observe(call.tokens, prompt)
-    if completion is None:
-        silent = silent or not requests.free_output
-        completion = 0 if requests.free_output else requests.count(usage.output_texts(answer))
-    if completion:
-        requests.allowance.observe(completion)
-    price = requests.price(answer.get("service_tier"))
-    return Usage(
-        requests=1,
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cached_tokens=stated.cached,
-        written_tokens=stated.written,
-        reasoning_tokens=stated.reasoning,
-        unstated=int(silent),
-        cost_picousd=(
-            0
-            if price is None
-            else price.cost(prompt, completion, stated.cached, stated.written, stated.reasoning)
-        ),
-        stated_picousd=stated.cost_picousd or 0,
-    )
+
+    def __init__(
+        self,
+        prices: TierPrices,
+        allowances: Allowances,
+        tokenizer: Tokenizer,
+        *,
+        free_output: bool,
+    ) -> None:
+        """``free_output``: answers have no tokens that could be billed."""
+        self._prices = prices
+        self._allowances = allowances
+        self._tokenizer = tokenizer
+        self._free_output = free_output
+
+    def read(self, answer: Mapping[str, Any], call: Call) -> Usage:
+        """What the answer says it cost, at the price of the tier that served it."""
+        stated = usage.read_usage(usage.stated_usage(answer))
+        prompt, completion = stated.prompt, stated.completion
+        if not prompt and not completion and call.tokens:
+            prompt = completion = None  # no prompt takes nothing: a gateway that does not count
+        silent = prompt is None
+        if prompt is None:
+            prompt = call.tokens
+        elif call.repair is None:
+            self._allowances.prompts.observe(call.tokens, prompt)
+        if completion is None:
+            silent = silent or not self._free_output
+            completion = self._count_output(answer)
+        if completion:
+            self._allowances.output.observe(completion)
+        price = self._prices.of(answer.get("service_tier"))
+        return Usage(
+            requests=1,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cached_tokens=stated.cached,
+            written_tokens=stated.written,
+            reasoning_tokens=stated.reasoning,
+            unstated=int(silent),
+            cost_picousd=(
+                0
+                if price is None
+                else price.cost(prompt, completion, stated.cached, stated.written, stated.reasoning)
+            ),
+            stated_picousd=stated.cost_picousd or 0,
+        )
+
+    def _count_output(self, answer: Mapping[str, Any]) -> int:
+        """Tokens of an answer that does not say how many it has, as we count them."""
+        texts = () if self._free_output else usage.output_texts(answer)
+        return sum(self._tokenizer.count(texts)) if texts else 0
+
+
+class AnswerReader:
+    """Reads the good answers of one run."""
+
+    def __init__(
+        self, usage_reader: UsageReader, bound: BoundKind, kind: str, secrets: tuple[str, ...]
+    ) -> None:
+        """``kind`` is the kind's name; ``secrets`` are struck from what answers say."""
+        self.usage = usage_reader.read
+        self._bound = bound
+        self._kind = kind
+        self._secrets = secrets
+
+    def outcomes(self, answer: Mapping[str, Any], call: Call) -> list[KeptOutcome]:
+        """One outcome for each of the call's pieces.
+
+        Raises:
+            KindFailed: the kind cannot read the answer.
+        """
+        return read_outcomes(self._bound, answer, call, kind=self._kind, secrets=self._secrets)
+
+    def clean(self, message: str) -> str:
+        """The message without secrets."""
+        return redact(message, self._secrets)
 
 
 def make_bill(answer: Mapping[str, Any], call: Call, usage: Usage, *, priced: bool) -> Bill:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from batcher.core.failures.vector_lengths import Agreement
 from batcher.core.kind import Broken, Shape
 from batcher.core.model import Learned
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.builder import Learning
 from batcher.engine.settling.reading import KeptOutcome
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
@@ -33,14 +33,14 @@ class VectorLength:
         self,
         *,
         shape: Shape,
-        requests: RequestBuilder,
+        learning: Learning,
         checkpoint_writer: CheckpointWriter,
         learn: Callable[[Learned], Awaitable[None]],
         ask_again: Callable[[Call], None],
     ) -> None:
         """``learn`` writes down what was learned; ``ask_again`` is for what is taken back."""
         self._shape = shape
-        self._requests = requests
+        self._learning = learning
         self._checkpoint_writer = checkpoint_writer
         self._learn = learn
         self._ask_again = ask_again
@@ -57,7 +57,7 @@ class VectorLength:
         """A shard was claimed: it may hold vectors that nobody has confirmed."""
         if not self.is_needed:
             return
-        dimension = self._requests.learned.dimension
+        dimension = self._learning.learned.dimension
         if dimension is not None:
             self._sort_out(shard, dimension)
             return
@@ -71,14 +71,14 @@ class VectorLength:
         known = [length for length in lengths if length is not None]
         if not known:
             return outcomes
-        length = self._requests.learned.dimension
+        length = self._learning.learned.dimension
         if length is None:
             length = max(dict.fromkeys(known), key=known.count)
             async with self._lock:
                 await self._consider(call, length)
-            length = self._requests.learned.dimension or length
+            length = self._learning.learned.dimension or length
         checked = _of_length(outcomes, lengths, length)
-        if self._requests.learned.dimension is None:
+        if self._learning.learned.dimension is None:
             done = [
                 piece
                 for piece, outcome in zip(call.pieces, checked, strict=True)
@@ -102,7 +102,7 @@ class VectorLength:
         """
         async with self._lock:
             lengths = self._agreement.lengths
-            if self._requests.learned.dimension is not None or not lengths:
+            if self._learning.learned.dimension is not None or not lengths:
                 return False
             if len(lengths) == 1 or self._agreement.agreed is not None:
                 await self._agree(self._agreement.agreed or lengths[0])
@@ -112,13 +112,13 @@ class VectorLength:
 
     async def hear(self, dimension: int | None) -> None:
         """Another worker of the job may know the length."""
-        if dimension is not None and self._requests.learned.dimension is None:
+        if dimension is not None and self._learning.learned.dimension is None:
             async with self._lock:
                 self._adopt(dimension)
 
     async def _consider(self, call: Call, length: int) -> None:
         """Count an answer's vote; while nobody agrees, see that its vectors can be kept apart."""
-        if self._requests.learned.dimension is not None:
+        if self._learning.learned.dimension is not None:
             return
         request = (call.shard.id, call.pieces[0])
         self._agreement.vote(request, length)
@@ -130,11 +130,11 @@ class VectorLength:
                 await self._checkpoint_writer.flush()
 
     async def _agree(self, length: int) -> None:
-        await self._learn(replace(self._requests.learned, dimension=length))
+        await self._learn(replace(self._learning.learned, dimension=length))
         self._adopt(length)
 
     def _adopt(self, length: int) -> None:
-        self._requests.learn_dimension(length)
+        self._learning.set_dimension(length)
         for shard in list(self._checkpoint_writer.shards):
             self._sort_out(shard, length)
         self._asked.clear()

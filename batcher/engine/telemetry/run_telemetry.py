@@ -69,37 +69,39 @@ class Sending(Protocol):
     def wait_seconds(self) -> float: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLabels:
+    """What a run is: ``endpoint`` is where requests go; ``owner`` is the run's own name."""
+
+    job: str
+    kind: str
+    model: str
+    endpoint: str
+    owner: str
+
+
 class RunTelemetry:
     """Tells what happens in one run."""
 
     def __init__(
         self,
-        job_id: str,
-        kind: str,
-        model: str,
-        *,
-        endpoint: str,
-        owner: str,
+        labels: RunLabels,
         live: RunStats,
         sinks: TelemetrySinks,
+        *,
         clock: Clock,
         secrets: Sequence[str],
     ) -> None:
-        """``endpoint`` is where requests go; ``owner`` is the run's own name.
-
-        ``secrets`` are struck from what a provider says.
-        """
-        self._job = job_id
-        self._endpoint = endpoint
-        self._kind = kind
-        self._model = model
+        """``secrets`` are struck from what a provider says."""
+        self._labels = labels
+        self._job = labels.job
         self._live = live
         self._log = sinks.log
         self._meter = sinks.meter
         self._trace = sinks.trace
         self._clock = clock
         self._secrets = secrets
-        self._prefix = f"batcher-{job_id}-{_short(owner)}-"
+        self._prefix = f"batcher-{labels.job}-{_short(labels.owner)}-"
         self._numbers = count(1)
         self._waits = (0, 0.0)
         self._short = False
@@ -164,9 +166,9 @@ class RunTelemetry:
             self._trace.request(
                 RequestFact(
                     job=self._job,
-                    kind=self._kind,
-                    endpoint=self._endpoint,
-                    model=self._model,
+                    kind=self._labels.kind,
+                    endpoint=self._labels.endpoint,
+                    model=self._labels.model,
                     request=call.request_id,
                     fate=fate,
                     status=status,

@@ -17,7 +17,7 @@ import zstandard
 from batcher.adapters.sources.columns import columns_at_a_glance
 from batcher.cli.commands.completion import SHELLS
 from batcher.cli.root import ENTRIES
-from tests.cli.test_run import EMBED
+from tests.cli.jobs.test_run import EMBED
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batcher.adapters.system.env_file import read_env
 from batcher.core.errors import UsageError
-from tests.cli.test_run import EMBED
+from tests.cli.jobs.test_run import EMBED
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

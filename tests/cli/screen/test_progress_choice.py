@@ -11,8 +11,8 @@ import pytest
 from batcher.cli.screen import screens
 from batcher.cli.screen.notebook import Frame, NotebookScreen
 from batcher.cli.screen.screens import PlainScreen, open_screen
+from tests.cli.jobs.test_run import EMBED
 from tests.cli.screen.test_progress import a_reading
-from tests.cli.test_run import EMBED
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

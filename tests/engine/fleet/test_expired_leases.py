@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,9 @@ from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.kind import Shape
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Endings, apply_ending
+from batcher.engine.shards.allowance import Reservations
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
+from batcher.engine.shards.held_shards import HeldShards
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.ports import Event, Grant, WorkerCard
 from batcher.settings import Settings
@@ -107,23 +110,21 @@ async def test_a_shard_that_was_lost_takes_no_allowance_from_the_others(
         async with open_runner(Settings(database_url=database), clock=LoopClock()) as runner:
             store = runner._services.store
             checkpoint_writer = CheckpointWriter(
-                store=store,
-                job_id=report.job,
+                HeldShards(on_lost=lambda shard: None),
+                Reservations(partial(store.checkpoint, report.job), None),
                 clock=LoopClock(),
                 room=ByteRoom(),
-                worst_case=None,
                 on_flush=lambda committed, seconds: None,
-                on_lost=lambda shard: None,
             )
             one, two = await store.claim(report.job, "a", limit=2, ttl_seconds=30)
             lost, kept = LeasedShard(one, Shape.JSON), LeasedShard(two, Shape.JSON)
             checkpoint_writer.add(lost)
             await checkpoint_writer.flush()
-            assert lost.sent_through == 1
+            assert lost.worklist.sent_through == 1
             checkpoint_writer.lose(lost)
             checkpoint_writer.add(kept)
             await checkpoint_writer.flush()
-            assert kept.sent_through > 0
+            assert kept.worklist.sent_through > 0
             assert list(checkpoint_writer.shards) == [kept]
 
 

@@ -223,7 +223,7 @@ async def test_a_job_that_no_worker_can_run_ends_with_a_cause(
         run = JobRun.run
 
         async def fail(self: JobRun) -> Ending:
-            if self._job.id == broke.job:
+            if self._work.job.id == broke.job:
                 raise ZeroDivisionError("a row that is quoted")
             return await run(self)
 

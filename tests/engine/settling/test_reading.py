@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.finish_reason import read_finish
+from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Endpoint, Invalid, Shape, TextFile
 from batcher.core.model import Learned, Usage
 from batcher.core.money.prices import Price
-from batcher.engine.requests.builder import RequestBuilder
-from batcher.engine.settling.reading import make_bill, read_usage, strike
+from batcher.engine.requests.parts import RequestParts, make_requests
+from batcher.engine.settling.reading import UsageReader, make_bill, strike
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import ShardPlan, encode_plan
@@ -49,21 +50,34 @@ def requests(
     *,
     endpoint: Endpoint = Endpoint.CHAT,
     price: Price | None = PRICE,
-    tier: str | None = None,
+    tier: Any = None,
     params: Mapping[str, Any] | None = None,
     max_tokens: int = 30,
-) -> RequestBuilder:
-    return RequestBuilder(
-        bound=bound_kind(endpoint, max_tokens),
-        kind="a kind",
-        model="a model",
-        params=params or {},
+) -> RequestParts:
+    return make_requests(
+        bound_kind(endpoint, max_tokens),
+        JobSpec(
+            kind="a kind",
+            model="a model",
+            input="in.jsonl",
+            base_url="http://127.0.0.1/v1",
+            params=params or {},
+            service_tier=tier,
+        ),
+        Learned(),
         price=price,
-        tier=tier,
-        tokenizer=Letters(),
-        learned=Learned(),
+        model_in_body=True,
         charges_prompt_too=False,
+        cap=None,
+        fixed_tokens=0,
     )
+
+
+def read_usage(
+    answer: Mapping[str, Any], call: Call, made: RequestParts, *, free_output: bool = False
+) -> Usage:
+    reader = UsageReader(made.prices, made.allowances, Letters(), free_output=free_output)
+    return reader.read(answer, call)
 
 
 def a_call(*tokens: int) -> Call:
@@ -144,7 +158,10 @@ def test_an_answer_that_does_not_say_is_counted_here_and_that_is_told(usage: Any
 
 def test_an_embedding_has_no_output_to_count() -> None:
     found = read_usage(
-        {"usage": {"prompt_tokens": 9}}, a_call(4, 5), requests(endpoint=Endpoint.EMBEDDINGS)
+        {"usage": {"prompt_tokens": 9}},
+        a_call(4, 5),
+        requests(endpoint=Endpoint.EMBEDDINGS),
+        free_output=True,
     )
     assert (found.completion_tokens, found.unstated) == (0, 0)
 
@@ -191,15 +208,15 @@ def test_the_dearest_that_a_request_may_become_is_reserved(
 ) -> None:
     """Its prompt written to the cache, all the output that it may have, the dearest tier."""
     made = requests(tier=tier, params=params)
-    assert made.worst_of(a_call(100)) == times * ((100 + 16) * 8 + 30 * 10)
-    assert made.worst_of(a_call(100)) == made.worst_case(100)
+    assert made.worst_case.of_call(a_call(100)) == times * ((100 + 16) * 8 + 30 * 10)
+    assert made.worst_case.of_call(a_call(100)) == made.worst_case.of_piece(100)
 
 
 def test_a_repair_carries_the_answer_that_it_mends() -> None:
     call = a_call(100)
-    once = requests().worst_of(call)
+    once = requests().worst_case.of_call(call)
     call.repair = Invalid("invalid_output", "not é", "the answer")
-    assert requests().worst_of(call) >= once + 2 * 8 * len("the answernot é".encode())
+    assert requests().worst_case.of_call(call) >= once + 2 * 8 * len("the answernot é".encode())
 
 
 TIERS = ["auto", "default", "flex", "priority"]
@@ -215,7 +232,7 @@ def test_no_answer_within_its_bounds_costs_more_than_was_reserved(
     """Whatever the price, the tier that may serve it, and the kinds of tokens it is billed for."""
     made = requests(price=price, tier=asked, max_tokens=limit)
     call = a_call(planned)
-    worst = made.worst_of(call)
+    worst = made.worst_case.of_call(call)
     possible = {None: ["default", "flex", "priority"], "auto": ["default", "flex", "priority"]}
     served = data.draw(st.sampled_from(possible.get(asked, ["default", str(asked)])) | st.none())
     prompt = data.draw(st.integers(0, planned + 16 - slack))
@@ -248,7 +265,7 @@ def test_a_server_that_counts_more_tokens_than_we_do_is_reserved_for(
         stated = 200 + int(planned * factor)
         usage = {"prompt_tokens": stated, "completion_tokens": 30}
         found = read_usage({"usage": usage}, call := a_call(planned), made)
-        assert found.cost_picousd <= made.worst_of(call)
+        assert found.cost_picousd <= made.worst_case.of_call(call)
 
 
 def test_a_packed_request_is_reserved_for_at_any_step_that_it_may_reach() -> None:
@@ -256,8 +273,9 @@ def test_a_packed_request_is_reserved_for_at_any_step_that_it_may_reach() -> Non
     price = Price(prompt=1, cached_prompt=1, completion=0, above=(100, long))
     made = requests(endpoint=Endpoint.EMBEDDINGS, price=price)
     call = a_call(60, 60)
-    found = read_usage({"usage": {"prompt_tokens": 120, "total_tokens": 120}}, call, made)
-    assert found.cost_picousd == 240 <= made.worst_of(call)
+    usage = {"prompt_tokens": 120, "total_tokens": 120}
+    found = read_usage({"usage": usage}, call, made, free_output=True)
+    assert found.cost_picousd == 240 <= made.worst_case.of_call(call)
 
 
 def test_a_bill_is_shared_out_by_the_tokens_of_the_pieces() -> None:

@@ -178,7 +178,7 @@ class Dispatcher:
             booked.popleft()
             self._in_flight.start(call)
             self._run_budget.send(call)
-            if call.unit_index == call.shard.next_unit:
+            if call.unit_index == call.shard.worklist.next_unit:
                 self._checkpoint_writer.note_sent(call.shard)
             start(call, ticket)
 

@@ -16,11 +16,11 @@ from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending, Endings
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
+from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.pace import Pace, Sent
 from batcher.engine.shards.call import Call
-from batcher.engine.telemetry.run_telemetry import RunTelemetry
 from batcher.ports import Provider, Reply
 
 
@@ -48,22 +48,27 @@ class Exchange:
     """One request and its answer: the call's body out, the reply back."""
 
     def __init__(
-        self, provider: Provider, requests: RequestBuilder, room: ByteRoom, telemetry: RunTelemetry
+        self,
+        provider: Provider,
+        builder: RequestBuilder,
+        *,
+        learning: Learning,
+        answer_size: AnswerSize,
+        keys: IdempotencyKeys,
+        room: ByteRoom,
     ) -> None:
         """``room`` is the memory for answers."""
         self._provider = provider
-        self._requests = requests
+        self._builder = builder
+        self._learning = learning
+        self._answer_size = answer_size
+        self._keys = keys
         self._room = room
-        self._telemetry = telemetry
 
     @property
     def learned(self) -> Learned:
         """What is known by now of how the provider wants requests."""
-        return self._requests.learned
-
-    def name(self, call: Call) -> str:
-        """A new request's own id."""
-        return self._telemetry.name(call)
+        return self._learning.learned
 
     async def post(self, call: Call, name: str) -> Reply:
         """The answer to the call, in memory until :meth:`release`.
@@ -73,11 +78,11 @@ class Exchange:
             KindFailed: the kind makes no body.
         """
         return await self._provider.post(
-            self._requests.path,
-            self._requests.body(call),
+            self._builder.path,
+            self._builder.body(call),
             name,
-            key=self._requests.key(call),
-            most_bytes=self._requests.most_answer_bytes(call),
+            key=self._keys.of(call, self._learning.learned),
+            most_bytes=self._answer_size.most_bytes(call),
             room=self._room,
         )
 
@@ -96,9 +101,11 @@ class Senders:
         dispatcher: Dispatcher,
         answers: AnswerTaker,
         *,
+        name: Callable[[Call], str],
         end: Callable[[Ending], None],
     ) -> None:
-        """``end`` stops the run."""
+        """``name`` gives a request an id of its own; ``end`` stops the run."""
+        self._name = name
         self._exchange = exchange
         self._pace = pace
         self._dispatcher = dispatcher
@@ -146,7 +153,7 @@ class Senders:
 
     async def _attempt(self, sent: Sent) -> None:
         """One request; once begun, its call is landed whatever becomes of it."""
-        name = self._exchange.name(sent.call)
+        name = self._name(sent.call)
         try:
             await self._answers.answered(sent, await self._exchange.post(sent.call, name))
         except TransportError as error:

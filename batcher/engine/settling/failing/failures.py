@@ -19,7 +19,7 @@ from batcher.core.failures.verdicts import (
     Verdict,
     judge,
 )
-from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.requests.builder import Learning
 from batcher.engine.routes.online.pace import Pace, Sent
 from batcher.engine.settling.failing.known_good import KnownGoodCall
 from batcher.engine.settling.failing.passing_failures import PassingFailures
@@ -33,9 +33,9 @@ from batcher.ports import Clock, Reply
 class FailureReader:
     """What an answer means that is no success, and what it teaches of the provider."""
 
-    def __init__(self, requests: RequestBuilder, clock: Clock, secrets: tuple[str, ...]) -> None:
+    def __init__(self, learning: Learning, clock: Clock, secrets: tuple[str, ...]) -> None:
         """``secrets`` are struck from what the provider says."""
-        self._requests = requests
+        self._learning = learning
         self._clock = clock
         self._secrets = secrets
 
@@ -49,7 +49,7 @@ class FailureReader:
             error,
             pieces=len(call.pieces),
             halved=call.halved,
-            optional_parameters=self._requests.optional_parameters - sent.learned.dropped,
+            optional_parameters=self._learning.optional_parameters - sent.learned.dropped,
             renamed=sent.learned.renamed.keys(),
             accepted=had_success,
             asked=[text for prompt in call.prompts() for text in prompt],
@@ -59,9 +59,9 @@ class FailureReader:
     def learn(self, verdict: Rename | Drop) -> None:
         """From now on requests name a parameter as the provider wants it, or leave it out."""
         if isinstance(verdict, Rename):
-            self._requests.rename(verdict.old, verdict.new)
+            self._learning.rename(verdict.old, verdict.new)
         else:
-            self._requests.drop(verdict.param)
+            self._learning.drop(verdict.param)
 
 
 class Failures:

@@ -79,6 +79,12 @@ def dispatcher_of(throttle: Throttle, clock: LoopClock) -> tuple[CallQueue, Disp
     return queue, dispatcher
 
 
+def a_shard() -> Any:
+    """One that is leased and may be sent."""
+    worklist = SimpleNamespace(next_unit=0)
+    return SimpleNamespace(lost=False, allows=lambda call: True, worklist=worklist)
+
+
 def no_more() -> None:
     """There are no more calls to be queued."""
 
@@ -98,7 +104,9 @@ def test_what_is_due_goes_out_in_time(
         clock = SlowClock(reading)
         begin = clock.now()
         queue, dispatcher = dispatcher_of(Throttle(begin + due, ahead), clock)
-        shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, next_unit=0)
+        shard: Any = SimpleNamespace(
+            lost=False, allows=lambda call: True, worklist=SimpleNamespace(next_unit=0)
+        )
         call: Any = SimpleNamespace(shard=shard, pieces=(1,), tokens=1, unit_index=1, tried_at=None)
         shard.calls = [call]
         sent = asyncio.Event()
@@ -149,7 +157,9 @@ def test_a_short_wait_lets_time_pass(due: float) -> None:
         clock = CountingClock()
         begin = clock.now()
         queue, dispatcher = dispatcher_of(Throttle(begin + due, 0.0), clock)
-        shard: Any = SimpleNamespace(lost=False, allows=lambda call: True, next_unit=0)
+        shard: Any = SimpleNamespace(
+            lost=False, allows=lambda call: True, worklist=SimpleNamespace(next_unit=0)
+        )
         shard.calls = [
             SimpleNamespace(shard=shard, pieces=(1,), tokens=1, unit_index=1, tried_at=None)
         ]

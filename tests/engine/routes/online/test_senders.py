@@ -8,8 +8,12 @@ import weakref
 from types import SimpleNamespace
 from typing import Any
 
+from batcher.core.kind import Shape
+from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.engine.byte_room import ByteRoom
+from batcher.engine.requests.builder import Learning, answer_size
+from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.online.pace import Sent
 from batcher.engine.routes.online.senders import Exchange, Senders
 from batcher.ports import Reply
@@ -27,20 +31,23 @@ class Sending:
         self.in_doubt = 0
         self.answers = asyncio.Event()
         whatever: Any = SimpleNamespace
-        requests = whatever(
-            path="/x",
-            learned=None,
-            body=lambda call: b"{}",
-            most_answer_bytes=lambda call: 1,
-            key=lambda call: "",
+        learning = Learning(Learned())
+        exchange = Exchange(
+            whatever(post=self._post),
+            whatever(path="/x", body=lambda call: b"{}"),
+            learning=learning,
+            answer_size=answer_size(
+                Shape.JSON, learning, output_limit=1, parameters={}, most_bytes=None
+            ),
+            keys=IdempotencyKeys(None),
+            room=ByteRoom(),
         )
         self.senders = Senders(
-            Exchange(
-                whatever(post=self._post), requests, ByteRoom(), whatever(name=lambda call: "r-1")
-            ),
+            exchange,
             whatever(begin=lambda call, ticket, learned: Sent(call, ticket, 0.0, 0, learned)),
             whatever(landed=self._land),
             whatever(answered=self._answer, leave=self._doubt),
+            name=lambda call: "r-1",
             end=lambda ending: None,
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.test_run import EMBED
+from tests.cli.jobs.test_run import EMBED
 from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import pytest
 
 from batcher.core.throttle.quota import QuotaState
 from batcher.core.throttle.refusals import PATIENCE
-from tests.core.throttle.workloads import LATENCIES, SEEDS, alike
-from tests.virtual import Network, ReferenceProvider, simulate
+from tests.core.throttle.simulation.workloads import LATENCIES, SEEDS, alike
+from tests.simulated.client import Network, simulate
+from tests.simulated.provider import ReferenceProvider
 
 CHANCE = 0.05
 WAITS = [0.05, 1.0]

@@ -10,7 +10,8 @@ from random import Random
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.quota import QuotaState
 from batcher.core.throttle.sharing import WEIGHTS, Flow
-from tests.virtual import Client, Network, ReferenceProvider, Request, World
+from tests.simulated.client import Client, Network
+from tests.simulated.provider import ReferenceProvider, Request, World
 
 
 @dataclass

@@ -12,9 +12,10 @@ import math
 import pytest
 
 from batcher.core.throttle.sharing import WEIGHTS
-from tests.core.throttle.workloads import alike, mixed
-from tests.crowd import Crowd, Job, finish
-from tests.virtual import Network, ReferenceProvider, Request
+from tests.core.throttle.simulation.workloads import alike, mixed
+from tests.simulated.client import Network
+from tests.simulated.crowd import Crowd, Job, finish
+from tests.simulated.provider import ReferenceProvider, Request
 
 PAIRS = list(itertools.product(WEIGHTS, WEIGHTS))
 BACKFILL = 1_000_000

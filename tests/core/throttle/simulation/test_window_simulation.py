@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.core.throttle.workloads import alike, mixed
-from tests.crowd import Crowd, Job, finish
-from tests.virtual import Network, Report, simulate
-from tests.windowed import WindowedProvider
+from tests.core.throttle.simulation.workloads import alike, mixed
+from tests.simulated.client import Network, Report, simulate
+from tests.simulated.crowd import Crowd, Job, finish
+from tests.simulated.windowed import WindowedProvider
 
 WINDOW = 20.0
 REQUESTS = 120

@@ -84,7 +84,7 @@ def test_a_crash_leaves_the_old_file_and_the_next_run_tidies_up(tmp_path: Path, 
     path = tmp_path / f"o.{form}"
     path.write_text("old")
     (tmp_path / f"o.{form}.part-1").write_text("somebody's own file")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     ended = subprocess.run([sys.executable, "-c", CRASH, str(path)], cwd=root, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert path.read_text() == "old"

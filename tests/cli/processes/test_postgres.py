@@ -15,8 +15,8 @@ import pytest
 from batcher.adapters.store import migrate
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli, Outcome
+from tests.cli.processes.test_processes import start
 from tests.cli.provider import provider
-from tests.cli.test_processes import start
 from tests.servers.postgres import PASSWORD, PostgresServer
 from tests.waiting import PATIENCE_SECONDS, wait_until
 

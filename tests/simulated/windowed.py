@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from tests.virtual import ReferenceProvider, Request
+from tests.simulated.provider import ReferenceProvider, Request
 
 
 class WindowedProvider(ReferenceProvider):

@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from tests.core.throttle.workloads import LATENCIES, SEEDS, alike, mixed
-from tests.virtual import Network, ReferenceProvider, Report, Request, simulate
+from tests.core.throttle.simulation.workloads import LATENCIES, SEEDS, alike, mixed
+from tests.simulated.client import Network, Report, simulate
+from tests.simulated.provider import ReferenceProvider, Request
 
 
 def assert_good(report: Report, *, ratio: float, refused: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.virtual import Request
+from tests.simulated.provider import Request
 
 SEEDS = range(4)
 LATENCIES = [0.05, 0.3]

@@ -1,0 +1,158 @@
+"""What a call takes: of the token limit when it is admitted, and of the money at the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batcher.core.model import Doubt
+from batcher.core.money.allowance import OutputAllowance, PromptAllowance
+from batcher.core.money.prices import TIER_FACTORS, Ceiling, Price
+from batcher.core.throttle.bucket import TokenDemand
+from batcher.engine.shards.call import Call
+
+_CHARACTERS_PER_TOKEN = 4
+PROMPT_MARGIN_TOKENS = 16
+_REPAIR_FRAME_TOKENS = 256
+_PROJECTS_OWN = ("auto", None)  # as the provider's project is set up: any tier may serve
+
+
+@dataclass(slots=True)
+class Allowances:
+    """How long outputs and prompts are to be expected, by the answers so far."""
+
+    prompts: PromptAllowance
+    output: OutputAllowance = field(default_factory=OutputAllowance)
+
+
+class TierPrices:
+    """What answers cost, by the tier that served them, which may be another than was asked for.
+
+    An answer that names no tier is taken for the dearer of the one asked for and the standard.
+    """
+
+    def __init__(
+        self, price: Price | None, tier: str | None, params: Mapping[str, Any], *, any_step: bool
+    ) -> None:
+        """``tier`` is asked for by option, or within ``params``; ``price`` None is not known.
+
+        ``any_step``: a request of many pieces may reach any step of the price.
+        """
+        self._price = price
+        self._unnamed: Price | None = None
+        self.ceiling: Ceiling | None = None
+        if price is None:
+            return
+        asked = tier if tier is not None else params.get("service_tier")
+        possible = TIER_FACTORS if asked in _PROJECTS_OWN else (str(asked),)
+        self.ceiling = price.ceiling(possible, any_step=any_step)
+        named = price.at(str(asked))
+        dearer = named.ceiling().cost(1, 1) > price.ceiling().cost(1, 1)
+        self._unnamed = named if dearer else price
+
+    @property
+    def are_known(self) -> bool:
+        """Whether it is known what an answer costs."""
+        return self._price is not None
+
+    def of(self, tier: object) -> Price | None:
+        """The price of answers that name this tier as the one that served; None: not known."""
+        if self._price is None:
+            return None
+        if isinstance(tier, str) and tier:
+            return self._price.at(tier.strip().lower())
+        return self._unnamed
+
+
+class LimitDemand:
+    """What calls take of the token limit."""
+
+    def __init__(
+        self,
+        output_limit: int | None,
+        allowances: Allowances,
+        *,
+        fixed_texts: Sequence[str],
+        charges_prompt_too: bool,
+    ) -> None:
+        """``fixed_texts`` are in each request; ``charges_prompt_too`` is Azure's rule."""
+        self._output_limit = output_limit
+        self._allowances = allowances
+        self._fixed_characters = sum(map(len, fixed_texts))
+        self._charges_prompt_too = charges_prompt_too
+
+    def of(self, call: Call) -> TokenDemand:
+        """What the provider takes from the token limit when it admits the call.
+
+        OpenAI: "the maximum of max_tokens and the estimated number of tokens based on the
+        character count of your request". Azure: prompt and max_tokens. Where no limit of the
+        output is sent: the prompt and the output that is usual.
+        """
+        limit = self._output_limit
+        if limit is None:
+            return TokenDemand(call.tokens + self._allowances.output.tokens)
+        if limit == 0 or self._charges_prompt_too:
+            return TokenDemand(call.tokens + limit)
+        characters = sum([len(text) for prompt in call.prompts() for text in prompt])
+        characters += self._fixed_characters
+        return TokenDemand(max(limit, -(-characters // _CHARACTERS_PER_TOKEN)))
+
+
+class WorstCase:
+    """What calls may cost at the most."""
+
+    def __init__(
+        self,
+        ceiling: Ceiling | None,
+        output_limit: int | None,
+        allowances: Allowances,
+        *,
+        fixed_tokens: int = 0,
+    ) -> None:
+        """``ceiling`` is None where no price is known: then nothing costs anything.
+
+        ``fixed_tokens`` are those of a request besides its pieces.
+        """
+        self._ceiling = ceiling
+        self._output_limit = output_limit
+        self._allowances = allowances
+        self.fixed_tokens = fixed_tokens
+
+    def of_piece(self, prompt_tokens: int) -> int:
+        """Picodollars that one piece may cost at the most.
+
+        The dearest of what its request may become: its prompt written to the cache, the output as
+        long as it may be, in the dearest tier that may serve it and the price step that it reaches.
+        """
+        if self._ceiling is None:
+            return 0
+        prompt = self._allowances.prompts.of(prompt_tokens + self.fixed_tokens)
+        return self._ceiling.cost(prompt, self._output_tokens)
+
+    @property
+    def _output_tokens(self) -> int:
+        limit = self._output_limit
+        return limit if limit is not None else self._allowances.output.most
+
+    def of_call(self, call: Call) -> int:
+        """Picodollars that a call may cost at the most; a repair carries the answer to be mended.
+
+        No text has more tokens than bytes.
+        """
+        planned = call.planned_tokens()
+        if call.repair is None:
+            return sum([self.of_piece(tokens) for tokens in planned])
+        texts = (call.repair.answer, call.repair.message)
+        more = sum([len(text.encode(errors="replace")) for text in texts]) + _REPAIR_FRAME_TOKENS
+        return sum([self.of_piece(tokens + more) for tokens in planned])
+
+    def doubt(self, call: Call) -> Doubt:
+        """What the call may have been billed at the most, all of its pieces being in doubt."""
+        output = self._output_tokens
+        return Doubt(
+            requests=1,
+            pieces=len(call.pieces),
+            tokens=call.tokens + output * (len(call.pieces) if output else 1),
+            cost_picousd=self.of_call(call),
+        )

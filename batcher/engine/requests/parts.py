@@ -1,0 +1,105 @@
+"""What one job's requests are made with, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.core.job.spec import JobSpec
+from batcher.core.kind import BoundKind, has_free_output, shape_of
+from batcher.core.model import Learned
+from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.prices import Price
+from batcher.engine.requests.builder import (
+    OUTPUT_LIMITS,
+    AnswerSize,
+    Learning,
+    RequestBuilder,
+    answer_size,
+    output_limit,
+)
+from batcher.engine.requests.demand import (
+    PROMPT_MARGIN_TOKENS,
+    Allowances,
+    LimitDemand,
+    TierPrices,
+    WorstCase,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestParts:
+    """One of each, for one job. ``output_limit`` is that of output tokens which bodies send."""
+
+    output_limit: int | None
+    learning: Learning
+    builder: RequestBuilder
+    answer_size: AnswerSize
+    allowances: Allowances
+    prices: TierPrices
+    demand: LimitDemand
+    worst_case: WorstCase
+
+
+def make_requests(
+    bound: BoundKind,
+    spec: JobSpec,
+    learned: Learned,
+    *,
+    price: Price | None,
+    model_in_body: bool,
+    charges_prompt_too: bool,
+    cap: int | None,
+    fixed_tokens: int,
+) -> RequestParts:
+    """The parts of a job's requests.
+
+    Args:
+        bound: the kind with its options.
+        spec: what the user asked for.
+        learned: what the provider taught before.
+        price: of the standard tier, in picodollars a token; None where it is not known.
+        model_in_body: whether the body names the model, and not the URL.
+        charges_prompt_too: Azure's rule.
+        cap: the limit in tokens of answers that nothing else limits, or None.
+        fixed_tokens: those of a request besides its pieces.
+    """
+    limit = output_limit(bound, spec.params)
+    limit = cap if limit is None else limit
+    learning = Learning(learned, bound.optional_parameters)
+    margin = 0 if has_free_output(bound.endpoint) else PROMPT_MARGIN_TOKENS
+    allowances = Allowances(PromptAllowance(margin))
+    prices = TierPrices(price, spec.service_tier, spec.params, any_step=bound.packs)
+    return RequestParts(
+        output_limit=limit,
+        learning=learning,
+        builder=RequestBuilder(bound, spec.kind, _added(spec, model_in_body, cap), learning),
+        answer_size=answer_size(
+            shape_of(bound.fields),
+            learning,
+            output_limit=limit,
+            parameters=spec.params,
+            most_bytes=spec.max_answer_bytes,
+        ),
+        allowances=allowances,
+        prices=prices,
+        demand=LimitDemand(
+            limit,
+            allowances,
+            fixed_texts=bound.fixed_texts,
+            charges_prompt_too=charges_prompt_too,
+        ),
+        worst_case=WorstCase(prices.ceiling, limit, allowances, fixed_tokens=fixed_tokens),
+    )
+
+
+def _added(spec: JobSpec, model_in_body: bool, cap: int | None) -> Mapping[str, Any]:
+    """What goes into each body besides what its kind says."""
+    added: dict[str, Any] = {"model": spec.model} if model_in_body else {}
+    added.update(spec.params)
+    if spec.service_tier is not None:
+        added["service_tier"] = spec.service_tier
+    if cap is not None:
+        added[OUTPUT_LIMITS[0]] = cap
+    return added
