@@ -216,7 +216,7 @@ async def simulate(rows: int) -> None:
             failures.append(f"{event} {facts}")
 
     # Nothing is planned, opened or exported.
-    unused: Any = dict.fromkeys(("files", "open_url", "due_times", "open_index"))
+    unused: Any = dict.fromkeys(("files", "open_source", "due_times", "open_index"))
     adapters = Services(
         store=store,
         clock=clock,

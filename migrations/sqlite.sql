@@ -133,6 +133,24 @@ CREATE TABLE schedule (
 	CONSTRAINT pk_schedule PRIMARY KEY (name)
 );
 CREATE INDEX ix_job_created_at ON job (created_at, id);
+CREATE TABLE delivery (
+	job_id TEXT NOT NULL,
+	target TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	cause TEXT,
+	exit_code INTEGER,
+	next_at DOUBLE,
+	cursor BIGINT NOT NULL,
+	records BIGINT NOT NULL,
+	files TEXT NOT NULL,
+	delivered_at DATETIME,
+	owner TEXT,
+	expires_at DOUBLE,
+	fence INTEGER NOT NULL,
+	CONSTRAINT pk_delivery PRIMARY KEY (job_id),
+	CONSTRAINT fk_delivery_job_id FOREIGN KEY(job_id) REFERENCES job (id)
+);
+CREATE INDEX ix_delivery_delivered_at ON delivery (delivered_at);
 CREATE TABLE shard_prompts (
 	shard_id INTEGER NOT NULL,
 	prompts BLOB NOT NULL,

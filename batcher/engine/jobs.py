@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
 from batcher.core.job.filter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
-from batcher.core.options import is_unicode
 from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.job.listing import Reports
 
@@ -155,21 +153,17 @@ class Jobs:
             overwrite=overwrite,
             csv_safe=csv_safe,
             failed_rows=failed_rows,
-        )
+        ).of(job)
         await asyncio.to_thread(self._delivery.check, target, job.description, protect)
         delivered = await self._delivery.deliver(job, report, target, partial=partial)
         await self._remember(job, target)
         return delivered
 
     async def _remember(self, job: Job, target: Output) -> None:
-        """Keep where a job's records go, to say so later; a stream is no place.
+        """Keep where a job's records go, to say so later."""
+        from batcher.engine.delivery.deliverer import remember
 
-        Nor is a name that is not UTF-8 kept: no database takes it, and it would be told wrongly.
-        """
-        path = str(Path.cwd() / target.path)
-        told = not target.stream and target.path != "-" and is_unicode(path)
-        if told and job.output != path:
-            await self._services.store.set_output(job.id, path)
+        await remember(self._services, job, target)
 
     # --- acting -------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from batcher.engine.jobs import Jobs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from batcher.core.job.delivery import DeliverySpec
     from batcher.core.job.spec import JobSpec
     from batcher.core.model import Job
     from batcher.engine.delivery.overwriting import Output
@@ -117,14 +118,14 @@ class Runner(Jobs):
                 failed_rows=failed_rows,
             )
             delivery = DeliverySpec(
-                output=output,
+                output=target.path,
                 format=output_format,
                 overwrite=overwrite,
                 csv_safe=csv_safe,
                 failed_rows=failed_rows,
             )
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
-        check = self._delivery.check_of(target)
+        check = self._delivery.check_of(target, bound.description, protect)
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             if not fresh:
@@ -147,6 +148,7 @@ class Runner(Jobs):
     ) -> Report:
         store = self._services.store
         if target is not None:
+            target = target.of(job)
             await self._remember(job, target)
         job = await store.job(job.id)
         before = await store.tally(job.id)
@@ -158,10 +160,21 @@ class Runner(Jobs):
             told = on_told or _unheard
             ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
+        if job.state is JobState.COMPLETE:  # it may have been submitted, to be delivered elsewhere
+            await self._deliver(job)
         report = await self._report(job, ending, sent=sent, before=before)
         if job.state is JobState.COMPLETE and target is not None:
             report = await self._delivery.deliver_once(job, report, target)
         return report
+
+    async def _deliver(self, job: Job) -> None:
+        """Deliver a job that is complete, where that is still to be done and nobody does."""
+        if await self._services.store.delivery(job.id) is None:
+            return
+        from batcher.engine.delivery.deliverer import Deliverer
+        from batcher.engine.telemetry.run_telemetry import null_log
+
+        await Deliverer(self._services, self._owner, null_log).deliver(job.id)
 
     async def _go_on(
         self,
@@ -236,16 +249,18 @@ class Runner(Jobs):
         spec: JobSpec,
         *,
         fresh: bool = False,
+        delivery: DeliverySpec | None = None,
         on_planned: Callable[[int], None] | None = None,
         on_told: Told | None = None,
     ) -> Report:
         """Check and plan here, and leave the sending to workers, who begin at the first shard.
 
-        Again, after any end, to go on planning. ``on_planned`` is told the rows planned by now,
+        Again, after any end, to go on planning. Workers deliver the results as ``delivery`` says;
+        without it they stay in the database. ``on_planned`` is told the rows planned by now,
         ``on_told`` how much of a job with ``since_last`` will be sent.
 
         Raises:
-            UsageError: the spec is wrong.
+            UsageError: the spec is wrong, or no worker could deliver there.
             InputError: the input is, or it changed while it was being planned.
         """
         from batcher.engine.opening.submission import Submission
@@ -256,7 +271,7 @@ class Runner(Jobs):
             on_planned=on_planned or (lambda rows: None),
             told=on_told or _unheard,
         )
-        job = await submission.submit(spec, fresh=fresh)
+        job = await submission.submit(spec, fresh=fresh, delivery=delivery)
         return await self._report(job, Endings.of(job) if job.state is JobState.PAUSED else None)
 
     async def ask(
@@ -264,14 +279,15 @@ class Runner(Jobs):
         spec: JobSpec,
         *,
         fresh: bool = False,
+        delivery: DeliverySpec | None = None,
         on_waiting: Callable[[int], None] | None = None,
         on_refused: Callable[[str], None] | None = None,
     ) -> Report:
         """Have a worker check the input, open the job and plan it; returns when it is open.
 
-        The input is a path as the workers see it, or a URL. ``on_waiting`` is told, again and
-        again, how many workers are alive; ``on_refused`` why a worker has left it to others, which
-        may be allowed more.
+        The input is a path as the workers see it, or a URL; they deliver the results as
+        ``delivery`` says. ``on_waiting`` is told, again and again, how many workers are alive;
+        ``on_refused`` why a worker has left it to others, which may be allowed more.
 
         Raises:
             UsageError: the spec is wrong.
@@ -282,6 +298,7 @@ class Runner(Jobs):
         job = await place_and_wait(
             self._services,
             spec,
+            delivery,
             fresh=fresh,
             on_waiting=on_waiting or (lambda alive: None),
             on_refused=on_refused or (lambda reason: None),

@@ -21,6 +21,7 @@ from batcher.core.model import (
     Usage,
 )
 from batcher.core.progress import ShardEvent
+from batcher.ports.deliveries import DeliveryStore
 from batcher.ports.fleet import FleetStore
 from batcher.ports.orders import OrderStore
 from batcher.ports.planning import NewShard
@@ -317,10 +318,7 @@ class ShardStore(Protocol):
         ...
 
     def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
-        """The shards by ordinal, each read in a short transaction of its own.
-
-        The first is the one that has the row ``from_row``, or the last one where none has it.
-        """
+        """All shards with rows from that number on, by ordinal, each in a short transaction."""
         ...
 
     def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
@@ -367,7 +365,7 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, Protocol):
+class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol):
     """The whole database."""
 
     def room_bytes(self) -> int | None:

@@ -21,7 +21,7 @@ CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOL
 """
 _CLEAN = (
     "TRUNCATE job, shard, shard_payload, shard_prompts, shard_hashes, checkpoint, dead_letter,"
-    " worker, job_order, schedule"
+    " worker, job_order, schedule, delivery"
     " RESTART IDENTITY"
 )
 

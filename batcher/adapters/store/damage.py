@@ -36,6 +36,7 @@ _LOST: Final[Mapping[str, str]] = {
     "worker": "which workers there are, and nothing else",
     "job_order": "jobs that workers were to open",
     "schedule": "the schedules",
+    "delivery": "where results were to go, and whether they are there",
     "alembic_version": "the revision of the tables, and nothing else",
 }
 ADVICE: Final = (

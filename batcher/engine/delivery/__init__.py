@@ -1,5 +1,7 @@
 """Results out of the store: as files, and as values.
 
+- :mod:`.deliverer`: What one process does so that complete jobs are delivered: each under a lease,
+  by one at a time.
 - :mod:`.exporter`: From checkpoints to records: results in input order, a shard at a time.
 - :mod:`.files`: A job's results as files: errors, output, manifest, in this order, each complete or
   absent.

@@ -7,9 +7,9 @@ out whole; a row that is not done yet can only be missing from a partial export.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -36,6 +36,22 @@ _NO_CHUNKS = (
 )
 _BATCHES_AHEAD = 2
 """A sink gathers some batches and then writes them in one go; reading goes on meanwhile."""
+_ROWS_A_FLUSH = 5_000
+"""What an attempt that is broken off has to repeat at the most, and a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """Where an earlier attempt of a delivery got to, and what makes this one's steps last.
+
+    The rows before ``cursor`` are delivered, by so many ``records``. ``flush`` has the destination
+    keep what was written, ``keep`` has the store know it: the new cursor and number of records.
+    """
+
+    cursor: int
+    records: int
+    flush: Callable[[], None]
+    keep: Callable[[int, int], Awaitable[None]]
 
 
 def output_schema(job: Job, described: Description) -> OutputSchema:
@@ -58,10 +74,12 @@ async def export(
     left_out: list[DamagedStore] | None = None,
     *,
     every_row: bool = False,
+    resumption: Resumption | None = None,
 ) -> int:
     """Write all results of a job to a sink, in input order; returns how many rows' or chunks'.
 
-    The sink is not committed.
+    The sink is not committed. With a ``resumption`` those that were delivered before are left out,
+    but count.
 
     Batches are read while those before them are being written. What is damaged is left out, and
     put into ``left_out``, where that is given.
@@ -69,18 +87,27 @@ async def export(
     Raises:
         StoreError: rows of a complete job lack their results.
     """
-    records = 0
+    reached = flushed = 0 if resumption is None else resumption.cursor
+    records = 0 if resumption is None else resumption.records
     loop = asyncio.get_running_loop()
     written: asyncio.Future[None] = loop.create_future()
     written.set_result(None)
     try:
         async with aclosing(
-            ahead(batches(store, job, described, left_out, every_row=every_row), _BATCHES_AHEAD)
+            ahead(
+                batches(store, job, described, left_out, every_row=every_row, from_row=reached),
+                _BATCHES_AHEAD,
+            )
         ) as read:
             async for batch in read:
                 await written
+                if resumption is not None and reached - flushed >= _ROWS_A_FLUSH:
+                    await loop.run_in_executor(None, resumption.flush)
+                    await resumption.keep(reached, records)
+                    flushed = reached
                 written = loop.run_in_executor(None, sink.write, batch)
                 records += len(batch.rows) - len(batch.missing)
+                reached = batch.next_row
     finally:
         await written
     if job.state is JobState.COMPLETE and not described.chunked and not left_out:
@@ -107,7 +134,7 @@ async def batches(
     every_row: bool = False,
     from_row: int = 0,
 ) -> AsyncGenerator[OutputBatch, None]:
-    """The output records of a job, one batch a shard, in input order.
+    """The output records of a job, one batch a shard, in input order; of rows from a number on.
 
     ``every_row``: rows without a result have a record, too, in their places. ``from_row``: begin at
     the shard that has this row.
@@ -128,7 +155,7 @@ async def batches(
         if batch.rows:
             if batch.vectors is not None:
                 dimension = batch.vectors.shape[1] or dimension
-            yield batch
+            yield replace(batch, next_row=stored.first_row + stored.rows)
 
 
 def read_shard(

@@ -24,7 +24,7 @@ from batcher.engine.delivery.selection import (
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.results import Failed, Result, results_of
 from batcher.engine.services import Files
-from batcher.ports import OutputBatch, OutputSink, Store
+from batcher.ports import OutputBatch, OutputSink, SinkRequest, Store
 
 
 class Records:
@@ -120,9 +120,11 @@ class Records:
         self, job: Job, described: Description, output_format: str
     ) -> Iterator[OutputSink]:
         """Standard output, as a sink of the job's records."""
-        schema = output_schema(job, described)
-        self._files.check_output("-", output_format, schema)
-        sink = self._files.open_sink("-", output_format, schema, "anything")
+        wanted = SinkRequest(
+            address="-", schema=output_schema(job, described), format=output_format
+        )
+        self._files.check_form(wanted)
+        sink = self._files.open_sink(wanted)
         try:
             yield sink
             sink.commit()

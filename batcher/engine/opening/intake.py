@@ -14,7 +14,7 @@ from batcher.core.errors import KindNotHere, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
-from batcher.core.job.urls import check_base_url, is_url
+from batcher.core.job.urls import check_base_url
 from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
@@ -140,15 +140,13 @@ class Intake:
         )
 
     async def open(self, spec: JobSpec) -> InputSource:
-        """In a thread: a stream is copied to disk first, however long it takes to come.
+        """The input; a stream is copied to disk first, however long it takes to come.
 
         Raises:
-            UsageError: its format is not known, or it is a URL that cannot be fetched.
+            UsageError: its format is not known, or it is a URL that nothing here reads.
             InputError: it cannot be read.
         """
-        if is_url(spec.input):
-            return await self._services.open_url(spec)
-        return await asyncio.to_thread(self._services.files.open_source, spec)
+        return await self._services.open_source(spec)
 
     async def check(self, bound: Bound, source: InputSource, told: Told = unheard) -> InputFacts:
         """One pass over the whole input; ``told`` hears what was guessed of it.

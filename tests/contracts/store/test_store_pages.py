@@ -90,7 +90,7 @@ async def test_there_is_no_page_after_a_job_that_is_not_there(store: Store) -> N
 
 
 @pytest.mark.parametrize(
-    ("row", "first"), [(-1, 0), (0, 0), (3, 0), (4, 1), (11, 2), (12, 3), (99, 4)]
+    ("row", "first"), [(-1, 0), (0, 0), (3, 0), (4, 1), (11, 2), (12, 3), (19, 4), (20, 5), (99, 5)]
 )
 async def test_shards_are_read_from_the_one_that_has_a_row(
     store: Store, row: int, first: int

@@ -1,5 +1,6 @@
 """The store in dictionaries, for tests and trials.
 
+- :mod:`.deliveries`: The verbs of :class:`batcher.ports.DeliveryStore` in dictionaries.
 - :mod:`.fleet`: The verbs of :class:`batcher.ports.FleetStore` in dictionaries.
 - :mod:`.jobs`: What the store in memory holds: jobs, and their shards with plan, lease and
   checkpoints.

@@ -129,10 +129,8 @@ class Entry:
         return sorted(self.shards.values(), key=lambda shard: shard.plan.ordinal)
 
     def from_row(self, row: int) -> list[Shard]:
-        """Its shards from the one on that has the row; the last one where none has."""
-        shards = self.by_ordinal()
-        past = sum(shard.plan.first_row <= row for shard in shards)
-        return shards[max(0, past - 1) :]
+        """Its shards with rows from that number on."""
+        return [s for s in self.by_ordinal() if s.plan.first_row + s.plan.rows > row]
 
     def with_id(self, id_hash: bytes) -> list[int]:
         """The ordinals of the shards with that hash among those of their ids."""

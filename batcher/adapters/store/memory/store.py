@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
-from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
+from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
+from batcher.adapters.store.memory.deliveries import MemoryDeliveries
 from batcher.adapters.store.memory.fleet import MemoryFleet
 from batcher.adapters.store.memory.jobs import Entry, Shard
 from batcher.adapters.store.memory.orders import MemoryOrders
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
+class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults, MemoryDeliveries):
     """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
 
     def __init__(self, clock: Clock) -> None:
@@ -41,6 +42,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
         MemoryFleet.__init__(self)
         MemoryOrders.__init__(self)
         MemoryResults.__init__(self)
+        MemoryDeliveries.__init__(self)
         self._clock = clock
         self._shards_made = 0
 
@@ -139,14 +141,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
     ) -> Job:
         """See :meth:`batcher.ports.JobStore.move`."""
         entry = self._entry(job_id)
-        entry.job = moved(
-            entry.job,
-            event,
-            cause=cause,
-            reason=reason,
-            resume_at=resume_at,
-            now=self._clock.wall(),
-        )
+        self._move(entry, event, cause=cause, reason=reason, resume_at=resume_at)
         return entry.job
 
     async def complete(self, job_id: str) -> bool:
@@ -155,7 +150,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
         if not entry.job.planned or any(shard.open for shard in entry.shards.values()):
             return False
         try:
-            entry.job = moved(entry.job, JobEvent.COMPLETE, now=self._clock.wall())
+            self._move(entry, JobEvent.COMPLETE)
         except IllegalTransition:
             return False
         return True
@@ -187,6 +182,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
         """See :meth:`batcher.ports.JobStore.purge`."""
         self._entries.pop(job_id, None)
         self._forget_orders(job_id)
+        self._forget_delivery(job_id)
 
     async def purge_all(self, job_ids: Sequence[str]) -> None:
         """See :meth:`batcher.ports.JobStore.purge_all`."""
@@ -359,7 +355,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults):
         for shard_id, reopened in pieces.items():
             entry.shards[shard_id].reopen(reopened)
         if again and entry.job.state is JobState.COMPLETE:
-            entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
+            self._move(entry, JobEvent.RETRY)
         return len(again)
 
 

@@ -17,8 +17,9 @@ from batcher.adapters.store.codec import (
     storable,
 )
 from batcher.adapters.store.database import Conflict, Database
+from batcher.adapters.store.delivering import UNTOUCHED
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.sql.tables import DEAD_LETTER, JOB, SHARD
+from batcher.adapters.store.sql.tables import DEAD_LETTER, DELIVERY, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
 from batcher.core.job.filter import EVERY_JOB, JobFilter
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
@@ -325,7 +326,10 @@ def update_job(connection: Connection, job_id: str, **values: Any) -> None:
 
 
 def write_state(connection: Connection, job: Job) -> None:
-    """Set what a move changes."""
+    """Set what a move changes; what was delivered of a job that is open (again) counts no more."""
+    if job.state is JobState.OPEN:
+        anew = update(DELIVERY).where(DELIVERY.c.job_id == job.id)
+        connection.execute(anew.values({**UNTOUCHED, "fence": DELIVERY.c.fence + 1}))
     update_job(
         connection,
         job.id,

@@ -261,3 +261,27 @@ class ScheduleRow(Base, table=True):
     paused: bool
     next_due: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeliveryRow(Base, table=True):
+    """Where a job's results go when it is complete, and how far they are on their way.
+
+    All but ``job_id``, ``target`` and ``fence`` begins anew when the job is opened again.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (Index("ix_delivery_delivered_at", "delivered_at"),)
+
+    job_id: str = Field(primary_key=True, foreign_key="job.id", sa_type=Text)
+    target: str = Field(sa_type=Text)
+    attempts: int = 0
+    cause: str | None = Field(default=None, sa_type=Text)
+    exit_code: int | None = None
+    next_at: float | None = Field(default=None, sa_type=Double)
+    cursor: int = Field(default=0, sa_type=BigInteger)
+    records: int = Field(default=0, sa_type=BigInteger)
+    files: str = Field(default="[]", sa_type=Text)
+    delivered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    owner: str | None = Field(default=None, sa_type=Text)
+    expires_at: float | None = Field(default=None, sa_type=Double)
+    fence: int = 0

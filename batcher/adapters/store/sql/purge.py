@@ -16,6 +16,7 @@ from sqlalchemy import delete, exists, select, update
 from batcher.adapters.store.sql.tables import (
     CHECKPOINT,
     DEAD_LETTER,
+    DELIVERY,
     HASHES,
     JOB,
     ORDER,
@@ -90,6 +91,7 @@ def _purge_some(connection: Connection, *, ids: Sequence[str], shards: int) -> t
         return False, time.monotonic() - began
     connection.execute(select(JOB.c.id).where(JOB.c.id.in_(ids)).with_for_update())
     planned = exists().where(SHARD.c.job_id == JOB.c.id)  # in the meantime
+    connection.execute(delete(DELIVERY).where(DELIVERY.c.job_id.in_(ids)))
     connection.execute(delete(JOB).where(JOB.c.id.in_(ids), ~planned))
     connection.execute(delete(ORDER).where(ORDER.c.job_id.in_(ids)))
     left = connection.scalar(select(JOB.c.id).where(JOB.c.id.in_(ids)).limit(1))

@@ -53,7 +53,7 @@ _NEXT_OUTLINE = _NEXT.add_columns(HASHES.c.contents).outerjoin(
 )
 _NEXT_SHARD = _NEXT.add_columns(PAYLOAD.c.columns)
 _LAST_BEFORE = (
-    select(SHARD.c.ordinal)
+    select(SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
     .where(SHARD.c.job_id == bindparam("of"), SHARD.c.first_row <= bindparam("row"))
     .order_by(SHARD.c.ordinal.desc())
     .limit(1)
@@ -187,12 +187,15 @@ def _with_id(dialect: str) -> Select[int]:
 
 
 def _before(connection: Connection, *, job_id: str, row: int) -> int:
-    """The ordinal before that of the shard which has a row."""
+    """The ordinal of the last shard all of whose rows come before that one."""
     must_exist(connection, job_id)
     if row <= 0:
         return _BEFORE_ALL
-    found = connection.scalar(_LAST_BEFORE, {"of": job_id, "row": row})
-    return _BEFORE_ALL if found is None else found - 1
+    found = connection.execute(_LAST_BEFORE, {"of": job_id, "row": row}).first()
+    if found is None:
+        return _BEFORE_ALL
+    ordinal, first_row, rows = found
+    return int(ordinal) - int(first_row + rows > row)
 
 
 def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | None:

@@ -197,3 +197,22 @@ SCHEDULE = Table(
     Column("next_due", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+DELIVERY = Table(
+    "delivery",
+    METADATA,
+    Column("job_id", Text(), ForeignKey("job.id"), primary_key=True),
+    Column("target", Text(), nullable=False),
+    Column("attempts", Integer(), nullable=False, default=0),
+    Column("cause", Text()),
+    Column("exit_code", Integer()),
+    Column("next_at", Double()),
+    Column("cursor", BigInteger(), nullable=False, default=0),
+    Column("records", BigInteger(), nullable=False, default=0),
+    Column("files", Text(), nullable=False, default="[]"),
+    Column("delivered_at", UtcDateTime),
+    Column("owner", Text()),
+    Column("expires_at", Double()),
+    Column("fence", Integer(), nullable=False, default=0),
+    Index("ix_delivery_delivered_at", "delivered_at"),
+)
