@@ -37,12 +37,9 @@ EXCEPTIONS = {
     "simulator.limits.Limiter": "the simulator's limits, by its options",
     "cli.options.setting.Setting": "a declaration, read by the command line alone",
     "kinds.base.BaseKind": "defaults that a kind overrides, as class attributes",
-    # Still to be cut.
+    # One thing each, though not a small one.
     "adapters.sources.file_source.FileSource": "a file, and how it is read",
     "engine.fleet.worker.FleetWorker": "one process's jobs, and who hears of them",
-    "engine.planning.plan_writer.PlanWriter": "waits for the plan's new form",
-    "engine.planning.planner.Planner": "waits for the plan's new form",
-    "engine.planning.planner._ShardInMaking": "waits for the plan's new form",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from batcher.core.errors import InputError
 from batcher.core.model import Job
 from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings
-from batcher.engine.planning.plan_writer import Planning, PlanWriter
+from batcher.engine.planning.plan_writer import PlanLease, Planning, PlanWriter
 from batcher.engine.running.parts import Work
 from batcher.ports import NewShard, Store
 
@@ -43,14 +43,15 @@ class RunPlan:
         if self._planning is None:
             return
         services = self._work.services
+        lease = PlanLease(
+            services.store,
+            services.clock,
+            self._work.job.id,
+            self._work.owner,
+            services.lease_seconds,
+        )
         writer = PlanWriter(
-            self._planning,
-            job_id=self._work.job.id,
-            owner=self._work.owner,
-            store=services.store,
-            clock=services.clock,
-            lease_seconds=services.lease_seconds,
-            wrote=self._wrote,
+            self._planning, lease, services.store, services.clock, wrote=self._wrote
         )
         try:
             written = await writer.write()
