@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher import __version__
-from batcher.adapters import destinations, sources
 from batcher.adapters.store.location import MEMORY, sqlite_path
 from batcher.adapters.store.open import open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
@@ -28,35 +27,29 @@ from batcher.connecting import (
     open_tokenizer,
     reach_of,
 )
+from batcher.connectors import files, open_source
 from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
-from batcher.engine.services import Files, Services
+from batcher.engine.services import Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
-    from typing import Any
 
     from batcher.core.failures.verdicts import Chance
     from batcher.core.job.reach import Reach
     from batcher.core.job.schedule import DueTimes
-    from batcher.core.job.spec import JobSpec
     from batcher.core.limits import ModelFacts
     from batcher.engine.fleet.worker import FleetWorker
     from batcher.ports import (
         Clock,
         Doorbell,
-        Draft,
-        InputSource,
         Log,
-        OutputSchema,
-        OutputSink,
         RowGuard,
         RowIndex,
-        Seen,
         Throttle,
     )
     from batcher.ports.planning import PlannerProcess, PlanTask
@@ -152,7 +145,7 @@ async def _open_services(
             clock=clock,
             chance=chance or random.Random(),
             kinds=InstalledKinds(),
-            files=_files(url, reach),
+            files=files(_state(url), reach),
             open_tokenizer=open_tokenizer,
             model_facts=_model_facts,
             choose_provider=choose_provider,
@@ -163,7 +156,7 @@ async def _open_services(
             open_index=partial(_open_index, url),
             version=__version__,
             lease_seconds=settings.lease_seconds,
-            open_url=partial(_open_url, clock=clock, reach=reach),
+            open_source=partial(open_source, clock=clock, reach=reach),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
@@ -194,14 +187,6 @@ def _start_planner(task: PlanTask) -> PlannerProcess | None:
     from batcher.adapters.system.planner_process import start_planner_process
 
     return start_planner_process(task)
-
-
-async def _open_url(spec: JobSpec, *, clock: Clock, reach: Reach | None) -> InputSource:
-    from batcher.adapters.sources.download import open_url  # aiohttp takes a while to import
-    from batcher.adapters.system.reach_guards import UrlGate
-
-    gate = None if reach is None else UrlGate(reach.sources)
-    return await open_url(spec, spool_dir=STATE_DIRECTORY / "spool", clock=clock, gate=gate)
 
 
 def _due_times(cron: str, timezone: str) -> DueTimes:
@@ -241,61 +226,3 @@ def _open_index(url: str) -> RowIndex:
     if url == MEMORY or is_postgres(url):
         return SqliteRowIndex(STATE_DIRECTORY / "spool")
     return SqliteRowIndex(sqlite_path(url).parent)
-
-
-def _files(database_url: str, reach: Reach | None) -> Files:
-    """None of these functions is looked up before it is called, since that imports its module."""
-
-    def open_source(spec: JobSpec) -> InputSource:
-        if reach is not None:
-            from batcher.adapters.system.reach_guards import check_address  # aiohttp takes a while
-
-            check_address(spec.input, reach.sources, verb="read", flag="--allow-source")
-        return sources.open_source(
-            spec.input,
-            format=spec.format,
-            delimiter=spec.delimiter,
-            encoding=spec.encoding,
-            spool_dir=STATE_DIRECTORY / "spool",
-            max_bytes=spec.max_input_bytes,
-        )
-
-    def check_destination(path: str) -> None:
-        if reach is not None:
-            from batcher.adapters.system.reach_guards import check_address
-
-            check_address(path, reach.destinations, verb="write", flag="--allow-destination")
-
-    def check_output(path: str, format: str | None, schema: OutputSchema) -> None:
-        check_destination(path)
-        destinations.check_output(path, format=format, schema=schema)
-
-    def open_sink(path: str, format: str | None, schema: OutputSchema, seen: Seen) -> OutputSink:
-        check_destination(path)
-        return destinations.open_sink(path, format=format, schema=schema, seen=seen)
-
-    async def draft_records(
-        path: Path, records: AsyncIterator[Mapping[str, Any]], seen: Seen
-    ) -> Draft:
-        check_destination(str(path))  # which may be a link, where its output is none
-        return await destinations.draft_json_lines(path, records, seen)
-
-    def draft_json(path: Path, value: Mapping[str, Any], seen: Seen) -> Draft:
-        check_destination(str(path))
-        return destinations.draft_json(path, value, seen)
-
-    return Files(
-        open_source=open_source,
-        check_output=check_output,
-        open_sink=open_sink,
-        draft_records=draft_records,
-        draft_json=draft_json,
-        read_json=lambda path: destinations.read_json(path),
-        read_drafts=lambda path: destinations.read_drafts(path),
-        read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
-        look=lambda path: destinations.look(path),
-        is_same=lambda one, other: destinations.is_same(one, other),
-        is_part_of=lambda one, other: destinations.is_part_of(one, other),
-        open_table=lambda schema: destinations.ArrowSink(schema),
-        state=_state(database_url),
-    )

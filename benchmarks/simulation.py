@@ -148,7 +148,7 @@ class Provider:
 
 
 def fill(store: Store, rows: int) -> Job:
-    """A planned job of so many rows, whose shards share one payload."""
+    """A planned job of so many rows, whose shards share one plan."""
     spec = JobSpec(
         kind="embed",
         input="rows.csv",
@@ -174,12 +174,12 @@ def fill(store: Store, rows: int) -> Job:
         rows=pieces,
         ids=None,
         piece_rows=range(pieces),
-        prompts=[(_TEXT,)] * pieces,
         tokens=[TOKENS_PER_ROW] * pieces,
         starts=range(0, pieces, INPUTS),
         chunks=None,
     )
-    payload = encode_plan(replace(plan, piece_rows=list(plan.piece_rows), starts=list(plan.starts)))
+    plan = replace(plan, piece_rows=list(plan.piece_rows), starts=list(plan.starts))
+    encoded = encode_plan(plan, [(_TEXT,)] * pieces)
     for ordinal in range(rows // pieces):
         shard = NewShard(
             ordinal=ordinal,
@@ -187,7 +187,7 @@ def fill(store: Store, rows: int) -> Job:
             rows=pieces,
             pieces=pieces,
             requests=SHARD_REQUESTS,
-            payload=payload,
+            plan=encoded,
             columns=None,
         )
         entry.shards[ordinal + 1] = Shard.of(shard, ordinal + 1)
@@ -216,7 +216,7 @@ async def simulate(rows: int) -> None:
             failures.append(f"{event} {facts}")
 
     # Nothing is planned, opened or exported.
-    unused: Any = dict.fromkeys(("files", "open_url", "due_times", "open_index"))
+    unused: Any = dict.fromkeys(("files", "open_source", "due_times", "open_index"))
     adapters = Services(
         store=store,
         clock=clock,

@@ -4,4 +4,4 @@
 needs no alembic.
 """
 
-HEAD = "0010"
+HEAD = "0012"

@@ -24,7 +24,7 @@ CREATE TABLE job (
 	created_at DATETIME NOT NULL,
 	started_at DATETIME,
 	finished_at DATETIME,
-	version TEXT NOT NULL, name TEXT, schedule TEXT, cause TEXT, plan_tries INTEGER DEFAULT 0 NOT NULL, output TEXT,
+	version TEXT NOT NULL, name TEXT, schedule TEXT, cause TEXT, plan_tries INTEGER DEFAULT 0 NOT NULL, output TEXT, kind TEXT,
 	CONSTRAINT pk_job PRIMARY KEY (id),
 	CONSTRAINT uq_job_fingerprint UNIQUE (fingerprint, generation)
 );
@@ -61,7 +61,7 @@ CREATE TABLE shard (
 CREATE INDEX ix_shard_claim ON shard (job_id, state, ordinal);
 CREATE TABLE shard_payload (
 	shard_id INTEGER NOT NULL,
-	payload BLOB NOT NULL,
+	outline BLOB NOT NULL,
 	columns BLOB, checksum BIGINT,
 	CONSTRAINT pk_shard_payload PRIMARY KEY (shard_id),
 	CONSTRAINT fk_shard_payload_shard_id FOREIGN KEY(shard_id) REFERENCES shard (id)
@@ -133,4 +133,36 @@ CREATE TABLE schedule (
 	CONSTRAINT pk_schedule PRIMARY KEY (name)
 );
 CREATE INDEX ix_job_created_at ON job (created_at, id);
-INSERT INTO alembic_version VALUES ('0010');
+CREATE TABLE delivery (
+	job_id TEXT NOT NULL,
+	target TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	cause TEXT,
+	exit_code INTEGER,
+	next_at DOUBLE,
+	cursor BIGINT NOT NULL,
+	records BIGINT NOT NULL,
+	files TEXT NOT NULL,
+	delivered_at DATETIME,
+	owner TEXT,
+	expires_at DOUBLE,
+	fence INTEGER NOT NULL,
+	CONSTRAINT pk_delivery PRIMARY KEY (job_id),
+	CONSTRAINT fk_delivery_job_id FOREIGN KEY(job_id) REFERENCES job (id)
+);
+CREATE INDEX ix_delivery_delivered_at ON delivery (delivered_at);
+CREATE TABLE shard_prompts (
+	shard_id INTEGER NOT NULL,
+	prompts BLOB NOT NULL,
+	checksum BIGINT NOT NULL,
+	CONSTRAINT pk_shard_prompts PRIMARY KEY (shard_id),
+	CONSTRAINT fk_shard_prompts_shard_id FOREIGN KEY(shard_id) REFERENCES shard (id)
+);
+CREATE TABLE shard_hashes (
+	shard_id INTEGER NOT NULL,
+	contents BLOB,
+	ids BLOB,
+	CONSTRAINT pk_shard_hashes PRIMARY KEY (shard_id),
+	CONSTRAINT fk_shard_hashes_shard_id FOREIGN KEY(shard_id) REFERENCES shard (id)
+);
+INSERT INTO alembic_version VALUES ('0012');

@@ -11,7 +11,7 @@ import pytest
 from batcher.connecting import reach_of
 from batcher.core.errors import NotAllowed, UsageError
 from batcher.core.job.reach import Reach
-from batcher.ports import OutputSchema
+from batcher.ports import OutputSchema, SinkRequest
 from batcher.settings import Settings
 from batcher.wiring import open_fleet, open_runner
 
@@ -24,6 +24,10 @@ base_url = "https://gateway.example/v1"
 api_key_env = "GATEWAY_KEY"
 """
 SCHEMA = OutputSchema(columns=(), fields=(), chunked=False, dimension=None)
+
+
+def wanted(path: str) -> SinkRequest:
+    return SinkRequest(address=path, schema=SCHEMA)
 
 
 @pytest.fixture(autouse=True)
@@ -108,17 +112,20 @@ async def test_a_worker_writes_only_where_it_may(here: Path) -> None:
     settings = Settings(database_url="batcher.db", allow_destination=("out",))
     async with open_fleet(settings) as fleet:
         files = fleet.services.files
-        files.check_output("out/a.jsonl", None, SCHEMA)
-        sink = files.open_sink("out/a.jsonl", None, SCHEMA, "nothing")
+        files.check_place(wanted("out/a.jsonl"))
+        sink = files.open_sink(wanted("out/a.jsonl"))
         sink.commit()
         for path in (
             "elsewhere.jsonl", "out/../elsewhere.jsonl", "out/link.jsonl", "out/up/elsewhere.jsonl",
             "out/.hidden.jsonl", "batcher.toml.jsonl", "-", "/tmp/elsewhere.jsonl",
+            "sqlite://out/a.jsonl",
         ):  # fmt: skip
             with pytest.raises(NotAllowed, match="may not write"):
-                files.check_output(path, None, SCHEMA)
+                files.check_place(wanted(path))
             with pytest.raises(NotAllowed, match="may not write"):
-                files.open_sink(path, None, SCHEMA, "anything")
+                files.open_sink(wanted(path))
+            with pytest.raises(NotAllowed, match="may not write"):  # as beside an output
+                files.draft_json(Path(path), {}, "anything")
         (here / "out/a.jsonl.errors.jsonl").symlink_to(here / "elsewhere.jsonl")
         (here / "out/a.jsonl.manifest.json").symlink_to(here / "elsewhere.jsonl")
         with pytest.raises(NotAllowed, match="may not write"):
@@ -139,4 +146,4 @@ async def no_records() -> AsyncIterator[dict[str, Any]]:
 async def test_who_runs_a_job_himself_writes_where_he_likes(here: Path) -> None:
     settings = Settings(database_url="batcher.db", allow_destination=("out",))
     async with open_runner(settings) as runner:
-        runner._services.files.check_output("elsewhere.jsonl", None, SCHEMA)
+        runner._services.files.check_place(wanted("elsewhere.jsonl"))

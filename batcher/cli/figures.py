@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from batcher.core.errors import UsageError
@@ -68,6 +68,26 @@ def moment(at: datetime) -> str:
     local = at.astimezone()
     today = datetime.now(UTC).astimezone().date()
     return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """The time that lies a span before ``now``, or a date or time as ISO 8601 has it.
+
+    One without a zone is local.
+
+    Raises:
+        UsageError: it is neither, or out of all bounds.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    try:
+        if match is not None:
+            return now - timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise UsageError(
+            f"--since {text!r} is neither a span of time nor a date: write 7d, 12h, 2026-11-28 or "
+            "2026-11-28T09:30"
+        ) from exc
 
 
 def parse_span(text: str) -> float:

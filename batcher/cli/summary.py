@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from batcher.core.job.since import Incremental
+    from batcher.engine.job.delivery_report import DeliveryReport
     from batcher.engine.job.report import Report
 
 _LABEL = 10
@@ -36,7 +37,23 @@ def facts(report: Report) -> list[str]:
     if report.resume_at is not None:
         lines.append(fact("go on", f"not before {moment(report.resume_at)}"))
     lines += [fact("note", note) for note in report.notes]
+    if report.delivery is not None:
+        lines.append(fact("delivery", delivered(report.delivery)))
     return lines
+
+
+def delivered(delivery: DeliveryReport) -> str:
+    """How the delivery of a job stands."""
+    place = delivery.output
+    if delivery.delivered_at is not None:
+        return f"{place}, delivered"
+    cause = "" if delivery.cause is None else f": {delivery.cause}"
+    if delivery.status == "failed":
+        again = "" if delivery.next_at is None else f", tried again at {moment(delivery.next_at)}"
+        tries = count(delivery.attempts, "attempt")
+        return f"{place}, failed {tries}{again}{cause}"
+    words = "is being written" if delivery.status == "delivering" else "waits for a worker"
+    return f"{place}, {words}{f', after an attempt that failed{cause}' if cause else ''}"
 
 
 def by_code(failures: Mapping[str, int]) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher.core.errors import UsageError
 from batcher.core.job.filter import EVERY_JOB
 from batcher.core.model import JobEvent, JobState
-from batcher.core.options import is_unicode
 from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.job.listing import Reports
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from batcher.engine.delivery.files import Delivery
     from batcher.engine.delivery.overwriting import Output
     from batcher.engine.delivery.records import Records
+    from batcher.engine.delivery.selection import Cursor
     from batcher.engine.job.report import Report
     from batcher.engine.job.results import Failed, Result
     from batcher.engine.services import Services
@@ -63,9 +62,17 @@ class Jobs:
         """The workers that have not left, and what each holds."""
         return await self._services.store.workers()
 
-    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Report]:
-        """The reports of the jobs that are wanted, newest first."""
-        return await self._reports.newest(limit, wanted)
+    async def jobs(
+        self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None
+    ) -> list[Report]:
+        """The reports of the jobs that are wanted, newest first; a page of them after a job.
+
+        Raises:
+            UsageError: there is no job ``after``.
+        """
+        if after is not None:
+            after = (await self._services.store.job(after)).id
+        return await self._reports.newest(limit, wanted, after)
 
     async def last(self) -> Job:
         """The newest job.
@@ -86,18 +93,24 @@ class Jobs:
         """
         return await self._report(await self._services.store.job(job_id))
 
-    async def errors(self, job_id: str) -> AsyncIterator[DeadLetter]:
-        """The dead letters of a job, one for each failed row, in input order."""
+    async def errors(self, job_id: str, *, after: int | None = None) -> AsyncIterator[DeadLetter]:
+        """The dead letters of a job, one for each failed row, in input order.
+
+        ``after`` is a row's number: those of the rows behind it.
+        """
         job = await self._services.store.job(job_id)
-        async for letter in self._delivery.errors(job.id):
+        async for letter in self._delivery.errors(job.id, after=after):
             yield letter
 
-    def results(self, job_id: str, *, failed: Failed = "omit") -> AsyncGenerator[Result, None]:
+    def results(
+        self, job_id: str, *, failed: Failed = "omit", after: Cursor | None = None
+    ) -> AsyncGenerator[Result, None]:
         """The results that a job has by now, one for each output record, in input order.
 
         ``failed`` says what becomes of rows without one: :class:`batcher.engine.job.report.Report`.
+        ``after`` is the ``cursor`` of a result: those behind it, without reading what is before.
         """
-        return self.records.results(job_id, failed)
+        return self.records.results(job_id, failed, after=after)
 
     @cached_property
     def records(self) -> Records:
@@ -140,21 +153,17 @@ class Jobs:
             overwrite=overwrite,
             csv_safe=csv_safe,
             failed_rows=failed_rows,
-        )
+        ).of(job)
         await asyncio.to_thread(self._delivery.check, target, job.description, protect)
         delivered = await self._delivery.deliver(job, report, target, partial=partial)
         await self._remember(job, target)
         return delivered
 
     async def _remember(self, job: Job, target: Output) -> None:
-        """Keep where a job's records go, to say so later; a stream is no place.
+        """Keep where a job's records go, to say so later."""
+        from batcher.engine.delivery.deliverer import remember
 
-        Nor is a name that is not UTF-8 kept: no database takes it, and it would be told wrongly.
-        """
-        path = str(Path.cwd() / target.path)
-        told = not target.stream and target.path != "-" and is_unicode(path)
-        if told and job.output != path:
-            await self._services.store.set_output(job.id, path)
+        await remember(self._services, job, target)
 
     # --- acting -------------------------------------------------------------------------------
 

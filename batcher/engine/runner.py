@@ -19,6 +19,7 @@ from batcher.engine.jobs import Jobs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from batcher.core.job.delivery import DeliverySpec
     from batcher.core.job.spec import JobSpec
     from batcher.core.model import Job
     from batcher.engine.delivery.overwriting import Output
@@ -46,7 +47,7 @@ class Runner(Jobs):
         super().__init__(services)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._runs = count(1)  # a run that was cancelled holds leases that only itself may use
-        self._current: JobRun | None = None
+        self._running: dict[str, JobRun] = {}
 
     def __repr__(self) -> str:
         """Who it is to the store."""
@@ -76,6 +77,9 @@ class Runner(Jobs):
         source: InputSource | None = None,
     ) -> Report:
         """Check, plan, send and export; again after any end, to go on where it stopped.
+
+        Several jobs may run at once: in a ``TaskGroup``, say. They share what one process may send
+        at a time, and the limits of their providers.
 
         Args:
             spec: what to do.
@@ -114,14 +118,14 @@ class Runner(Jobs):
                 failed_rows=failed_rows,
             )
             delivery = DeliverySpec(
-                output=output,
+                output=target.path,
                 format=output_format,
                 overwrite=overwrite,
                 csv_safe=csv_safe,
                 failed_rows=failed_rows,
             )
         await asyncio.to_thread(self._delivery.check, target, bound.description, protect)
-        check = self._delivery.check_of(target)
+        check = self._delivery.check_of(target, bound.description, protect)
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             if not fresh:
@@ -144,6 +148,7 @@ class Runner(Jobs):
     ) -> Report:
         store = self._services.store
         if target is not None:
+            target = target.of(job)
             await self._remember(job, target)
         job = await store.job(job.id)
         before = await store.tally(job.id)
@@ -155,10 +160,21 @@ class Runner(Jobs):
             told = on_told or _unheard
             ending = await self._go_on(job, bound, source, owner, on_live, told)
             job = await store.job(job.id)
+        if job.state is JobState.COMPLETE:  # it may have been submitted, to be delivered elsewhere
+            await self._deliver(job)
         report = await self._report(job, ending, sent=sent, before=before)
         if job.state is JobState.COMPLETE and target is not None:
             report = await self._delivery.deliver_once(job, report, target)
         return report
+
+    async def _deliver(self, job: Job) -> None:
+        """Deliver a job that is complete, where that is still to be done and nobody does."""
+        if await self._services.store.delivery(job.id) is None:
+            return
+        from batcher.engine.delivery.deliverer import Deliverer
+        from batcher.engine.telemetry.run_telemetry import null_log
+
+        await Deliverer(self._services, self._owner, null_log).deliver(job.id)
 
     async def _go_on(
         self,
@@ -186,7 +202,7 @@ class Runner(Jobs):
         live = begin_live(self._services.clock, job, bound, tally)
         async with self._services.connect(spec) as connection:
             await connection.throttle.check(connection.quota)  # a worker waits for it instead
-            self._current = JobRun(
+            run = JobRun(
                 job,
                 bound,
                 services=self._services,
@@ -195,21 +211,33 @@ class Runner(Jobs):
                 live=live,
                 planning=self._intake.planning(bound, job, source, told),
             )
-            if on_live is not None:
-                on_live(live)
+            self._running[job.id] = run
             try:
-                ending = await self._current.run()
+                if on_live is not None:
+                    on_live(live)
+                ending = await run.run()
                 live.phase = "exporting"
                 return ending
             finally:
-                self._current = None
+                del self._running[job.id]
 
-    def interrupt(self) -> bool:
-        """End the present run in good order, if there is one; returns whether there is."""
-        if self._current is None:
-            return False
-        self._current.end(Endings.interrupted())
-        return True
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The jobs that this runner is sending now, by id, in the order in which they began."""
+        return tuple(self._running)
+
+    def interrupt(self, job_id: str | None = None) -> bool:
+        """End the run of a job in good order, or without one all runs; others go on.
+
+        What is in flight is settled and kept, and :meth:`run` returns a report that says so.
+
+        Returns:
+            Whether there was one to end: a job that is not being sent yet is none.
+        """
+        ended = [run for id_, run in self._running.items() if job_id in (None, id_)]
+        for run in ended:
+            run.end(Endings.interrupted())
+        return bool(ended)
 
     # --- for workers to do --------------------------------------------------------------------
 
@@ -218,16 +246,18 @@ class Runner(Jobs):
         spec: JobSpec,
         *,
         fresh: bool = False,
+        delivery: DeliverySpec | None = None,
         on_planned: Callable[[int], None] | None = None,
         on_told: Told | None = None,
     ) -> Report:
         """Check and plan here, and leave the sending to workers, who begin at the first shard.
 
-        Again, after any end, to go on planning. ``on_planned`` is told the rows planned by now,
+        Again, after any end, to go on planning. Workers deliver the results as ``delivery`` says;
+        without it they stay in the database. ``on_planned`` is told the rows planned by now,
         ``on_told`` how much of a job with ``since_last`` will be sent.
 
         Raises:
-            UsageError: the spec is wrong.
+            UsageError: the spec is wrong, or no worker could deliver there.
             InputError: the input is, or it changed while it was being planned.
         """
         from batcher.engine.opening.submission import Submission
@@ -238,7 +268,7 @@ class Runner(Jobs):
             on_planned=on_planned or (lambda rows: None),
             told=on_told or _unheard,
         )
-        job = await submission.submit(spec, fresh=fresh)
+        job = await submission.submit(spec, fresh=fresh, delivery=delivery)
         return await self._report(job, Endings.of(job) if job.state is JobState.PAUSED else None)
 
     async def ask(
@@ -246,14 +276,15 @@ class Runner(Jobs):
         spec: JobSpec,
         *,
         fresh: bool = False,
+        delivery: DeliverySpec | None = None,
         on_waiting: Callable[[int], None] | None = None,
         on_refused: Callable[[str], None] | None = None,
     ) -> Report:
         """Have a worker check the input, open the job and plan it; returns when it is open.
 
-        The input is a path as the workers see it, or a URL. ``on_waiting`` is told, again and
-        again, how many workers are alive; ``on_refused`` why a worker has left it to others, which
-        may be allowed more.
+        The input is a path as the workers see it, or a URL; they deliver the results as
+        ``delivery`` says. ``on_waiting`` is told, again and again, how many workers are alive;
+        ``on_refused`` why a worker has left it to others, which may be allowed more.
 
         Raises:
             UsageError: the spec is wrong.
@@ -264,6 +295,7 @@ class Runner(Jobs):
         job = await place_and_wait(
             self._services,
             spec,
+            delivery,
             fresh=fresh,
             on_waiting=on_waiting or (lambda alive: None),
             on_refused=on_refused or (lambda reason: None),
@@ -300,8 +332,8 @@ class Runner(Jobs):
         with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, on_told or _unheard)
             job = await self._intake.new_job(bound, facts)
-            former = self._intake.former(bound, job.description.since, _unheard)
-            return await estimated(bound, source, job, self._services.open_guard(), former)
+            reuse = self._intake.reuse(bound, job.description.since, _unheard)
+            return await estimated(bound, source, job, self._services.open_guard(), reuse)
 
     async def preview(
         self, spec: JobSpec, *, send: bool = False, on_told: Told | None = None

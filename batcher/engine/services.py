@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         RowGuard,
         RowIndex,
         Seen,
+        SinkRequest,
         Store,
         TableSink,
         Throttle,
@@ -62,9 +63,9 @@ class Connection:
 class Files:
     """What the engine needs of files: the functions of the files adapter."""
 
-    open_source: Callable[[JobSpec], InputSource]
-    check_output: Callable[[str, str | None, OutputSchema], None]
-    open_sink: Callable[[str, str | None, OutputSchema, Seen], OutputSink]
+    check_form: Callable[[SinkRequest], None]
+    check_place: Callable[[SinkRequest], None]
+    open_sink: Callable[[SinkRequest], OutputSink]
     draft_records: Callable[[Path, AsyncIterator[Mapping[str, Any]], Seen], Awaitable[Draft]]
     draft_json: Callable[[Path, Mapping[str, Any], Seen], Draft]
     read_json: Callable[[Path], Mapping[str, Any] | None]
@@ -104,7 +105,7 @@ class Services:
     choose_provider: Callable[[JobSpec], JobSpec]
     check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
-    open_url: Callable[[JobSpec], Awaitable[InputSource]]
+    open_source: Callable[[JobSpec], Awaitable[InputSource]]
     due_times: Callable[[str, str], DueTimes]
     lock: Callable[[str], AbstractContextManager[None]]
     doorbell: Doorbell

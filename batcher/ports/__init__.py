@@ -4,31 +4,45 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.deliveries import DeliveryLease, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
+    Destination,
     Draft,
     InputSource,
     OutputBatch,
     OutputSchema,
     OutputSink,
+    ReportingSink,
+    ResumableSink,
     Seen,
+    SinkRequest,
+    Source,
+    SourceRequest,
     TableSink,
 )
 from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
 from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
-from batcher.ports.planning import GuardStopped, NoGuard, RowGuard, RowOverran
+from batcher.ports.planning import (
+    Carried,
+    EncodedPlan,
+    FormerRow,
+    GuardStopped,
+    NewShard,
+    NoGuard,
+    RowGuard,
+    RowIndex,
+    RowOverran,
+)
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
-from batcher.ports.rowindex import FormerRow, RowIndex
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.space import Space
 from batcher.ports.store import (
     BudgetShort,
-    Carried,
     Checkpoint,
     JobStore,
     Lease,
-    NewShard,
     ShardOutline,
     ShardStore,
     Store,
@@ -47,8 +61,13 @@ __all__ = [
     "Carried",
     "Checkpoint",
     "Clock",
+    "DeliveryLease",
+    "DeliveryState",
+    "DeliveryStore",
+    "Destination",
     "Doorbell",
     "Draft",
+    "EncodedPlan",
     "Event",
     "Fact",
     "Family",
@@ -76,7 +95,9 @@ __all__ = [
     "OutputSink",
     "Provider",
     "Reply",
+    "ReportingSink",
     "RequestFact",
+    "ResumableSink",
     "RowGuard",
     "RowIndex",
     "RowOverran",
@@ -86,6 +107,9 @@ __all__ = [
     "Seen",
     "ShardOutline",
     "ShardStore",
+    "SinkRequest",
+    "Source",
+    "SourceRequest",
     "Space",
     "Store",
     "StoredShard",

@@ -30,6 +30,8 @@ class Event(StrEnum):
     JOB_REFUSED = "job.refused"
     JOB_FAILED = "job.failed"
     JOB_RESUMED = "job.resumed"
+    JOB_DELIVERED = "job.delivered"
+    DELIVERY_FAILED = "delivery.failed"
     ORDER_FILLED = "order.filled"
     ORDER_FAILED = "order.failed"
     ORDER_REFUSED = "order.refused"
@@ -55,6 +57,7 @@ LEVELS: Mapping[Event, Level] = {
     **dict.fromkeys(Event, Level.INFO),
     Event.REQUEST_FAILED: Level.DEBUG,
     Event.JOB_REFUSED: Level.WARNING,
+    Event.DELIVERY_FAILED: Level.WARNING,
     Event.ORDER_FAILED: Level.WARNING,
     Event.ORDER_REFUSED: Level.WARNING,
     Event.SCHEDULE_SKIPPED: Level.WARNING,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from batcher.core.kind import Field
 from batcher.core.model import (
@@ -14,11 +15,52 @@ from batcher.core.model import (
     InputRow,
     RowId,
 )
+from batcher.ports.time import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequest:
+    """An input to be opened, as its job names it.
+
+    ``address`` is a path, ``-`` for standard input, or a URL. ``format``, ``delimiter`` and
+    ``encoding`` are None where the job does not say them. What can be read only once is copied to
+    ``spool_dir``, ``max_bytes`` of it at most; ``clock`` is what waiting goes by. ``allowed`` are
+    the paths and beginnings of URLs that may be read, None where everything may be: the address is
+    one of them, and a source that is led elsewhere (by a redirect) has to look again.
+    """
+
+    address: str
+    spool_dir: Path
+    clock: Clock
+    format: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    max_bytes: int | None = None
+    allowed: tuple[str, ...] | None = None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A kind of inputs, found by the suffix of their names or the scheme of their URLs.
+
+    The entry point group ``batcher.sources`` names it: ``.csv`` is a suffix, ``https`` a scheme.
+    """
+
+    async def open(self, wanted: SourceRequest) -> InputSource:
+        """The input, which is read from its beginning whenever it is asked for.
+
+        Raises:
+            batcher.core.errors.UsageError: it cannot be read in the way that was asked for.
+            batcher.core.errors.InputError: there is no such input, or it cannot be read.
+        """
+        ...
 
 
 class InputSource(Protocol):
     """An input file (or spooled standard input): checked once, streamed any number of times.
 
+    A job that was broken off in its plan goes on from a row's number, which is its cursor: the same
+    input gives the same rows under the same numbers, and :meth:`sha256` says if it is the same.
     A context manager that closes at its end. Rows with a structural fault come from :meth:`rows`
     as :class:`BadRow` in their place, duplicate ids among them; a row that is bad for another
     reason does not make its id taken.
@@ -104,7 +146,8 @@ class OutputBatch:
     ``costs`` are, where it has them, tokens of the prompt and of the output, dollars (None where no
     price is known) and the model as the provider names it (None where nothing was sent).
     ``missing`` are the records, by their index, of rows without a result: their vectors are zeros,
-    their results empty, their chunks None.
+    their results empty, their chunks None. ``next_row`` is the number of the first row that is in
+    no batch up to this one, where that is known.
     """
 
     ids: Sequence[RowId]
@@ -116,6 +159,7 @@ class OutputBatch:
     costs: Sequence[tuple[int, int, float | None, str | None]] = ()
     arrow: Any = field(default=None, repr=False)
     missing: Sequence[int] = ()
+    next_row: int = 0
 
 
 Seen: TypeAlias = tuple[int, ...] | Literal["nothing", "anything", "stream"]
@@ -156,4 +200,86 @@ class OutputSink(Draft, Protocol):
 
     def write(self, batch: OutputBatch) -> None:
         """Append records."""
+        ...
+
+
+@runtime_checkable
+class ResumableSink(OutputSink, Protocol):
+    """An output that a later one goes on with, where its own process ended."""
+
+    def flush(self) -> None:
+        """What was written until now stays, whatever comes; writing it again changes nothing."""
+        ...
+
+
+@runtime_checkable
+class ReportingSink(OutputSink, Protocol):
+    """An output that keeps what stands beside a file: the errors and the manifest.
+
+    All of it counts when it is committed. The records of rows that failed come first, some at a
+    time, then the output's own, then the manifest.
+    """
+
+    def write_errors(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows that failed: ``id``, ``row``, ``code``, ``message``, ``attempts``."""
+        ...
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """The manifest, once, before it is committed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkRequest:
+    """An output to be written, as its job names it.
+
+    ``address`` is a path or a URL; ``format`` that of a file whose name does not say it. ``seen``
+    is what stood at a path, which may be replaced. At a URL its destination decides that, by
+    ``job`` and ``name``, those of the job, and ``overwrite``: replace what is not the job's.
+    ``from_row``: the rows before this number were flushed by an earlier sink of the same delivery.
+    """
+
+    address: str
+    schema: OutputSchema
+    format: str | None = None
+    seen: Seen = "anything"
+    job: str = ""
+    name: str | None = None
+    overwrite: bool = False
+    from_row: int = 0
+
+
+@runtime_checkable
+class Destination(Protocol):
+    """A kind of outputs, found by the suffix of their names or the scheme of their URLs.
+
+    The entry point group ``batcher.destinations`` names it: ``.csv`` is a suffix, ``s3`` a scheme.
+    Of a file, errors and manifest are written beside it and decide what may be replaced; at a URL
+    there is no beside, and a :class:`ReportingSink` is given them.
+    """
+
+    def check_form(self, wanted: SinkRequest) -> None:
+        """Refuse what could never be written. Nothing is looked at: others may do the writing.
+
+        Raises:
+            batcher.core.errors.UsageError: the format is not known or does not suit the results.
+        """
+        ...
+
+    def check_place(self, wanted: SinkRequest) -> None:
+        """Refuse, before anything is paid for, what could not be written from here.
+
+        Raises:
+            batcher.core.errors.UsageError: what is missing, or what may not be written to.
+        """
+        ...
+
+    def open(self, wanted: SinkRequest) -> OutputSink:
+        """The output; complete or absent, or added to so that a repeat changes nothing.
+
+        Raises:
+            batcher.core.errors.UsageError: as of the checks.
+            batcher.core.errors.OutputTaken: it is not the job's.
+            batcher.core.errors.OutputError: it cannot be written now; it may be later.
+        """
         ...

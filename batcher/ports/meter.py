@@ -84,6 +84,8 @@ class Meter:
     leases_lost: int = 0
     jobs_served: int = 0
     jobs_left: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+    deliveries_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

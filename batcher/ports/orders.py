@@ -26,11 +26,13 @@ class Blueprint:
     """What a job is to be made of, but for its input, which is read where the job is opened.
 
     ``spec`` is the JSON form of :class:`batcher.core.job.spec.JobSpec`, ``files`` the texts of the
-    files that its kind's options name.
+    files that its kind's options name; ``delivery`` is that of
+    :class:`batcher.core.job.delivery.DeliverySpec`, None where its results stay in the database.
     """
 
     spec: Mapping[str, Any]
     files: Mapping[str, TextFile] = field(default_factory=dict)
+    delivery: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,11 @@
-"""What a plan is made with: a limit of time for each row, and a process for a long one."""
+"""What a plan is made with: a limit of time for each row, a process for a long one, former rows.
+
+Where the rows of a former job are looked up is on disk, for there may be millions of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -10,8 +13,7 @@ if TYPE_CHECKING:
     from batcher.core.job.spec import JobSpec
     from batcher.core.kind import TextFile
     from batcher.core.limits import RequestLimits
-    from batcher.ports.store import NewShard
-
+    from batcher.core.model import DeadLetter
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -122,4 +124,103 @@ class PlannerProcess(Protocol):
 
     def stop(self) -> None:
         """End the process; safe to call twice, and from any thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedPlan:
+    """A shard's plan as it is kept, in parts that are read apart.
+
+    ``outline`` and ``prompts`` are opaque to the store (:mod:`batcher.engine.shards.payload`): only
+    who sends reads the prompts. ``contents`` and ``ids`` are for the store to search: the rows'
+    content hashes (:data:`batcher.core.job.fingerprint.CONTENT_BYTES` each, zeros for a row without
+    one) and the hashes of their ids (:data:`batcher.core.job.fingerprint.ID_BYTES` each), one after
+    the other; None where there are none, and ``ids`` where the rows' numbers are their ids.
+    """
+
+    outline: bytes = field(repr=False)
+    prompts: bytes = field(repr=False)
+    contents: bytes | None = field(default=None, repr=False)
+    ids: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Results that a shard begins with, brought over from elsewhere: nothing was sent for them.
+
+    ``pieces`` have one each, in the order of the blob ``results`` (opaque to the store); ``rows``
+    is how many rows they make whole.
+    """
+
+    pieces: tuple[int, ...]
+    rows: int
+    results: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewShard:
+    """A planned shard, as it is written once.
+
+    ``columns`` are opaque to the store (:mod:`batcher.engine.shards.payload`). ``rows_changed`` and
+    ``rows_failed_before`` are counted as :class:`batcher.core.model.Tally` says.
+    """
+
+    ordinal: int
+    first_row: int
+    rows: int
+    pieces: int
+    requests: int
+    plan: EncodedPlan
+    columns: bytes | None = field(repr=False)
+    dead: Sequence[DeadLetter] = ()
+    carried: Carried | None = None
+    rows_changed: int = 0
+    rows_failed_before: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What its requests and its columns take, as they are kept."""
+        return len(self.plan.outline) + len(self.plan.prompts) + len(self.columns or b"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerRow:
+    """A row of a former job.
+
+    ``content`` is its content hash, None where it had none. ``place`` is the ordinal of its shard
+    and its number in that, None where it has no whole result. ``tokens`` and ``spans`` (start and
+    end in characters) are of its pieces; ``spans`` is None where it was not cut.
+    """
+
+    content: bytes | None = field(repr=False)
+    place: tuple[int, int] | None
+    tokens: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] | None = None
+
+
+class RowIndex(Protocol):
+    """Rows by their id, and results by their place. For threads, one call at a time.
+
+    Memory does not grow with what is put into it. Errors are
+    :class:`batcher.core.errors.BatcherError`.
+    """
+
+    def add(self, rows: Iterable[tuple[str, FormerRow]]) -> None:
+        """Put rows in, by their ids as text; of two of one id the later one stays."""
+        ...
+
+    def find(self, ids: Sequence[str]) -> list[FormerRow | None]:
+        """The rows of these ids, None where there is none."""
+        ...
+
+    def keep(self, shard: int, results: Mapping[int, bytes]) -> None:
+        """Put the results of a shard's rows in, by the rows' numbers in it."""
+        ...
+
+    def kept(self, shard: int, rows: Sequence[int]) -> list[bytes]:
+        """The results of these rows of a shard that was given to :meth:`keep`, which has them."""
+        ...
+
+    def close(self) -> None:
+        """Give the disk space back; idempotent."""
         ...

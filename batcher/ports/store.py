@@ -21,50 +21,12 @@ from batcher.core.model import (
     Usage,
 )
 from batcher.core.progress import ShardEvent
+from batcher.ports.deliveries import DeliveryStore
 from batcher.ports.fleet import FleetStore
 from batcher.ports.orders import OrderStore
+from batcher.ports.planning import NewShard
 from batcher.ports.schedules import ScheduleStore
 from batcher.ports.space import Space
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """Results that a shard begins with, brought over from another job: nothing was sent for them.
-
-    ``pieces`` have one each, in the order of the blob ``results`` (opaque to the store); ``rows``
-    is how many rows they make whole.
-    """
-
-    pieces: tuple[int, ...]
-    rows: int
-    results: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewShard:
-    """A planned shard, as it is written once.
-
-    ``payload`` and ``columns`` are opaque to the store (:mod:`batcher.engine.shards.payload`).
-    ``rows_changed`` and ``rows_failed_before`` are counted as :class:`batcher.core.model.Tally`
-    says.
-    """
-
-    ordinal: int
-    first_row: int
-    rows: int
-    pieces: int
-    requests: int
-    payload: bytes = field(repr=False)
-    columns: bytes | None = field(repr=False)
-    dead: Sequence[DeadLetter] = ()
-    carried: Carried | None = None
-    rows_changed: int = 0
-    rows_failed_before: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """What its requests and its columns take, as they are kept."""
-        return len(self.payload) + len(self.columns or b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +35,16 @@ class Lease:
 
     ``events`` are all events of its checkpoints in order. ``sent_fence`` and ``sent_through`` say
     what the last lease was allowed to send; ``sent_through`` is 0 where that lease ended cleanly.
+    ``outline`` and ``prompts`` are those of its :class:`batcher.ports.planning.EncodedPlan`;
+    ``prompts`` is None in plans of versions that kept them in the outline.
     """
 
     shard_id: int
     ordinal: int
     fence: int
     expires_at: float
-    payload: bytes = field(repr=False)
+    outline: bytes = field(repr=False)
+    prompts: bytes | None = field(repr=False)
     events: Sequence[ShardEvent]
     sent_fence: int
     sent_through: int
@@ -118,17 +83,17 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredShard:
-    """A shard as the export reads it: the plan, and every result blob with the pieces in it.
+    """A shard as the export reads it: its outline, and every result blob with the pieces in it.
 
     Blobs whose pieces were all reopened are not among ``results``, nor are those that are not what
     was written: ``damage`` says so. Where the plan itself is not, nothing else may be relied on:
-    ``payload`` is empty. ``bills`` are those of all checkpoints that have some, in their order.
+    ``outline`` is empty. ``bills`` are those of all checkpoints that have some, in their order.
     """
 
     ordinal: int
     first_row: int
     rows: int
-    payload: bytes = field(repr=False)
+    outline: bytes = field(repr=False)
     columns: bytes | None = field(repr=False)
     results: Sequence[tuple[tuple[int, ...], bytes]] = field(repr=False)
     dead_rows: frozenset[int]
@@ -138,15 +103,17 @@ class StoredShard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardOutline:
-    """A shard without its results: the plan, the pieces that have one, the rows with dead letters.
+    """A shard without its results and prompts: the pieces that are done, the rows that failed.
 
-    ``dead_rows`` are numbered within the job.
+    ``outline`` and ``contents`` are those of its :class:`batcher.ports.planning.EncodedPlan`.
+    ``dead_rows``, which have dead letters, are numbered within the job.
     """
 
     ordinal: int
     first_row: int
     rows: int
-    payload: bytes = field(repr=False)
+    outline: bytes = field(repr=False)
+    contents: bytes | None = field(repr=False)
     done: frozenset[int]
     dead_rows: frozenset[int]
 
@@ -184,8 +151,13 @@ class JobStore(Protocol):
         """
         ...
 
-    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
-        """Jobs, newest first; up to ``limit`` of those that are wanted."""
+    async def jobs(
+        self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None
+    ) -> list[Job]:
+        """Jobs, newest first; up to ``limit`` of those that are wanted, by one query.
+
+        ``after`` is the id of a job: those that follow it in the list.
+        """
         ...
 
     async def move(
@@ -345,20 +317,34 @@ class ShardStore(Protocol):
         """
         ...
 
-    def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
-        """All shards by ordinal, each read in a short transaction of its own."""
+    def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
+        """All shards with rows from that number on, by ordinal, each in a short transaction."""
         ...
 
     def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
-        """All shards by ordinal without their results, read likewise."""
+        """All shards by ordinal without their prompts and results, read likewise."""
+        ...
+
+    async def prompts(self, job_id: str, ordinal: int) -> bytes | None:
+        """One shard's prompts; None where it is not there, or has none beside its outline."""
+        ...
+
+    async def shards_with_id(self, job_id: str, id_hash: bytes) -> list[int]:
+        """The ordinals of the shards that may have a row whose id has that hash, in order.
+
+        They are those with the hash among their ``ids`` (:class:`batcher.ports.EncodedPlan`), and
+        those of versions that kept no hashes.
+        """
         ...
 
     async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
         """One shard; None where the job has it not, or is gone."""
         ...
 
-    def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
-        """Dead letters by (row, chunk)."""
+    def dead_letters(
+        self, job_id: str, *, after: tuple[int, int] | None = None
+    ) -> AsyncIterator[DeadLetter]:
+        """Dead letters by (row, chunk), those after the one ``after``."""
         ...
 
     async def failures(self, job_id: str) -> list[FailureCount]:
@@ -379,7 +365,7 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, Protocol):
+class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol):
     """The whole database."""
 
     def room_bytes(self) -> int | None:

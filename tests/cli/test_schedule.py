@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from batcher.cli.commands.submit import Waiting
 from batcher.core.job.spec import JobSpec
-from batcher.engine.fleet.worker import FleetWorker
 from batcher.settings import Settings
-from batcher.wiring import open_fleet, open_runner
+from batcher.wiring import open_runner
 from tests.cli.conftest import Cli
+from tests.cli.worker_beside import a_worker
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 JOB = """
@@ -36,33 +34,6 @@ def job(cli: Cli) -> str:
     return cli.write("job.toml", JOB)
 
 
-@contextmanager
-def a_worker(directory: Path) -> Iterator[None]:
-    """A worker on the database of the commands, in a thread of its own."""
-    begun: list[tuple[asyncio.AbstractEventLoop, FleetWorker]] = []
-    ready = threading.Event()
-
-    async def work() -> None:
-        settings = Settings(database_url=str(directory / ".batcher/batcher.db"))
-        async with open_fleet(settings, log=lambda *_, **__: None, look_seconds=0.1) as fleet:
-            begun.append((asyncio.get_running_loop(), fleet))
-            serving = asyncio.create_task(fleet.run())
-            while not any(worker.alive for worker in await fleet.services.store.workers()):
-                await asyncio.sleep(0.01)  # until then, commands would say that nobody is there
-            ready.set()
-            await serving
-
-    thread = threading.Thread(target=asyncio.run, args=(work(),), name="worker")
-    thread.start()
-    try:
-        assert ready.wait(PATIENCE_SECONDS)
-        yield
-    finally:
-        for loop, fleet in begun:
-            loop.call_soon_threadsafe(fleet.stop)
-        thread.join(PATIENCE_SECONDS)
-
-
 def wait_until_complete(cli: Cli, jobs: int = 1) -> None:
     def complete() -> bool:
         return [job["status"] for job in cli("jobs", "--json").json] == ["complete"] * jobs
@@ -78,7 +49,7 @@ def test_a_schedule_is_added_listed_paused_resumed_and_removed(cli: Cli, job: st
     assert (added.code, added.stdout) == (0, "")
     assert "schedule leap is due next at " in added.stderr
     assert "-02-29 03:00 IST" in added.stderr
-    assert "vectors.jsonl is not written" in added.stderr
+    assert "workers deliver its results to vectors.jsonl" in added.stderr
 
     heading, row = cli("schedule", "list").stdout.splitlines()
     assert heading.split() == "NAME CRON TIMEZONE NEXT LAST OUTCOME JOB STATUS".split()
@@ -104,6 +75,7 @@ def test_what_was_said_is_kept(cli: Cli, job: str) -> None:
         "kind": "embed",
         "model": "text-embedding-3-small",
         "input": "tickets.csv",
+        "output": "vectors.jsonl",
         "missed": "skip",
         "overlap": True,
         "paused": False,
@@ -122,6 +94,7 @@ def test_what_was_said_is_kept(cli: Cli, job: str) -> None:
         (["0 3 * * *", "job.toml", "--name", "two words"], "not a name for a schedule"),
         (["0 3 * * *", "job.toml", "--missed", "twice"], "--missed"),
         (["0 3 * * *", "stdin.toml"], "standard input"),
+        (["0 3 * * *", "stdout.toml"], "workers have no standard output"),
         (["0 3 * * *", "file.toml"], "--prompt nowhere.txt cannot be read"),
     ],
 )
@@ -129,6 +102,7 @@ def test_what_is_wrong_with_a_schedule_is_said_and_nothing_is_kept(
     cli: Cli, job: str, arguments: list[str], said: str
 ) -> None:
     cli.write("stdin.toml", JOB.replace('"tickets.csv"', '"-"\nformat = "csv"'))
+    cli.write("stdout.toml", JOB.replace('"vectors.jsonl"', '"-"'))
     cli.write("file.toml", 'kind = "chat"\ninput = "in.csv"\nmodel = "m"\nprompt = "nowhere.txt"\n')
     added = cli("schedule", "add", *arguments)
     assert added.code == 2
@@ -179,6 +153,7 @@ def test_a_schedule_that_is_run_now_leaves_a_job_that_names_it(cli: Cli, job: st
     assert shown[-3:] == ["done", newest["job"], "complete"]
     assert cli("export", newest["job"], "-o", "out.jsonl").code == 0
     assert len(cli.read("out.jsonl").splitlines()) == 3
+    assert cli.read("vectors.jsonl") == cli.read("out.jsonl")
 
 
 # --- submit --server-side ---------------------------------------------------------------------

@@ -163,7 +163,8 @@ async def test_outlines_are_the_shards_without_their_results(store: Store) -> No
     checkpoint = make_checkpoint(first, done=[0], dead={2: make_dead(2)}, finished=True)
     await store.checkpoint("j1", [checkpoint])
     one, two = [outline async for outline in store.outlines("j1")]
-    assert (one.ordinal, one.first_row, one.rows, one.payload) == (0, 0, 4, b"payload 0")
+    assert (one.ordinal, one.first_row, one.rows, one.outline) == (0, 0, 4, b"outline 0")
+    assert (one.contents, two.contents) == (b"\1" * 64, b"\2" * 64)
     assert (one.done, one.dead_rows) == (frozenset({0, 1, 3}), frozenset({2}))
     assert (two.ordinal, two.first_row, two.done, two.dead_rows) == (1, 4, frozenset(), frozenset())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batcher.adapters.store.order_codec import blueprint_text, blueprint_value
 from batcher.core.errors import UsageError
 from batcher.core.kind import TextFile
 from batcher.core.model import JobEvent
@@ -33,6 +34,18 @@ async def test_an_order_is_kept_as_it_was_placed(store: Store) -> None:
     assert (placed.state, placed.asked_at, placed.job_id) == (OrderState.WAITING, NOW, None)
     assert await store.order("o1") == placed
     assert await store.waiting_orders() == [placed]
+
+
+async def test_an_order_knows_where_its_results_go(store: Store) -> None:
+    delivery = {"output": "/data/{date}-ä.csv", "overwrite": False, "format": None}
+    there = replace(BLUEPRINT, delivery=delivery)
+    assert (await store.place_order("o1", there, fresh=True)).blueprint == there
+    assert (await store.order("o1")).blueprint == there
+
+
+def test_what_an_older_batcher_wrote_of_an_order_goes_nowhere() -> None:
+    assert blueprint_value('{"job":{"kind":"chat"},"files":{}}').delivery is None
+    assert '"delivery"' not in blueprint_text(BLUEPRINT)
 
 
 async def test_an_order_placed_again_is_the_one_that_is_there(

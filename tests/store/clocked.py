@@ -20,7 +20,8 @@ CREATE FUNCTION clockwork.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOL
     AS 'SELECT to_timestamp(wall) FROM clockwork.present';
 """
 _CLEAN = (
-    "TRUNCATE job, shard, shard_payload, checkpoint, dead_letter, worker, job_order, schedule"
+    "TRUNCATE job, shard, shard_payload, shard_prompts, shard_hashes, checkpoint, dead_letter,"
+    " worker, job_order, schedule, delivery"
     " RESTART IDENTITY"
 )
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batcher.core.job.description import Description
+from batcher.core.job.fingerprint import CONTENT_BYTES, id_hashes
 from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Endpoint, Field, Overlong, Shape
 from batcher.core.model import DeadLetter, Doubt, InputFacts, Job, JobState, Usage
 from batcher.core.progress import ShardEvent
-from batcher.ports import Checkpoint, Lease, NewShard, Store, StoredShard
+from batcher.ports import Checkpoint, EncodedPlan, Lease, NewShard, Store, StoredShard
 from tests.fakes import EPOCH_WALL
 
 if TYPE_CHECKING:
@@ -62,7 +63,12 @@ def make_shard(ordinal: int = 0, *, rows: int = 4, dead: Sequence[DeadLetter] = 
         rows=rows,
         pieces=rows,
         requests=2,
-        payload=b"payload %d" % ordinal,
+        plan=EncodedPlan(
+            outline=b"outline %d" % ordinal,
+            prompts=b"prompts %d" % ordinal,
+            contents=bytes([ordinal + 1]) * CONTENT_BYTES * rows,
+            ids=id_hashes([f"id-{ordinal * rows + row}" for row in range(rows)]),
+        ),
         columns=b"columns %d" % ordinal if ordinal % 2 else None,
         dead=dead,
     )

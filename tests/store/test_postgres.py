@@ -314,7 +314,8 @@ async def test_a_read_sees_one_moment_and_writes_nothing(
     def work(connection: object) -> tuple[object, object]:
         with closing(postgres.connect(database)) as other:
             before = connection.exec_driver_sql(count).scalar()  # type: ignore[attr-defined]
-            other.execute("DELETE FROM shard_payload")
+            for table in ("shard_payload", "shard_prompts", "shard_hashes"):
+                other.execute(f"DELETE FROM {table}")
             other.execute("DELETE FROM shard")
         return before, connection.exec_driver_sql(count).scalar()  # type: ignore[attr-defined]
 

@@ -10,6 +10,7 @@ numpy, and looking at jobs needs neither.
 - :mod:`.target`: Where an output goes: a file that is complete or absent, or a stream that just
   flows.
 - :mod:`.terminal`: Records on a terminal: what is in them is shown, and moves no cursor.
+- :mod:`.testing`: What every destination must keep: a test for anybody's.
 - :mod:`.write_behind`: A file whose bytes another thread brings to disk, while its owner makes the
   next ones.
 - :mod:`.writers`: One format each: records into bytes.

@@ -15,10 +15,32 @@ from batcher.adapters.destinations.writers.npy_sink import NpySink
 from batcher.adapters.formats.file_names import COMPRESSIBLE, Compression, read_name
 from batcher.core.errors import UsageError
 from batcher.core.text.inert import inert, inert_json
-from batcher.ports import OutputSchema, OutputSink, Seen
+from batcher.ports import OutputSchema, OutputSink, Seen, SinkRequest
 
 OUTPUT_FORMATS: Final = ("jsonl", "csv", "parquet", "npy")
 _OTHERS: Final = "use .jsonl, .csv or .parquet"
+
+
+class FileDestinations:
+    """The files that this package writes (:class:`batcher.ports.Destination`), and streams."""
+
+    def check_form(self, wanted: SinkRequest) -> None:
+        """See :meth:`batcher.ports.Destination.check_form`."""
+        _format(wanted.address, wanted.format, wanted.schema)
+
+    def check_place(self, wanted: SinkRequest) -> None:
+        """See :meth:`batcher.ports.Destination.check_place`."""
+        if wanted.address != "-":
+            check_path(wanted.address)
+
+    def open(self, wanted: SinkRequest) -> OutputSink:
+        """See :meth:`batcher.ports.Destination.open`."""
+        return open_sink(
+            wanted.address, format=wanted.format, schema=wanted.schema, seen=wanted.seen
+        )
+
+
+FILES: Final = FileDestinations()
 
 
 def check_output(path: str, *, format: str | None = None, schema: OutputSchema) -> None:
@@ -28,9 +50,9 @@ def check_output(path: str, *, format: str | None = None, schema: OutputSchema) 
         UsageError: the format is not known or does not suit the results, or the directory is
             missing or may not be written to.
     """
-    _format(path, format, schema)
-    if path != "-":
-        check_path(path)
+    wanted = SinkRequest(address=path, format=format, schema=schema)
+    FILES.check_form(wanted)
+    FILES.check_place(wanted)
 
 
 def open_sink(

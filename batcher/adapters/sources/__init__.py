@@ -20,6 +20,7 @@ numpy, and looking at jobs needs neither.
   decompressed.
 - :mod:`.readers`: One format each: bytes into rows.
 - :mod:`.spool`: Input that can be read only once, copied to disk so that it can be read again.
+- :mod:`.testing`: What every source must keep: a test for anybody's.
 - :mod:`.tables`: Inputs that are no files: rows and tables of a program, copied to disk as they are
   read.
 """
@@ -32,17 +33,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batcher.adapters.sources.opening import INPUT_FORMATS, open_source, open_spooled
     from batcher.adapters.sources.spool import Spool
+    from batcher.adapters.sources.tables import open_rows, open_table
 
 __all__ = [
     "INPUT_FORMATS",
     "Spool",
+    "open_rows",
     "open_source",
     "open_spooled",
+    "open_table",
 ]
 
 _PLACES = {
     "INPUT_FORMATS": "batcher.adapters.sources.opening",
     "Spool": "batcher.adapters.sources.spool",
+    "open_rows": "batcher.adapters.sources.tables",
+    "open_table": "batcher.adapters.sources.tables",
     "open_source": "batcher.adapters.sources.opening",
     "open_spooled": "batcher.adapters.sources.opening",
 }

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -20,9 +20,8 @@ from yarl import URL
 from batcher.adapters.sources import Spool, open_spooled
 from batcher.adapters.system.reach_guards import UrlGate
 from batcher.core.errors import InputError
-from batcher.core.job.spec import JobSpec
-from batcher.core.job.urls import shown_url
-from batcher.ports import Clock, InputSource
+from batcher.core.job.urls import check_web_url, shown_url
+from batcher.ports import Clock, InputSource, SourceRequest
 
 _TRIES = 3
 _WAIT_SECONDS = 2.0
@@ -41,37 +40,44 @@ class Patience:
     read: float = 60.0
 
 
-async def open_url(
-    spec: JobSpec,
-    *,
-    spool_dir: Path,
-    clock: Clock,
-    patience: Patience | None = None,
-    gate: UrlGate | None = None,
-) -> InputSource:
-    """Fetch the input that a spec names; its format is said by the spec, or by the URL's path.
+class WebSources:
+    """What is at a web server (:class:`batcher.ports.Source`)."""
 
-    ``gate`` judges the URL and all that it redirects to; None lets everything through.
+    async def open(self, wanted: SourceRequest) -> InputSource:
+        """See :meth:`batcher.ports.Source.open`."""
+        return await open_url(wanted)
+
+
+WEB: Final = WebSources()
+
+
+async def open_url(wanted: SourceRequest, *, patience: Patience | None = None) -> InputSource:
+    """Fetch an input; its format is what was asked for, or what the URL's path says.
+
+    Where not everything may be read, the URL is judged, and all that it redirects to.
 
     Raises:
-        UsageError: the format is not known.
-        NotAllowed: the gate does not let it through.
+        UsageError: the format is not known, or the URL names no host or holds a password.
+        NotAllowed: it may not be read.
         InputError: it cannot be fetched, or is too long. The message does not have the URL's query.
     """
-    name, patience = shown_url(spec.input), patience or Patience()
+    url, clock = wanted.address, wanted.clock
+    check_web_url(url)
+    gate = None if wanted.allowed is None else UrlGate(wanted.allowed)
+    name, patience = shown_url(url), patience or Patience()
     spool = await asyncio.to_thread(
-        partial(Spool, spool_dir, source=name, most_bytes=spec.max_input_bytes)
+        partial(Spool, wanted.spool_dir, source=name, most_bytes=wanted.max_bytes)
     )
     try:
         source = open_spooled(
             spool,
-            unquote(urlsplit(spec.input).path),
+            unquote(urlsplit(url).path),
             name=name,
-            format=spec.format,
-            delimiter=spec.delimiter,
-            encoding=spec.encoding,
+            format=wanted.format,
+            delimiter=wanted.delimiter,
+            encoding=wanted.encoding,
         )
-        await _fetch(spec.input, spool, name=name, clock=clock, patience=patience, gate=gate)
+        await _fetch(url, spool, name=name, clock=clock, patience=patience, gate=gate)
     except BaseException:
         spool.close()
         raise

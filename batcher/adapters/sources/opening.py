@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,31 @@ from batcher.adapters.sources.readers.json_array import JsonReader
 from batcher.adapters.sources.readers.jsonl_reader import JsonlReader
 from batcher.adapters.sources.spool import Spool
 from batcher.core.errors import InputError, UsageError
+from batcher.ports import InputSource, SourceRequest
 
 STDIN: Final = "-"
 INPUT_FORMATS: Final = ("csv", "json", "jsonl", "parquet")
 _PIPED: Final = "jsonl"
 _DELIMITERS: Final = {"tab": "\t", "\\t": "\t"}
+
+
+class FileSources:
+    """The files that this package reads (:class:`batcher.ports.Source`), and standard input."""
+
+    async def open(self, wanted: SourceRequest) -> InputSource:
+        """See :meth:`batcher.ports.Source.open`; in a thread, for a stream is copied first."""
+        return await asyncio.to_thread(
+            open_source,
+            wanted.address,
+            format=wanted.format,
+            delimiter=wanted.delimiter,
+            encoding=wanted.encoding,
+            spool_dir=wanted.spool_dir,
+            max_bytes=wanted.max_bytes,
+        )
+
+
+FILES: Final = FileSources()
 
 
 def open_source(

@@ -1,4 +1,4 @@
-"""Checksums of what is large and written once: a plan's two blobs, a checkpoint's results.
+"""Checksums of what is large and written once: a plan's blobs, a checkpoint's results.
 
 CRC-32, as zlib has it (1 to 3 GB/s here): a disk's faults are to be found, not forgers. None stands
 in rows that were written before there were any, and is never wrong.
@@ -17,19 +17,29 @@ def results_checksum(event: str, results: bytes, bills: bytes | None = None) -> 
     return checksum if bills is None else crc32(bills, checksum)
 
 
-def plan_checksum(payload: bytes, columns: bytes | None) -> int:
-    """Of a shard's plan, and above it, in 31 bits, of its columns: most readers need one alone."""
-    return crc32(payload) | (crc32(columns or b"") & _31_BITS) << 32
+def outline_checksum(outline: bytes, columns: bytes | None) -> int:
+    """Of a plan's outline, and above it, in 31 bits, of its columns: most read one alone."""
+    return crc32(outline) | (crc32(columns or b"") & _31_BITS) << 32
 
 
-def is_payload(payload: bytes, checksum: int | None) -> bool:
-    """Whether a plan's payload is what was written."""
-    return checksum is None or crc32(payload) == checksum & 0xFFFF_FFFF
+def prompts_checksum(prompts: bytes) -> int:
+    """Of a plan's prompts."""
+    return crc32(prompts)
 
 
-def is_plan(payload: bytes, columns: bytes | None, checksum: int | None) -> bool:
-    """Whether payload and columns are."""
-    return checksum is None or plan_checksum(payload, columns) == checksum
+def is_outline(outline: bytes, checksum: int | None) -> bool:
+    """Whether a plan's outline is what was written."""
+    return checksum is None or crc32(outline) == checksum & 0xFFFF_FFFF
+
+
+def is_outline_with_columns(outline: bytes, columns: bytes | None, checksum: int | None) -> bool:
+    """Whether outline and columns are."""
+    return checksum is None or outline_checksum(outline, columns) == checksum
+
+
+def is_prompts(prompts: bytes | None, checksum: int | None) -> bool:
+    """Whether a plan's prompts are, where they stand by themselves."""
+    return prompts is None or crc32(prompts) == checksum
 
 
 def is_results(event: str, results: bytes, bills: bytes | None, checksum: int | None) -> bool:

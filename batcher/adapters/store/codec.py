@@ -145,6 +145,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "schedule": job.schedule,
         "plan_tries": job.plan_tries,
         "output": job.output,
+        "kind": job.description.work.kind,
     }
 
 

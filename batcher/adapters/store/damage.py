@@ -28,12 +28,15 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+\"?(\w+)", re.IGNORECASE)
 _LOST: Final[Mapping[str, str]] = {
     "job": "what the jobs are, and where they stand",
     "shard": "how far the jobs are",
-    "shard_payload": "the requests of rows that are not done, and the ids and columns of all",
+    "shard_payload": "the ids and columns of all rows, and how they are packed into requests",
+    "shard_prompts": "the requests of rows that are not done",
+    "shard_hashes": "which rows are unchanged, for --since-last",
     "checkpoint": "results that were paid for",
     "dead_letter": "why rows failed",
     "worker": "which workers there are, and nothing else",
     "job_order": "jobs that workers were to open",
     "schedule": "the schedules",
+    "delivery": "where results were to go, and whether they are there",
     "alembic_version": "the revision of the tables, and nothing else",
 }
 ADVICE: Final = (
@@ -107,7 +110,7 @@ def damaged_shard(job_id: str, ordinal: int, first_row: int, rows: int, what: st
     )
 
 
-def damaged_payload(job_id: str, ordinal: int) -> DamagedStore:
+def damaged_prompts(job_id: str, ordinal: int) -> DamagedStore:
     """The error for a shard whose requests are not what was planned: they must not be sent."""
     return DamagedStore(
         f"job {job_id}: the database is damaged: the requests of its shard {ordinal} are not what "

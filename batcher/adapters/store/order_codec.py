@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 def blueprint_text(blueprint: Blueprint) -> str:
     """A blueprint as JSON."""
     files = {name: [file.path, file.text] for name, file in blueprint.files.items()}
-    return json_text({"job": dict(blueprint.spec), "files": files})
+    plain = {"job": dict(blueprint.spec), "files": files}
+    if blueprint.delivery is not None:
+        plain["delivery"] = dict(blueprint.delivery)
+    return json_text(plain)
 
 
 def blueprint_value(text: str) -> Blueprint:
     """The reverse of :func:`blueprint_text`."""
     plain = json_value(text)
     files = {name: TextFile(*pair) for name, pair in plain["files"].items()}
-    return Blueprint(spec=plain["job"], files=files)
+    return Blueprint(spec=plain["job"], files=files, delivery=plain.get("delivery"))
 
 
 @reading("job_order")

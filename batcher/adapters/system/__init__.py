@@ -7,6 +7,7 @@
 - :mod:`.cron`: Due times from a cron expression in a time zone, by cronsim, which does as Debian's
   cron does.
 - :mod:`.env_file`: Settings from a file of ``NAME=VALUE`` lines, as ``.env`` files are.
+- :mod:`.connectors`: Sources and destinations found through entry points, by scheme and suffix.
 - :mod:`.installed_kinds`: Job kinds found through the entry point group ``batcher.kinds``.
 - :mod:`.job_lock`: One process a job on one machine: an operating system's lock on a file beside
   the database.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import KindNotHere
 from batcher.core.kind import Kind
@@ -48,7 +48,13 @@ class InstalledKinds:
 
 
 def entry_points(group: str) -> Iterable[EntryPoint]:
-    """Those of all packages that are installed."""
+    """Those of all packages that are installed, which are looked through once."""
+    found: Iterable[EntryPoint] = _every_entry_point().select(group=group)
+    return found
+
+
+@cache
+def _every_entry_point() -> Any:
     from importlib.metadata import entry_points as installed  # takes a while to import
 
-    return installed(group=group)
+    return installed()

@@ -93,14 +93,16 @@ def add(
     """Run a job file whenever CRON is due: minute, hour, day of month, month, day of week.
 
     The job file and the files that its options name are read now, the input each time, by a
-    worker: its path is as the workers see it, or an http(s) URL. The results stay in the database:
-    `batcher export JOB -o OUTPUT` writes them; `output` in the job file is not used.
+    worker: its path is as the workers see it, or an http(s) URL. So is the path of `output`, where
+    workers deliver each run's results. Its name may hold {date}, the day of the due time in the
+    schedule's zone, {job} and {name}; where it holds none, a run replaces the output of the run
+    before. Without `output` the results stay in the database.
 
     When clocks change, a fixed time that does not exist is due once, right after the gap, and one
     that exists twice is due the first time. Schedules whose minute or hour begins with * go by real
     time.
     """
-    spec, output = _KINDS.spec_of_file(ctx, job_file)
+    spec, delivery = _KINDS.spec_of_file(ctx, job_file)
     named = name or PurePath(job_file).stem
 
     async def work(session: Session) -> tuple[ScheduleReport, bool]:
@@ -109,7 +111,13 @@ def add(
 
         async with open_runner(settings_from(ctx)) as runner:
             added = await runner.schedules.add(
-                named, cron, spec, timezone=timezone, missed=Missed(missed), overlap=overlap
+                named,
+                cron,
+                spec,
+                timezone=timezone,
+                missed=Missed(missed),
+                overlap=overlap,
+                delivery=delivery,
             )
             return added, await is_anybody_there(runner)
 
@@ -120,8 +128,8 @@ def add(
         print_json(report.to_json())
         return
     say(f"schedule {named} is due next at {_when(report)}; workers run it")
-    if output is not None:
-        say(f"its results stay in the database: {output} is not written")
+    if delivery is not None:
+        say(f"workers deliver its results to {delivery.output}")
 
 
 @command(

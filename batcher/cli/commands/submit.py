@@ -10,13 +10,12 @@ from batcher.cli.commands.workers import NOBODY, is_anybody_there
 from batcher.cli.failure import say
 from batcher.cli.figures import count
 from batcher.cli.options.job import INPUT
-from batcher.cli.options.kind_group import KindGroup
+from batcher.cli.options.kind_group import KindGroup, delivery_from
 from batcher.cli.options.setting import Setting
 from batcher.cli.options.typed import typed
 from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.summary import next_steps, state
-from batcher.core.errors import UsageError
 from batcher.core.job.urls import shown_url
 
 if TYPE_CHECKING:
@@ -26,12 +25,7 @@ if TYPE_CHECKING:
 
 def submit_job(ctx: click.Context, spec: JobSpec) -> None:
     """Plan a job into the database, and print its id."""
-    options = ctx.params
-    if options["output"] is not None:
-        raise UsageError(
-            "submit leaves the results in the database: leave -o out, and write them with "
-            "`batcher export JOB -o OUTPUT` when the job is complete"
-        )
+    options, delivery = ctx.params, delivery_from(ctx)
 
     async def work(session: Session) -> tuple[Report, bool]:
         del session
@@ -40,12 +34,18 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
         async with open_runner(settings_from(ctx)) as runner:
             if not options["server_side"]:
                 told = None if options["quiet"] else say
-                report = await runner.submit(spec, fresh=options["fresh"], on_told=told)
+                report = await runner.submit(
+                    spec, fresh=options["fresh"], delivery=delivery, on_told=told
+                )
                 idle = report.status == "open" and not await is_anybody_there(runner)
                 return report, idle
             waiting = Waiting(spec, quiet=options["quiet"])
             report = await runner.ask(
-                spec, fresh=options["fresh"], on_waiting=waiting, on_refused=waiting.refused
+                spec,
+                fresh=options["fresh"],
+                delivery=delivery,
+                on_waiting=waiting,
+                on_refused=waiting.refused,
             )
             return report, False
 
@@ -100,7 +100,8 @@ def _told(report: Report, *, here: bool) -> str:
         return f"This job {already}. --fresh runs it again."
     rows = count(report.rows, "row")
     done = f"{rows} are planned; workers send them" if here else f"workers plan and send {rows}"
-    return f"{done}. To see how far they are:\n  batcher watch {report.job}"
+    deliver = "" if report.delivery is None else f" and deliver to {report.delivery.output}"
+    return f"{done}{deliver}. To see how far they are:\n  batcher watch {report.job}"
 
 
 def _server_side() -> list[Setting]:
@@ -117,6 +118,7 @@ submit = KindGroup(
     name="submit",
     action=submit_job,
     sends=False,
+    delivers=True,
     own_options=_server_side,
     json_help="Print the job's report as JSON instead of its id.",
     help="""Plan a job here, and leave the sending to workers. Prints the job's id.
@@ -126,6 +128,11 @@ submit = KindGroup(
     command goes on. Workers need the database and the provider's key, and not the input; those of
     many machines a Redis, too.
 
+    With -o workers deliver the results when the job is complete, again and again until it works;
+    `batcher status` says how that stands. The path is as the workers see it, and a relative one
+    begins where they were started. Its name may hold {date}, {job} and {name}. Without -o the
+    results stay in the database: `batcher export JOB -o OUTPUT` writes them.
+
     With --server-side a worker does all of that: INPUT is a path as the workers see it, or an
     http(s) URL. This command waits until one has checked it, and says what is wrong with it
     (exit 2).
@@ -133,11 +140,12 @@ submit = KindGroup(
     Other options are those of `batcher run`.
     """,
     short_help="Plan a job, then leave it to workers.",
-    subcommand_metavar="KIND INPUT [OPTIONS] | JOB.toml [OPTIONS]",
+    subcommand_metavar="KIND INPUT [-o OUTPUT] [OPTIONS] | JOB.toml [OPTIONS]",
     examples=(
-        "batcher submit embed articles.csv --text body --model text-embedding-3-small",
+        "batcher submit embed articles.csv -o /data/vectors.parquet --text body "
+        "--model text-embedding-3-small",
         "batcher watch $(batcher submit nightly.toml)",
         "batcher submit embed https://example.com/articles.csv --server-side --text body \\\n"
-        "--model text-embedding-3-small",
+        "-o '/data/{name}-{date}.parquet' --name articles --model text-embedding-3-small",
     ),
 )

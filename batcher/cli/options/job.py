@@ -172,9 +172,8 @@ def job_options() -> list[Setting]:
 
 
 def run_options(*, hidden: bool = False) -> list[Setting]:
-    """What is not part of the job but of running it here."""
+    """What is not part of the job but of running it here, besides its output."""
     return [
-        *output_options(hidden=hidden),
         Setting(
             "--fresh", heading=OUTPUT, is_flag=True, hidden=hidden,
             help="Begin again, even if the same job was run before; all of it is paid for again.",
@@ -227,7 +226,8 @@ def output_options(*, required: bool = False, hidden: bool = False) -> list[Sett
         Setting(
             "-o", "--output", heading=OUTPUT, metavar="PATH", hidden=hidden, required=required,
             help="Where the records go: .jsonl, .csv, .parquet or .npy, the first two also as .gz "
-            f"or .zst, or - for standard output.{otherwise}",
+            "or .zst, or - for standard output; or the URL of an installed destination. Its name "
+            f"may hold {{date}}, {{job}} and {{name}}.{otherwise}",
         ),
         Setting(
             "--output-format", heading=OUTPUT, hidden=hidden,

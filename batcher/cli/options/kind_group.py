@@ -14,13 +14,21 @@ import click
 
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.cli.options.help_text import ExampleCommand, ExampleMixin
-from batcher.cli.options.job import COMMON, given, job_options, needed_first, run_options
+from batcher.cli.options.job import (
+    COMMON,
+    given,
+    job_options,
+    needed_first,
+    output_options,
+    run_options,
+)
 from batcher.cli.options.kind import kind_options
 from batcher.cli.options.layers import layers_of, read_job_file
 from batcher.cli.options.lazy_group import did_you_mean
 from batcher.cli.options.setting import Setting
 from batcher.cli.options.shared import every_key, shared_options
 from batcher.core.errors import BatcherError, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.spec import JobSpec
 from batcher.core.text import exactjson
 
@@ -66,7 +74,10 @@ class KindCommand(ExampleCommand):
 
 
 class KindGroup(ExampleMixin, click.Group):
-    """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``."""
+    """``batcher run`` and ``batcher estimate``: the same jobs, another ``action``.
+
+    ``sends``: it does so here, and delivers; ``delivers``: somebody does.
+    """
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class KindGroup(ExampleMixin, click.Group):
         action: Action,
         json_help: str,
         sends: bool,
+        delivers: bool | None = None,
         own_options: Callable[[], list[Setting]] = list,
         **more: Any,
     ) -> None:
@@ -82,6 +94,7 @@ class KindGroup(ExampleMixin, click.Group):
         self._own_options = own_options
         self._json_help = json_help
         self._sends = sends
+        self._delivers = sends if delivers is None else delivers
 
     @cached_property
     def kinds(self) -> InstalledKinds:
@@ -100,7 +113,7 @@ class KindGroup(ExampleMixin, click.Group):
             return None
         kind = self.kinds.get(cmd_name)
         verb, name = self.name, kind.name
-        output = " -o OUTPUT.jsonl" if self._sends else ""
+        output = " -o OUTPUT.jsonl" if self._delivers else ""
         example = getattr(kind, "example", "")
         return KindCommand(
             name=name,
@@ -113,7 +126,7 @@ class KindGroup(ExampleMixin, click.Group):
             help=f"{kind.summary}\n\nINPUT is a .csv, .tsv, .jsonl, .json or .parquet file, all "
             "but the last also as .gz or .zst, or - for standard input.",
             short_help=kind.summary,
-            options_metavar="-o OUTPUT [OPTIONS]" if self._sends else "[OPTIONS]",
+            options_metavar="-o OUTPUT [OPTIONS]" if self._delivers else "[OPTIONS]",
             examples=(f"batcher {verb} {name} INPUT.csv{output} --model NAME {example}".rstrip(),),
         )
 
@@ -127,6 +140,7 @@ class KindGroup(ExampleMixin, click.Group):
         """The options that every kind's command has."""
         return [
             *job_options(),
+            *output_options(hidden=not self._delivers),
             *run_options(hidden=not self._sends),
             *self._own_options(),
             *shared_options(self._json_help),
@@ -180,8 +194,8 @@ class KindGroup(ExampleMixin, click.Group):
             )
         return super().parse_args(ctx, args)
 
-    def spec_of_file(self, ctx: click.Context, path: str) -> tuple[JobSpec, str | None]:
-        """The job that a job file describes, and the output that it names.
+    def spec_of_file(self, ctx: click.Context, path: str) -> tuple[JobSpec, DeliverySpec | None]:
+        """The job that a job file describes, and where its results go, if it says that.
 
         Raises:
             UsageError: there is no such file, or it describes no job.
@@ -192,7 +206,7 @@ class KindGroup(ExampleMixin, click.Group):
         profile = ctx.params.get("profile")
         arguments = [] if profile is None else ["--profile", profile]
         with kind.make_context(name, arguments, parent=ctx) as within:
-            return spec_from(within), within.params["output"]
+            return spec_from(within), delivery_from(within)
 
     def _open_job_file(self, ctx: click.Context, path: str) -> str:
         layer = read_job_file(path)
@@ -242,6 +256,24 @@ def spec_from(ctx: click.Context) -> JobSpec:
     if spec.since_last and ctx.params["fresh"]:
         raise UsageError("--fresh sends all rows again, and --since-last only some: choose one")
     return spec
+
+
+def delivery_from(ctx: click.Context) -> DeliverySpec | None:
+    """Where a command line has its results delivered; None where it does not say so.
+
+    Raises:
+        UsageError: that is no place.
+    """
+    options = ctx.params
+    if options["output"] is None:
+        return None
+    return DeliverySpec(
+        output=options["output"],
+        format=options["output_format"],
+        overwrite=options["overwrite"],
+        csv_safe=options["csv_safe"],
+        failed_rows=options["failed_rows"],
+    )
 
 
 def _settle_provider(ctx: click.Context, plain: dict[str, Any]) -> None:

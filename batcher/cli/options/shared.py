@@ -8,7 +8,7 @@ import click
 
 from batcher.adapters.system.env_file import load_env_file
 from batcher.adapters.system.installed_kinds import InstalledKinds
-from batcher.cli.options.job import job_options, run_options
+from batcher.cli.options.job import job_options, output_options, run_options
 from batcher.cli.options.layers import layers_of, read_profile
 from batcher.cli.options.setting import Setting
 from batcher.core.errors import BatcherError
@@ -100,7 +100,15 @@ def every_key() -> set[str]:
 
 def general_keys() -> set[str]:
     """The names of the settings that do not belong to a kind, as files may have them."""
-    return {option.key for option in (*job_options(), *run_options(), *shared_options(""))}
+    return {
+        option.key
+        for option in (
+            *job_options(),
+            *output_options(),
+            *run_options(),
+            *shared_options(""),
+        )
+    }
 
 
 def _load_env_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:

@@ -11,7 +11,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from struct import pack
 from typing import Any
+from zlib import crc32
 
 from batcher.core.model import Prompt
 from batcher.core.text import exactjson
@@ -94,6 +96,16 @@ def content(recipe: bytes, prompt: Prompt) -> bytes:
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
     return digest.digest()
+
+
+ID_BYTES = 4
+"""The length of the hash by which a row is found by its id."""
+
+
+def id_hashes(texts: Sequence[str]) -> bytes:
+    """The hashes of ids as texts, one after the other: they say where to look, and no more."""
+    hashes = [crc32(text.encode("utf-8", "surrogatepass")) for text in texts]
+    return pack(f">{len(hashes)}I", *hashes)
 
 
 def _digest(described: Mapping[str, Any]) -> str:

@@ -63,19 +63,17 @@ def _fault(url: str) -> str:
     return ""
 
 
-def is_url(text: str) -> bool:
-    """Whether an input is to be fetched.
+def scheme_of(text: str) -> str | None:
+    """The scheme of a URL, in small letters; None where a text is a path."""
+    return text.split("://", 1)[0].lower() if _SCHEME.match(text) else None
+
+
+def check_web_url(text: str) -> None:
+    """Refuse an input on the web that could not be fetched, or would tell a password.
 
     Raises:
-        UsageError: it is a URL, and not one that is.
+        UsageError: what is wrong with it; it is not quoted.
     """
-    if not _SCHEME.match(text):
-        return False
-    if not text.lower().startswith(("http://", "https://")):
-        raise UsageError(
-            f"{_scheme(text)}:// inputs cannot be fetched: name a file, or a URL that begins with "
-            "https:// or http://"
-        )
     netloc = text.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
     if "@" in netloc:
         raise UsageError("the input's URL holds a user or a password, which would be kept: sign it")
@@ -85,7 +83,6 @@ def is_url(text: str) -> bool:
         host = None
     if not host:
         raise UsageError("the input's URL names no host")
-    return True
 
 
 def shown_url(url: str) -> str:
@@ -95,8 +92,4 @@ def shown_url(url: str) -> str:
 
 def shown_input(name: str) -> str:
     """What an input is called in a report: a path as it is, a URL as :func:`shown_url`."""
-    return shown_url(name) if is_url(name) else name
-
-
-def _scheme(text: str) -> str:
-    return text.split("://", 1)[0].lower()
+    return shown_url(name) if scheme_of(name) else name

@@ -7,9 +7,9 @@ out whole; a row that is not done yet can only be missing from a partial export.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -31,8 +31,27 @@ from batcher.engine.shards.payload import (
 )
 from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
 
+_NO_CHUNKS = (
+    "the database is damaged: a plan in it does not say where chunks begin; restore a copy of it"
+)
 _BATCHES_AHEAD = 2
 """A sink gathers some batches and then writes them in one go; reading goes on meanwhile."""
+_ROWS_A_FLUSH = 5_000
+"""What an attempt that is broken off has to repeat at the most, and a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """Where an earlier attempt of a delivery got to, and what makes this one's steps last.
+
+    The rows before ``cursor`` are delivered, by so many ``records``. ``flush`` has the destination
+    keep what was written, ``keep`` has the store know it: the new cursor and number of records.
+    """
+
+    cursor: int
+    records: int
+    flush: Callable[[], None]
+    keep: Callable[[int, int], Awaitable[None]]
 
 
 def output_schema(job: Job, described: Description) -> OutputSchema:
@@ -55,10 +74,12 @@ async def export(
     left_out: list[DamagedStore] | None = None,
     *,
     every_row: bool = False,
+    resumption: Resumption | None = None,
 ) -> int:
     """Write all results of a job to a sink, in input order; returns how many rows' or chunks'.
 
-    The sink is not committed.
+    The sink is not committed. With a ``resumption`` those that were delivered before are left out,
+    but count.
 
     Batches are read while those before them are being written. What is damaged is left out, and
     put into ``left_out``, where that is given.
@@ -66,18 +87,27 @@ async def export(
     Raises:
         StoreError: rows of a complete job lack their results.
     """
-    records = 0
+    reached = flushed = 0 if resumption is None else resumption.cursor
+    records = 0 if resumption is None else resumption.records
     loop = asyncio.get_running_loop()
     written: asyncio.Future[None] = loop.create_future()
     written.set_result(None)
     try:
         async with aclosing(
-            ahead(batches(store, job, described, left_out, every_row=every_row), _BATCHES_AHEAD)
+            ahead(
+                batches(store, job, described, left_out, every_row=every_row, from_row=reached),
+                _BATCHES_AHEAD,
+            )
         ) as read:
             async for batch in read:
                 await written
+                if resumption is not None and reached - flushed >= _ROWS_A_FLUSH:
+                    await loop.run_in_executor(None, resumption.flush)
+                    await resumption.keep(reached, records)
+                    flushed = reached
                 written = loop.run_in_executor(None, sink.write, batch)
                 records += len(batch.rows) - len(batch.missing)
+                reached = batch.next_row
     finally:
         await written
     if job.state is JobState.COMPLETE and not described.chunked and not left_out:
@@ -102,34 +132,37 @@ async def batches(
     left_out: list[DamagedStore] | None = None,
     *,
     every_row: bool = False,
+    from_row: int = 0,
 ) -> AsyncGenerator[OutputBatch, None]:
-    """The output records of a job, one batch a shard, in input order.
+    """The output records of a job, one batch a shard, in input order; of rows from a number on.
 
-    ``every_row``: rows without a result have a record, too, in their places.
+    ``every_row``: rows without a result have a record, too, in their places. ``from_row``: begin at
+    the shard that has this row.
     While two answers have not agreed on the length of the vectors, only those of the first length.
 
     Raises:
         DamagedStore: a shard is not what was written, and there is no ``left_out``.
     """
     dimension = job.learned.dimension
-    async for stored in store.shards(job.id):
+    async for stored in store.shards(job.id, from_row=from_row):
         if stored.damage is not None:
             if left_out is None:
                 raise stored.damage
             left_out.append(stored.damage)
-            if not stored.payload:
+            if not stored.outline:
                 continue
-        batch = await asyncio.to_thread(_read_shard, stored, described, dimension, every_row)
+        batch = await asyncio.to_thread(read_shard, stored, described, dimension, every_row)
         if batch.rows:
             if batch.vectors is not None:
                 dimension = batch.vectors.shape[1] or dimension
-            yield batch
+            yield replace(batch, next_row=stored.first_row + stored.rows)
 
 
-def _read_shard(
+def read_shard(
     stored: StoredShard, described: Description, dimension: int | None, every_row: bool
 ) -> OutputBatch:
-    plan = decode_plan(stored.payload)
+    """The records of one shard; vectors have the length ``dimension``, if that is known."""
+    plan = decode_plan(stored.outline)
     records = None if stored.columns is None else decode_records(stored.columns)
     found = read_results(stored, described.shape, len(plan.tokens), dimension)
     vectors, objects = found.vectors, found.objects
@@ -312,6 +345,6 @@ def _pick(
 
 def _spans(plan: ShardPlan, pieces: Sequence[int]) -> list[tuple[int, int, int]]:
     """(chunk, start, end) of each piece; a row that was not cut is its own first chunk."""
-    if plan.chunks is not None:
-        return [plan.chunks[piece] for piece in pieces]
-    return [(0, 0, len(plan.prompts[piece][-1])) for piece in pieces]
+    if plan.chunks is None:
+        raise DamagedStore(_NO_CHUNKS)
+    return [plan.chunks[piece] for piece in pieces]

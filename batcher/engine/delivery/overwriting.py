@@ -11,14 +11,15 @@ import asyncio
 import json
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from os.path import realpath
 from pathlib import Path
 from typing import Any, Protocol
 
 from batcher.core.errors import OutputTaken, UsageError
-from batcher.core.job.urls import is_url
+from batcher.core.job.delivery import DeliverySpec, is_template
+from batcher.core.job.urls import scheme_of
 from batcher.core.model import Job
 from batcher.ports import JobStore, Seen
 
@@ -34,11 +35,12 @@ _LETTER = {"id", "row", "code", "message", "attempts"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where the records go: a path (``-`` is standard output) and a format if its name has none.
+    """Where the records go: a path (``-`` is standard output), or the URL of a destination.
 
-    ``overwrite`` replaces whatever stands there. A pipe or a device is a ``stream``, with nothing
-    beside it. ``csv_safe`` puts a ``'`` before what a spreadsheet would take for a formula in a CSV
-    cell. ``every_row``: rows that failed have a record, too, with null for what they lack.
+    ``format`` is for a path whose name has none. ``overwrite`` replaces whatever stands there. A
+    pipe or a device is a ``stream``, with nothing beside it; nor has a URL anything. ``csv_safe``
+    puts a ``'`` before what a spreadsheet would take for a formula in a CSV cell. ``every_row``:
+    rows that failed have a record, too, with null for what they lack.
     """
 
     path: str
@@ -74,26 +76,43 @@ class Output:
             path=path,
             format=format,
             overwrite=overwrite,
-            stream=path == "-" or _is_special(Path(path)),
+            stream=path == "-" or (scheme_of(path) is None and _is_special(Path(path))),
             csv_safe=csv_safe,
             every_row=failed_rows == "null",
         )
 
+    def of(self, job: Job) -> Output:
+        """The output of a job, whose path may hold its day, its id and its name.
+
+        Raises:
+            UsageError: it holds a name, and the job has none.
+        """
+        if not is_template(self.path):
+            return self
+        where = DeliverySpec(output=self.path)
+        filled = where.filled(job=job.id, name=job.name, day=job.created_at.date())
+        return replace(self, path=filled.output)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, with two others beside it."""
+        return not self.stream and scheme_of(self.path) is None
+
     @property
     def errors(self) -> Path | None:
-        """The errors file; None where the output is a stream."""
-        return None if self.stream else Path(f"{self.path}.errors.jsonl")
+        """The errors file; None where the output is no file."""
+        return Path(f"{self.path}.errors.jsonl") if self.is_file else None
 
     @property
     def manifest(self) -> Path | None:
-        """The manifest; None where the output is a stream."""
-        return None if self.stream else Path(f"{self.path}.manifest.json")
+        """The manifest; None where the output is no file."""
+        return Path(f"{self.path}.manifest.json") if self.is_file else None
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that is written, but for streams."""
+        """All the files that are written."""
         beside = (self.errors, self.manifest)
-        return () if self.stream else (Path(self.path), *(path for path in beside if path))
+        return (Path(self.path), *(path for path in beside if path)) if self.is_file else ()
 
 
 class Places(Protocol):
@@ -142,7 +161,7 @@ class Overwriting:
         Raises:
             UsageError: the output, its errors or its manifest is such a file.
         """
-        sources = [Path(name) for name in read if name != "-" and not is_url(name)]
+        sources = [Path(name) for name in read if name != "-" and not scheme_of(name)]
         for written in target.files:
             for source in sources:
                 self._refuse_if_same(written, source, "is what the job reads")

@@ -7,8 +7,9 @@ plan under one of its own until it is whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import date
 from itertools import count
 
 from batcher.core.errors import (
@@ -20,10 +21,13 @@ from batcher.core.errors import (
     UsageError,
 )
 from batcher.core.failures.unforeseen import described
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
+from batcher.engine.kept_lease import kept_lease
 from batcher.engine.opening.binding import Bound
+from batcher.engine.opening.destination import day_of, set_destination
 from batcher.engine.opening.intake import Intake, unheard
 from batcher.engine.opening.submission import write_plan
 from batcher.engine.services import Services
@@ -85,6 +89,7 @@ class OrderOpener:
     async def _open(self, order: Order, fence: int, owner: str) -> None:
         spec = JobSpec.from_json(order.blueprint.spec)
         bound = await self._intake.bind_texts(spec, order.blueprint.files)
+        where = _destination(order)
         if order.job_id is not None:  # a worker opened it, and ended before it could say so
             job = await self._services.store.job(order.job_id)
             await self._begin(order, fence, job, bound)
@@ -93,7 +98,8 @@ class OrderOpener:
             facts = await self._intake.check(bound, source)
             if not order.fresh:
                 bound = await self._intake.as_begun(bound, facts, unheard)
-            new = await self._intake.new_job(bound, facts)
+            delivery = None if where is None else where[0]
+            new = await self._intake.new_job(bound, facts, delivery)
             opened = await self._services.store.open_ordered(order.id, fence, new)
             if opened is not None:
                 # Before the order is done: nobody else is to begin with what goes on here.
@@ -107,6 +113,8 @@ class OrderOpener:
     async def _begin(self, order: Order, fence: int, job: Job, bound: Bound) -> Job:
         """Let workers go on with the job, which may have been there before; the order is done."""
         store = self._services.store
+        if (where := _destination(order)) is not None:
+            await set_destination(self._services, job, *where)
         if job.state is not JobState.COMPLETE:
             await store.set_budget(job.id, bound.budget_picousd)
             try:
@@ -162,29 +170,23 @@ class OrderOpener:
             raise
         await self._services.doorbell.ring(job.id)
 
-    @asynccontextmanager
-    async def _kept(self, renew: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-        """Renew a lease at a third of its time. Whether it still holds, its fence will say."""
-
-        async def keep() -> None:
-            while True:
-                await self._services.clock.sleep(self._services.lease_seconds / 3)
-                try:
-                    await renew()
-                except StoreError as error:
-                    self._log(Event.STORE_LOST, error=type(error).__name__)
-                except BatcherError:
-                    return  # what was leased is gone
-
-        keeping = asyncio.create_task(keep(), name="keeping a lease")
-        try:
-            yield
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+    def _kept(self, renew: Callable[[], Awaitable[object]]) -> AbstractAsyncContextManager[None]:
+        return kept_lease(self._services, renew, self._log)
 
     def _owner(self) -> str:
         return f"{self._worker}/opening-{next(self._leases)}"
+
+
+def _destination(order: Order) -> tuple[DeliverySpec, date] | None:
+    """Where an order's results go, and of which day they are; None where they stay.
+
+    Raises:
+        UsageError: its time zone is not known here.
+    """
+    if order.blueprint.delivery is None:
+        return None
+    delivery = DeliverySpec.from_json(order.blueprint.delivery)
+    return delivery, day_of(delivery, order.due_at or order.asked_at)
 
 
 def _is_unblamed(error: BaseException) -> bool:

@@ -16,6 +16,7 @@ from traceback import extract_tb
 from batcher.core.errors import IllegalTransition, NotAllowed, StoreError, UsageError
 from batcher.core.failures.unforeseen import described
 from batcher.core.model import Job, JobEvent, JobState
+from batcher.engine.delivery.deliverer import Deliverer
 from batcher.engine.fleet.background_work import BackgroundWork
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
 from batcher.engine.opening.binding import Bound
@@ -82,7 +83,8 @@ class FleetWorker:
     _background_work: BackgroundWork = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._background_work = BackgroundWork(self.services, self.card.name, self.log)
+        deliverer = Deliverer(self.services, self.card.name, self.log, self._count_delivery)
+        self._background_work = BackgroundWork(self.services, self.card.name, self.log, deliverer)
 
     @property
     def serving(self) -> Mapping[str, Service]:
@@ -312,6 +314,8 @@ class FleetWorker:
             meter.jobs_served += 1
             self.log(Event.JOB_SERVED, job=job.id, kind=spec.kind, model=spec.model)
             ending = await run.run()
+        if ending.status == "complete" and self._tasks is not None:
+            self._background_work.deliver(self._tasks, job.id)
         meter.jobs_left[ending.status] += 1
         self.log(
             Event.JOB_LEFT,
@@ -321,6 +325,12 @@ class FleetWorker:
             rows_dead=live.dead,
             requests=live.requests,
         )
+
+    def _count_delivery(self, job: Job, delivered: bool) -> None:
+        work = job.description.work
+        meter = self.meters.of(work.kind, work.model)
+        meter.delivered += delivered
+        meter.deliveries_failed += not delivered
 
 
 def _place(error: BaseException) -> str | None:

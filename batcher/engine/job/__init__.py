@@ -1,5 +1,7 @@
 """One job as values: its description, its endings, its report, its results.
 
+- :mod:`.delivery_report`: What is said of a delivery: where it goes, how it stands, what was
+  written.
 - :mod:`.endings`: How a run ends: why, with which state of the job, and with which exit code.
 - :mod:`.listing`: Reports of jobs: of one, and of many by as few questions.
 - :mod:`.purging`: Which jobs may be deleted, and their deletion.

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batcher.core.job.description import Description
+from batcher.engine.job.delivery_report import DeliveryReport
 from batcher.engine.job.report import Report, RunFigures, exit_code, make_report, notes
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ class Reports:
         """
         described = job.description
         tally = await self._services.store.tally(job.id)
+        delivery = await self._services.store.delivery(job.id)
         price = _has_cost(tally) or await asyncio.to_thread(self.is_priced, described)
-        more: dict[str, Any] = {"notes": notes(described), "access": self._services.access}
+        more: dict[str, Any] = {
+            "notes": notes(described),
+            "access": self._services.access,
+            "delivery": None if delivery is None else DeliveryReport.of(delivery),
+        }
         if tally.rows_failed:
             more["failures"] = tuple(await self._services.store.failures(job.id))
         if before is not None:
@@ -48,19 +54,20 @@ class Reports:
                 "cause": ending.cause,
                 "reason": ending.reason,
                 "resume_at": ending.resume_at,
-                "exit_code": exit_code(ending, tally),
+                "exit_code": exit_code(ending, tally, delivery),
                 "sent_nothing": not sent,
             }
         return make_report(
             job, described, tally, priced=price, version=self._services.version, **more
         )
 
-    async def newest(self, limit: int, wanted: JobFilter) -> list[Report]:
+    async def newest(self, limit: int, wanted: JobFilter, after: str | None = None) -> list[Report]:
         """The reports of the newest of them; a price is looked up once, where it matters."""
         store = self._services.store
-        jobs = await store.jobs(limit=limit, wanted=wanted)
+        jobs = await store.jobs(limit=limit, wanted=wanted, after=after)
         tallies = await store.tallies([job.id for job in jobs])
         there = [(job, job.description) for job in jobs if job.id in tallies]
+        deliveries = await store.deliveries([job.id for job in jobs])
         asked = {
             _priced_alike(described): described
             for job, described in there
@@ -83,6 +90,7 @@ class Reports:
                 notes=notes(described),
                 failures=tuple(failures.get(job.id, ())),
                 access=self._services.access,
+                delivery=None if (to := deliveries.get(job.id)) is None else DeliveryReport.of(to),
             )
             for job, described in there
         ]

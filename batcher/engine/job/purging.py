@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from batcher.core.errors import JobInUse
+from batcher.core.model import JobState
 from batcher.ports import Store
 
 _ALL = 1_000_000
@@ -15,17 +16,23 @@ _REMOVING_SECONDS = 30.0
 async def purge(store: Store, deadline: float) -> list[str]:
     """Delete complete and cancelled jobs that ended by ``deadline``, Unix time; returns their ids.
 
-    One whose results another job is still carrying over stays.
+    One whose results another job is still carrying over stays, and one that is to be delivered and
+    is not yet.
     """
     latest = datetime.fromtimestamp(max(deadline, 0.0), UTC)  # no job ended before 1970
     jobs = await store.jobs(limit=_ALL)
     unplanned = (job for job in jobs if job.finished_at is None and not job.planned)
     needed = {since.job for job in unplanned if (since := job.description.since)}
-    purged = [
+    ended = [job for job in jobs if job.finished_at is not None and job.finished_at <= latest]
+    deliveries = await store.deliveries([job.id for job in ended])
+    needed |= {
         job.id
-        for job in jobs
-        if (ended := job.finished_at) is not None and ended <= latest and job.id not in needed
-    ]
+        for job in ended
+        if job.state is JobState.COMPLETE
+        and (delivery := deliveries.get(job.id)) is not None
+        and delivery.delivered_at is None
+    }
+    purged = [job.id for job in ended if job.id not in needed]
     await store.purge_all(purged)
     await store.purge_orders(latest)
     return purged
@@ -35,8 +42,12 @@ async def remove(store: Store, job_id: str) -> None:
     """Delete one job, whatever its state; nobody else runs it on one machine.
 
     Raises:
-        JobInUse: workers hold parts of it or plan it, or another job carries its results over.
+        JobInUse: workers hold parts of it, plan it or deliver it, or another job carries its
+            results over.
     """
+    delivery = await store.delivery(job_id)
+    if delivery is not None and delivery.leased:
+        raise JobInUse(f"job {job_id} is being delivered: try again when it has been")
     workers = [worker for worker in await store.workers() if worker.alive]
     held = [worker.card.name for worker in workers if job_id in worker.holds]
     if held:

@@ -19,8 +19,9 @@ from batcher.core.money.prices import dollars
 from batcher.engine.job.endings import Ending
 
 if TYPE_CHECKING:
+    from batcher.engine.job.delivery_report import DeliveryReport
     from batcher.engine.job.results import Access, Failed, Result
-    from batcher.ports import OutputBatch
+    from batcher.ports import DeliveryState, OutputBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Report:
     command line returns; ``sent_nothing`` says that the job was complete before, ``exported`` that
     output was written.
     ``incremental`` is what came of the comparison with a former job, None where there is none.
+    ``delivery`` is how workers deliver it, None where they are not to.
     ``this_run`` is what the run that reports added, None where none did; ``last_output`` the file
     that the job's records were last asked for in, by any run or export.
 
@@ -139,6 +141,7 @@ class Report:
     schedule: str | None = None
     this_run: RunFigures | None = None
     last_output: str | None = None
+    delivery: DeliveryReport | None = None
     access: Access | None = field(default=None, repr=False, compare=False)
 
     def results(self, *, failed: Failed = "null") -> Iterator[Result]:
@@ -276,6 +279,7 @@ class Report:
             "output": self.output,
             "errors": self.errors,
             "last_output": self.last_output,
+            **({} if self.delivery is None else {"delivery": self.delivery.to_json()}),
             **self._of_this_run(),
         }
 
@@ -340,8 +344,13 @@ def rows_total(job: Job, described: Description) -> int:
     return job.facts.rows if limit is None else min(limit, job.facts.rows)
 
 
-def exit_code(ending: Ending, tally: Tally) -> int:
-    """What the command line returns for an ending: dead letters make a difference."""
+def exit_code(ending: Ending, tally: Tally, delivery: DeliveryState | None = None) -> int:
+    """What the command line returns for an ending: a delivery that failed makes a difference.
+
+    So do dead letters.
+    """
+    if delivery is not None and delivery.failed and ending.status == "complete":
+        return delivery.exit_code or 1
     if ending.status == "complete" and tally.rows_failed:
         return 3
     return ending.exit_code

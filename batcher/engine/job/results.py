@@ -46,6 +46,11 @@ class Result:
     model: str | None = None
     failed: bool = False
 
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Its place among the results: others are asked for ``after`` it."""
+        return self.row, self.chunk or 0
+
     def __repr__(self) -> str:
         """Which one it is and what it holds, in about a line."""
         part = "" if self.chunk is None else f" chunk {self.chunk}"

@@ -2,6 +2,8 @@
 
 - :mod:`.binding`: From a spec to a job that can be run: bind, check the input, take its
   fingerprint.
+- :mod:`.destination`: Where the results of a job go that others will deliver: checked here, and set
+  once it is open.
 - :mod:`.estimate`: What a job would take: planned in full, and nothing sent or kept.
 - :mod:`.firing`: Schedules that are due: decided by values, fired by the store, by whichever worker
   is first.

@@ -37,7 +37,8 @@ from batcher.engine.planning.planner import Planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import RequestBuilder, output_limit
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
-from batcher.ports import InputSource, KindRegistry, RowGuard, RowIndex, Tokenizer
+from batcher.engine.reuse.strategy import Reuse
+from batcher.ports import InputSource, KindRegistry, RowGuard, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -187,10 +188,10 @@ class Bound:
         source: InputSource,
         rows: int,
         job: Job,
-        former: RowIndex | None = None,
+        reuse: Reuse | None = None,
         guard: RowGuard | None = None,
     ) -> Planner:
-        """The rest of the job's plan, from its cursor on; ``former`` rows may be carried over."""
+        """The rest of the job's plan, from its cursor on; ``reuse``: which rows need no call."""
         return Planner(
             source=source,
             bound=self.kind,
@@ -204,7 +205,7 @@ class Bound:
             keep_records=self.spec.keep_input,
             keep_arrow=job.facts.arrow_schema is not None,
             recipe=job.description.recipe,
-            former=former,
+            reuse=reuse,
             guard=guard,
         )
 

@@ -13,9 +13,9 @@ from batcher.core.money.prices import dollars
 from batcher.core.progress import ShardEvent
 from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
-from batcher.engine.reuse.previous_job import Former
+from batcher.engine.reuse.strategy import OpensReuse, Reuse
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, NewShard, RowGuard, RowIndex
+from batcher.ports import InputSource, Lease, NewShard, RowGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,28 +68,27 @@ class Estimate:
 
 
 async def estimated(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, former: Former | None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: OpensReuse | None
 ) -> Estimate:
     """The estimate of a job, made in a thread that ends with whoever waits for it."""
     try:
-        if former is None:
+        if reuse is None:
             return await asyncio.to_thread(estimate, bound, source, job, guard)
-        async with former.opened() as previous:
-            index = None if previous is None else previous.index
-            return await asyncio.to_thread(estimate, bound, source, job, guard, index)
+        async with reuse.opened() as opened:
+            return await asyncio.to_thread(estimate, bound, source, job, guard, opened)
     finally:
         guard.stop()
 
 
 def estimate(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, former: RowIndex | None = None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: Reuse | None = None
 ) -> Estimate:
-    """Plan all rows and add up what would be sent; ``former`` rows may be carried over."""
+    """Plan all rows and add up what would be sent; ``reuse`` says which rows would not be."""
     requests = bound.requests(
         Learned(), model_in_body=True, azure=False, capped=bound.spec.max_cost is not None
     )
     rows = rows_total(job, bound.description)
-    planner = bound.planner(source, rows, job, former, guard)
+    planner = bound.planner(source, rows, job, reuse, guard)
     count = unusable = prompt = charged = least = most = 0
     price = None if bound.price is None else bound.price.at(bound.spec.service_tier or "")
     ceiling = None if price is None else price.ceiling()
@@ -105,10 +104,13 @@ def estimate(
         compared = _with(compared, shard)
         done = () if shard.carried is None else shard.carried.pieces
         lease = Lease(
-            shard_id=0, ordinal=0, fence=1, expires_at=0.0, payload=shard.payload,
-            events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
+            shard_id=0, ordinal=0, fence=1, expires_at=0.0, outline=shard.plan.outline,
+            prompts=None, events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
         )  # fmt: skip
-        for call in LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens).calls:
+        leased = LeasedShard(
+            lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, prompts=planned.prompts
+        )
+        for call in leased.calls:
             prompt += call.tokens
             charged += requests.charge(call).tokens
             if price is not None and ceiling is not None:

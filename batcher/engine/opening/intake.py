@@ -14,7 +14,7 @@ from batcher.core.errors import KindNotHere, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
-from batcher.core.job.urls import check_base_url, is_url
+from batcher.core.job.urls import check_base_url
 from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
@@ -25,8 +25,9 @@ from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlan
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
+from batcher.engine.reuse.strategy import OpensReuse, Reuse
 from batcher.engine.services import Services
-from batcher.ports import InputSource, RowIndex
+from batcher.ports import InputSource
 from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
@@ -139,15 +140,13 @@ class Intake:
         )
 
     async def open(self, spec: JobSpec) -> InputSource:
-        """In a thread: a stream is copied to disk first, however long it takes to come.
+        """The input; a stream is copied to disk first, however long it takes to come.
 
         Raises:
-            UsageError: its format is not known, or it is a URL that cannot be fetched.
+            UsageError: its format is not known, or it is a URL that nothing here reads.
             InputError: it cannot be read.
         """
-        if is_url(spec.input):
-            return await self._services.open_url(spec)
-        return await asyncio.to_thread(self._services.files.open_source, spec)
+        return await self._services.open_source(spec)
 
     async def check(self, bound: Bound, source: InputSource, told: Told = unheard) -> InputFacts:
         """One pass over the whole input; ``told`` hears what was guessed of it.
@@ -240,24 +239,25 @@ class Intake:
         if since is not None:
             told(since.telling(job.name or "", rows))
         return Planning(
-            make=lambda now, former: self._planner(bound, source, rows, now, former),
+            make=lambda now, reuse: self._planner(bound, source, rows, now, reuse),
             source=source,
             rows=rows,
             sha256=job.facts.sha256 if rows == job.facts.rows else None,
-            former=self.former(bound, since, told),
+            shape=bound.shape,
+            reuse=self.reuse(bound, since, told),
         )
 
     def _planner(
-        self, bound: Bound, source: InputSource, rows: int, job: Job, former: RowIndex | None
+        self, bound: Bound, source: InputSource, rows: int, job: Job, reuse: Reuse | None
     ) -> AnyPlanner:
         """What plans a job from its cursor on, in a process of its own where that is worth it."""
 
         def plan_here(next_row: int, next_shard: int) -> Planner:
             at = replace(job, plan_row=next_row, plan_shard=next_shard)
-            return bound.planner(source, rows, at, former, self._services.open_guard())
+            return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
         checked = None
-        if former is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+        if reuse is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
             checked = source.checked()
         if checked is None:
             return plan_here(job.plan_row, job.plan_shard)
@@ -278,8 +278,8 @@ class Intake:
             next_shard=job.plan_shard,
         )
 
-    def former(self, bound: Bound, since: Since | None, told: Told) -> Former | None:
-        """The job whose results may be carried over; None where there is none."""
+    def reuse(self, bound: Bound, since: Since | None, told: Told) -> OpensReuse | None:
+        """The strategy that says which rows need no call; None where all do."""
         if since is None or since.job is None:
             return None
         return Former(

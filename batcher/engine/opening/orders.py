@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from batcher.core.errors import BatcherError, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import Job
+from batcher.engine.opening.destination import check_destination
 from batcher.engine.opening.firing import order_id
 from batcher.engine.opening.intake import Intake
 from batcher.engine.services import Services
@@ -21,21 +24,27 @@ class OrderFailed(BatcherError):
     exit_code = 2
 
 
-async def blueprint_of(services: Services, spec: JobSpec) -> Blueprint:
+async def blueprint_of(
+    services: Services, spec: JobSpec, delivery: DeliverySpec | None = None
+) -> Blueprint:
     """What a worker needs to open the job; the files that options name are read here.
 
     Raises:
-        UsageError: the spec is wrong, or its input is here alone.
+        UsageError: the spec is wrong, its input is here alone, or its results cannot go there.
     """
     if spec.input == "-":
         raise UsageError("workers cannot read this standard input: name a file or a URL")
     bound = await Intake(services).bind(spec)
-    return Blueprint(spec=bound.spec.to_json(), files=bound.files)
+    if delivery is None:
+        return Blueprint(spec=bound.spec.to_json(), files=bound.files)
+    await asyncio.to_thread(check_destination, services, bound, delivery)
+    return Blueprint(spec=bound.spec.to_json(), files=bound.files, delivery=delivery.to_json())
 
 
 async def place_and_wait(
     services: Services,
     spec: JobSpec,
+    delivery: DeliverySpec | None,
     *,
     fresh: bool,
     on_waiting: Callable[[int], None],
@@ -51,7 +60,8 @@ async def place_and_wait(
         OrderFailed: the input is, as a worker sees it.
     """
     store = services.store
-    order = await store.place_order(order_id(), await blueprint_of(services, spec), fresh=fresh)
+    blueprint = await blueprint_of(services, spec, delivery)
+    order = await store.place_order(order_id(), blueprint, fresh=fresh)
     while True:
         order = await store.order(order.id)
         if order.state is not OrderState.WAITING:

@@ -22,8 +22,9 @@ from batcher.engine.job.report import Report
 from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.builder import RequestBuilder
+from batcher.engine.reuse.strategy import PlannedShard
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, NewShard, RowGuard
+from batcher.ports import InputSource, Lease, RowGuard
 
 ROWS = 3
 """How many rows are shown unless somebody says how many."""
@@ -136,7 +137,7 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     dead: list[DeadLetter] = []
     while (planned := planner.next_shard()) is not None:
         dead += planned.shard.dead
-        made += _requests_of(planned.shard, bound, requests)
+        made += _requests_of(planned, bound, requests)
     return Preview(
         kind=spec.kind,
         model=spec.model,
@@ -147,13 +148,16 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
 
 
 def _requests_of(
-    shard: NewShard, bound: Bound, requests: RequestBuilder
+    planned: PlannedShard, bound: Bound, requests: RequestBuilder
 ) -> Iterator[PreviewedRequest]:
     lease = Lease(
-        shard_id=0, ordinal=0, fence=1, expires_at=0.0, payload=shard.payload,
+        shard_id=0, ordinal=0, fence=1, expires_at=0.0,
+        outline=planned.shard.plan.outline, prompts=None,
         events=(ShardEvent(fence=0),), sent_fence=0, sent_through=0,
     )  # fmt: skip
-    leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
+    leased = LeasedShard(
+        lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, prompts=planned.prompts
+    )
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.schedule import Missed
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import shown_input
@@ -57,6 +58,7 @@ class ScheduleReport:
     def to_json(self) -> Mapping[str, Any]:
         """As the command line prints it."""
         schedule = self.schedule
+        delivery = schedule.blueprint.delivery
         return {
             "schedule": schedule.name,
             "cron": schedule.cron,
@@ -64,6 +66,7 @@ class ScheduleReport:
             "kind": schedule.blueprint.spec.get("kind"),
             "model": schedule.blueprint.spec.get("model"),
             "input": shown_input(str(schedule.blueprint.spec.get("input", ""))),
+            "output": None if delivery is None else shown_input(str(delivery.get("output", ""))),
             "missed": str(schedule.missed),
             "overlap": schedule.overlap,
             "paused": schedule.paused,
@@ -89,10 +92,12 @@ class Schedules:
         timezone: str = "UTC",
         missed: Missed = Missed.RUN_ONCE,
         overlap: bool = False,
+        delivery: DeliverySpec | None = None,
     ) -> ScheduleReport:
         """Run a job whenever the cron expression is due in a time zone.
 
-        The jobs are called as the schedule is, unless the spec has a name.
+        The jobs are called as the schedule is, unless the spec has a name. Workers deliver each of
+        them as ``delivery`` says, whose ``{date}`` is the day of the due time in that zone.
 
         Raises:
             UsageError: something of it is wrong, or there is another schedule of that name.
@@ -107,11 +112,14 @@ class Schedules:
         now = await store.moment()
         if (next_due := times.after(now)) is None:
             raise UsageError(f"{cron!r} is never due")
+        if delivery is not None:
+            delivery = replace(delivery, timezone=timezone)
+        named = replace(spec, name=spec.name or name)
         schedule = Schedule(
             name=name,
             cron=" ".join(cron.split()),
             timezone=timezone,
-            blueprint=await blueprint_of(self._services, replace(spec, name=spec.name or name)),
+            blueprint=await blueprint_of(self._services, named, delivery),
             missed=missed,
             overlap=overlap,
             next_due=next_due,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
 from batcher.core.errors import IllegalTransition
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.opening.binding import Bound
+from batcher.engine.opening.destination import check_destination, day_of, set_destination
 from batcher.engine.opening.intake import Intake, Told, unheard
 from batcher.engine.planning.plan_writer import PlanWriter
 from batcher.engine.services import Services
@@ -34,21 +37,31 @@ class Submission:
         self._owner = owner
         self._on_planned = on_planned
 
-    async def submit(self, spec: JobSpec, *, fresh: bool) -> Job:
-        """Check the input, open the job, plan it. Workers start at the first shard.
+    async def submit(
+        self, spec: JobSpec, *, fresh: bool, delivery: DeliverySpec | None = None
+    ) -> Job:
+        """Check the input, open the job, plan it. Workers start at the first shard, and deliver.
 
         Raises:
             UsageError: the spec is wrong.
             InputError: the input is, or it changed while it was being planned.
         """
         bound = await self._intake.bind(spec)
+        if delivery is not None:
+            await asyncio.to_thread(check_destination, self._services, bound, delivery)
         with await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, self._told)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, self._told)
             store = self._services.store
-            job, _ = await store.open_job(await self._intake.new_job(bound, facts), fresh=fresh)
+            job, _ = await store.open_job(
+                await self._intake.new_job(bound, facts, delivery), fresh=fresh
+            )
             bound.check_taken_up(job)
+            if delivery is not None:
+                await set_destination(
+                    self._services, job, delivery, day_of(delivery, job.created_at)
+                )
             if job.state is not JobState.COMPLETE:
                 await store.set_budget(job.id, bound.budget_picousd)
                 job = await store.move(job.id, JobEvent.RESUME)

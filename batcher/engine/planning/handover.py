@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from batcher.engine.planning.planner import Planner
-from batcher.engine.reuse.previous_job import PlannedShard
+from batcher.engine.reuse.strategy import PlannedShard
 from batcher.ports.planning import PlannerProcess
 
 MANY_ROWS: Final = 20_000

@@ -8,12 +8,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from batcher.core.errors import StoreError
+from batcher.core.kind import Shape
 from batcher.core.model import Job, JobState
 from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.planning.handover import AnyPlanner
 from batcher.engine.planning.planner import check_unchanged
-from batcher.engine.reuse.previous_job import Former, PlannedShard, Previous
-from batcher.ports import Clock, GuardStopped, InputSource, NewShard, RowIndex, Store
+from batcher.engine.reuse.strategy import OpensReuse, PlannedShard, Reuse, filled
+from batcher.ports import Clock, GuardStopped, InputSource, NewShard, Store
 
 ROWS_AT_ONCE = 1_024
 BYTES_AT_ONCE = 256_000
@@ -25,14 +26,16 @@ class Planning:
     """What is left to plan: how to make the planner at the cursor, and what it reads.
 
     ``rows`` is where the plan ends; ``sha256`` what the input must hash to, None where the plan
-    ends before the input does. ``former`` is the job whose results may be carried over.
+    ends before the input does. ``shape`` is that of the results; ``reuse`` says which rows need no
+    call.
     """
 
-    make: Callable[[Job, RowIndex | None], AnyPlanner]
+    make: Callable[[Job, Reuse | None], AnyPlanner]
     source: InputSource
     rows: int
     sha256: str | None
-    former: Former | None = None
+    shape: Shape
+    reuse: OpensReuse | None = None
 
 
 class PlanWriter:
@@ -74,20 +77,22 @@ class PlanWriter:
         fence = await self._lease()
         if fence is None:
             return False
-        if self._planning.former is None:
+        if self._planning.reuse is None:
             return await self._write(fence, None)
-        async with self._planning.former.opened(self._keep) as previous:
-            return await self._write(fence, previous)
+        async with self._planning.reuse.opened(self._keep) as reuse:
+            return await self._write(fence, reuse)
 
-    async def _write(self, fence: int, previous: Previous | None) -> bool:
+    async def _write(self, fence: int, reuse: Reuse | None) -> bool:
         """Write what is left, under this fence, with the results that there are already."""
         planning = self._planning
         job = await self._store.job(self._job_id)
-        planner = planning.make(job, None if previous is None else previous.index)
+        planner = planning.make(job, reuse)
         async with self._until_cancelled(planner), aclosing(_ahead(planner)) as shards:
             try:
                 async for planned in shards:
-                    shard = planned.shard if previous is None else await previous.fill(planned)
+                    shard = planned.shard
+                    if reuse is not None:
+                        shard = await filled(planned, reuse, planning.shape)
                     await self._keep()
                     if not await self._add(fence, shard, shard.first_row + shard.rows):
                         return False

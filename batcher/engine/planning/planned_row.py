@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum, auto
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from batcher.core.model import DeadLetter, Prompt, RowId
-from batcher.ports import FormerRow
-
-
-class Comparison(Enum):
-    """What a row was in the former job, where its result is not carried over."""
-
-    NEW = auto()
-    CHANGED = auto()
-    FAILED_BEFORE = auto()
+from batcher.engine.reuse.strategy import CallNeeded, Reused
 
 
 class PlannedRow:
@@ -24,7 +15,7 @@ class PlannedRow:
     __slots__ = (
         "arrow",
         "bad",
-        "comparison",
+        "before",
         "content",
         "dead",
         "id",
@@ -53,17 +44,17 @@ class PlannedRow:
         self.dead: DeadLetter | None = None
         self.bad = False
         self.content: bytes | None = None
-        self.place: tuple[int, int] | None = None
-        self.comparison = Comparison.NEW
+        self.place: Hashable | None = None
+        self.before = CallNeeded.NEW
 
-    def carry(self, row: FormerRow) -> None:
-        """Take the former row's result, cut as that row was: the text is the same."""
-        self.place = row.place
-        self.tokens = list(row.tokens)
+    def reuse(self, found: Reused) -> None:
+        """Take a result that is there, cut as its row was: the text is the same."""
+        self.place = found.place
+        self.tokens = list(found.tokens)
         (*_, text) = self.prompts[0]
-        if row.spans is not None and row.spans != ((0, len(text)),):
-            self.spans = list(row.spans)
-            self.prompts = [(text[start:end],) for start, end in row.spans]
+        if found.spans is not None and found.spans != ((0, len(text)),):
+            self.spans = list(found.spans)
+            self.prompts = [(text[start:end],) for start, end in found.spans]
 
     def fail(self, code: str, message: str) -> PlannedRow:
         """Make the row a dead letter: it sends nothing, now or at any retry."""

@@ -7,19 +7,19 @@ the first request leaves while most of the input is still unread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batcher.core.errors import InputError, KindFailed, RowError
 from batcher.core.job.fingerprint import CONTENT_BYTES, content
 from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
-from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId, id_texts
+from batcher.core.model import BadRow, DeadLetter, InputRow, Prompt, RowId
 from batcher.core.packing import ShardPacker
-from batcher.engine.planning.planned_row import Comparison, PlannedRow
+from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.reuse.previous_job import PlannedShard
+from batcher.engine.reuse.strategy import AskedRow, CallNeeded, PlannedShard, Reuse
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
 from batcher.ports import (
     Carried,
@@ -27,7 +27,6 @@ from batcher.ports import (
     NewShard,
     NoGuard,
     RowGuard,
-    RowIndex,
     Tokenizer,
 )
 
@@ -50,18 +49,18 @@ class Planner:
         keep_records: bool,
         recipe: str,
         keep_arrow: bool = False,
-        former: RowIndex | None = None,
+        reuse: Reuse | None = None,
         guard: RowGuard | None = None,
     ) -> None:
         """``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids.
 
         ``keep_arrow``: what is kept of the records, if anything, keeps its Arrow types.
-        ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``former`` are
-        the rows whose results may be carried over; ``guard`` keeps the time of each row.
+        ``kind`` is the kind's name; ``recipe`` is what contents are hashed under; ``reuse``
+        says which rows need no call; ``guard`` keeps the time of each row.
         """
         self._rendering = Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0)
         self._recipe = bytes.fromhex(recipe)
-        self._former = former
+        self._reuse = reuse
         self._bound = bound
         self._kind = kind
         self._tokenizer = tokenizer
@@ -81,7 +80,9 @@ class Planner:
 
     def next_shard(self) -> PlannedShard | None:
         """Plan one more shard; None when all rows are planned."""
-        shard = _ShardInMaking(self._next_row, self._limits)
+        shard = _ShardInMaking(
+            self._next_row, self._limits, split=self._bound.overlong is Overlong.SPLIT
+        )
         while (row := self._ahead or next(self._prepared, None)) is not None:
             self._ahead = None
             sent = row.place is None
@@ -145,8 +146,8 @@ class Planner:
 
     def _prepare_batch(self, batch: Sequence[InputRow | BadRow]) -> Iterator[PlannedRow]:
         planned = [self._render(row) for row in batch]
-        if self._former is not None:
-            self._compare(planned, self._former)
+        if self._reuse is not None:
+            self._ask(planned, self._reuse)
         live = [entry for entry in planned if entry.prompts and entry.place is None]
         counts = self._count.of([entry.prompts[0] for entry in live])
         for entry, count in zip(live, counts, strict=True):
@@ -184,24 +185,22 @@ class Planner:
         except Exception as error:
             raise KindFailed.raised(self._kind, "render", error) from error
 
-    def _compare(self, planned: Sequence[PlannedRow], former: RowIndex) -> None:
-        """Say of each row what it was before, and where its result is if that is still right."""
+    def _ask(self, planned: Sequence[PlannedRow], reuse: Reuse) -> None:
+        """Say of each row whether its result is there already, and what it was before if not."""
         entries = [entry for entry in planned if not entry.bad]
-        ids = [entry.number if self._row_ids else entry.id for entry in entries]
-        texts = id_texts([id_ for id_ in ids if id_ is not None])
-        for entry, row in zip(entries, former.find(texts), strict=True):
-            if row is None:
-                continue
-            if row.content != entry.content:
-                entry.comparison = Comparison.CHANGED
-            elif row.place is None or not entry.prompts:
-                entry.comparison = Comparison.FAILED_BEFORE
-            elif max(row.tokens) > self._limits.max_input_tokens:
-                entry.comparison = (
-                    Comparison.CHANGED
-                )  # too long by now, and cut or refused like others
+        asked = [
+            AskedRow(
+                entry.number if self._row_ids else entry.id, entry.content, bool(entry.prompts)
+            )
+            for entry in entries
+        ]
+        for entry, answer in zip(entries, reuse.decide(asked), strict=True):
+            if isinstance(answer, CallNeeded):
+                entry.before = answer
+            elif max(answer.tokens) > self._limits.max_input_tokens:
+                entry.before = CallNeeded.CHANGED  # too long by now, and cut or refused like others
             else:
-                entry.carry(row)
+                entry.reuse(answer)
 
     def _shorten(self, entry: PlannedRow, count: int) -> None:
         """Do with an over-long row what its kind says."""
@@ -222,7 +221,8 @@ class Planner:
 class _ShardInMaking:
     """A shard being filled."""
 
-    def __init__(self, first_row: int, limits: RequestLimits) -> None:
+    def __init__(self, first_row: int, limits: RequestLimits, *, split: bool) -> None:
+        """``split``: records say which part of a text they are of, uncut ones, too."""
         self.packer = ShardPacker(limits=limits)
         self._first_row = first_row
         self._ids: list[RowId | None] = []
@@ -231,12 +231,12 @@ class _ShardInMaking:
         self._piece_rows: list[int] = []
         self._prompts: list[Prompt] = []
         self._chunks: list[tuple[int, int, int]] = []
-        self._chunked = False
+        self._chunked = split
         self._dead: list[DeadLetter] = []
         self._contents = bytearray()
         self._carried: list[int] = []
-        self._places: list[tuple[int, int]] = []
-        self._comparisons: Counter[Comparison] = Counter()
+        self._places: list[Hashable] = []
+        self._before: Counter[CallNeeded] = Counter()
 
     def add(self, row: PlannedRow) -> None:
         """Take a row in, dead or alive."""
@@ -256,8 +256,8 @@ class _ShardInMaking:
             self._dead.append(row.dead)
         self._contents += row.content or bytes(CONTENT_BYTES)
         if row.place is None:
-            if row.comparison is not Comparison.NEW:
-                self._comparisons[row.comparison] += 1
+            if row.before is not CallNeeded.NEW:
+                self._before[row.before] += 1
         else:
             first = len(self.packer.tokens)
             self._carried += range(first, first + len(row.tokens))
@@ -272,7 +272,6 @@ class _ShardInMaking:
             rows=packer.rows,
             ids=None if row_ids else self._ids,
             piece_rows=self._piece_rows,
-            prompts=self._prompts,
             tokens=packer.tokens,
             starts=packer.starts,
             chunks=self._chunks if self._chunked else None,
@@ -288,14 +287,14 @@ class _ShardInMaking:
             rows=packer.rows,
             pieces=len(packer.tokens),
             requests=len(packer.starts),
-            payload=encode_plan(plan),
+            plan=encode_plan(plan, self._prompts),
             columns=encode_columns(keep, self._records, self._arrows),
             dead=tuple(self._dead),
             carried=carried,
-            rows_changed=self._comparisons[Comparison.CHANGED],
-            rows_failed_before=self._comparisons[Comparison.FAILED_BEFORE],
+            rows_changed=self._before[CallNeeded.CHANGED],
+            rows_failed_before=self._before[CallNeeded.FAILED_BEFORE],
         )
-        return PlannedShard(shard=shard, places=self._places)
+        return PlannedShard(shard=shard, places=self._places, prompts=self._prompts)
 
 
 def check_unchanged(name: str, read: str | None, sha256: str | None, *, all_rows: bool) -> None:

@@ -1,5 +1,7 @@
 """Rows that need no request, since their results are there.
 
-- :mod:`.previous_job`: The former job of an incremental one: its rows in an index, its results
-  fetched when needed.
+- :mod:`.previous_job`: ``--since-last``: the former job's rows in an index, its results fetched
+  when needed.
+- :mod:`.strategy`: What a strategy of reuse answers: before tokens are counted, does this row need
+  a call?
 """

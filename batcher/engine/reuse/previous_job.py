@@ -1,6 +1,6 @@
-"""The former job of an incremental one: its rows in an index, its results fetched when needed.
+"""``--since-last``: the former job's rows in an index, its results fetched when needed.
 
-The index is built on disk, a shard at a time, and without reading a single result. A shard's
+The index is built on disk, a shard at a time, without reading a single prompt or result. A shard's
 results are read when a row of it is carried over: once, for rows mostly come in the order they had.
 Those of a shard that is wanted again are kept beside the index, so that rows in another order cost
 two readings of the former job and not one for each shard of the new one.
@@ -10,34 +10,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import cast
 
 from batcher.core.errors import StoreError, UsageError
 from batcher.core.kind import Shape
 from batcher.core.model import RowId, id_texts
+from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reused
 from batcher.engine.shards.payload import ShardPlan, decode_plan
-from batcher.engine.shards.results import encode_results, join_results, split_results
-from batcher.ports import FormerRow, NewShard, RowIndex, ShardOutline, Store, StoredShard
+from batcher.engine.shards.results import join_results, split_results
+from batcher.ports import FormerRow, RowIndex, ShardOutline, Store, StoredShard
 
 _SHARDS_AT_HAND = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedShard:
-    """A shard, and where the results are that it carries over, once for each of those rows.
-
-    ``shard`` names their pieces, and still lacks the results themselves.
-    """
-
-    shard: NewShard
-    places: Sequence[tuple[int, int]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Which job's results may be carried over, and how to get at them.
+    """Which job's results may be carried over, and how to get at them (:class:`.OpensReuse`).
 
     ``gone`` is called where that job is not there any more; nothing is carried over then.
     """
@@ -82,7 +81,7 @@ class Former:
 
 @dataclass(slots=True)
 class Previous:
-    """The results of a former job, by shard and row."""
+    """The rows of a former job and their results: a strategy of reuse (:class:`.Reuse`)."""
 
     store: Store = field(repr=False)
     job_id: str
@@ -92,25 +91,27 @@ class Previous:
     _read: set[int] = field(default_factory=set, repr=False)
     _kept: set[int] = field(default_factory=set, repr=False)
 
-    async def fill(self, planned: PlannedShard) -> NewShard:
-        """The shard with the results that it carries over.
+    def decide(self, rows: Sequence[AskedRow]) -> list[Reused | CallNeeded]:
+        """Say of each row what it was in the former job, and whether its result is still right."""
+        texts = iter(id_texts([row.id for row in rows if row.id is not None]))
+        found = iter(self.index.find(list(texts)))
+        return [CallNeeded.NEW if row.id is None else _decided(row, next(found)) for row in rows]
+
+    async def results(self, places: Sequence[Hashable]) -> list[bytes]:
+        """The results of rows by the ordinals of their shards and their numbers in these.
 
         Raises:
             StoreError: they are gone since they were looked for.
         """
-        carried = planned.shard.carried
-        if carried is None:
-            return planned.shard
+        named = cast("Sequence[tuple[int, int]]", places)
         wanted: dict[int, list[int]] = defaultdict(list)
-        for shard, row in planned.places:
+        for shard, row in named:
             wanted[shard].append(row)
         found: dict[tuple[int, int], bytes] = {}
         for shard, rows in sorted(wanted.items()):
             values = await self._results(shard, rows)
             found.update(((shard, row), value) for row, value in zip(rows, values, strict=True))
-        values = [found[place] for place in planned.places]
-        blob = await asyncio.to_thread(encode_results, self.shape, values)
-        return replace(planned.shard, carried=replace(carried, results=blob))
+        return [found[place] for place in named]
 
     async def _results(self, shard: int, rows: Sequence[int]) -> list[bytes]:
         """The results of some rows of one of the former job's shards."""
@@ -138,9 +139,19 @@ class Previous:
         return [results[row] for row in rows]
 
 
+def _decided(row: AskedRow, former: FormerRow | None) -> Reused | CallNeeded:
+    if former is None:
+        return CallNeeded.NEW
+    if former.content != row.content:
+        return CallNeeded.CHANGED
+    if former.place is None or not row.sendable:
+        return CallNeeded.FAILED_BEFORE
+    return Reused(former.place, former.tokens, former.spans)
+
+
 def _add(index: RowIndex, outline: ShardOutline) -> None:
     """Put a shard's rows into the index."""
-    plan = decode_plan(outline.payload)
+    plan = decode_plan(outline.outline, outline.contents)
     ids: list[tuple[int, RowId]] = []
     for row in range(plan.rows):
         row_id = plan.id_of(row)
@@ -187,7 +198,7 @@ def _pieces(plan: ShardPlan) -> dict[int, range]:
 
 def _row_results(stored: StoredShard, shape: Shape) -> dict[int, bytes]:
     """The results of a shard's rows, those of a row's pieces as one blob."""
-    plan = decode_plan(stored.payload)
+    plan = decode_plan(stored.outline)
     values: dict[int, bytes] = {}
     for done, blob in stored.results:
         values.update(zip(done, split_results(shape, len(done), blob), strict=True))

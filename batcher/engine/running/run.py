@@ -38,6 +38,7 @@ def begin_live(clock: Clock, job: Job, bound: Bound, base: Tally) -> RunStats:
         started_at=clock.now(),
         rows_planned=rows if job.planned else job.plan_row,
         priced=bound.price is not None,
+        job=job.id,
     )
 
 

@@ -8,8 +8,8 @@
   commits it, in groups.
 - :mod:`.leased_shard`: A leased shard at work: its calls, what is settled, and what the next
   checkpoint will say.
-- :mod:`.payload`: What a shard carries: its rows, pieces and requests, as one compressed blob, and
-  its bills.
+- :mod:`.payload`: What a shard carries: the outline of its plan, its prompts, its columns and its
+  bills.
 - :mod:`.results`: Results as they are kept: one piece's as bytes, and those of some pieces as one
   blob.
 """

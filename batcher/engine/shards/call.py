@@ -90,7 +90,7 @@ class Call:
 
     def prompts(self) -> list[Prompt]:
         """What each of its pieces asks."""
-        prompts = self.shard.plan.prompts
+        prompts = self.shard.prompts
         return [prompts[piece] for piece in self.pieces]
 
     def planned_tokens(self) -> list[int]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from batcher.core.kind import Shape
-from batcher.core.model import Bill, DeadLetter, Doubt, Usage
+from batcher.core.model import Bill, DeadLetter, Doubt, Prompt, Usage
 from batcher.core.progress import (
     Amounts,
     ShardEvent,
@@ -17,7 +17,7 @@ from batcher.core.progress import (
     worklist,
 )
 from batcher.engine.shards.call import Call
-from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_bills
+from batcher.engine.shards.payload import ShardPlan, decode_plan, decode_prompts, encode_bills
 from batcher.engine.shards.results import encode_results, vector_length
 from batcher.ports import Checkpoint, Lease
 
@@ -37,18 +37,23 @@ class LeasedShard:
         pay: Callable[[int], None] = lambda picousd: None,
         *,
         fixed_tokens: int = 0,
+        prompts: Sequence[Prompt] | None = None,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``fixed_tokens`` are those of a request besides its pieces.
+        ``fixed_tokens`` are those of a request besides its pieces. ``prompts`` are the plan's,
+        where they are at hand already.
         """
         self._pay = pay
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
-        self.plan: ShardPlan = decode_plan(lease.payload)
+        self.plan: ShardPlan = decode_plan(lease.outline)
+        if prompts is None:
+            prompts = decode_prompts(lease.outline, lease.prompts)
+        self.prompts = prompts
         self.lost = False
         self.sent_through = 0
         self.reserved_picousd = 0

@@ -1,12 +1,13 @@
-"""What a shard carries: its rows, pieces and requests, as one compressed blob, and its bills.
+"""What a shard carries: the outline of its plan, its prompts, its columns and its bills.
 
 The store keeps these bytes without looking inside. JSON (orjson) under zstandard: compact, quick to
-read, and readable by anything in ten years.
+read, and readable by anything in ten years. The outline says its version: plans of the first one
+are a single blob, which holds the prompts and the contents, too.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,29 +18,30 @@ import orjson
 import zstandard
 
 from batcher.core.errors import DamagedStore
-from batcher.core.job.fingerprint import CONTENT_BYTES
-from batcher.core.model import Bill, Prompt, RowId
+from batcher.core.job.fingerprint import CONTENT_BYTES, id_hashes
+from batcher.core.model import Bill, Prompt, RowId, id_texts
 from batcher.core.text import exactjson
 from batcher.engine.shards.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
+from batcher.ports import EncodedPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardPlan:
-    """A planned shard. Piece ``i`` belongs to row ``first_row + piece_rows[i]``.
+    """A planned shard without its prompts.
 
+    Piece ``i`` belongs to row ``first_row + piece_rows[i]``.
     ``ids`` has one entry a row, or is None where the row numbers are the ids. ``starts`` is the
     first piece of each request; ``chunks`` holds ``(chunk, start, end)`` in characters for each
-    piece, or is None where every row is one piece. Rows without pieces are dead letters of the
-    planning. ``contents`` are the rows' content hashes
+    piece, or is None where every row is one piece and no record says how long its text was. Rows
+    without pieces are dead letters of the planning. ``contents`` are the rows' content hashes
     (:func:`batcher.core.job.fingerprint.content`), one after the other, zeros for a row that could
-    not be rendered; None in plans of versions that kept none.
+    not be rendered; None in plans of versions that kept none, and where they were not asked for.
     """
 
     first_row: int
     rows: int
     ids: Sequence[RowId | None] | None
     piece_rows: Sequence[int]
-    prompts: Sequence[Prompt] = field(repr=False)
     tokens: Sequence[int]
     starts: Sequence[int]
     chunks: Sequence[tuple[int, int, int]] | None
@@ -61,39 +63,67 @@ class ShardPlan:
         return hashed if any(hashed) else None
 
 
-def encode_plan(plan: ShardPlan) -> bytes:
-    """The plan as bytes."""
-    return _compress(
-        {
-            "first_row": plan.first_row,
-            "rows": plan.rows,
-            "ids": plan.ids,
-            "piece_rows": plan.piece_rows,
-            "prompts": plan.prompts,
-            "tokens": plan.tokens,
-            "starts": plan.starts,
-            "chunks": plan.chunks,
-            "contents": None if plan.contents is None else b64encode(plan.contents).decode(),
-        }
+def encode_plan(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
+    """The plan as bytes; ``prompts`` are its pieces'."""
+    piece_rows = None if plan.piece_rows == list(range(plan.rows)) else plan.piece_rows
+    outline = {
+        "version": 2,
+        "first_row": plan.first_row,
+        "rows": plan.rows,
+        "ids": plan.ids,
+        "piece_rows": piece_rows,
+        "tokens": plan.tokens,
+        "starts": plan.starts,
+        "chunks": plan.chunks,
+    }
+    return EncodedPlan(
+        outline=_compress(outline),
+        prompts=_compress(prompts),
+        contents=plan.contents,
+        ids=None if plan.ids is None else _id_hashes(plan.ids),
     )
 
 
-def decode_plan(payload: bytes) -> ShardPlan:
-    """The plan that :func:`encode_plan` was given."""
+def _id_hashes(ids: Sequence[RowId | None]) -> bytes:
+    """Those of all rows; a row whose id could not be read has that of an empty one."""
+    return id_hashes(id_texts(["" if row_id is None else row_id for row_id in ids]))
+
+
+def decode_plan(outline: bytes, contents: bytes | None = None) -> ShardPlan:
+    """The plan that :func:`encode_plan` was given, with its ``contents`` where they are at hand."""
     with sound("a plan"):
-        return _decoded_plan(payload)
+        plain = _read_json(zstandard.decompress(outline))
+        match plain.pop("version", 1):
+            case 1:
+                _read_version_1(plain)
+            case 2:
+                plain["contents"] = contents
+            case _:
+                raise ValueError("a plan of a later version")
+        if plain["chunks"] is not None:
+            plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
+        if plain["piece_rows"] in (None, list(range(plain["rows"]))):
+            plain["piece_rows"] = range(plain["rows"])
+        return ShardPlan(**plain)
 
 
-def _decoded_plan(payload: bytes) -> ShardPlan:
-    plain = _read_json(zstandard.decompress(payload))
-    plain["prompts"] = [tuple(prompt) for prompt in plain["prompts"]]
-    if plain["chunks"] is not None:
-        plain["chunks"] = [tuple(chunk) for chunk in plain["chunks"]]
-    if plain["piece_rows"] == list(range(plain["rows"])):
-        plain["piece_rows"] = range(plain["rows"])
+def _read_version_1(plain: dict[str, Any]) -> None:
+    """Make the outline of the one blob that a plan was: how long texts are stood in the texts."""
+    prompts = plain.pop("prompts")
+    if plain["chunks"] is None:
+        plain["chunks"] = [(0, 0, len(prompt[-1])) for prompt in prompts]
     if (contents := plain.get("contents")) is not None:
         plain["contents"] = b64decode(contents)
-    return ShardPlan(**plain)
+
+
+def decode_prompts(outline: bytes, prompts: bytes | None) -> list[Prompt]:
+    """The prompts of a plan's pieces; ``prompts`` is None where its outline still holds them."""
+    with sound("the texts of requests"):
+        if prompts is None:
+            texts = _read_json(zstandard.decompress(outline))["prompts"]
+        else:
+            texts = _read_json(zstandard.decompress(prompts))
+        return [tuple(prompt) for prompt in texts]
 
 
 class Keep(Enum):

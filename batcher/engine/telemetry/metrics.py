@@ -31,9 +31,13 @@ class Served:
 
 @dataclass(slots=True)
 class Meters:
-    """All that a process counts. ``idle_since`` is when (Unix time) jobs began to wait, by id."""
+    """All that a process counts. ``idle_since`` is when (Unix time) jobs began to wait, by id.
+
+    ``deliveries_failing`` is how many deliveries of all wait after an attempt that failed.
+    """
 
     store_errors: int = 0
+    deliveries_failing: int = 0
     idle_since: dict[str, float] = field(default_factory=dict)
     _meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
 
@@ -42,7 +46,7 @@ class Meters:
         return self._meters.setdefault((kind, model), Meter())
 
     async def look_at_the_queue(self, store: Store, served: Iterable[str], wall: float) -> None:
-        """See which jobs wait that no living worker works on, and since when.
+        """See which jobs wait that no living worker works on, and since when; and what fails.
 
         Since it was made, for one that never began; for others, since they were first seen so.
 
@@ -62,6 +66,7 @@ class Meters:
                 if job.started_at is None and job.state is JobState.OPEN:
                     since[job_id] = min(wall, job.created_at.timestamp())
         self.idle_since = since
+        self.deliveries_failing = await store.failing_deliveries()
 
     def queue_age(self, wall: float) -> float:
         """Seconds for which the job has waited that waits the longest; 0 where none waits."""
@@ -83,6 +88,11 @@ class Meters:
             "batcher_queue_age_seconds",
             "How long the oldest job that nobody works on has waited.",
             self.queue_age(wall),
+        )
+        yield _one(
+            "batcher_deliveries_failing",
+            "Deliveries that wait after an attempt that failed.",
+            self.deliveries_failing,
         )
         yield Family(
             "batcher_store_errors_total", "counter", "Times that the database failed.",
@@ -162,6 +172,7 @@ class Meters:
             "Jobs that this worker left, by why.",
             lambda meter: [({"status": status}, n) for status, n in meter.jobs_left.items()],
         )
+        yield counter("deliveries", "Deliveries tried here, by how that ended.", _deliveries)
         yield self._histogram(
             "request_seconds", "How long answers took.", lambda meter: meter.request_seconds
         )
@@ -206,6 +217,13 @@ def _rows(meter: Meter) -> list[tuple[_Labels, float]]:
 def _fates(meter: Meter) -> list[tuple[_Labels, float]]:
     ended = {**meter.requests_failed, Fate.OK: meter.requests_ok}
     return [({"outcome": str(fate)}, ended.get(fate, 0)) for fate in Fate]
+
+
+def _deliveries(meter: Meter) -> list[tuple[_Labels, float]]:
+    return [
+        ({"outcome": "delivered"}, meter.delivered),
+        ({"outcome": "failed"}, meter.deliveries_failed),
+    ]
 
 
 def _tokens(meter: Meter) -> list[tuple[_Labels, float]]:

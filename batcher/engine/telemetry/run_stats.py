@@ -12,7 +12,8 @@ from batcher.core.throttle.bucket import Limits
 class RunStats:
     """What a progress view reads.
 
-    ``rows`` is the job's total; ``base`` what earlier runs did; the counters are this run's.
+    ``job`` is the job's id, by which its run may be interrupted; ``rows`` its total; ``base`` what
+    earlier runs did; the counters are this run's.
     ``phase`` is ``sending`` (planning goes on beside it while ``rows_planned`` is below ``rows``),
     ``settling`` or ``exporting``.
     """
@@ -35,6 +36,7 @@ class RunStats:
     limits: Limits = field(default_factory=Limits)
     outage: bool = False
     priced: bool = False
+    job: str = ""
 
     def count(self, usage: Usage) -> None:
         """One more answer."""

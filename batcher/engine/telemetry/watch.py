@@ -17,6 +17,9 @@ async def watch(
 ) -> Job:
     """Keep the figures up to date until the job is no longer open; returns it as it is then.
 
+    One that is complete, and to be delivered by somebody, is followed until it has been, or could
+    not be.
+
     ``on_live`` is given the figures once. What only a worker knows (limits, requests in flight) is
     not among them.
 
@@ -33,7 +36,7 @@ async def watch(
     )
     _show(live, job, base)
     on_live(live)
-    while job.state is JobState.OPEN:
+    while job.state is JobState.OPEN or await _is_awaited(store, job):
         await clock.sleep(LOOK_SECONDS)
         job = await store.job(job.id)
         tally = await store.tally(job.id)
@@ -41,6 +44,16 @@ async def watch(
         base = tally
         _show(live, job, tally)
     return job
+
+
+async def _is_awaited(store: Store, job: Job) -> bool:
+    """Whether a delivery is still to come of which nothing is known yet."""
+    if job.state is not JobState.COMPLETE:
+        return False
+    delivery = await store.delivery(job.id)
+    if delivery is None or delivery.delivered_at is not None:
+        return False
+    return not delivery.failed
 
 
 def _show(live: RunStats, job: Job, tally: Tally) -> None:

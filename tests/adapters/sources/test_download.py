@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,7 +14,7 @@ from aiohttp import web
 from batcher.adapters.sources.download import Patience, open_url
 from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import InputError, UsageError
-from batcher.core.job.spec import JobSpec
+from batcher.ports import SourceRequest
 from tests.fakes import FakeClock
 
 CSV = b"id,text\n1,one\n2,two\n"
@@ -86,10 +86,13 @@ class Hasty(SystemClock):
         await super().sleep(min(seconds, 0.01))
 
 
-async def fetch(url: str, directory: Path, **more: str | int) -> list[dict[str, object]]:
+def wanted(url: str, directory: Path, **more: Any) -> SourceRequest:
+    return SourceRequest(address=url, spool_dir=directory, **{"clock": Hasty(), **more})
+
+
+async def fetch(url: str, directory: Path, **more: Any) -> list[dict[str, object]]:
     """The rows of what is at a URL."""
-    spec = replace(JobSpec(kind="chat", input=url, model="m"), **more)  # type: ignore[arg-type]
-    source = await open_url(spec, spool_dir=directory, clock=Hasty())
+    source = await open_url(wanted(url, directory, **more))
     with source:
         facts = source.check(id_column="id", columns=["text"], skip_bad=False)
         rows = [dict(row.record) for batch in source.rows() for row in batch]  # type: ignore[union-attr]
@@ -163,7 +166,7 @@ async def test_what_is_longer_than_allowed_is_not_fetched(
 ) -> None:
     """Neither what says so nor what has no end; and once is enough to know."""
     with pytest.raises(InputError, match=r"is longer than --max-input-bytes allows \(999 bytes\)"):
-        await fetch(server.url + path, tmp_path, max_input_bytes=999)
+        await fetch(server.url + path, tmp_path, max_bytes=999)
     assert server.asked == [path]
 
 
@@ -173,16 +176,15 @@ async def test_what_is_longer_than_allowed_is_not_fetched(
 async def test_what_takes_too_long_is_given_up(
     server: Server, tmp_path: Path, patience: Patience
 ) -> None:
-    spec = JobSpec(kind="chat", input=f"{server.url}/slow.csv", model="m")
+    slow = wanted(f"{server.url}/slow.csv", tmp_path)
     with pytest.raises(InputError, match="it takes too long"):
-        await open_url(spec, spool_dir=tmp_path, clock=Hasty(), patience=patience)
+        await open_url(slow, patience=patience)
 
 
 async def test_tries_are_apart(server: Server, tmp_path: Path) -> None:
     server.failures = [503]
     clock = FakeClock()
-    spec = JobSpec(kind="chat", input=f"{server.url}/in.csv", model="m")
-    opening = asyncio.create_task(open_url(spec, spool_dir=tmp_path, clock=clock))
+    opening = asyncio.create_task(open_url(wanted(f"{server.url}/in.csv", tmp_path, clock=clock)))
     while not clock.sleeping:
         await asyncio.sleep(0.01)
     assert len(server.asked) == 1

@@ -13,11 +13,37 @@ from aiohttp import web
 
 from batcher.adapters.sources.download import open_url
 from batcher.adapters.system.clock import SystemClock
-from batcher.adapters.system.reach_guards import UrlGate, check_address, check_path
+from batcher.adapters.system.reach_guards import check_address, check_path
 from batcher.core.errors import InputError, NotAllowed
-from batcher.core.job.spec import JobSpec
+from batcher.ports import SourceRequest
 
 ROWS = "id,body\n1,a\n"
+
+
+# --- URLs that no connection is made to --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("sqlite:///data/a.db?table=t", True),
+        ("sqlite:///data/deep/a.db?table=t", True),
+        ("sqlite:///data2/a.db?table=t", False),
+        ("sqlite:///data/../etc/a.db?table=t", False),
+        ("sqlite:///data/%2e%2e/etc/a.db?table=t", False),
+        ("s3://bucket/any/thing.csv", True),
+        ("s3://bucket-2/thing.csv", False),
+        ("lance:///data/a.db", False),
+        ("https://host/a.csv", False),
+    ],
+)
+def test_an_output_at_a_url_stands_under_what_is_allowed(address: str, allowed: bool) -> None:
+    prefixes = ("/data", "sqlite:///data", "s3://bucket/")
+    if allowed:
+        check_address(address, prefixes, verb="write", flag="--allow-destination")
+        return
+    with pytest.raises(NotAllowed, match="--allow-destination would allow it"):
+        check_address(address, prefixes, verb="write", flag="--allow-destination")
 
 
 # --- paths ------------------------------------------------------------------------------------
@@ -130,11 +156,14 @@ async def serve() -> AsyncIterator[Serve]:
 
 async def fetched(url: str, tmp_path: Path, *allowed: str) -> str:
     """What is read of an input at a URL."""
-    spec = JobSpec(kind="embed", input=url, model="m", format="csv")
-    spool = tmp_path / "spool"
-    with await open_url(
-        spec, spool_dir=spool, clock=SystemClock(), gate=UrlGate(allowed)
-    ) as source:
+    wanted = SourceRequest(
+        address=url,
+        spool_dir=tmp_path / "spool",
+        clock=SystemClock(),
+        format="csv",
+        allowed=allowed,
+    )
+    with await open_url(wanted) as source:
         facts = source.check(id_column="id", columns=["body"], skip_bad=False)
         return f"{facts.rows} row"
 

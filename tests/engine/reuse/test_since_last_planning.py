@@ -19,9 +19,10 @@ from batcher.core.errors import StoreError
 from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
-from batcher.engine.reuse.previous_job import Former, PlannedShard
+from batcher.engine.reuse.previous_job import Former
+from batcher.engine.reuse.strategy import PlannedShard, filled
 from batcher.engine.shards.payload import ShardPlan, encode_plan
-from batcher.ports import Carried, NewShard, Store
+from batcher.ports import Carried, EncodedPlan, NewShard, Store
 from tests.engine.reuse.nights import FIRST, Nights, compared, edited, job_of, write
 from tests.engine.virtual_time import VirtualLoop, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, Work, open_work, words
@@ -269,9 +270,10 @@ async def test_the_index_does_not_hold_rows_in_memory(tmp_path: Path) -> None:
                 places = [
                     (ordinal, row) for row in range(first, first + 3) for ordinal in range(shards)
                 ]
-                filled = await previous.fill(PlannedShard(shard=empty_shard(places), places=places))
-                assert filled.carried is not None
-                assert len(filled.carried.results) == len(places) * 512
+                planned = PlannedShard(shard=empty_shard(places), places=places)
+                shard = await filled(planned, previous, Shape.VECTOR)
+                assert shard.carried is not None
+                assert len(shard.carried.results) == len(places) * 512
             for start in range(0, rows * shards, rows):
                 ids = [f"row {number}" for number in range(start, start + rows)]
                 assert None not in previous.index.find(ids)
@@ -291,7 +293,6 @@ def former_shard(ordinal: int, rows: int) -> NewShard:
         rows=rows,
         ids=[f"row {number}" for number in range(first, first + rows)],
         piece_rows=list(range(rows)),
-        prompts=[("x" * 512,)] * rows,
         tokens=[64] * rows,
         starts=[0],
         chunks=None,
@@ -304,7 +305,7 @@ def former_shard(ordinal: int, rows: int) -> NewShard:
         rows=rows,
         pieces=rows,
         requests=1,
-        payload=encode_plan(plan),
+        plan=encode_plan(plan, [("x" * 512,)] * rows),
         columns=None,
         carried=carried,
     )
@@ -318,7 +319,7 @@ def empty_shard(places: list[tuple[int, int]]) -> NewShard:
         rows=len(places),
         pieces=len(places),
         requests=0,
-        payload=b"",
+        plan=EncodedPlan(outline=b"", prompts=b""),
         columns=None,
         carried=Carried(pieces=pieces, rows=len(places), results=b""),
     )

@@ -73,14 +73,14 @@ def a_call(*tokens: int) -> Call:
         rows=len(tokens),
         ids=None,
         piece_rows=list(range(len(tokens))),
-        prompts=[("text",)] * len(tokens),
         tokens=list(tokens),
         starts=[0],
         chunks=None,
     )
+    encoded = encode_plan(plan, [("text",)] * len(tokens))
     lease = Lease(
-        shard_id=1, ordinal=0, fence=1, expires_at=0.0, payload=encode_plan(plan), events=(),
-        sent_fence=0, sent_through=0,
+        shard_id=1, ordinal=0, fence=1, expires_at=0.0, outline=encoded.outline,
+        prompts=encoded.prompts, events=(), sent_fence=0, sent_through=0,
     )  # fmt: skip
     (call,) = LeasedShard(lease, Shape.JSON).calls
     return call

@@ -1,21 +1,28 @@
-"""A shard's bytes: plans with and without contents."""
+"""A shard's bytes: an outline without its prompts, and plans of the first version, in one blob."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from zlib import crc32
+
 import orjson
+import pytest
 import zstandard
 
+from batcher.core.errors import DamagedStore
 from batcher.core.job.fingerprint import CONTENT_BYTES
-from batcher.engine.shards.payload import ShardPlan, decode_plan, encode_plan
+from batcher.engine.shards.payload import ShardPlan, decode_plan, decode_prompts, encode_plan
+
+CONTENTS = bytes(range(1, CONTENT_BYTES + 1)) + bytes(CONTENT_BYTES)
+PROMPTS = [("a system text", "a text")]
 
 
-def make_plan(contents: bytes | None) -> ShardPlan:
+def make_plan(contents: bytes | None = None) -> ShardPlan:
     return ShardPlan(
         first_row=5,
         rows=2,
         ids=["a", None],
         piece_rows=[0],
-        prompts=[("text",)],
         tokens=[1],
         starts=[0],
         chunks=None,
@@ -23,16 +30,48 @@ def make_plan(contents: bytes | None) -> ShardPlan:
     )
 
 
-def test_a_plan_keeps_the_contents_of_its_rows() -> None:
-    hashed = bytes(range(1, CONTENT_BYTES + 1))
-    plan = make_plan(hashed + bytes(CONTENT_BYTES))
-    assert decode_plan(encode_plan(plan)) == plan
-    assert [plan.content_of(row) for row in (0, 1)] == [hashed, None]
+def version_1(**more: object) -> bytes:
+    """A plan as it was kept at first."""
+    plain = {"first_row": 5, "rows": 2, "ids": ["a", None], "piece_rows": [0], "tokens": [1]}
+    plain |= {"prompts": PROMPTS, "starts": [0], "chunks": None, **more}
+    return zstandard.compress(orjson.dumps(plain))
+
+
+def test_a_plan_is_what_it_was_with_its_contents_beside_it() -> None:
+    encoded = encode_plan(make_plan(CONTENTS), PROMPTS)
+    plan = decode_plan(encoded.outline, encoded.contents)
+    assert plan == make_plan(CONTENTS)
+    assert [plan.content_of(row) for row in (0, 1)] == [CONTENTS[:CONTENT_BYTES], None]
+    assert decode_plan(encoded.outline) == make_plan(None)
+
+
+def test_an_outline_holds_no_prompt() -> None:
+    encoded = encode_plan(make_plan(), PROMPTS)
+    assert b"text" not in zstandard.decompress(encoded.outline)
+    assert decode_prompts(encoded.outline, encoded.prompts) == PROMPTS
+
+
+def test_rows_are_found_by_the_hashes_of_their_ids_as_text() -> None:
+    plan = make_plan()
+    ids = encode_plan(plan, PROMPTS).ids
+    assert ids is not None
+    assert ids[:4] == crc32(b"a").to_bytes(4, "big")
+
+
+def test_a_plan_of_the_first_version_is_read_from_its_one_blob() -> None:
+    old = version_1(contents=b64encode(CONTENTS).decode())
+    plan = decode_plan(old)
+    assert plan.contents == CONTENTS
+    assert plan.chunks == [(0, 0, len("a text"))]
+    assert (plan.ids, plan.piece_rows, plan.tokens) == (["a", None], [0], [1])
+    assert decode_prompts(old, None) == PROMPTS
 
 
 def test_a_plan_of_a_version_without_contents_is_read() -> None:
-    plain = orjson.loads(zstandard.decompress(encode_plan(make_plan(None))))
-    del plain["contents"]
-    plan = decode_plan(zstandard.compress(orjson.dumps(plain)))
-    assert plan == make_plan(None)
-    assert plan.content_of(0) is None
+    assert decode_plan(version_1()).content_of(0) is None
+
+
+def test_a_plan_of_a_later_version_is_not_guessed_at() -> None:
+    plain = orjson.loads(zstandard.decompress(encode_plan(make_plan(), PROMPTS).outline))
+    with pytest.raises(DamagedStore):
+        decode_plan(zstandard.compress(orjson.dumps({**plain, "version": 3})))

@@ -18,7 +18,7 @@ _UNTOUCHED = CheckpointState(
 
 @dataclass(slots=True, kw_only=True)
 class Shard:
-    """One shard, as its row, its payload and its checkpoints are in SQL."""
+    """One shard, as its row, its plan and its checkpoints are in SQL."""
 
     id: int
     plan: NewShard
@@ -68,7 +68,8 @@ class Shard:
             ordinal=self.plan.ordinal,
             fence=last.fence + 1,
             expires_at=expires_at,
-            payload=self.plan.payload,
+            outline=self.plan.plan.outline,
+            prompts=self.plan.plan.prompts,
             events=tuple(event for event, _ in self.checkpoints),
             sent_fence=last.sent_fence,
             sent_through=last.sent_through,
@@ -89,7 +90,7 @@ class Shard:
             ordinal=self.plan.ordinal,
             first_row=self.plan.first_row,
             rows=self.plan.rows,
-            payload=self.plan.payload,
+            outline=self.plan.plan.outline,
             columns=self.plan.columns,
             results=in_force(self.checkpoints),
             bills=tuple(self.bills),
@@ -102,7 +103,8 @@ class Shard:
             ordinal=self.plan.ordinal,
             first_row=self.plan.first_row,
             rows=self.plan.rows,
-            payload=self.plan.payload,
+            outline=self.plan.plan.outline,
+            contents=self.plan.plan.contents,
             done=frozenset(replay(event for event, _ in self.checkpoints).done),
             dead_rows=dead_rows,
         )
@@ -125,6 +127,14 @@ class Entry:
 
     def by_ordinal(self) -> list[Shard]:
         return sorted(self.shards.values(), key=lambda shard: shard.plan.ordinal)
+
+    def from_row(self, row: int) -> list[Shard]:
+        """Its shards with rows from that number on."""
+        return [s for s in self.by_ordinal() if s.plan.first_row + s.plan.rows > row]
+
+    def with_id(self, id_hash: bytes) -> list[int]:
+        """The ordinals of the shards with that hash among those of their ids."""
+        return [s.plan.ordinal for s in self.by_ordinal() if id_hash in (s.plan.plan.ids or b"")]
 
     def dead_rows(self, shard_id: int) -> frozenset[int]:
         return frozenset(row for (row, _), (_, of, _) in self.dead.items() if of == shard_id)

@@ -5,22 +5,22 @@ No verb awaits anything, so each is one transaction as far as other tasks can se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batcher.adapters.store.codec import job_row, job_value
-from batcher.adapters.store.lifecycle import is_there_already, moved, unknown_job, utc
+from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
+from batcher.adapters.store.memory.deliveries import MemoryDeliveries
 from batcher.adapters.store.memory.fleet import MemoryFleet
 from batcher.adapters.store.memory.jobs import Entry, Shard
 from batcher.adapters.store.memory.orders import MemoryOrders
+from batcher.adapters.store.memory.results import MemoryResults
 from batcher.adapters.store.settlement import PLANNED, JobBudget, settle
 from batcher.core.errors import IllegalTransition
 from batcher.core.job.filter import EVERY_JOB, JobFilter
 from batcher.core.model import (
-    DeadLetter,
-    FailureCount,
     Job,
     JobEvent,
     JobState,
@@ -28,21 +28,22 @@ from batcher.core.model import (
     StopCause,
     Tally,
 )
-from batcher.ports import Checkpoint, Clock, Lease, NewShard, ShardOutline, Space, StoredShard
+from batcher.ports import Checkpoint, Clock, Lease, NewShard, Space
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-class MemoryStore(MemoryFleet, MemoryOrders):
+class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults, MemoryDeliveries):
     """Jobs and shards in dictionaries: for tests, and for runs that nobody will resume."""
 
     def __init__(self, clock: Clock) -> None:
         """``clock.wall`` is what leases expire by."""
         MemoryFleet.__init__(self)
         MemoryOrders.__init__(self)
+        MemoryResults.__init__(self)
+        MemoryDeliveries.__init__(self)
         self._clock = clock
-        self._entries: dict[str, Entry] = {}
         self._shards_made = 0
 
     def __repr__(self) -> str:
@@ -119,10 +120,15 @@ class MemoryStore(MemoryFleet, MemoryOrders):
             raise unknown_job(job_id, several=len(found) > 1)
         return found[0]
 
-    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
+    async def jobs(
+        self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None
+    ) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
         jobs = [entry.job for entry in self._entries.values() if wanted.takes(entry.job)]
-        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
+        if after is not None:
+            last = _age(self._entry(after).job)
+            jobs = [job for job in jobs if _age(job) < last]
+        return sorted(jobs, key=_age, reverse=True)[:limit]
 
     async def move(
         self,
@@ -135,14 +141,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
     ) -> Job:
         """See :meth:`batcher.ports.JobStore.move`."""
         entry = self._entry(job_id)
-        entry.job = moved(
-            entry.job,
-            event,
-            cause=cause,
-            reason=reason,
-            resume_at=resume_at,
-            now=self._clock.wall(),
-        )
+        self._move(entry, event, cause=cause, reason=reason, resume_at=resume_at)
         return entry.job
 
     async def complete(self, job_id: str) -> bool:
@@ -151,7 +150,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         if not entry.job.planned or any(shard.open for shard in entry.shards.values()):
             return False
         try:
-            entry.job = moved(entry.job, JobEvent.COMPLETE, now=self._clock.wall())
+            self._move(entry, JobEvent.COMPLETE)
         except IllegalTransition:
             return False
         return True
@@ -183,6 +182,7 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         """See :meth:`batcher.ports.JobStore.purge`."""
         self._entries.pop(job_id, None)
         self._forget_orders(job_id)
+        self._forget_delivery(job_id)
 
     async def purge_all(self, job_ids: Sequence[str]) -> None:
         """See :meth:`batcher.ports.JobStore.purge_all`."""
@@ -355,45 +355,10 @@ class MemoryStore(MemoryFleet, MemoryOrders):
         for shard_id, reopened in pieces.items():
             entry.shards[shard_id].reopen(reopened)
         if again and entry.job.state is JobState.COMPLETE:
-            entry.job = moved(entry.job, JobEvent.RETRY, now=self._clock.wall())
+            self._move(entry, JobEvent.RETRY)
         return len(again)
 
-    async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
-        """See :meth:`batcher.ports.ShardStore.shards`."""
-        entry = self._entry(job_id)
-        for shard in entry.by_ordinal():
-            yield shard.stored(entry.dead_rows(shard.id))
 
-    async def outlines(self, job_id: str) -> AsyncIterator[ShardOutline]:
-        """See :meth:`batcher.ports.ShardStore.outlines`."""
-        entry = self._entry(job_id)
-        for shard in entry.by_ordinal():
-            yield shard.outline(entry.dead_rows(shard.id))
-
-    async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
-        """See :meth:`batcher.ports.ShardStore.shard`."""
-        entry = self._entries.get(job_id)
-        for shard in [] if entry is None else entry.by_ordinal():
-            if entry is not None and shard.plan.ordinal == ordinal:
-                return shard.stored(entry.dead_rows(shard.id))
-        return None
-
-    async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
-        """See :meth:`batcher.ports.ShardStore.dead_letters`."""
-        for _, (letter, _, _) in sorted(self._entry(job_id).dead.items(), key=lambda kv: kv[0]):
-            yield letter
-
-    async def failures(self, job_id: str) -> list[FailureCount]:
-        """See :meth:`batcher.ports.ShardStore.failures`."""
-        return self._entry(job_id).failures()
-
-    async def failures_of(self, job_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
-        """See :meth:`batcher.ports.ShardStore.failures_of`."""
-        known = [job_id for job_id in job_ids if job_id in self._entries]
-        return {job_id: found for job_id in known if (found := self._entries[job_id].failures())}
-
-    def _entry(self, job_id: str) -> Entry:
-        try:
-            return self._entries[job_id]
-        except KeyError:
-            raise unknown_job(job_id) from None
+def _age(job: Job) -> tuple[datetime, str]:
+    """What jobs are listed by."""
+    return job.created_at, job.id

@@ -53,7 +53,16 @@ _RACES = 12
 _RACE_SECONDS = 0.01
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
-_EMPTIED = ("checkpoint", "shard_payload", "dead_letter", "shard", "job", "job_order")
+_EMPTIED = (
+    "checkpoint",
+    "shard_payload",
+    "shard_prompts",
+    "shard_hashes",
+    "dead_letter",
+    "shard",
+    "job",
+    "job_order",
+)
 _SIZE = text(
     "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(CAST(:names AS text[])) AS name"
 )

@@ -1,6 +1,7 @@
 """The verbs of the store in SQL, the same over SQLite and Postgres.
 
 - :mod:`.columns`: What tables are made of that no database has as it is needed here.
+- :mod:`.deliveries`: The verbs of :class:`batcher.ports.DeliveryStore` in SQL.
 - :mod:`.fleet`: The verbs of :class:`batcher.ports.FleetStore` in SQL.
 - :mod:`.grants`: How shards are picked and granted: one statement on a server, two under SQLite's
   one writer.

@@ -8,14 +8,20 @@ from sqlalchemy import or_, select, tuple_, update
 
 from batcher.adapters.store.settlement import NO_SEQ
 from batcher.adapters.store.sql.jobs import OPEN
-from batcher.adapters.store.sql.tables import PAYLOAD, SHARD
+from batcher.adapters.store.sql.tables import PAYLOAD, PROMPTS, SHARD
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
 _LEASED = (SHARD.c.id, SHARD.c.ordinal, SHARD.c.fence, SHARD.c.sent_fence, SHARD.c.sent_through)
+_PLAN = (
+    PAYLOAD.c.outline,
+    PAYLOAD.c.checksum,
+    PROMPTS.c.prompts,
+    PROMPTS.c.checksum.label("prompts_checksum"),
+)
 
 
 def grant(
@@ -31,8 +37,8 @@ def grant(
 ) -> Sequence[Row[Any]]:
     """Lease the lowest claimable shards, or the lowest of them whose owner has died.
 
-    Rows of id, ordinal, fence (the new one), sent_fence, sent_through, payload and its checksum, by
-    ordinal.
+    Rows of id, ordinal, fence (the new one), sent_fence, sent_through, outline, checksum, prompts
+    and prompts_checksum, by ordinal.
     """
     lease = {"owner": owner, "expires_at": expires_at, "fence": SHARD.c.fence + 1, "seq": NO_SEQ}
     picked = _claimable(job_id, now=now, expired_only=expired_only, exclude=exclude)
@@ -46,13 +52,8 @@ def grant(
     ids = connection.scalars(picked).all()
     if ids:
         connection.execute(update(SHARD).where(SHARD.c.id.in_(ids)).values(lease))
-    leased = (
-        select(*_LEASED)
-        .add_columns(PAYLOAD.c.payload, PAYLOAD.c.checksum)
-        .where(SHARD.c.id.in_(ids))
-    )
-    by_ordinal = leased.join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id).order_by(SHARD.c.ordinal)
-    return connection.execute(by_ordinal).all()
+    leased = select(*_LEASED, *_PLAN).where(SHARD.c.id.in_(ids))
+    return connection.execute(_with_plans(leased, SHARD.c.id).order_by(SHARD.c.ordinal)).all()
 
 
 def _grant_picked(
@@ -62,10 +63,15 @@ def _grant_picked(
     cte = picked.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
     grants = update(SHARD).where(SHARD.c.id == cte.c.id).values(lease).returning(*_LEASED)
     granted = grants.cte("granted")
-    leased = select(granted, PAYLOAD.c.payload, PAYLOAD.c.checksum).join(
-        PAYLOAD, PAYLOAD.c.shard_id == granted.c.id
-    )
+    leased = _with_plans(select(granted, *_PLAN), granted.c.id)
     return connection.execute(leased.order_by(granted.c.ordinal)).all()
+
+
+def _with_plans(leased: Select[Any], shard_id: ColumnElement[int]) -> Select[Any]:
+    """With all of the plan; older ones have no prompts of their own."""
+    return leased.join(PAYLOAD, PAYLOAD.c.shard_id == shard_id).outerjoin(
+        PROMPTS, PROMPTS.c.shard_id == shard_id
+    )
 
 
 def give_back(connection: Connection, owner: str, granted: Sequence[tuple[int, int]]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import distinct, func, insert, or_, select, update
+from sqlalchemy import distinct, func, insert, or_, select, tuple_, update
 
 from batcher.adapters.store.codec import (
     counter_row,
@@ -18,8 +17,9 @@ from batcher.adapters.store.codec import (
     storable,
 )
 from batcher.adapters.store.database import Conflict, Database
+from batcher.adapters.store.delivering import UNTOUCHED
 from batcher.adapters.store.lifecycle import moved, unknown_job
-from batcher.adapters.store.sql.tables import DEAD_LETTER, JOB, SHARD
+from batcher.adapters.store.sql.tables import DEAD_LETTER, DELIVERY, JOB, SHARD
 from batcher.core.errors import IllegalTransition, StoreError
 from batcher.core.job.filter import EVERY_JOB, JobFilter
 from batcher.core.model import Doubt, Job, JobEvent, JobState, Learned, StopCause, Tally, Usage
@@ -83,19 +83,28 @@ class SqlJobs:
         """See :meth:`batcher.ports.JobStore.job`."""
         return await self._database.read(partial(_find, job_id=job_id))
 
-    async def jobs(self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB) -> list[Job]:
+    async def jobs(
+        self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None
+    ) -> list[Job]:
         """See :meth:`batcher.ports.JobStore.jobs`."""
-        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc())
-        if wanted.state is not None:
-            newest = newest.where(JOB.c.state == wanted.state.value)
-        if wanted.name is not None:
-            newest = newest.where(JOB.c.name == wanted.name)
-        if wanted.kind is None:  # which stands in a text
-            newest = newest.limit(limit)
+        newest = select(JOB).order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit)
+        for column, value in (
+            (JOB.c.state, wanted.state),
+            (JOB.c.name, wanted.name),
+            (JOB.c.kind, wanted.kind),
+        ):
+            if value is not None:
+                newest = newest.where(column == str(value))
+        if wanted.since is not None:
+            newest = newest.where(JOB.c.created_at >= wanted.since)
 
         def work(connection: Connection) -> list[Job]:
-            with connection.execute(newest).mappings() as rows:
-                return list(islice(filter(wanted.takes, map(job_value, rows)), limit))
+            page = newest
+            if after is not None:
+                last = must_find(connection, after)
+                age = tuple_(JOB.c.created_at, JOB.c.id)
+                page = newest.where(age < (last.created_at, last.id))
+            return [job_value(row) for row in connection.execute(page).mappings()]
 
         return await self._database.read(work)
 
@@ -317,7 +326,10 @@ def update_job(connection: Connection, job_id: str, **values: Any) -> None:
 
 
 def write_state(connection: Connection, job: Job) -> None:
-    """Set what a move changes."""
+    """Set what a move changes; what was delivered of a job that is open (again) counts no more."""
+    if job.state is JobState.OPEN:
+        anew = update(DELIVERY).where(DELIVERY.c.job_id == job.id)
+        connection.execute(anew.values({**UNTOUCHED, "fence": DELIVERY.c.fence + 1}))
     update_job(
         connection,
         job.id,

@@ -6,14 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 
-from batcher.adapters.store.checksum import is_payload, plan_checksum, results_checksum
+from batcher.adapters.store.checksum import (
+    is_outline,
+    is_prompts,
+    outline_checksum,
+    prompts_checksum,
+    results_checksum,
+)
 from batcher.adapters.store.codec import dead_row, event_text, event_value, job_value
-from batcher.adapters.store.damage import damaged_payload
+from batcher.adapters.store.damage import damaged_prompts
 from batcher.adapters.store.lifecycle import is_there_already, unknown_job, utc
 from batcher.adapters.store.settlement import NO_FENCE, NO_SEQ, PLANNED
 from batcher.adapters.store.sql.grants import give_back, grant
 from batcher.adapters.store.sql.jobs import DONE, OPEN, lock_shards, must_exist, update_job
-from batcher.adapters.store.sql.tables import CHECKPOINT, DEAD_LETTER, JOB, PAYLOAD, SHARD, WORKER
+from batcher.adapters.store.sql.tables import (
+    CHECKPOINT,
+    DEAD_LETTER,
+    HASHES,
+    JOB,
+    PAYLOAD,
+    PROMPTS,
+    SHARD,
+    WORKER,
+)
 from batcher.core.model import JobState
 from batcher.core.progress import ShardEvent
 from batcher.ports import Carried, Lease, NewShard
@@ -27,6 +42,8 @@ if TYPE_CHECKING:
 
 _INSERT_SHARD = insert(SHARD)
 _INSERT_PAYLOAD = insert(PAYLOAD)
+_INSERT_PROMPTS = insert(PROMPTS)
+_INSERT_HASHES = insert(HASHES)
 _INSERT_DEAD = insert(DEAD_LETTER)
 _INSERT_CHECKPOINT = insert(CHECKPOINT)
 _MOVE_CURSOR = (
@@ -147,7 +164,7 @@ class SqlLeases:
             granted[:] = [(shard.id, shard.fence) for shard in shards]
             if not shards:
                 return []
-            _check_payloads(job_id, shards)
+            _check_plans(job_id, shards)
             _begin(connection, job_id, now)
             events = _events(connection, [shard.id for shard in shards])
             return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
@@ -212,15 +229,18 @@ def _stands_there(connection: Connection, cursor: Mapping[str, Any]) -> bool:
     )
 
 
-def _check_payloads(job_id: str, shards: Sequence[Row[Any]]) -> None:
+def _check_plans(job_id: str, shards: Sequence[Row[Any]]) -> None:
     """What is sent must be what was planned.
 
     Raises:
         DamagedStore: it is not.
     """
     for shard in shards:
-        if not is_payload(shard.payload, shard.checksum):
-            raise damaged_payload(job_id, shard.ordinal)
+        if not (
+            is_outline(shard.outline, shard.checksum)
+            and is_prompts(shard.prompts, shard.prompts_checksum)
+        ):
+            raise damaged_prompts(job_id, shard.ordinal)
 
 
 def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> Lease:
@@ -229,7 +249,8 @@ def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> 
         ordinal=shard.ordinal,
         fence=shard.fence,
         expires_at=expires_at,
-        payload=shard.payload,
+        outline=shard.outline,
+        prompts=shard.prompts,
         events=tuple(events),
         sent_fence=shard.sent_fence,
         sent_through=shard.sent_through,
@@ -259,8 +280,8 @@ def _insert_carried(connection: Connection, shard_id: int, carried: Carried) -> 
 
 
 def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> int:
-    """Insert a planned shard with its payload and dead letters; returns its id."""
-    carried = shard.carried
+    """Insert a planned shard with its plan and dead letters; returns its id."""
+    carried, plan = shard.carried, shard.plan
     pieces_done = 0 if carried is None else len(carried.pieces)
     made = connection.execute(
         _INSERT_SHARD,
@@ -285,10 +306,17 @@ def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> int:
         _INSERT_PAYLOAD,
         {
             "shard_id": shard_id,
-            "payload": shard.payload,
+            "outline": plan.outline,
             "columns": shard.columns,
-            "checksum": plan_checksum(shard.payload, shard.columns),
+            "checksum": outline_checksum(plan.outline, shard.columns),
         },
+    )
+    checksum = prompts_checksum(plan.prompts)
+    connection.execute(
+        _INSERT_PROMPTS, {"shard_id": shard_id, "prompts": plan.prompts, "checksum": checksum}
+    )
+    connection.execute(
+        _INSERT_HASHES, {"shard_id": shard_id, "contents": plan.contents, "ids": plan.ids}
     )
     if shard.dead:
         connection.execute(

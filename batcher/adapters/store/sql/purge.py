@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, select, update
 
-from batcher.adapters.store.sql.tables import CHECKPOINT, DEAD_LETTER, JOB, ORDER, PAYLOAD, SHARD
+from batcher.adapters.store.sql.tables import (
+    CHECKPOINT,
+    DEAD_LETTER,
+    DELIVERY,
+    HASHES,
+    JOB,
+    ORDER,
+    PAYLOAD,
+    PROMPTS,
+    SHARD,
+)
 from batcher.core.model import JobState
 
 if TYPE_CHECKING:
@@ -74,13 +84,14 @@ def _purge_some(connection: Connection, *, ids: Sequence[str], shards: int) -> t
     began = time.monotonic()
     some = select(SHARD.c.id).where(SHARD.c.job_id.in_(ids)).order_by(SHARD.c.id)
     found = connection.scalars(some.limit(shards).with_for_update()).all()
-    for table in (CHECKPOINT, PAYLOAD, DEAD_LETTER):
+    for table in (CHECKPOINT, PAYLOAD, PROMPTS, HASHES, DEAD_LETTER):
         connection.execute(delete(table).where(table.c.shard_id.in_(found)))
     connection.execute(delete(SHARD).where(SHARD.c.id.in_(found)))
     if len(found) == shards:
         return False, time.monotonic() - began
     connection.execute(select(JOB.c.id).where(JOB.c.id.in_(ids)).with_for_update())
     planned = exists().where(SHARD.c.job_id == JOB.c.id)  # in the meantime
+    connection.execute(delete(DELIVERY).where(DELIVERY.c.job_id.in_(ids)))
     connection.execute(delete(JOB).where(JOB.c.id.in_(ids), ~planned))
     connection.execute(delete(ORDER).where(ORDER.c.job_id.in_(ids)))
     left = connection.scalar(select(JOB.c.id).where(JOB.c.id.in_(ids)).limit(1))

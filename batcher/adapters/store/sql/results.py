@@ -5,13 +5,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import LargeBinary, bindparam, func, or_, select, tuple_
 
-from batcher.adapters.store.checksum import is_payload, is_plan, is_results
+from batcher.adapters.store.checksum import (
+    is_outline,
+    is_outline_with_columns,
+    is_prompts,
+    is_results,
+)
 from batcher.adapters.store.codec import dead_value, event_value
-from batcher.adapters.store.damage import damaged_shard
+from batcher.adapters.store.damage import damaged_prompts, damaged_shard, must_be
 from batcher.adapters.store.sql.jobs import JOBS_AT_ONCE, must_exist
-from batcher.adapters.store.sql.tables import CHECKPOINT, DEAD_LETTER, PAYLOAD, SHARD
+from batcher.adapters.store.sql.tables import (
+    CHECKPOINT,
+    DEAD_LETTER,
+    HASHES,
+    PAYLOAD,
+    PROMPTS,
+    SHARD,
+)
 from batcher.core.model import FailureCount
 from batcher.core.progress import ShardEvent, in_force, replay
 from batcher.ports import ShardOutline, StoredShard
@@ -19,7 +31,7 @@ from batcher.ports import ShardOutline, StoredShard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from batcher.adapters.store.database import Database
     from batcher.core.errors import DamagedStore
@@ -28,15 +40,29 @@ if TYPE_CHECKING:
 
 _BEFORE_ALL = -1
 _PAGE_LETTERS = 1_000
-_NEXT_PLAN = (
+_NEXT = (
     select(SHARD.c.id, SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
-    .add_columns(PAYLOAD.c.payload, PAYLOAD.c.checksum)
+    .add_columns(PAYLOAD.c.outline, PAYLOAD.c.checksum)
     .join(PAYLOAD, PAYLOAD.c.shard_id == SHARD.c.id)
     .where(SHARD.c.job_id == bindparam("of"), SHARD.c.ordinal > bindparam("past"))
     .order_by(SHARD.c.ordinal)
     .limit(1)
 )
-_NEXT_SHARD = _NEXT_PLAN.add_columns(PAYLOAD.c.columns)
+_NEXT_OUTLINE = _NEXT.add_columns(HASHES.c.contents).outerjoin(
+    HASHES, HASHES.c.shard_id == SHARD.c.id
+)
+_NEXT_SHARD = _NEXT.add_columns(PAYLOAD.c.columns)
+_LAST_BEFORE = (
+    select(SHARD.c.ordinal, SHARD.c.first_row, SHARD.c.rows)
+    .where(SHARD.c.job_id == bindparam("of"), SHARD.c.first_row <= bindparam("row"))
+    .order_by(SHARD.c.ordinal.desc())
+    .limit(1)
+)
+_PROMPTS = (
+    select(SHARD.c.ordinal, PROMPTS.c.prompts, PROMPTS.c.checksum)
+    .join(PROMPTS, PROMPTS.c.shard_id == SHARD.c.id)
+    .where(SHARD.c.job_id == bindparam("of"), SHARD.c.ordinal == bindparam("at"))
+)
 _RESULTS = (
     select(CHECKPOINT.c.event, CHECKPOINT.c.results, CHECKPOINT.c.bills, CHECKPOINT.c.checksum)
     .where(CHECKPOINT.c.shard_id == bindparam("of"))
@@ -63,9 +89,9 @@ class SqlResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def shards(self, job_id: str) -> AsyncIterator[StoredShard]:
+    async def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
         """See :meth:`batcher.ports.ShardStore.shards`."""
-        past = _BEFORE_ALL
+        past = await self._database.read(partial(_before, job_id=job_id, row=from_row))
         while shard := await self._database.read(partial(_shard, job_id=job_id, past=past)):
             yield shard
             past = shard.ordinal
@@ -76,6 +102,29 @@ class SqlResults:
         while outline := await self._database.read(partial(_outline, job_id=job_id, past=past)):
             yield outline
             past = outline.ordinal
+
+    async def prompts(self, job_id: str, ordinal: int) -> bytes | None:
+        """See :meth:`batcher.ports.ShardStore.prompts`."""
+
+        def work(connection: Connection) -> bytes | None:
+            found = connection.execute(_PROMPTS, {"of": job_id, "at": ordinal}).first()
+            if found is None:
+                return None
+            if not is_prompts(found.prompts, found.checksum):
+                raise damaged_prompts(job_id, ordinal)
+            prompts: bytes = found.prompts
+            return prompts
+
+        return await self._database.read(work)
+
+    async def shards_with_id(self, job_id: str, id_hash: bytes) -> list[int]:
+        """See :meth:`batcher.ports.ShardStore.shards_with_id`."""
+
+        def work(connection: Connection) -> list[int]:
+            of = {"of": job_id, "hash": id_hash}
+            return list(connection.scalars(_with_id(connection.dialect.name), of))
+
+        return await self._database.read(work)
 
     async def shard(self, job_id: str, ordinal: int) -> StoredShard | None:
         """See :meth:`batcher.ports.ShardStore.shard`."""
@@ -89,9 +138,12 @@ class SqlResults:
 
         return await self._database.read(work)
 
-    async def dead_letters(self, job_id: str) -> AsyncIterator[DeadLetter]:
+    async def dead_letters(
+        self, job_id: str, *, after: tuple[int, int] | None = None
+    ) -> AsyncIterator[DeadLetter]:
         """See :meth:`batcher.ports.ShardStore.dead_letters`."""
-        past = (_BEFORE_ALL, _BEFORE_ALL)
+        past = after or (_BEFORE_ALL, _BEFORE_ALL)
+        await self._database.read(partial(must_exist, job_id=job_id))
         while page := await self._database.read(partial(_letters, job_id=job_id, past=past)):
             for letter in page:
                 yield letter
@@ -118,9 +170,35 @@ def _failures(connection: Connection, *, job_ids: Sequence[str]) -> dict[str, li
     return found
 
 
+def _with_id(dialect: str) -> Select[int]:
+    """The shards of a job with a hash among those of their ids, or with none to look among."""
+    sought = bindparam("hash", type_=LargeBinary)
+    if dialect == "postgresql":
+        place = func.position(sought.op("IN")(HASHES.c.ids))
+    else:
+        place = func.instr(HASHES.c.ids, sought)
+    kept = SHARD.outerjoin(HASHES, HASHES.c.shard_id == SHARD.c.id)
+    return (
+        select(SHARD.c.ordinal)
+        .select_from(kept)
+        .where(SHARD.c.job_id == bindparam("of"), or_(HASHES.c.shard_id.is_(None), place > 0))
+        .order_by(SHARD.c.ordinal)
+    )
+
+
+def _before(connection: Connection, *, job_id: str, row: int) -> int:
+    """The ordinal of the last shard all of whose rows come before that one."""
+    must_exist(connection, job_id)
+    if row <= 0:
+        return _BEFORE_ALL
+    found = connection.execute(_LAST_BEFORE, {"of": job_id, "row": row}).first()
+    if found is None:
+        return _BEFORE_ALL
+    ordinal, first_row, rows = found
+    return int(ordinal) - int(first_row + rows > row)
+
+
 def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | None:
-    if past == _BEFORE_ALL:
-        must_exist(connection, job_id)
     shard = connection.execute(_NEXT_SHARD, {"of": job_id, "past": past}).first()
     return None if shard is None else _stored(connection, shard, job_id)
 
@@ -128,18 +206,20 @@ def _shard(connection: Connection, *, job_id: str, past: int) -> StoredShard | N
 def _outline(connection: Connection, *, job_id: str, past: int) -> ShardOutline | None:
     if past == _BEFORE_ALL:
         must_exist(connection, job_id)
-    shard = connection.execute(_NEXT_PLAN, {"of": job_id, "past": past}).first()
+    shard = connection.execute(_NEXT_OUTLINE, {"of": job_id, "past": past}).first()
     if shard is None:
         return None
     of = {"of": shard.id}
-    if not is_payload(shard.payload, shard.checksum):
-        raise damaged_shard(job_id, shard.ordinal, shard.first_row, shard.rows, "ids and texts")
+    must_be((bytes, type(None)), shard._mapping, "contents")
+    if not is_outline(shard.outline, shard.checksum):
+        raise damaged_shard(job_id, shard.ordinal, shard.first_row, shard.rows, "ids and requests")
     progress = replay(event_value(text) for text in connection.scalars(_EVENTS, of))
     return ShardOutline(
         ordinal=shard.ordinal,
         first_row=shard.first_row,
         rows=shard.rows,
-        payload=shard.payload,
+        outline=shard.outline,
+        contents=shard.contents,
         done=frozenset(progress.done),
         dead_rows=frozenset(connection.scalars(_DEAD_ROWS, of)),
     )
@@ -158,12 +238,12 @@ def _stored(connection: Connection, shard: Row[Any], job_id: str) -> StoredShard
         checkpoints.append((event_value(text), blob))
         if bill is not None:
             bills.append(bill)
-    sound = is_plan(shard.payload, shard.columns, shard.checksum)
+    sound = is_outline_with_columns(shard.outline, shard.columns, shard.checksum)
     return StoredShard(
         ordinal=shard.ordinal,
         first_row=shard.first_row,
         rows=shard.rows,
-        payload=shard.payload if sound else b"",
+        outline=shard.outline if sound else b"",
         columns=shard.columns if sound else None,
         results=in_force(checkpoints),
         bills=tuple(bills),
@@ -173,8 +253,6 @@ def _stored(connection: Connection, shard: Row[Any], job_id: str) -> StoredShard
 
 
 def _letters(connection: Connection, *, job_id: str, past: tuple[int, int]) -> list[DeadLetter]:
-    if past == (_BEFORE_ALL, _BEFORE_ALL):
-        must_exist(connection, job_id)
     key = tuple_(DEAD_LETTER.c.row_number, DEAD_LETTER.c.chunk)
     page = (
         select(DEAD_LETTER)

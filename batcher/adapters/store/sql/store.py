@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batcher.adapters.store.sql.deliveries import SqlDeliveries
 from batcher.adapters.store.sql.fleet import SqlFleet
 from batcher.adapters.store.sql.jobs import SqlJobs
 from batcher.adapters.store.sql.leases import SqlLeases
@@ -28,6 +29,7 @@ class SqlStore(
     SqlFleet,
     SqlOrders,
     SqlSchedules,
+    SqlDeliveries,
 ):
     """All verbs over one :class:`Database`; open it with :func:`.open.open_store`."""
 

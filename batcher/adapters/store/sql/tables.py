@@ -51,6 +51,7 @@ JOB = Table(
     Column("cause", Text()),
     Column("plan_tries", Integer(), nullable=False, default=0, server_default=text("0")),
     Column("output", Text()),
+    Column("kind", Text()),
     UniqueConstraint("fingerprint", "generation"),
     Index("ix_job_created_at", "created_at", "id"),
 )
@@ -102,9 +103,25 @@ PAYLOAD = Table(
     "shard_payload",
     METADATA,
     Column("shard_id", key_type(), ForeignKey("shard.id"), primary_key=True),
-    Column("payload", LargeBinary(), nullable=False),
+    Column("outline", LargeBinary(), nullable=False),
     Column("columns", LargeBinary()),
     Column("checksum", BigInteger()),
+)
+
+PROMPTS = Table(
+    "shard_prompts",
+    METADATA,
+    Column("shard_id", key_type(), ForeignKey("shard.id"), primary_key=True),
+    Column("prompts", LargeBinary(), nullable=False),
+    Column("checksum", BigInteger(), nullable=False),
+)
+
+HASHES = Table(
+    "shard_hashes",
+    METADATA,
+    Column("shard_id", key_type(), ForeignKey("shard.id"), primary_key=True),
+    Column("contents", LargeBinary()),
+    Column("ids", LargeBinary()),
 )
 
 CHECKPOINT = Table(
@@ -179,4 +196,23 @@ SCHEDULE = Table(
     Column("paused", Boolean(), nullable=False),
     Column("next_due", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+DELIVERY = Table(
+    "delivery",
+    METADATA,
+    Column("job_id", Text(), ForeignKey("job.id"), primary_key=True),
+    Column("target", Text(), nullable=False),
+    Column("attempts", Integer(), nullable=False, default=0),
+    Column("cause", Text()),
+    Column("exit_code", Integer()),
+    Column("next_at", Double()),
+    Column("cursor", BigInteger(), nullable=False, default=0),
+    Column("records", BigInteger(), nullable=False, default=0),
+    Column("files", Text(), nullable=False, default="[]"),
+    Column("delivered_at", UtcDateTime),
+    Column("owner", Text()),
+    Column("expires_at", Double()),
+    Column("fence", Integer(), nullable=False, default=0),
+    Index("ix_delivery_delivered_at", "delivered_at"),
 )

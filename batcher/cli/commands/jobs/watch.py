@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     examples=("batcher watch 1ng6",),
 )
 def watch(ctx: click.Context, *, job: str | None, progress: str | None, as_json: bool) -> None:
-    """Follow a job that others work on, until it is complete or stopped.
+    """Follow a job that others work on, until it is complete and delivered, or stopped.
 
     This works from any machine that reaches the database, and ending it ends nothing else. The
     exit code is that of `batcher run`: 0 complete, 3 with rows that failed for good, 4 stopped
-    by its budget, 5 paused, 1 cancelled.
+    by its budget, 5 paused, 1 cancelled. A job that workers deliver is followed until they have.
+    Where an attempt at that fails, the exit code is the one that `batcher run -o` would have
+    had, such as 2 where the output is not the job's; workers try again all the same.
     """
     screen = open_screen(quiet=as_json and progress is None, output=None, progress=progress)
     shown_by = Progress(screen, activity="looking at the job")

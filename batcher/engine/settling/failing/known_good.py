@@ -20,7 +20,7 @@ from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.engine.shards.payload import decode_plan
+from batcher.engine.shards.payload import decode_plan, decode_prompts
 from batcher.ports import Reply, Store
 
 
@@ -56,9 +56,10 @@ async def find_answered(store: Store, job_id: str) -> tuple[Prompt, int] | None:
     try:
         async for outline in store.outlines(job_id):
             if outline.done:
-                plan = decode_plan(outline.payload)
+                plan = decode_plan(outline.outline)
                 piece = min(outline.done, key=lambda piece: plan.tokens[piece])
-                return plan.prompts[piece], plan.tokens[piece]
+                kept = await store.prompts(job_id, outline.ordinal)
+                return decode_prompts(outline.outline, kept)[piece], plan.tokens[piece]
     except DamagedStore:
         pass  # whoever reads the results will say so
     return None
@@ -93,7 +94,7 @@ class KnownGood:
         plan = call.shard.plan
         tokens = plan.tokens[piece]
         if self._known is None or tokens < self._known[1]:
-            self._known = (plan.prompts[piece], tokens)
+            self._known = (call.shard.prompts[piece], tokens)
 
     async def ask(self, shard: LeasedShard) -> bool:
         """Have it sent before all others; False where that cannot be, or would tell nothing."""
