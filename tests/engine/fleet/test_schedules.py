@@ -272,9 +272,10 @@ async def test_three_real_workers_on_a_postgres_run_a_schedule_once(
             runner: Runner = await stack.enter_async_context(
                 open_runner(Settings(database_url=url))
             )
+            settings = Settings(database_url=url, allow_source=(str(tmp_path),))
             fleets = [
                 await stack.enter_async_context(
-                    open_fleet(Settings(database_url=url), log=Events(), look_seconds=0.05)
+                    open_fleet(settings, log=Events(), look_seconds=0.05)
                 )
                 for _ in range(3)
             ]
