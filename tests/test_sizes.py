@@ -31,6 +31,7 @@ EXCEPTIONS = {
     "adapters.store.sql.models.JobRow": "a table",
     "adapters.store.sql.models.ShardRow": "a table",
     "adapters.store.sql.models.OrderRow": "a table",
+    "adapters.store.sql.models.DeliveryRow": "a table",
     "adapters.store.memory.jobs.Shard": "a table's row in memory",
     "simulator.stats.Stats": "counters, shown as they are",
     "simulator.limits.Limiter": "the simulator's limits, by its options",
