@@ -65,7 +65,8 @@ class Former:
             else:
                 yield Previous(self.store, self.job_id, self.shape, index)
         finally:
-            await asyncio.to_thread(index.close)
+            # Shielded: whoever stops waiting for it must not stop it.
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, index.close))
 
     async def _opened(self) -> RowIndex:
         """The index, empty; where nobody waits for it any more it is closed once it is there."""

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -357,3 +358,23 @@ async def test_a_reader_who_never_ends_delays_a_commit_each_time_the_wal_has_gro
 
     await store.close()
     assert max(later) < sizes[-1] + FRAMES
+
+
+async def test_a_store_is_closed_also_where_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    """As a run that is cancelled while it closes, on a machine whose threads are all busy."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    store = await open_store(str(tmp_path / "batcher.db"), FakeClock())
+    await store.jobs()
+    go_on = threading.Event()
+    busy = loop.run_in_executor(None, go_on.wait, PATIENCE_SECONDS)
+    leaving = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    go_on.set()
+    await busy
+    await loop.run_in_executor(None, int)
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await store.jobs()

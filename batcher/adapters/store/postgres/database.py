@@ -144,7 +144,8 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
-        await asyncio.to_thread(self._close)
+        # Shielded: whoever stops waiting for it must not stop it.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     async def _until_done(self, threads: ThreadPoolExecutor, attempt: Callable[[], T | Fault]) -> T:
         """Try until it succeeds, or nothing can be hoped for."""

@@ -108,7 +108,8 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See :meth:`batcher.adapters.store.database.Database.close`."""
-        await asyncio.to_thread(self._close)
+        # Shielded: whoever stops waiting for it must not stop it.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         with translated(self.name), self._reader.connect() as connection:
