@@ -31,6 +31,9 @@ class Begun:
 
     async def sends(self) -> RunStats:
         """Its figures, when it has sent something."""
+        await asyncio.wait([self._live, self.task], return_when=asyncio.FIRST_COMPLETED)
+        if not self._live.done():
+            await self.task  # which raises what kept it from sending
         live = await self._live
         while not live.rows_done:
             await asyncio.sleep(0.1)
