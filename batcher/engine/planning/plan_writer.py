@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from batcher.core.errors import StoreError
 from batcher.core.kind import Shape
 from batcher.core.model import Job, JobState
-from batcher.engine.job.endings import Endings, apply_ending
+from batcher.engine.job.endings import Endings, JobMoves, apply_ending
 from batcher.engine.planning.handover import AnyPlanner
 from batcher.engine.planning.planner import check_unchanged
 from batcher.engine.reuse.strategy import OpensReuse, PlannedShard, Reuse, filled
-from batcher.ports import Clock, GuardStopped, InputSource, NewShard, Store
+from batcher.ports import Clock, GuardStopped, InputSource, NewShard, PlanStore
 
 ROWS_AT_ONCE = 1_024
 BYTES_AT_ONCE = 256_000
@@ -38,10 +39,16 @@ class Planning:
     reuse: OpensReuse | None = None
 
 
+class PlannedJobs(JobMoves, PlanStore, Protocol):
+    """What whoever writes a plan needs of a store."""
+
+
 class PlanLease:
     """One owner's right to plan one job, renewed in time."""
 
-    def __init__(self, store: Store, clock: Clock, job_id: str, owner: str, seconds: float) -> None:
+    def __init__(
+        self, store: PlanStore, clock: Clock, job_id: str, owner: str, seconds: float
+    ) -> None:
         """``seconds`` is how long it holds unless it is renewed."""
         self._store = store
         self._clock = clock
@@ -68,7 +75,7 @@ class PlanWriter:
         self,
         planning: Planning,
         lease: PlanLease,
-        store: Store,
+        store: PlannedJobs,
         clock: Clock,
         *,
         wrote: Callable[[NewShard], None],

@@ -9,7 +9,7 @@ from batcher.core.model import Job
 from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings
 from batcher.engine.planning.plan_writer import PlanLease, Planning, PlanWriter
 from batcher.engine.running.parts import Work
-from batcher.ports import NewShard, Store
+from batcher.ports import NewShard, Room
 
 
 class RunPlan:
@@ -84,8 +84,8 @@ class RunPlan:
             live.rows_planned = live.rows if job.planned else job.plan_row
 
 
-def end_where_cramped(store: Store, end: Callable[[Ending], None]) -> None:
+def end_where_cramped(room: Room, end: Callable[[Ending], None]) -> None:
     """Stop while there is room for what is in flight: without it that would be paid in vain."""
-    room = store.room_bytes()
-    if room is not None and room < LEAST_ROOM_BYTES:
-        end(Endings.cramped(room))
+    left = room.room_bytes()
+    if left is not None and left < LEAST_ROOM_BYTES:
+        end(Endings.cramped(left))

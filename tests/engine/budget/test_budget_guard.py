@@ -38,7 +38,7 @@ class Guarded:
         self.budget = RunBudget(budget_picousd=100, spent_picousd=10, worst_of=lambda call: 1)
         writer: Any = SimpleNamespace(dirty=False, writing=False, ask_again=self._ask_again)
         self.job_budget = JobBudget(
-            store,  # type: ignore[arg-type]  # two verbs of it
+            store,
             "j",
             "me",
             spent_before=10,
