@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,8 @@ class Begun:
 
     async def sends(self) -> RunStats:
         """Its figures, when it has sent something."""
-        await asyncio.wait([self._live, self.task], return_when=asyncio.FIRST_COMPLETED)
+        ended: list[asyncio.Future[Any]] = [self._live, self.task]
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if not self._live.done():
             await self.task  # which raises what kept it from sending
         live = await self._live
