@@ -23,7 +23,7 @@ from batcher.adapters.system.private_files import STATE_DIRECTORY
 from batcher.adapters.system.row_guard import ThreadGuard
 from batcher.engine.opening.binding import bind_version
 from batcher.engine.planning.plan_writer import BYTES_AT_ONCE, ROWS_AT_ONCE
-from batcher.engine.planning.planner import Planner
+from batcher.engine.planning.planner import make_planner
 from batcher.ports.planning import PlanTask
 
 
@@ -53,7 +53,7 @@ def main() -> None:
             next_row, next_shard = pickle.load(sys.stdin.buffer)  # noqa: S301
         except EOFError:
             return  # it was not needed
-        planner = Planner(
+        planner = make_planner(
             source=source,
             bound=bound,
             kind=spec.kind,

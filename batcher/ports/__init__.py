@@ -37,17 +37,28 @@ from batcher.ports.planning import (
 )
 from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
-from batcher.ports.space import Space
-from batcher.ports.store import (
+from batcher.ports.store.jobs import (
+    JobChanges,
+    JobOpenings,
+    JobPurges,
+    JobReads,
+    JobStore,
+    Space,
+)
+from batcher.ports.store.shards import (
     BudgetShort,
     Checkpoint,
-    JobStore,
+    CheckpointStore,
+    FailureStore,
     Lease,
+    LeaseStore,
+    PlanStore,
+    ResultStore,
     ShardOutline,
     ShardStore,
-    Store,
     StoredShard,
 )
+from batcher.ports.store.whole import Room, Store
 from batcher.ports.throttle import Grant, Throttle
 from batcher.ports.time import Clock
 from batcher.ports.tokenizer import KindRegistry, Tokenizer
@@ -60,6 +71,7 @@ __all__ = [
     "BudgetShort",
     "Carried",
     "Checkpoint",
+    "CheckpointStore",
     "Clock",
     "DeliveryLease",
     "DeliveryState",
@@ -70,6 +82,7 @@ __all__ = [
     "EncodedPlan",
     "Event",
     "Fact",
+    "FailureStore",
     "Family",
     "Fate",
     "Firing",
@@ -78,9 +91,14 @@ __all__ = [
     "Grant",
     "GuardStopped",
     "InputSource",
+    "JobChanges",
+    "JobOpenings",
+    "JobPurges",
+    "JobReads",
     "JobStore",
     "KindRegistry",
     "Lease",
+    "LeaseStore",
     "Level",
     "Log",
     "Meter",
@@ -93,11 +111,14 @@ __all__ = [
     "OutputBatch",
     "OutputSchema",
     "OutputSink",
+    "PlanStore",
     "Provider",
     "Reply",
     "ReportingSink",
     "RequestFact",
+    "ResultStore",
     "ResumableSink",
+    "Room",
     "RowGuard",
     "RowIndex",
     "RowOverran",

@@ -17,8 +17,8 @@ from batcher.engine.runner import Runner
 from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.simulator import Simulator, SimulatorConfig, serve
+from tests.examples.installing import install
 from tests.fleet.harness import Fleet, classifying, fleet_of, letters, tickets, undisturbed
-from tests.installing import install
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process

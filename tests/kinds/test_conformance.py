@@ -15,8 +15,8 @@ from jobs.chat import KIND as CHAT
 from jobs.classify import KIND as CLASSIFY
 from jobs.embed import KIND as EMBED
 from tests.engine.answering import chat
-from tests.engine.packing_kind import KIND as PACKING
-from tests.engine.packing_kind import BoundPacking, Packing
+from tests.engine.kinds.packing_kind import KIND as PACKING
+from tests.engine.kinds.packing_kind import BoundPacking, Packing
 
 RECORDS = [{"body": f"text {number}", "title": "t"} for number in range(7)]
 TEMPLATE = TextFile("", "{{ title }}: {{ body }}")

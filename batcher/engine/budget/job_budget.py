@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from batcher.ports import Checkpoint, Store
+from batcher.core.model import Tally
+from batcher.ports import Checkpoint
+
+
+class Spending(Protocol):
+    """What a store tells of a job's money."""
+
+    async def tally(self, job_id: str) -> Tally:
+        """See :meth:`batcher.ports.JobReads.tally`."""
+        ...
+
+    async def reserved(self, job_id: str, *, except_owner: str) -> int:
+        """See :meth:`batcher.ports.FleetStore.reserved`."""
+        ...
 
 
 class JobBudget:
     """The money of one job, seen from one of its owners; all of it is in picodollars."""
 
     def __init__(
-        self, store: Store, job_id: str, owner: str, *, spent_before: int, shared: bool
+        self, store: Spending, job_id: str, owner: str, *, spent_before: int, shared: bool
     ) -> None:
         """``spent_before`` is what the job had spent when this owner began.
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,15 @@ from batcher.engine.shards.payload import (
     decode_plan,
     decode_records,
 )
-from batcher.ports import OutputBatch, OutputSchema, OutputSink, Store, StoredShard
+from batcher.ports import (
+    FailureStore,
+    JobReads,
+    OutputBatch,
+    OutputSchema,
+    OutputSink,
+    ResultStore,
+    StoredShard,
+)
 
 _NO_CHUNKS = (
     "the database is damaged: a plan in it does not say where chunks begin; restore a copy of it"
@@ -54,6 +62,10 @@ class Resumption:
     keep: Callable[[int, int], Awaitable[None]]
 
 
+class Readable(JobReads, ResultStore, FailureStore, Protocol):
+    """What whoever gives results out needs of a store."""
+
+
 def output_schema(job: Job, described: Description) -> OutputSchema:
     """What the records of a job's output look like."""
     return OutputSchema(
@@ -67,7 +79,7 @@ def output_schema(job: Job, described: Description) -> OutputSchema:
 
 
 async def export(
-    store: Store,
+    store: Readable,
     job: Job,
     described: Description,
     sink: OutputSink,
@@ -115,7 +127,7 @@ async def export(
     return records
 
 
-async def _check_complete(store: Store, job: Job, records: int) -> None:
+async def _check_complete(store: Readable, job: Job, records: int) -> None:
     """An output is complete or absent, whatever is wrong with the database."""
     done = (await store.tally(job.id)).rows_done
     if records != done:
@@ -126,7 +138,7 @@ async def _check_complete(store: Store, job: Job, records: int) -> None:
 
 
 async def batches(
-    store: Store,
+    store: Readable,
     job: Job,
     described: Description,
     left_out: list[DamagedStore] | None = None,

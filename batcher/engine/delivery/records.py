@@ -12,7 +12,7 @@ from typing import Any, get_args
 from batcher.core.errors import RowsWithoutResult, UsageError
 from batcher.core.job.description import Description
 from batcher.core.model import Job, JobState
-from batcher.engine.delivery.exporter import output_schema
+from batcher.engine.delivery.exporter import Readable, output_schema
 from batcher.engine.delivery.selection import (
     BEFORE_ALL,
     BEHIND_ALL_CHUNKS,
@@ -24,13 +24,13 @@ from batcher.engine.delivery.selection import (
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.results import Failed, Result, results_of
 from batcher.engine.services import Files
-from batcher.ports import OutputBatch, OutputSink, SinkRequest, Store
+from batcher.ports import OutputBatch, OutputSink, SinkRequest
 
 
 class Records:
     """Reads what jobs made."""
 
-    def __init__(self, store: Store, files: Files) -> None:
+    def __init__(self, store: Readable, files: Files) -> None:
         """``files`` makes the tables."""
         self._store = store
         self._files = files

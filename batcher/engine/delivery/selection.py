@@ -13,9 +13,9 @@ from batcher.core.errors import DamagedStore, UsageError
 from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import id_hashes
 from batcher.core.model import DeadLetter, Job, id_texts
-from batcher.engine.delivery.exporter import batches, read_shard
+from batcher.engine.delivery.exporter import Readable, batches, read_shard
 from batcher.engine.shards.payload import decode_plan
-from batcher.ports import OutputBatch, Store, StoredShard
+from batcher.ports import OutputBatch, StoredShard
 
 Cursor: TypeAlias = tuple[int, int]
 """A place between records: the row and the chunk (0 where records are of whole rows) before it."""
@@ -26,7 +26,7 @@ _MOST_DIGITS = 19
 
 
 async def batches_after(
-    store: Store,
+    store: Readable,
     job: Job,
     described: Description,
     after: Cursor,
@@ -47,7 +47,7 @@ async def batches_after(
                 yield part(batch, first, len(batch.rows)) if first else batch
 
 
-async def record_of_id(store: Store, job: Job, described: Description, id_: str) -> OutputBatch:
+async def record_of_id(store: Readable, job: Job, described: Description, id_: str) -> OutputBatch:
     """The records of the row with this id: of each of its chunks, or one.
 
     Raises:
@@ -91,7 +91,7 @@ def part(batch: OutputBatch, start: int, end: int) -> OutputBatch:
 
 
 async def _candidates(
-    store: Store, job: Job, described: Description, id_: str
+    store: Readable, job: Job, described: Description, id_: str
 ) -> AsyncIterator[StoredShard]:
     """The shards that may have a row of this id: mostly one, or none."""
     if described.spec.id is not None:
@@ -114,7 +114,7 @@ def _row_of(stored: StoredShard, id_: str) -> int | None:
     return None if row is None else plan.first_row + row
 
 
-async def _no_result(store: Store, job: Job, row: int, id_: str) -> UsageError:
+async def _no_result(store: Readable, job: Job, row: int, id_: str) -> UsageError:
     letter = await _letter_of(store, job.id, row)
     if letter is None:
         return UsageError(f"the row with the id {id_!r} of job {job.id} has no result yet")
@@ -124,7 +124,7 @@ async def _no_result(store: Store, job: Job, row: int, id_: str) -> UsageError:
     )
 
 
-async def _letter_of(store: Store, job_id: str, row: int) -> DeadLetter | None:
+async def _letter_of(store: Readable, job_id: str, row: int) -> DeadLetter | None:
     async for letter in store.dead_letters(job_id, after=(row - 1, BEHIND_ALL_CHUNKS)):
         return letter if letter.row == row else None
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from batcher.core.errors import (
     BatcherError,
@@ -17,7 +17,7 @@ from batcher.core.errors import (
 )
 from batcher.core.failures.unforeseen import described
 from batcher.core.model import Job, JobEvent, JobState, StopCause
-from batcher.ports import JobStore
+from batcher.ports import JobChanges, JobReads
 
 LEAST_ROOM_BYTES = 128 << 20
 """What is in flight when a run stops, 8,192 vectors say, goes into the database's log and from
@@ -53,7 +53,11 @@ _STATUS_AND_EXIT_CODE: Final[Mapping[StopCause, tuple[str, int]]] = {
 }
 
 
-async def apply_ending(store: JobStore, job_id: str, ending: Ending) -> Job:
+class JobMoves(JobReads, JobChanges, Protocol):
+    """What whoever ends a job needs of a store."""
+
+
+async def apply_ending(store: JobMoves, job_id: str, ending: Ending) -> Job:
     """Move a job as an ending says, which has an event.
 
     Raises:

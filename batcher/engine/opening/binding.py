@@ -33,7 +33,7 @@ from batcher.core.kind import (
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
-from batcher.engine.planning.planner import Planner
+from batcher.engine.planning.planner import Planner, make_planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
@@ -186,7 +186,7 @@ class Bound:
         guard: RowGuard | None = None,
     ) -> Planner:
         """The rest of the job's plan, from its cursor on; ``reuse``: which rows need no call."""
-        return Planner(
+        return make_planner(
             source=source,
             bound=self.kind,
             kind=self.spec.kind,

@@ -14,7 +14,7 @@ from batcher.engine.job.endings import Endings, apply_ending
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.destination import check_destination, day_of, set_destination
 from batcher.engine.opening.intake import Intake, Told, unheard
-from batcher.engine.planning.plan_writer import PlanWriter
+from batcher.engine.planning.plan_writer import PlanLease, PlanWriter
 from batcher.engine.services import Services
 from batcher.ports import InputSource, NewShard
 
@@ -110,13 +110,12 @@ async def write_plan(
     left = Intake(services).planning(bound, job, source, told)
     if left is None:
         return True
+    lease = PlanLease(services.store, services.clock, job.id, owner, services.lease_seconds)
     writer = PlanWriter(
         left,
-        job_id=job.id,
-        owner=owner,
-        store=services.store,
-        clock=services.clock,
-        lease_seconds=services.lease_seconds,
+        lease,
+        services.store,
+        services.clock,
         wrote=wrote,
         stop_at_dead=bound.spec.on_error == "stop",
     )

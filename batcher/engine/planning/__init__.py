@@ -5,8 +5,11 @@
   the cursor on.
 - :mod:`.planned_row`: A row on its way into a shard: what was rendered of it, or why it has nothing
   to send.
-- :mod:`.planner`: Rows into shards: render, count tokens, cut what is too long, pack.
+- :mod:`.planner`: Rows into shards: prepared a batch at a time, and packed.
 - :mod:`.rendering`: One row's texts, as its kind makes them: within its time, and whatever else it
   raises told.
+- :mod:`.row_preparation`: Rows with their pieces: rendered, looked up, counted, and cut where they
+  are too long.
+- :mod:`.shard_in_making`: A shard being filled, until the packer takes no more.
 - :mod:`.token_count`: How many tokens a kind's pieces take: their texts, and what frames them.
 """

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from batcher.core.errors import StoreError
 from batcher.core.kind import Shape
 from batcher.core.model import Job, JobState
-from batcher.engine.job.endings import Endings, apply_ending
+from batcher.engine.job.endings import Endings, JobMoves, apply_ending
 from batcher.engine.planning.handover import AnyPlanner
 from batcher.engine.planning.planner import check_unchanged
 from batcher.engine.reuse.strategy import OpensReuse, PlannedShard, Reuse, filled
-from batcher.ports import Clock, GuardStopped, InputSource, NewShard, Store
+from batcher.ports import Clock, GuardStopped, InputSource, NewShard, PlanStore
 
 ROWS_AT_ONCE = 1_024
 BYTES_AT_ONCE = 256_000
@@ -38,18 +39,45 @@ class Planning:
     reuse: OpensReuse | None = None
 
 
+class PlannedJobs(JobMoves, PlanStore, Protocol):
+    """What whoever writes a plan needs of a store."""
+
+
+class PlanLease:
+    """One owner's right to plan one job, renewed in time."""
+
+    def __init__(
+        self, store: PlanStore, clock: Clock, job_id: str, owner: str, seconds: float
+    ) -> None:
+        """``seconds`` is how long it holds unless it is renewed."""
+        self._store = store
+        self._clock = clock
+        self._owner = owner
+        self._seconds = seconds
+        self._renew_at = 0.0
+        self.job_id = job_id
+
+    async def obtain(self) -> int | None:
+        """The right to plan, or more time for it, as a fence; None where another owner has it."""
+        self._renew_at = self._clock.now() + self._seconds / 3
+        return await self._store.lease_plan(self.job_id, self._owner, self._seconds)
+
+    async def keep(self) -> None:
+        """Renew the right, where it is time to."""
+        if self._clock.now() >= self._renew_at:
+            await self.obtain()
+
+
 class PlanWriter:
     """One owner's work on one job's plan."""
 
     def __init__(
         self,
         planning: Planning,
-        *,
-        job_id: str,
-        owner: str,
-        store: Store,
+        lease: PlanLease,
+        store: PlannedJobs,
         clock: Clock,
-        lease_seconds: float,
+        *,
         wrote: Callable[[NewShard], None],
         stop_at_dead: bool = False,
     ) -> None:
@@ -58,14 +86,12 @@ class PlanWriter:
         ``stop_at_dead`` pauses the job at a shard with rows that cannot be sent.
         """
         self._planning = planning
-        self._job_id = job_id
-        self._owner = owner
+        self._lease = lease
+        self._job_id = lease.job_id
         self._store = store
         self._clock = clock
-        self._lease_seconds = lease_seconds
         self._wrote = wrote
         self._stop_at_dead = stop_at_dead
-        self._renew_at = 0.0
 
     async def write(self) -> bool:
         """Write the plan to its end; False where another owner plans, or the job was stopped.
@@ -74,12 +100,12 @@ class PlanWriter:
             batcher.core.errors.InputError: the input changed while it was being read.
             batcher.core.errors.BatcherError: the store or the input cannot be used.
         """
-        fence = await self._lease()
+        fence = await self._lease.obtain()
         if fence is None:
             return False
         if self._planning.reuse is None:
             return await self._write(fence, None)
-        async with self._planning.reuse.opened(self._keep) as reuse:
+        async with self._planning.reuse.opened(self._lease.keep) as reuse:
             return await self._write(fence, reuse)
 
     async def _write(self, fence: int, reuse: Reuse | None) -> bool:
@@ -93,7 +119,7 @@ class PlanWriter:
                     shard = planned.shard
                     if reuse is not None:
                         shard = await filled(planned, reuse, planning.shape)
-                    await self._keep()
+                    await self._lease.keep()
                     if not await self._add(fence, shard, shard.first_row + shard.rows):
                         return False
                     self._wrote(shard)
@@ -133,16 +159,6 @@ class PlanWriter:
         return await self._store.add_shard(
             self._job_id, fence, shard, next_row=next_row, planned=shard is None
         )
-
-    async def _keep(self) -> None:
-        """Renew the right to plan, where it is time to."""
-        if self._clock.now() >= self._renew_at:
-            await self._lease()
-
-    async def _lease(self) -> int | None:
-        """Obtain the right to plan, or more time for it."""
-        self._renew_at = self._clock.now() + self._lease_seconds / 3
-        return await self._store.lease_plan(self._job_id, self._owner, self._lease_seconds)
 
 
 async def _ahead(planner: AnyPlanner) -> AsyncGenerator[PlannedShard, None]:

@@ -29,7 +29,7 @@ from batcher.core.model import RowId, id_texts
 from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reused
 from batcher.engine.shards.payload import ShardPlan, decode_plan
 from batcher.engine.shards.results import join_results, split_results
-from batcher.ports import FormerRow, RowIndex, ShardOutline, Store, StoredShard
+from batcher.ports import FormerRow, ResultStore, RowIndex, ShardOutline, StoredShard
 
 _SHARDS_AT_HAND = 2
 
@@ -41,7 +41,7 @@ class Former:
     ``gone`` is called where that job is not there any more; nothing is carried over then.
     """
 
-    store: Store
+    store: ResultStore
     job_id: str
     shape: Shape
     open_index: Callable[[], RowIndex]
@@ -84,7 +84,7 @@ class Former:
 class Previous:
     """The rows of a former job and their results: a strategy of reuse (:class:`.Reuse`)."""
 
-    store: Store = field(repr=False)
+    store: ResultStore = field(repr=False)
     job_id: str
     shape: Shape
     index: RowIndex = field(repr=False)

@@ -12,13 +12,13 @@ from batcher.engine.settling.vector_length import VectorLength
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import Clock, Lease, Store
+from batcher.ports import Clock, Lease, LeaseStore
 
 
 class Claims:
     """One owner's right to one job's shards, as the store grants it."""
 
-    def __init__(self, store: Store, job_id: str, owner: str, seconds: float) -> None:
+    def __init__(self, store: LeaseStore, job_id: str, owner: str, seconds: float) -> None:
         """``seconds`` is how long a lease holds unless it is renewed."""
         self._store = store
         self._job_id = job_id

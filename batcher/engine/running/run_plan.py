@@ -7,9 +7,9 @@ from collections.abc import Callable
 from batcher.core.errors import InputError
 from batcher.core.model import Job
 from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings
-from batcher.engine.planning.plan_writer import Planning, PlanWriter
+from batcher.engine.planning.plan_writer import PlanLease, Planning, PlanWriter
 from batcher.engine.running.parts import Work
-from batcher.ports import NewShard, Store
+from batcher.ports import NewShard, Room
 
 
 class RunPlan:
@@ -43,14 +43,15 @@ class RunPlan:
         if self._planning is None:
             return
         services = self._work.services
+        lease = PlanLease(
+            services.store,
+            services.clock,
+            self._work.job.id,
+            self._work.owner,
+            services.lease_seconds,
+        )
         writer = PlanWriter(
-            self._planning,
-            job_id=self._work.job.id,
-            owner=self._work.owner,
-            store=services.store,
-            clock=services.clock,
-            lease_seconds=services.lease_seconds,
-            wrote=self._wrote,
+            self._planning, lease, services.store, services.clock, wrote=self._wrote
         )
         try:
             written = await writer.write()
@@ -83,8 +84,8 @@ class RunPlan:
             live.rows_planned = live.rows if job.planned else job.plan_row
 
 
-def end_where_cramped(store: Store, end: Callable[[Ending], None]) -> None:
+def end_where_cramped(room: Room, end: Callable[[Ending], None]) -> None:
     """Stop while there is room for what is in flight: without it that would be paid in vain."""
-    room = store.room_bytes()
-    if room is not None and room < LEAST_ROOM_BYTES:
-        end(Endings.cramped(room))
+    left = room.room_bytes()
+    if left is not None and left < LEAST_ROOM_BYTES:
+        end(Endings.cramped(left))

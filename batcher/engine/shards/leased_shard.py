@@ -18,7 +18,6 @@ from batcher.engine.shards.call import Call
 from batcher.engine.shards.payload import ShardPlan, decode_plan, decode_prompts
 from batcher.engine.shards.pending import PendingCosts, PendingOutcomes
 from batcher.engine.shards.piece_states import PieceStates
-from batcher.engine.shards.results import encode_results, vector_length
 from batcher.engine.shards.worklist import Worklist
 from batcher.ports import Checkpoint, Lease
 
@@ -55,7 +54,6 @@ class LeasedShard:
         self.prompts = prompts
         self.lost = False
         self.dirty = False
-        self._shape = shape
         plan = self.plan
         progress = replay(lease.events)
         units = worklist(plan.starts, len(plan.tokens), progress)
@@ -67,7 +65,7 @@ class LeasedShard:
             unproven=unproven(lease.events),
             chunked=plan.chunks is not None,
         )
-        self._outcomes = PendingOutcomes()
+        self._outcomes = PendingOutcomes(shape)
         self._costs = PendingCosts(pay)
 
     @property
@@ -119,10 +117,7 @@ class LeasedShard:
     @property
     def pending_length(self) -> int | None:
         """The length that all vectors for the next checkpoint have; None where they may differ."""
-        results = self._outcomes.results
-        if self._shape is not Shape.VECTOR or not results:
-            return None
-        return vector_length(self._shape, results[0])
+        return self._outcomes.vector_length
 
     @property
     def unproven(self) -> Mapping[int, int]:
@@ -206,7 +201,7 @@ class LeasedShard:
             fence=self.fence,
             seq=outcomes.seq,
             event=outcomes.event(self.fence, self._pieces.unproven),
-            results=encode_results(self._shape, outcomes.results) if outcomes.results else b"",
+            results=outcomes.blob(),
             dead=tuple(outcomes.letters),
             usage=self._costs.usage,
             doubt=self._costs.doubt,
@@ -216,7 +211,7 @@ class LeasedShard:
             released=released,
             bills=self._costs.bills,
         )
-        self._outcomes = PendingOutcomes(outcomes.seq + 1)
+        self._outcomes = outcomes.following()
         self._costs.reset()
         self.dirty = False
         return checkpoint

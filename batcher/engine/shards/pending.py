@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from batcher.core.kind import Shape
 from batcher.core.model import Bill, DeadLetter, Doubt, Usage
 from batcher.core.progress import Amounts, ShardEvent
 from batcher.engine.shards.payload import encode_bills
+from batcher.engine.shards.results import encode_results, vector_length
 
 _NO_DOUBT = Doubt()
 
@@ -28,10 +30,13 @@ class PendingOutcomes:
         "results",
         "rows_done",
         "seq",
+        "shape",
         "size_bytes",
     )
 
-    def __init__(self, seq: int = 0) -> None:
+    def __init__(self, shape: Shape, seq: int = 0) -> None:
+        """``shape`` is that of results."""
+        self.shape = shape
         self.seq = seq
         self.done: list[int] = []
         self.results: list[bytes] = []
@@ -59,6 +64,21 @@ class PendingOutcomes:
         self.results = [self.results[at] for at in kept]
         self.size_bytes = sum(map(len, self.results))
         self.reopened += sorted(taken - pending)
+
+    def following(self) -> PendingOutcomes:
+        """What comes after this, for the next checkpoint: nothing yet."""
+        return PendingOutcomes(self.shape, self.seq + 1)
+
+    def blob(self) -> bytes:
+        """The results as they are kept."""
+        return encode_results(self.shape, self.results) if self.results else b""
+
+    @property
+    def vector_length(self) -> int | None:
+        """The length that all vectors have; None where they may differ, or there are none."""
+        if self.shape is not Shape.VECTOR or not self.results:
+            return None
+        return vector_length(self.shape, self.results[0])
 
     def event(self, fence: int, unproven: Mapping[int, int]) -> ShardEvent:
         """What the checkpoint says, under its fence."""

@@ -22,7 +22,7 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.kind import TextFile
 from batcher.core.limits import request_limits
 from batcher.engine.planning.handover import HandoverPlanner
-from batcher.engine.planning.planner import Planner
+from batcher.engine.planning.planner import Planner, make_planner
 from batcher.ports import GuardStopped, NewShard
 from batcher.ports.planning import PlanTask
 from jobs.chat import KIND
@@ -71,7 +71,7 @@ class Plan:
         self.bound = bound
 
     def here(self, next_row: int = 0, next_shard: int = 0) -> Planner:
-        return Planner(
+        return make_planner(
             source=self.source,
             bound=self.bound,
             kind="chat",

@@ -11,7 +11,7 @@ from batcher.cli.options.kind_group import KindGroup
 from batcher.simulator import Simulator, SimulatorConfig
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.provider import provider
-from tests.engine.awkward_kind import KIND
+from tests.engine.kinds.awkward_kind import KIND
 
 EMBED = ["run", "embed", "tickets.csv", "--text", "body", "--model", "text-embedding-3-small"]
 CLASSIFY = [
@@ -171,7 +171,7 @@ def test_a_row_that_fails_for_good_may_stop_the_run(cli: Cli) -> None:
 def test_a_kind_at_fault_exits_1_and_says_whose_fault_it_is(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = EntryPoint("awkward", "tests.engine.awkward_kind:KIND", "batcher.kinds")
+    entry = EntryPoint("awkward", "tests.engine.kinds.awkward_kind:KIND", "batcher.kinds")
     monkeypatch.setattr(
         "batcher.adapters.system.installed_kinds.entry_points",
         lambda group: [*entry_points(group=group), entry],

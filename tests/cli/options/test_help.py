@@ -128,6 +128,7 @@ def test_every_example_of_a_job_works_as_it_stands(cli: Cli, path: str, example:
     for name in ("articles.csv", "tickets.csv", "INPUT.csv"):
         cli.write(name, "id,title,body\n1,A,first\n2,B,second\n")
     cli.write("answer.j2", "{{ body }}")
+    cli.write("batcher.toml", '[providers.azure]\nbase_url = "https://a.example/v1"\n')
     cli.write("nightly.toml", 'kind = "embed"\ninput = "INPUT.csv"\nmodel = "m"\ntext = "body"\n')
 
     _, *arguments = shlex.split(example.replace("\\\n", " "))

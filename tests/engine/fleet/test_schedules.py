@@ -263,8 +263,9 @@ async def test_due_and_by_hand_at_once_do_not_overlap(
 
 
 async def test_three_real_workers_on_a_postgres_run_a_schedule_once(
-    postgres: PostgresServer, tmp_path: Path
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # what workers may read where nothing else is said
     url = postgres.url(name := postgres.database())
     await asyncio.to_thread(migrate.upgrade, url)
     try:
@@ -272,9 +273,10 @@ async def test_three_real_workers_on_a_postgres_run_a_schedule_once(
             runner: Runner = await stack.enter_async_context(
                 open_runner(Settings(database_url=url))
             )
+            settings = Settings(database_url=url, allow_source=(str(tmp_path),))
             fleets = [
                 await stack.enter_async_context(
-                    open_fleet(Settings(database_url=url), log=Events(), look_seconds=0.05)
+                    open_fleet(settings, log=Events(), look_seconds=0.05)
                 )
                 for _ in range(3)
             ]

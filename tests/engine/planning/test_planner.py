@@ -12,7 +12,7 @@ from batcher.core.errors import KindFailed
 from batcher.core.kind import TextFile
 from batcher.core.limits import request_limits
 from batcher.core.model import BadRow, InputRow
-from batcher.engine.planning.planner import Planner
+from batcher.engine.planning.planner import Planner, make_planner
 from jobs.chat import KIND
 
 ROWS, BYTES = 1_024, 256_000
@@ -48,7 +48,7 @@ def planner_of(
 ) -> Planner:
     source: Any = Texts(texts, fails_at=fails_at)
     bound: Any = KIND.bind({"prompt": TextFile("prompt.txt", "{{ text }}")})
-    return Planner(
+    return make_planner(
         source=source,
         bound=bound,
         kind="chat",

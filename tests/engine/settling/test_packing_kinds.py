@@ -12,7 +12,7 @@ import pytest
 from batcher.adapters.providers.tokenizer import open_tokenizer
 from batcher.core.job.spec import JobSpec
 from tests.engine.answering import Body, answering
-from tests.engine.packing_kind import INSTRUCTIONS
+from tests.engine.kinds.packing_kind import INSTRUCTIONS
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import CHATTER, Work, open_work, words
 
@@ -22,7 +22,7 @@ TEXTS = [*words(23)]
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint(
-        name="packing", value="tests.engine.packing_kind:KIND", group="batcher.kinds"
+        name="packing", value="tests.engine.kinds.packing_kind:KIND", group="batcher.kinds"
     )
     monkeypatch.setattr(
         "batcher.adapters.system.installed_kinds.entry_points",

@@ -21,7 +21,7 @@ from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import decode_plan, decode_prompts
-from batcher.ports import Reply, Store
+from batcher.ports import Reply, ResultStore
 
 
 class KnownGoodCall(Call):
@@ -51,7 +51,7 @@ class KnownGoodCall(Call):
         return [self.tokens]
 
 
-async def find_answered(store: Store, job_id: str) -> tuple[Prompt, int] | None:
+async def find_answered(store: ResultStore, job_id: str) -> tuple[Prompt, int] | None:
     """A prompt of the job that has its result, with its tokens; None where none can be read."""
     try:
         async for outline in store.outlines(job_id):

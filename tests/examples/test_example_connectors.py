@@ -23,10 +23,10 @@ from batcher.adapters.sources.testing import check_source
 from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import InputError, UsageError
 from batcher.ports import SourceRequest
-from tests.installing import install
+from tests.examples.installing import install
 from tests.waiting import PATIENCE_SECONDS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "sqlite"
 ROWS = 12_000
 """More than a destination that can go on flushes at a time, twice."""

@@ -20,7 +20,7 @@ from batcher.core.kind import Broken, Done, Invalid
 from batcher.kinds.testing import check_kind
 from tests.engine.answering import Body, answering
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "rerank"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rerank"
 OPTIONS: dict[str, Any] = {"text": "body", "query": "which is long?"}
 
 

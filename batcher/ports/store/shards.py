@@ -1,32 +1,18 @@
-"""The database: jobs, shards, leases and checkpoints. The fence alone decides who may write."""
+"""Shards in the store, cut by who uses them: planned, leased, checkpointed, read.
+
+The fence alone decides who may write.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from batcher.core.errors import DamagedStore
-from batcher.core.job.filter import EVERY_JOB, JobFilter
-from batcher.core.model import (
-    DeadLetter,
-    Doubt,
-    FailureCount,
-    Job,
-    JobEvent,
-    Learned,
-    StopCause,
-    Tally,
-    Usage,
-)
+from batcher.core.model import DeadLetter, Doubt, FailureCount, Usage
 from batcher.core.progress import ShardEvent
-from batcher.ports.deliveries import DeliveryStore
-from batcher.ports.fleet import FleetStore
-from batcher.ports.orders import OrderStore
 from batcher.ports.planning import NewShard
-from batcher.ports.schedules import ScheduleStore
-from batcher.ports.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,115 +104,17 @@ class ShardOutline:
     dead_rows: frozenset[int]
 
 
-class JobStore(Protocol):
-    """Jobs: found, made, moved from state to state. One transaction a verb.
+class BudgetShort(Exception):
+    """The budget does not cover what was asked for; ``available_picousd`` is what is left of it."""
 
-    All verbs but :meth:`purge` raise :class:`batcher.core.errors.UsageError` for an unknown job.
-    """
-
-    async def open_job(self, job: Job, *, fresh: bool) -> tuple[Job, bool]:
-        """The newest uncancelled job of this fingerprint, or ``job`` inserted as a new generation.
-
-        ``fresh`` always inserts. Returns the job and whether it was made. Two callers at once get
-        the same job. The ``generation`` of ``job`` is replaced by the next free one, from 1.
-
-        Where ``job`` has a name, a job of another name is not taken for it; one without a name is,
-        and bears that name from now on.
-        """
-        ...
-
-    async def newest(self, fingerprint: str, name: str | None) -> Job | None:
-        """The job that :meth:`open_job` would find for one of these; None where it would insert."""
-        ...
-
-    async def last_complete(self, name: str) -> Job | None:
-        """The complete job of that name that ended last; None where there is none."""
-        ...
-
-    async def job(self, job_id: str) -> Job:
-        """The job of that id, or of a unique prefix of it.
-
-        Raises:
-            batcher.core.errors.UsageError: none, or several.
-        """
-        ...
-
-    async def jobs(
-        self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None
-    ) -> list[Job]:
-        """Jobs, newest first; up to ``limit`` of those that are wanted, by one query.
-
-        ``after`` is the id of a job: those that follow it in the list.
-        """
-        ...
-
-    async def move(
-        self,
-        job_id: str,
-        event: JobEvent,
-        *,
-        cause: StopCause | None = None,
-        reason: str | None = None,
-        resume_at: datetime | None = None,
-    ) -> Job:
-        """Apply an event of the transition table; what has stopped the job is replaced.
-
-        That is ``cause``, ``reason`` and ``resume_at``.
-
-        ``finished_at`` is set when the job is completed or cancelled, and unset when it is open
-        again.
-
-        Raises:
-            batcher.core.errors.IllegalTransition: the state does not allow it.
-        """
-        ...
-
-    async def complete(self, job_id: str) -> bool:
-        """COMPLETE the job if it is planned and no shard is open, in one transaction.
-
-        Returns whether the job is complete now. False, too, where its state does not allow it.
-        """
-        ...
-
-    async def learn(self, job_id: str, learned: Learned) -> None:
-        """Keep what the provider taught."""
-        ...
-
-    async def set_budget(self, job_id: str, budget_picousd: int | None) -> None:
-        """Replace the job's budget."""
-        ...
-
-    async def set_output(self, job_id: str, output: str) -> None:
-        """Keep where the job's records were last asked for."""
-        ...
-
-    async def tally(self, job_id: str) -> Tally:
-        """Sums over the job's shards, and its dead letters."""
-        ...
-
-    async def tallies(self, job_ids: Sequence[str]) -> dict[str, Tally]:
-        """The same of many jobs, by id; those that are gone have none."""
-        ...
-
-    async def purge(self, job_id: str) -> None:
-        """Delete the job and everything of it; idempotent.
-
-        A job whose deletion was cut short is cancelled: it is never resumed, and may be purged
-        again.
-        """
-        ...
-
-    async def purge_all(self, job_ids: Sequence[str]) -> None:
-        """The same of many jobs."""
-        ...
-
-    async def give_back(self) -> Space:
-        """Give space that deletions left back to the disk, as far as nobody has to wait for it."""
-        ...
+    def __init__(self, available_picousd: int) -> None:
+        """``available_picousd`` may be negative after a doubt that exceeded its reservation."""
+        super().__init__(available_picousd)
+        self.available_picousd = available_picousd
 
 
-class ShardStore(Protocol):
-    """Shards: planned, leased, checkpointed, read. The fence alone decides who may write."""
+class PlanStore(Protocol):
+    """What whoever plans a job needs."""
 
     async def lease_plan(
         self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
@@ -256,6 +144,10 @@ class ShardStore(Protocol):
         was, counts once, and is True.
         """
         ...
+
+
+class LeaseStore(Protocol):
+    """What whoever works on shards needs to have them."""
 
     async def claim(
         self,
@@ -288,6 +180,10 @@ class ShardStore(Protocol):
         """
         ...
 
+
+class CheckpointStore(Protocol):
+    """What whoever writes results, or takes dead letters back, needs."""
+
     async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
         """Commit all in one transaction; returns the shard ids whose fence was stale.
 
@@ -317,6 +213,10 @@ class ShardStore(Protocol):
         """
         ...
 
+
+class ResultStore(Protocol):
+    """What whoever reads plans and results needs."""
+
     def shards(self, job_id: str, *, from_row: int = 0) -> AsyncIterator[StoredShard]:
         """All shards with rows from that number on, by ordinal, each in a short transaction."""
         ...
@@ -341,6 +241,10 @@ class ShardStore(Protocol):
         """One shard; None where the job has it not, or is gone."""
         ...
 
+
+class FailureStore(Protocol):
+    """What whoever tells of dead letters needs."""
+
     def dead_letters(
         self, job_id: str, *, after: tuple[int, int] | None = None
     ) -> AsyncIterator[DeadLetter]:
@@ -356,25 +260,5 @@ class ShardStore(Protocol):
         ...
 
 
-class BudgetShort(Exception):
-    """The budget does not cover what was asked for; ``available_picousd`` is what is left of it."""
-
-    def __init__(self, available_picousd: int) -> None:
-        """``available_picousd`` may be negative after a doubt that exceeded its reservation."""
-        super().__init__(available_picousd)
-        self.available_picousd = available_picousd
-
-
-class Store(JobStore, ShardStore, FleetStore, OrderStore, ScheduleStore, DeliveryStore, Protocol):
-    """The whole database."""
-
-    def room_bytes(self) -> int | None:
-        """How much may still be written where it lies; None where that is not known here.
-
-        Does not wait for the database.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Release connections; idempotent."""
-        ...
+class ShardStore(PlanStore, LeaseStore, CheckpointStore, ResultStore, FailureStore, Protocol):
+    """All of it."""

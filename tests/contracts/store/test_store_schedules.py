@@ -12,7 +12,7 @@ import pytest
 from batcher.core.job.schedule import Missed
 from batcher.core.model import JobEvent, StopCause
 from batcher.ports import Firing, Order, OrderState, Schedule
-from tests.contracts.test_store_orders import BLUEPRINT
+from tests.contracts.store.test_store_orders import BLUEPRINT
 from tests.fakes import EPOCH_WALL, FakeClock
 from tests.store.making import TTL, make_job, plan
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.process
 
 WORKERS = 4
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from batcher.engine.opening.orders import OrderFailed
 from batcher.ports import Event
 from batcher.settings import Settings
 from batcher.wiring import open_fleet
-from tests.engine.awkward_kind import KIND, Awkward
 from tests.engine.fleet.crew import Events, completed, worker
+from tests.engine.kinds.awkward_kind import KIND, Awkward
 from tests.engine.virtual_time import LoopClock, in_virtual_time
 from tests.engine.workbench import Work, audit, nothing_written, open_work, words
 
@@ -36,7 +36,7 @@ TEXTS = [*words(20), *words(5, marker="late")]
 def awkward(monkeypatch: pytest.MonkeyPatch) -> Iterator[Awkward]:
     """The kind, installed, and without a fault after the test."""
     entry = EntryPoint(
-        name="awkward", value="tests.engine.awkward_kind:KIND", group="batcher.kinds"
+        name="awkward", value="tests.engine.kinds.awkward_kind:KIND", group="batcher.kinds"
     )
     monkeypatch.setattr(
         "batcher.adapters.system.installed_kinds.entry_points",

@@ -54,7 +54,7 @@ async def test_processes_share_a_file(path: Path) -> None:
             f"w{n}",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
         )
         for n in range(3)
     ]
@@ -146,7 +146,7 @@ async def main(path):
 asyncio.run(main(*sys.argv[1:]))
 """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, str(path), cwd=Path(__file__).parents[2]
+        sys.executable, "-c", program, str(path), cwd=Path(__file__).parents[3]
     )
     assert await process.wait() == -9
     store = await open_store(str(path), FakeClock())

@@ -1,0 +1,133 @@
+"""A shard being filled: rows one after the other, until the packer takes no more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.core.job.fingerprint import CONTENT_BYTES
+from batcher.core.limits import RequestLimits
+from batcher.core.model import DeadLetter, Prompt, RowId
+from batcher.core.packing import ShardPacker
+from batcher.engine.planning.planned_row import PlannedRow
+from batcher.engine.reuse.strategy import CallNeeded, PlannedShard
+from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
+from batcher.ports import Carried, NewShard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardForm:
+    """What shards hold besides what is sent.
+
+    ``row_ids``: row numbers serve as ids. ``keep`` says what is kept of the input's columns.
+    ``split``: records say which part of a text they are of, uncut ones, too.
+    """
+
+    row_ids: bool
+    keep: Keep
+    split: bool
+
+
+class _Pieces:
+    """The pieces of a shard, in parallel lists."""
+
+    def __init__(self, *, split: bool) -> None:
+        self.rows: list[int] = []
+        self.prompts: list[Prompt] = []
+        self.chunks: list[tuple[int, int, int]] = []
+        self.chunked = split
+
+    def add(self, number: int, row: PlannedRow) -> int:
+        """Take in the pieces of a row of that number; how many characters their last texts have."""
+        characters = 0
+        for chunk, (*_, last) in enumerate(row.prompts):
+            characters += len(last)
+            self.rows.append(number)
+            span = (0, len(last)) if row.spans is None else row.spans[chunk]
+            self.chunks.append((chunk, *span))
+        self.chunked |= row.spans is not None
+        self.prompts += row.prompts
+        return characters
+
+
+class _Reused:
+    """The rows that need no call, and what the others were before."""
+
+    def __init__(self) -> None:
+        self.pieces: list[int] = []
+        self.places: list[Hashable] = []
+        self.before: Counter[CallNeeded] = Counter()
+
+    def add(self, first_piece: int, row: PlannedRow) -> None:
+        """Take in a row whose pieces begin with that one."""
+        if row.place is None:
+            if row.before is not CallNeeded.NEW:
+                self.before[row.before] += 1
+            return
+        self.pieces += range(first_piece, first_piece + len(row.tokens))
+        self.places.append(row.place)
+
+    def carried(self) -> Carried | None:
+        """What is committed with the shard, without the results, which come later."""
+        if not self.places:
+            return None
+        return Carried(pieces=tuple(self.pieces), rows=len(self.places), results=b"")
+
+
+class ShardInMaking:
+    """A shard being filled."""
+
+    def __init__(self, first_row: int, limits: RequestLimits, form: ShardForm) -> None:
+        self.packer = ShardPacker(limits=limits)
+        self._form = form
+        self._first_row = first_row
+        self._ids: list[RowId | None] = []
+        self._records: list[Mapping[str, Any] | None] = []
+        self._arrows: list[tuple[Any, int] | None] = []
+        self._pieces = _Pieces(split=form.split)
+        self._dead: list[DeadLetter] = []
+        self._contents = bytearray()
+        self._reused = _Reused()
+
+    def add(self, row: PlannedRow) -> None:
+        """Take a row in, dead or alive."""
+        packer = self.packer
+        characters = self._pieces.add(packer.rows, row)
+        self._ids.append(row.id)
+        self._records.append(row.record)
+        self._arrows.append(row.arrow)
+        if row.dead is not None:
+            self._dead.append(row.dead)
+        self._contents += row.content or bytes(CONTENT_BYTES)
+        self._reused.add(len(packer.tokens), row)
+        packer.add(row.tokens, characters, sent=row.place is None)
+
+    def finish(self, ordinal: int) -> PlannedShard:
+        """The shard as the store takes it."""
+        packer, pieces, before = self.packer, self._pieces, self._reused.before
+        plan = ShardPlan(
+            first_row=self._first_row,
+            rows=packer.rows,
+            ids=None if self._form.row_ids else self._ids,
+            piece_rows=pieces.rows,
+            tokens=packer.tokens,
+            starts=packer.starts,
+            chunks=pieces.chunks if pieces.chunked else None,
+            contents=bytes(self._contents),
+        )
+        shard = NewShard(
+            ordinal=ordinal,
+            first_row=self._first_row,
+            rows=packer.rows,
+            pieces=len(packer.tokens),
+            requests=len(packer.starts),
+            plan=encode_plan(plan, pieces.prompts),
+            columns=encode_columns(self._form.keep, self._records, self._arrows),
+            dead=tuple(self._dead),
+            carried=self._reused.carried(),
+            rows_changed=before[CallNeeded.CHANGED],
+            rows_failed_before=before[CallNeeded.FAILED_BEFORE],
+        )
+        return PlannedShard(shard=shard, places=self._reused.places, prompts=pieces.prompts)
