@@ -32,8 +32,8 @@ class Begun:
 
     async def sends(self) -> RunStats:
         """Its figures, when it has sent something."""
-        first: set[asyncio.Future[Any]] = {self._live, self.task}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        ended: list[asyncio.Future[Any]] = [self._live, self.task]
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if not self._live.done():
             await self.task  # which raises what kept it from sending
         live = await self._live
