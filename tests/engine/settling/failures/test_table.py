@@ -166,7 +166,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
 
 def sources() -> str:
     """The engine's tests but this one, as text."""
-    files = [*HERE.glob("test_*.py"), *HERE.parent.glob("test_*.py")]
+    files = HERE.parent.rglob("test_*.py")
     return "\n".join(file.read_text("utf-8") for file in files if file != Path(__file__))
 
 
