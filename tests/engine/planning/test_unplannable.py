@@ -14,7 +14,7 @@ from batcher.core.errors import InputError, KindFailed, PlanFailed, StoreError, 
 from batcher.core.model import JobState, Prompt, StopCause
 from batcher.engine.fleet.order_opener import MOST_TRIES
 from batcher.engine.job.endings import Endings
-from batcher.engine.planning import planner, rendering
+from batcher.engine.planning import rendering, shard_in_making
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import EncodedPlan, Event, OrderState
 from tests.engine.fleet.crew import Events, completed, worker
@@ -50,7 +50,7 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], N
     def let(error: BaseException | None) -> None:
         raised[0] = error
 
-    monkeypatch.setattr(planner, "encode_plan", encode)
+    monkeypatch.setattr(shard_in_making, "encode_plan", encode)
     return let
 
 
