@@ -6,6 +6,7 @@ mends: a name that does not exist, a certificate that nobody trusts, a proxy tha
 
 from __future__ import annotations
 
+import os
 import ssl
 
 import aiohttp
@@ -96,7 +97,9 @@ def _not_connected(
             f"the name {exc.host} does not resolve ({said})",
             "check --base-url, and HTTPS_PROXY if this machine needs a proxy",
         )
-    return _never_sent(f"no connection: {said}", "")
+    if said.startswith("Connect call failed") and exc.errno:  # asyncio's words, with a tuple
+        said = os.strerror(exc.errno)
+    return _never_sent(f"no connection to {exc.host}:{exc.port}: {said}", "")
 
 
 def _refused_by_proxy(exc: aiohttp.ClientHttpProxyError, proxy: Proxy | None) -> TransportError:

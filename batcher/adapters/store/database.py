@@ -92,7 +92,7 @@ def translated(name: str) -> Iterator[None]:
 
 
 _REMEDIES = {
-    "SQLITE_FULL": "the disk is full: free some space and run again, nothing is lost",
+    "SQLITE_FULL": "the disk is full: free some space and run again; what was in flight goes again",
     "SQLITE_IOERR": "the disk reports an error: check its space and its health, then run again",
     "SQLITE_NOTADB": "the file is not an SQLite database: name another with --db",
     "SQLITE_BUSY": "another process keeps it locked: stop that one, or run again later",

@@ -317,4 +317,4 @@ async def test_a_provider_that_is_not_there_is_said_to_be_not_there(
         spec = work.chat(list(words(3)), base_url="http://127.0.0.1:9/v1", outage_timeout=60.0)
         report = await work.runner.run(spec, on_live=seen.append)
     assert report.exit_code == 5
-    assert seen[0].last_fault.startswith("no connection: Connect call failed")
+    assert seen[0].last_fault.startswith("no connection to 127.0.0.1:")

@@ -62,8 +62,8 @@ def import_driver() -> None:
         import psycopg  # noqa: F401
     except ImportError as exc:
         raise UnusableStore(
-            "--db: Postgres needs psycopg: pip install 'psycopg[binary]', or the extra [postgres] "
-            "with batcher"
+            "a Postgres database needs psycopg: pip install 'psycopg[binary]', or the extra "
+            "[postgres] with batcher-jobs"
         ) from exc
 
 
