@@ -117,7 +117,7 @@ async def test_a_worker_writes_only_where_it_may(here: Path) -> None:
         sink.commit()
         for path in (
             "elsewhere.jsonl", "out/../elsewhere.jsonl", "out/link.jsonl", "out/up/elsewhere.jsonl",
-            "out/.hidden.jsonl", "batcher.toml.jsonl", "-", "/tmp/elsewhere.jsonl",
+            "out/.hidden.jsonl", "batcher.toml.jsonl", "-", str(here / "elsewhere.jsonl"),
             "sqlite://out/a.jsonl",
         ):  # fmt: skip
             with pytest.raises(NotAllowed, match="may not write"):

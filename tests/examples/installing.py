@@ -1,7 +1,10 @@
-"""A module as an installed package, with entry points, on a path of its own."""
+"""Packages that are installed on a path of their own: of a folder, or of one module's code."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 
@@ -14,3 +17,13 @@ def install(place: Path, module: str, code: str, *, group: str, entries: dict[st
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
     points = "".join(f"{name} = {module}:{thing}\n" for name, thing in entries.items())
     (about / "entry_points.txt").write_text(f"[{group}]\n{points}", encoding="utf-8")
+
+
+def install_package(folder: Path, place: Path) -> Path:
+    """Install a copy of the package in a folder, without a network; returns where."""
+    source = place / "source"
+    shutil.copytree(folder, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, *offline, "--target", place / "packages", source], check=True)
+    return place / "packages"

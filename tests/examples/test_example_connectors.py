@@ -6,10 +6,8 @@ import asyncio
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from itertools import count
@@ -23,7 +21,7 @@ from batcher.adapters.sources.testing import check_source
 from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import InputError, UsageError
 from batcher.ports import SourceRequest
-from tests.examples.installing import install
+from tests.examples.installing import install, install_package
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,13 +99,7 @@ def test_its_destination_keeps_the_contract(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the package is installed."""
-    place = tmp_path_factory.mktemp("installed")
-    source = place / "source"
-    shutil.copytree(EXAMPLE, source)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, *offline, "--target", place / "packages", source], check=True)
-    return place / "packages"
+    return install_package(EXAMPLE, tmp_path_factory.mktemp("installed"))
 
 
 async def batcher(place: Path, *arguments: str) -> str:

@@ -6,8 +6,6 @@ import asyncio
 import importlib.util
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 from batcher.core.kind import Broken, Done, Invalid
 from batcher.kinds.testing import check_kind
 from tests.engine.answering import Body, answering
+from tests.examples.installing import install_package
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rerank"
 OPTIONS: dict[str, Any] = {"text": "body", "query": "which is long?"}
@@ -82,13 +81,7 @@ def test_a_row_whose_score_is_not_certain_has_none() -> None:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the package is installed."""
-    place = tmp_path_factory.mktemp("installed")
-    source = place / "source"
-    shutil.copytree(EXAMPLE, source)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, *offline, "--target", place / "packages", source], check=True)
-    return place / "packages"
+    return install_package(EXAMPLE, tmp_path_factory.mktemp("installed"))
 
 
 def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ async def test_an_answer_that_began_before_its_request_was_whole_is_lost() -> No
                 assert body is not None
                 peer.write(echo(body))
                 continue
-            await peer.rest(0.05)
+            assert await peer.read()  # the next request has begun, and is far from whole
             peer.write(STRAY["another's answer"])
             await peer.rest(0.5)
             return
