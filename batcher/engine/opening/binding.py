@@ -37,8 +37,7 @@ from batcher.engine.planning.planner import Planner, make_planner
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
-from batcher.engine.reuse.strategy import Reuse
-from batcher.ports import InputSource, KindRegistry, RowGuard, Tokenizer
+from batcher.ports import InputSource, KindRegistry, ReuseLookup, RowGuard, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -182,7 +181,7 @@ class Bound:
         source: InputSource,
         rows: int,
         job: Job,
-        reuse: Reuse | None = None,
+        reuse: ReuseLookup | None = None,
         guard: RowGuard | None = None,
     ) -> Planner:
         """The rest of the job's plan, from its cursor on; ``reuse``: which rows need no call."""

@@ -13,9 +13,8 @@ from batcher.core.money.prices import dollars
 from batcher.core.progress import ShardEvent
 from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
-from batcher.engine.reuse.strategy import OpensReuse, Reuse
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, NewShard, RowGuard
+from batcher.ports import InputSource, Lease, NewShard, ReuseLookup, ReuseStrategy, RowGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class Estimate:
 
 
 async def estimated(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: OpensReuse | None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: ReuseStrategy | None
 ) -> Estimate:
     """The estimate of a job, made in a thread that ends with whoever waits for it."""
     try:
@@ -81,7 +80,7 @@ async def estimated(
 
 
 def estimate(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: Reuse | None = None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: ReuseLookup | None = None
 ) -> Estimate:
     """Plan all rows and add up what would be sent; ``reuse`` says which rows would not be."""
     requests = bound.requests(

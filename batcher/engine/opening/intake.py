@@ -25,9 +25,9 @@ from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlan
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
-from batcher.engine.reuse.strategy import OpensReuse, Reuse
+from batcher.engine.reuse.strategies import in_order
 from batcher.engine.services import Services
-from batcher.ports import InputSource
+from batcher.ports import InputSource, Reuse, ReuseStrategy
 from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
@@ -256,9 +256,10 @@ class Intake:
             at = replace(job, plan_row=next_row, plan_shard=next_shard)
             return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
-        checked = None
-        if reuse is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
-            checked = source.checked()
+        checked = lookup = None
+        if rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+            lookup = None if reuse is None else reuse.portable()
+            checked = source.checked() if reuse is None or lookup is not None else None
         if checked is None:
             return plan_here(job.plan_row, job.plan_shard)
         task = PlanTask(
@@ -270,6 +271,7 @@ class Intake:
             recipe=job.description.recipe,
             keep_arrow=job.facts.arrow_schema is not None,
             checked=checked,
+            lookup=lookup,
         )
         return HandoverPlanner(
             plan_here,
@@ -278,14 +280,17 @@ class Intake:
             next_shard=job.plan_shard,
         )
 
-    def reuse(self, bound: Bound, since: Since | None, told: Told) -> OpensReuse | None:
-        """The strategy that says which rows need no call; None where all do."""
-        if since is None or since.job is None:
-            return None
-        return Former(
-            store=self._services.store,
-            job_id=since.job,
-            shape=bound.shape,
-            open_index=self._services.open_index,
-            gone=lambda: told(since.telling_gone()),
-        )
+    def reuse(self, bound: Bound, since: Since | None, told: Told) -> ReuseStrategy | None:
+        """What says which rows need no call: the former job first; None where all do."""
+        former: list[ReuseStrategy] = []
+        if since is not None and since.job is not None:
+            former.append(
+                Former(
+                    store=self._services.store,
+                    job_id=since.job,
+                    shape=bound.shape,
+                    open_index=self._services.open_index,
+                    gone=lambda: told(since.telling_gone()),
+                )
+            )
+        return in_order([*former, *self._services.strategies])

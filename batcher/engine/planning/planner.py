@@ -16,9 +16,8 @@ from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.row_preparation import PieceCutter, ReuseQuestions, RowPreparation
 from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
-from batcher.engine.reuse.strategy import PlannedShard, Reuse
 from batcher.engine.shards.payload import Keep
-from batcher.ports import InputSource, NoGuard, RowGuard, Tokenizer
+from batcher.ports import InputSource, NoGuard, PlannedShard, ReuseLookup, RowGuard, Tokenizer
 
 
 class Cursor(NamedTuple):
@@ -131,7 +130,7 @@ def make_planner(
     keep_records: bool,
     recipe: str,
     keep_arrow: bool = False,
-    reuse: Reuse | None = None,
+    reuse: ReuseLookup | None = None,
     guard: RowGuard | None = None,
 ) -> Planner:
     """The planner of one job with its parts.

@@ -12,9 +12,8 @@ from batcher.core.limits import RequestLimits
 from batcher.core.model import DeadLetter, Prompt, RowId
 from batcher.core.packing import ShardPacker
 from batcher.engine.planning.planned_row import PlannedRow
-from batcher.engine.reuse.strategy import CallNeeded, PlannedShard
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import Carried, NewShard
+from batcher.ports import CallNeeded, Carried, NewShard, PlannedShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -353,7 +353,13 @@ def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Lease
         keys=basis.keys,
     )
     return Leases(
-        Claims(services.store, work.job.id, work.owner, services.lease_seconds),
+        Claims(
+            services.store,
+            work.job.id,
+            work.owner,
+            services.lease_seconds,
+            contents=any(strategy.keeps_answers for strategy in services.strategies),
+        ),
         admission,
         basis.checkpoint_writer,
         queue=route.queue,
