@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 
-from batcher.core.errors import KindNotHere, UsageError
+from batcher.core.errors import KindNotHere, NotAllowed, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
@@ -209,6 +209,7 @@ class Intake:
         Raises:
             UsageError: the credential that it names is not in the environment, the check's, or the
                 job was begun without keeping what is asked of its records now.
+            NotAllowed: it asks for more than there is in reach.
         """
         store = self._services.store
         job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
@@ -218,7 +219,7 @@ class Intake:
                 await check(job)
             if job.state is not JobState.COMPLETE:
                 self._services.check_connection(bound.spec)
-        except UsageError:
+        except (UsageError, NotAllowed):
             if made:
                 await store.purge(job.id)
             raise
