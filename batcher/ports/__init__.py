@@ -4,7 +4,7 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
-from batcher.ports.deliveries import DeliveryLease, DeliveryState, DeliveryStore
+from batcher.ports.deliveries import DeliveryLease, DeliveryReads, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
     Destination,
@@ -21,9 +21,9 @@ from batcher.ports.files import (
     SourceRequest,
     TableSink,
 )
-from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
+from batcher.ports.fleet import FleetReads, FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
-from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
+from batcher.ports.orders import Blueprint, Order, OrderPurges, OrderState, OrderStore
 from batcher.ports.planning import (
     Carried,
     EncodedPlan,
@@ -50,6 +50,7 @@ from batcher.ports.reuse import (
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store.jobs import (
     JobChanges,
+    JobLookup,
     JobOpenings,
     JobPurges,
     JobReads,
@@ -63,6 +64,7 @@ from batcher.ports.store.shards import (
     FailureStore,
     Lease,
     LeaseStore,
+    PlanLeases,
     PlanStore,
     ResultStore,
     ShardOutline,
@@ -88,6 +90,7 @@ __all__ = [
     "CheckpointStore",
     "Clock",
     "DeliveryLease",
+    "DeliveryReads",
     "DeliveryState",
     "DeliveryStore",
     "Destination",
@@ -100,12 +103,14 @@ __all__ = [
     "Family",
     "Fate",
     "Firing",
+    "FleetReads",
     "FleetStore",
     "FormerRow",
     "Grant",
     "GuardStopped",
     "InputSource",
     "JobChanges",
+    "JobLookup",
     "JobOpenings",
     "JobPurges",
     "JobReads",
@@ -120,11 +125,13 @@ __all__ = [
     "NoDoorbell",
     "NoGuard",
     "Order",
+    "OrderPurges",
     "OrderState",
     "OrderStore",
     "OutputBatch",
     "OutputSchema",
     "OutputSink",
+    "PlanLeases",
     "PlanStore",
     "PlannedShard",
     "PortableLookup",

@@ -20,6 +20,7 @@ from batcher.ports import (
     GuardStopped,
     InputSource,
     NewShard,
+    PlanLeases,
     PlannedShard,
     PlanStore,
     Reuse,
@@ -56,7 +57,7 @@ class PlanLease:
     """One owner's right to plan one job, renewed in time."""
 
     def __init__(
-        self, store: PlanStore, clock: Clock, job_id: str, owner: str, seconds: float
+        self, store: PlanLeases, clock: Clock, job_id: str, owner: str, seconds: float
     ) -> None:
         """``seconds`` is how long it holds unless it is renewed."""
         self._store = store

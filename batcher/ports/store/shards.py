@@ -122,8 +122,8 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class PlanStore(Protocol):
-    """What whoever plans a job needs."""
+class PlanLeases(Protocol):
+    """What whoever wants a job's plan for himself needs."""
 
     async def lease_plan(
         self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
@@ -138,6 +138,10 @@ class PlanStore(Protocol):
         plan's, takes its claim out of the count.
         """
         ...
+
+
+class PlanStore(PlanLeases, Protocol):
+    """What whoever plans a job needs."""
 
     async def add_shard(
         self, job_id: str, fence: int, shard: NewShard | None, *, next_row: int, planned: bool
