@@ -25,7 +25,8 @@ from batcher.adapters.system.private_files import STATE_DIRECTORY
 from batcher.adapters.system.row_guard import ThreadGuard
 from batcher.engine.opening.binding import bind_version
 from batcher.engine.planning.plan_writer import BYTES_AT_ONCE, ROWS_AT_ONCE
-from batcher.engine.planning.planner import make_planner
+from batcher.engine.planning.planner import Cursor, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.ports.planning import PlanTask
 
 
@@ -59,19 +60,19 @@ def main() -> None:
             next_row, next_shard = pickle.load(sys.stdin.buffer)  # noqa: S301
         except EOFError:
             return  # it was not needed
-        planner = make_planner(
-            source=source,
+        rules = RowRules(
             bound=bound,
             kind=spec.kind,
             tokenizer=tokenizer,
             limits=task.limits,
-            rows=task.rows,
-            next_row=next_row,
-            next_shard=next_shard,
-            row_ids=spec.id is None,
-            keep_records=spec.keep_input,
-            keep_arrow=task.keep_arrow,
             recipe=task.recipe,
+        )
+        planner = make_planner(
+            source,
+            rules,
+            ShardForm.of(spec, bound, arrow=task.keep_arrow),
+            cursor=Cursor(next_row, next_shard),
+            rows=task.rows,
             reuse=reuse,
             guard=ThreadGuard(),
         )

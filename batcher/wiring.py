@@ -99,6 +99,7 @@ async def open_fleet(
     from batcher.adapters.observability.event_log import EventLog
     from batcher.adapters.observability.tracing import open_trace
     from batcher.engine.fleet.worker import LOOK_SECONDS, FleetWorker
+    from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 
     reach = reach_of(settings)
     async with _open_services(settings, clock, chance, Slots(concurrency), reach) as services:
@@ -113,9 +114,8 @@ async def open_fleet(
         yield FleetWorker(
             services,
             card,
-            log or EventLog(),
+            WorkerTelemetry(log or EventLog(), services.clock, open_trace()),
             look_seconds=LOOK_SECONDS if look_seconds is None else look_seconds,
-            trace=open_trace(),
         )
 
 

@@ -56,7 +56,6 @@ class Connection:
     throttle: Throttle
     quota: str
     secrets: tuple[str, ...] = field(repr=False)
-    model_in_body: bool = True
     charges_prompt_too: bool = False
 
 

@@ -84,7 +84,7 @@ def estimate(
 ) -> Estimate:
     """Plan all rows and add up what would be sent; ``reuse`` says which rows would not be."""
     requests = bound.requests(
-        Learned(), model_in_body=True, azure=False, capped=bound.spec.max_cost is not None
+        Learned(), charges_prompt_too=False, capped=bound.spec.max_cost is not None
     )
     rows = rows_total(job, bound.description)
     planner = bound.planner(source, rows, job, reuse, guard)

@@ -164,16 +164,15 @@ class Intake:
     ) -> Job:
         """The job as it would be if it were new; ``delivery`` is where its results are to go."""
         since, learned = await self._compared(bound)
-        return new_job(
+        job = new_job(
             bound,
             facts,
             now=datetime.fromtimestamp(self._services.clock.wall(), UTC),
             noise=int.from_bytes(os.urandom(2), "big"),
             version=self._services.version,
-            since=since,
-            learned=learned,
-            delivery=delivery,
         )
+        description = replace(job.description, since=since, delivery=delivery)
+        return replace(job, description=description, learned=learned)
 
     async def _compared(self, bound: Bound) -> tuple[Since | None, Learned]:
         """What an incremental job is compared with, and what that one has learned.

@@ -127,8 +127,7 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     rows = min(job.facts.rows, spec.limit or job.facts.rows)
     requests = bound.requests(
         Learned(),
-        model_in_body=True,
-        azure=spec.api_version is not None,
+        charges_prompt_too=spec.api_version is not None,
         capped=spec.max_cost is not None,
     )
     planner = bound.planner(source, rows, job, None, guard)

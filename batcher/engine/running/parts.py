@@ -176,8 +176,7 @@ def _basis(
     services, connection = work.services, work.connection
     requests = work.bound.requests(
         work.job.learned,
-        model_in_body=connection.model_in_body,
-        azure=connection.charges_prompt_too,
+        charges_prompt_too=connection.charges_prompt_too,
         capped=work.job.budget_picousd is not None,
     )
     labels = RunLabels(

@@ -25,7 +25,8 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Shape, TextFile
 from batcher.core.limits import request_limits
 from batcher.engine.planning.handover import HandoverPlanner
-from batcher.engine.planning.planner import Planner, make_planner
+from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.ports import GuardStopped, NewShard, PlannedShard, ReuseLookup
 from batcher.ports.planning import PlanTask
 from jobs.chat import KIND
@@ -77,19 +78,19 @@ class Plan:
     def here(
         self, next_row: int = 0, next_shard: int = 0, reuse: ReuseLookup | None = None
     ) -> Planner:
-        return make_planner(
-            source=self.source,
+        rules = RowRules(
             bound=self.bound,
             kind="chat",
             tokenizer=open_tokenizer("gpt-4o-mini"),
             limits=request_limits(self.bound),
-            rows=self.rows,
-            next_row=next_row,
-            next_shard=next_shard,
-            row_ids=False,
-            keep_records=True,
-            keep_arrow=self.keep_arrow,
             recipe=RECIPE,
+        )
+        return make_planner(
+            self.source,
+            rules,
+            ShardForm.of(self.spec, self.bound, arrow=self.keep_arrow),
+            cursor=Cursor(next_row, next_shard),
+            rows=self.rows,
             reuse=reuse,
         )
 
