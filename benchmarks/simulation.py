@@ -34,6 +34,7 @@ from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.engine.fleet.worker import FleetWorker
 from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 from batcher.engine.opening.binding import bind, new_job
+from batcher.engine.routes.online.route import make_online_route
 from batcher.engine.services import Connection, Services
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
@@ -208,7 +209,13 @@ async def simulate(rows: int) -> None:
     @asynccontextmanager
     async def connect(spec: JobSpec) -> AsyncIterator[Connection]:
         del spec
-        yield Connection(provider=provider, throttle=throttle, quota="quota", secrets=())
+        yield Connection(
+            provider=provider,
+            throttle=throttle,
+            quota="quota",
+            secrets=(),
+            make_route=make_online_route,
+        )
 
     failures: list[str] = []
 

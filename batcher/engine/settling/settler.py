@@ -15,7 +15,7 @@ from batcher.core.failures.verdicts import Backoff, Split
 from batcher.core.finish_reason import is_whole
 from batcher.core.model import Usage
 from batcher.engine.requests.idempotency_keys import KEY_REFUSED
-from batcher.engine.routes.online.pace import Sent
+from batcher.engine.routes.route import Sent
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.failures import Failures
