@@ -29,6 +29,7 @@ from batcher.engine.services import Connection
 from batcher.engine.shards.call import Call
 from batcher.ports import Reply
 
+_GROUPS_AT_ONCE = 4
 EXPIRED = TransportError("timeout", "the batch expired", maybe_billed=False)
 
 
@@ -155,7 +156,7 @@ class CollectingRoute:
         probing = self.feedback.health.is_probing(now)
         if self._halted or not queue.ready or queue.first is not None or gate.is_blocked:
             return False
-        if probing and gate.in_flight:
+        if gate.in_flight >= (1 if probing else _GROUPS_AT_ONCE * self._terms.size):
             return False
         calls = gate.next(1)
         if not calls:

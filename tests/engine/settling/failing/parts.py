@@ -71,9 +71,9 @@ class Failing:
             on_flush=lambda committed, seconds: None,
         )
         labels = RunLabels(job="j", kind="chat", model="m", endpoint="/x", owner="o")
-        live = RunStats(rows=9, base=Tally(), started_at=0.0, rows_planned=9, priced=False)
+        self.live = RunStats(rows=9, base=Tally(), started_at=0.0, rows_planned=9, priced=False)
         self.telemetry = RunTelemetry(
-            labels, live, TelemetrySinks(), clock=self.clock, secrets=(KEY,)
+            labels, self.live, TelemetrySinks(), clock=self.clock, secrets=(KEY,)
         )
         self.budget = RunBudget(budget_picousd=None, spent_picousd=0, worst_of=WORST_CASE.of_call)
         self.gate = SendGate(self.queue, self.writer, self.budget)
