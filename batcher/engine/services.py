@@ -10,7 +10,7 @@ from batcher.engine.byte_room import ByteRoom
 from batcher.ports import NoGuard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
     from typing import Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         OutputSchema,
         OutputSink,
         Provider,
+        ReuseStrategy,
         RowGuard,
         RowIndex,
         Seen,
@@ -60,7 +61,6 @@ class Connection:
     quota: str
     secrets: tuple[str, ...] = field(repr=False)
     make_route: MakeRoute
-    model_in_body: bool = True
     charges_prompt_too: bool = False
 
 
@@ -97,7 +97,8 @@ class Services:
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
     plan is made, ``start_planner`` a process that makes it, or None. ``access`` gives reports the
-    results of their jobs.
+    results of their jobs. ``strategies`` say which rows of any job need no call, after what the job
+    itself says of that, in this order.
     """
 
     store: Store
@@ -122,3 +123,4 @@ class Services:
     open_guard: Callable[[], RowGuard] = NoGuard
     start_planner: Callable[[PlanTask], PlannerProcess | None] = _plan_here
     access: Access | None = None
+    strategies: Sequence[ReuseStrategy] = ()

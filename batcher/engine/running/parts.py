@@ -142,8 +142,7 @@ def _basis(
     services, connection = work.services, work.connection
     requests = work.bound.requests(
         work.job.learned,
-        model_in_body=connection.model_in_body,
-        azure=connection.charges_prompt_too,
+        charges_prompt_too=connection.charges_prompt_too,
         capped=work.job.budget_picousd is not None,
     )
     labels = RunLabels(
@@ -297,7 +296,13 @@ def _leases(work: Work, basis: Basis, gate: SendGate, settling: Settling) -> Lea
         keys=basis.keys,
     )
     return Leases(
-        Claims(services.store, work.job.id, work.owner, services.lease_seconds),
+        Claims(
+            services.store,
+            work.job.id,
+            work.owner,
+            services.lease_seconds,
+            contents=any(strategy.keeps_answers for strategy in services.strategies),
+        ),
         admission,
         basis.checkpoint_writer,
         queue=gate.queue,

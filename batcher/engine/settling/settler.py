@@ -12,6 +12,7 @@ from batcher.core.errors import KindFailed, TransportError
 from batcher.core.failures.foreign_body import foreign_answer
 from batcher.core.failures.reading import status_within
 from batcher.core.failures.verdicts import Backoff, Split
+from batcher.core.finish_reason import is_whole
 from batcher.core.model import Usage
 from batcher.engine.requests.idempotency_keys import KEY_REFUSED
 from batcher.engine.routes.route import Sent
@@ -103,7 +104,8 @@ class Settler:
         except KindFailed:
             self._accounts.doubt(call, costs=False)
             raise
-        await self._outcomes.take(call, outcomes, sent.at)
+        whole = not call.shard.keeps_answers or is_whole(answer)
+        await self._outcomes.take(call, outcomes, sent.at, is_whole=whole)
 
     async def _failed(self, sent: Sent, reply: Reply) -> None:
         """An answer whose status is no success."""
