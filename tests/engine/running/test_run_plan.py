@@ -11,8 +11,8 @@ import pytest
 from batcher.core.errors import InputError, KindFailed, StoreError
 from batcher.engine.job.endings import LEAST_ROOM_BYTES
 from batcher.engine.planning.plan_writer import Planning
-from batcher.engine.reuse.strategy import PlannedShard
 from batcher.engine.running.run_plan import RunPlan, end_where_cramped
+from batcher.ports import PlannedShard
 from tests.engine.running.parts import JOB, Running
 from tests.store.making import claim_one, make_dead, make_job, make_shard, plan
 
@@ -67,7 +67,6 @@ async def a_plan(running: Running, planning: Planning | None) -> tuple[RunPlan, 
 async def test_shards_are_told_of_as_they_are_written() -> None:
     running = Running()
     run_plan, news = await a_plan(running, planning_of())
-    assert not run_plan.is_whole
     await run_plan.write()
     assert run_plan.is_whole
     assert news == [4, 8, 8]

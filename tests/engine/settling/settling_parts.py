@@ -38,9 +38,8 @@ class Settling(Failing):
         super().__init__(had_success=had_success, known=known)
         bound: Any = CHAT.bind({"prompt": TextFile("p.txt", "{{ text }}"), "max_tokens": 30})
         made = make_requests(
-            bound, SPEC, Learned(), price=None, model_in_body=True,
-            charges_prompt_too=False, cap=None, fixed_tokens=0,
-        )  # fmt: skip
+            bound, SPEC, Learned(), price=None, charges_prompt_too=False, cap=None, fixed_tokens=0
+        )
         self.learning = made.learning
         self.arrivals = Arrivals(self.telemetry, self.pace, self.state, self.verdicts)
         self.repairs = Repairs(

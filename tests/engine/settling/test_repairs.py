@@ -7,7 +7,8 @@ from batcher.core.failures.verdicts import MAX_REPAIRS
 from batcher.core.kind import Broken, Invalid
 from batcher.engine.shards.call import Call
 from tests.engine.calls import a_shard
-from tests.engine.settling.settling_parts import KEY, Settling
+from tests.engine.settling.failing.parts import KEY
+from tests.engine.settling.settling_parts import Settling
 
 INVALID = Invalid("invalid_output", "not of its schema", f"{{ {KEY}")
 BROKEN = Broken("missing", "nothing in it")

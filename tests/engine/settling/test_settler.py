@@ -9,7 +9,8 @@ import pytest
 from batcher.core.errors import TransportError
 from batcher.ports import Reply
 from tests.engine.calls import a_shard
-from tests.engine.settling.settling_parts import KEY, Settling, answer, error
+from tests.engine.settling.failing.parts import KEY
+from tests.engine.settling.settling_parts import Settling, answer, error
 
 LOST = TransportError("timeout", f"no answer: {KEY}", maybe_billed=True)
 REFUSED = TransportError("connect", "nobody is there", maybe_billed=False)
