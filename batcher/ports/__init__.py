@@ -9,6 +9,7 @@ from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDo
 from batcher.ports.files import (
     Destination,
     Draft,
+    EveryRowSink,
     InputSource,
     OutputBatch,
     OutputSchema,
@@ -97,6 +98,7 @@ __all__ = [
     "Draft",
     "EncodedPlan",
     "Event",
+    "EveryRowSink",
     "Fact",
     "FailureStore",
     "Family",
