@@ -119,11 +119,10 @@ class Claiming:
         self.limits: list[int] = []
         self.looks = 0
         self.over = False
-        self.plan: Any = SimpleNamespace(is_whole=True)
+        self.plan = SimpleNamespace(is_whole=True)
         itself: Any = self
-        self.leasing = Leasing(
-            itself, itself, itself, self.plan, shared=shared, ended=lambda: self.over
-        )
+        plan: Any = self.plan
+        self.leasing = Leasing(itself, itself, itself, plan, shared=shared, ended=lambda: self.over)
         self.news = Wakeup()
 
     async def claim(self, limit: int) -> list[int]:
