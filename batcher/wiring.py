@@ -20,20 +20,20 @@ from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.system.private_files import STATE_DIRECTORY
-from batcher.connecting import (
-    check_connection,
-    choose_provider,
-    connect,
-    open_tokenizer,
-    reach_of,
-)
-from batcher.connectors import files, open_source
 from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
 from batcher.engine.services import Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
+from batcher.wiring_files import files, open_source
+from batcher.wiring_providers import (
+    check_connection,
+    choose_provider,
+    connect,
+    open_tokenizer,
+    reach_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

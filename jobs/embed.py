@@ -240,6 +240,7 @@ class BoundEmbed:
     max_output_tokens: int | None = 0
     fixed_texts: tuple[str, ...] = ()
     optional_parameters = frozenset({"encoding_format"})
+    text_views = "embedding"
 
     def __init__(self, text: Text, dimensions: int | None, overlong: Overlong) -> None:
         """``text`` makes a row's text."""
@@ -361,7 +362,7 @@ def _read_vector(embedding: object) -> bytes | None:
     while isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
         embedding = embedding[0]  # one vector as a list of vectors
     try:
-        if isinstance(embedding, str):
+        if isinstance(embedding, str | memoryview):
             raw = _decoded(embedding)
             vector = np.frombuffer(raw, dtype="<f4")
         elif isinstance(embedding, list):
@@ -378,7 +379,7 @@ def _read_vector(embedding: object) -> bytes | None:
     return raw if square < _MOST_SQUARE else None
 
 
-def _decoded(embedding: str) -> bytes:
+def _decoded(embedding: str | memoryview) -> bytes:
     """The bytes of a base64 text, of the other alphabet, in lines or without padding if need be.
 
     Raises:
@@ -387,6 +388,8 @@ def _decoded(embedding: str) -> bytes:
     try:
         return pybase64.b64decode(embedding, validate=True)
     except ValueError:
+        if isinstance(embedding, memoryview):
+            embedding = str(embedding, "utf-8", "replace")
         plain = "".join(embedding.split()).rstrip("=").translate(_OTHER_ALPHABET)
         return pybase64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 

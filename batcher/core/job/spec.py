@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from batcher.core.errors import UsageError
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.money.prices import Price
 from batcher.core.options import flag
 from batcher.core.text import exactjson

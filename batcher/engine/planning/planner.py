@@ -17,7 +17,7 @@ from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.row_preparation import PieceCutter, ReuseQuestions, RowPreparation
 from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
-from batcher.ports import InputSource, NoGuard, PlannedShard, ReuseLookup, RowGuard, Tokenizer
+from batcher.ports import InputSource, NewShard, NoGuard, ReuseLookup, RowGuard, Tokenizer
 
 
 class Cursor(NamedTuple):
@@ -65,7 +65,7 @@ class Planner:
         self._failure: Exception | None = None
         self._input_sha256: str | None = None
 
-    def next_shard(self) -> PlannedShard | None:
+    def next_shard(self) -> NewShard | None:
         """Plan one more shard; None when all rows are planned."""
         shard = ShardInMaking(self._cursor.row, self._limits, self._form)
         packer = shard.packer
@@ -81,14 +81,14 @@ class Planner:
         self._cursor = Cursor(row_number + packer.rows, ordinal + 1)
         return shard.finish(ordinal)
 
-    def next_shards(self, rows: int, size_bytes: int) -> list[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> list[NewShard]:
         """Plan shards until they have so many rows or bytes together; none when all are planned.
 
         What fails behind a shard that is planned already is raised at the next call.
         """
         if self._failure is not None:
             raise self._failure
-        shards: list[PlannedShard] = []
+        shards: list[NewShard] = []
         while rows > 0 and size_bytes > 0:
             try:
                 planned = self.next_shard()
@@ -100,8 +100,8 @@ class Planner:
             if planned is None:
                 break
             shards.append(planned)
-            rows -= planned.shard.rows
-            size_bytes -= planned.shard.size_bytes
+            rows -= planned.rows
+            size_bytes -= planned.size_bytes
         return shards
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ from batcher.core.model import DeadLetter, Prompt, RowId
 from batcher.core.packing import ShardPacker
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import CallNeeded, Carried, NewShard, PlannedShard
+from batcher.ports import CallNeeded, Carried, NewShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class _Reused:
         """What is committed with the shard, without the results, which come later."""
         if not self.places:
             return None
-        return Carried(pieces=tuple(self.pieces), rows=len(self.places), results=b"")
+        return Carried(pieces=tuple(self.pieces), rows=len(self.places), places=self.places)
 
 
 class ShardInMaking:
@@ -115,7 +115,7 @@ class ShardInMaking:
         self._reused.add(len(packer.tokens), row)
         packer.add(row.tokens, characters, sent=row.place is None)
 
-    def finish(self, ordinal: int) -> PlannedShard:
+    def finish(self, ordinal: int) -> NewShard:
         """The shard as the store takes it."""
         packer, pieces, before = self.packer, self._pieces, self._reused.before
         plan = ShardPlan(
@@ -128,7 +128,7 @@ class ShardInMaking:
             chunks=pieces.chunks if pieces.chunked else None,
             contents=bytes(self._contents),
         )
-        shard = NewShard(
+        return NewShard(
             ordinal=ordinal,
             first_row=self._first_row,
             rows=packer.rows,
@@ -141,4 +141,3 @@ class ShardInMaking:
             rows_changed=before[CallNeeded.CHANGED],
             rows_failed_before=before[CallNeeded.FAILED_BEFORE],
         )
-        return PlannedShard(shard=shard, places=self._reused.places, prompts=pieces.prompts)

@@ -16,7 +16,7 @@ from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.running.leasing import Finish, Leasing
-from batcher.engine.running.parts import Parts, Work, make_parts
+from batcher.engine.running.run_parts import Parts, Work, make_parts
 from batcher.engine.running.run_plan import RunPlan, end_where_cramped
 from batcher.engine.running.watching import (
     Figures,

@@ -9,7 +9,7 @@ from batcher.engine.job.endings import Ending, Endings
 from batcher.engine.requests.builder import Learning
 from batcher.engine.routes.route import Route
 from batcher.engine.running.leases import Leases
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from batcher.core.kind import Shape
-from batcher.core.model import Bill, DeadLetter, Doubt, Prompt, Usage
+from batcher.core.model import Bill, DeadLetter, Doubt, Usage
 from batcher.core.progress import (
     Amounts,
     Unit,
@@ -37,23 +37,19 @@ class LeasedShard:
         pay: Callable[[int], None] = lambda picousd: None,
         *,
         fixed_tokens: int = 0,
-        prompts: Sequence[Prompt] | None = None,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``fixed_tokens`` are those of a request besides its pieces. ``prompts`` are the plan's,
-        where they are at hand already. Results are gathered by content where the lease has the
-        contents.
+        ``fixed_tokens`` are those of a request besides its pieces. Results are gathered by
+        content where the lease has the contents.
         """
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
         self.plan: ShardPlan = decode_plan(lease.outline, lease.contents)
-        if prompts is None:
-            prompts = decode_prompts(lease.outline, lease.prompts)
-        self.prompts = prompts
+        self.prompts = decode_prompts(lease.outline, lease.prompts)
         self.lost = False
         self.dirty = False
         plan = self.plan

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batcher.core.errors import UsageError
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.job.providers import ProviderConfig, chosen
 from batcher.core.job.spec import JobSpec
 

@@ -108,7 +108,7 @@ class SqliteSchema:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that changes the schema; another one's end is waited for."""
+        """See :meth:`batcher.adapters.store.migrate.Schema.transaction`."""
         engine = sqlite_engine(self._path, begin="BEGIN IMMEDIATE")
         try:
             with translated(self.name), engine.begin() as connection:
