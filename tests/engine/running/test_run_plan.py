@@ -12,7 +12,7 @@ from batcher.core.errors import InputError, KindFailed, StoreError
 from batcher.engine.job.endings import LEAST_ROOM_BYTES
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.running.run_plan import RunPlan, end_where_cramped
-from batcher.ports import PlannedShard
+from batcher.ports import NewShard
 from tests.engine.running.parts import JOB, Running
 from tests.store.making import claim_one, make_dead, make_job, make_shard, plan
 
@@ -29,7 +29,7 @@ class Planner:
         self._failure = failure
         self.next_row = 0
 
-    def next_shards(self, rows: int, size_bytes: int) -> Sequence[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> Sequence[NewShard]:
         del rows, size_bytes
         if self._failure is not None and len(self._left) < len(SHARDS):
             raise self._failure
@@ -37,7 +37,7 @@ class Planner:
             return []
         shard = self._left.pop(0)
         self.next_row = shard.first_row + shard.rows
-        return [PlannedShard(shard=shard)]
+        return [shard]
 
     def stop(self) -> None: ...
 
