@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.adapters.store.location import MEMORY, sqlite_path
-from batcher.adapters.store.open import open_store
+from batcher.adapters.store.open import deferred_store, open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.system.installed_kinds import InstalledKinds
@@ -61,12 +61,14 @@ async def open_runner(
 ) -> AsyncIterator[Runner]:
     """A runner over a database, which is migrated as need be.
 
+    An SQLite file that is not there is made by the first job that begins.
+
     ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    async with _open_services(settings or Settings(), clock, chance) as services:
+    async with _open_services(settings or Settings(), clock, chance, defers=True) as services:
         yield Runner(services)
 
 
@@ -118,16 +120,17 @@ async def _open_services(
     chance: Chance | None,
     slots: Slots | None = None,
     reach: Reach | None = None,
+    *,
+    defers: bool = False,
 ) -> AsyncIterator[Services]:
     clock = clock or SystemClock()
-    url = settings.location
+    url, patience = settings.location, settings.database_timeout_seconds
     async with AsyncExitStack() as stack:
-        store = await open_store(
-            url,
-            clock,
-            create=settings.create,
-            patience_seconds=settings.database_timeout_seconds,
-        )
+        store = None
+        if defers and settings.create:
+            store = deferred_store(url, clock, patience_seconds=patience)
+        if store is None:
+            store = await open_store(url, clock, create=settings.create, patience_seconds=patience)
         stack.push_async_callback(store.close)
         doorbell: Doorbell = NoDoorbell()
         throttle = cache(partial(_memory_throttle, clock))

@@ -124,6 +124,8 @@ def _text_of(
     Raises:
         UsageError: as :func:`open_source`.
     """
+    if format is None and path != STDIN and Path(path).is_dir():
+        raise InputError("is a directory: name a file in it", source=path)
     kind = _format(path, format)
     if encoding is not None and kind not in COMPRESSIBLE:
         raise UsageError(f"--encoding is for text, and the input is {kind}")

@@ -211,7 +211,10 @@ class Intake:
                 job was begun without keeping what is asked of its records now.
         """
         store = self._services.store
-        job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
+        new = await self.new_job(bound, facts, delivery)
+        if fresh or await store.newest(new.fingerprint, new.name) is None:
+            self._services.check_connection(bound.spec)  # before anything is made
+        job, made = await store.open_job(new, fresh=fresh)
         try:
             bound.check_taken_up(job)
             if check is not None:
