@@ -147,7 +147,7 @@ def test_a_number_that_no_server_can_read_is_refused_before_anything_is_sent(cli
         ran = cli(*CHAT, "--simulate", "--param", f"x={value}")
         assert (ran.code, ran.stdout) == (2, "")
         assert "--param x holds a number that is too large" in ran.stderr
-    for value in ("1e308", "-0.5", "9" * 400, "text"):
+    for value in ("1e308", "-0.5", "12345678901234567890", "text"):
         assert cli(*CHAT, "--simulate", "--param", f"x={value}").code == 0
 
 

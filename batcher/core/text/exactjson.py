@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -23,7 +22,7 @@ _INT_DIGITS: Final = 4300
 _INT_BITS: Final = 14_000
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MAX_EXPONENT: Final = 100_000
-_LARGEST: Final = int(sys.float_info.max)
+_LARGEST: Final = Decimal("1.7976931348623157e308")
 _TOO_LARGE: Final = "a number whose exponent is out of all bounds"
 _CONSTANTS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
