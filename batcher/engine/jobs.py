@@ -94,7 +94,7 @@ class Jobs:
         return await self._report(await self._services.store.job(job_id))
 
     async def errors(self, job_id: str, *, after: int | None = None) -> AsyncIterator[DeadLetter]:
-        """The dead letters of a job, one for each failed row, in input order.
+        """The failures of a job, one for each failed row, in input order.
 
         ``after`` is a row's number: those of the rows behind it.
         """
@@ -168,11 +168,11 @@ class Jobs:
     # --- acting -------------------------------------------------------------------------------
 
     async def retry(self, job_id: str, *, codes: Collection[str] = ()) -> tuple[Report, int]:
-        """Open the dead letters that a retry may help; returns how many, too.
+        """Reopen the failed rows that a retry may help; returns how many, too.
 
         Args:
             job_id: the job, or a unique beginning of its id.
-            codes: only dead letters of these codes; all where there are none.
+            codes: only failed rows of these codes; all where there are none.
 
         Raises:
             JobInUse: a process is running the job.

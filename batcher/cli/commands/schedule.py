@@ -35,9 +35,9 @@ _HEADINGS = ("NAME", "CRON", "TIMEZONE", "NEXT", "LAST", "OUTCOME", "JOB", "STAT
 def schedule() -> None:
     """Run jobs at set times, by workers.
 
-    Schedules are kept in the database; workers fire them, each due time once however many they are,
-    by the database's clock. A worker then reads the input and opens the job, so paths in the job
-    file are as the workers see them. Each firing is a job of its own, with a link to its schedule.
+    Schedules are kept in the database; workers run them by the database's clock, each due time once
+    however many workers there are. A worker reads the input and opens the job, so paths in the job
+    file are as the workers see them. Each run is a job of its own, with a link to its schedule.
     """
 
 
@@ -135,7 +135,7 @@ def add(
 @command(
     "list",
     short_help="List the schedules.",
-    json="Print the schedules as a JSON array, each with its latest firings.",
+    json="Print the schedules as a JSON array, each with its latest runs.",
     examples=(
         "batcher schedule list",
         "batcher schedule list --json | jq '.[] | .firings[] | select(.outcome == \"skipped\")'",
@@ -185,7 +185,7 @@ def remove(ctx: click.Context, *, name: str, as_json: bool) -> None:
 @command(
     "run",
     short_help="Run a schedule's job now.",
-    json="Print the firing as JSON.",
+    json="Print the run as JSON.",
     params=[Name()],
     examples=("batcher schedule run nightly",),
 )
@@ -199,7 +199,7 @@ def run(ctx: click.Context, *, name: str, as_json: bool) -> None:
     if as_json:
         print_json({"schedule": name, "outcome": str(order.state), "order": order.id})
     else:
-        say(f"schedule {name} is fired: a worker opens its job; `batcher jobs` lists it then")
+        say(f"schedule {name} runs now: a worker opens its job, and `batcher jobs` lists it then")
 
 
 @command(

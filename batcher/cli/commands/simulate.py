@@ -78,7 +78,7 @@ _CONFIG = [
             "State the limit of a minute in the headers, or that of a bucket or window.",
             type=click.Choice(["minute", "window"]), default_text="minute"),
     _option("--charge", "charge", LIMITS,
-            "Charge tokens for good at admission, or settle to the real usage afterwards.",
+            "Charge tokens for good at admission, or correct it to the real usage afterwards.",
             type=click.Choice(["admission", "usage"]), default_text="admission"),
     _option("--no-headers", "rate_limit_headers", LIMITS, "Leave out the x-ratelimit headers.",
             is_flag=True),

@@ -161,7 +161,7 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--grace-seconds", TROUBLE, "SECONDS",
-            "How long requests in flight may take to settle when stopping.", type=float,
+            "How long requests in flight may still take when a run stops.", type=float,
         ),
         _job(
             "--cost-columns", OUTPUT, is_flag=True,

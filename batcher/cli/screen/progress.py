@@ -67,8 +67,8 @@ class Progress:
         else:
             requests = count(self.live.in_flight, "request")
             text = (
-                f"stopping: settling {requests} in flight (up to {duration(self.grace_seconds)}); "
-                "press Ctrl-C again to stop at once"
+                f"stopping: waiting for {requests} in flight "
+                f"(up to {duration(self.grace_seconds)}); press Ctrl-C again to stop at once"
             )
         with self._as_long_as_it_is_there():
             self.screen.say(text)

@@ -63,8 +63,8 @@ class JobSpec:
         cost_columns: add what each record cost to the output.
         tokenizer: a tiktoken encoding, where the model's is not known.
         max_inputs, max_request_tokens, max_input_tokens: a server's own limits per request.
-        on_error: ``keep`` going at a dead letter, or ``stop`` at the first.
-        on_bad_row: ``stop`` before anything is sent, or ``skip`` (dead letters).
+        on_error: ``keep`` going at a failed row, or ``stop`` at the first.
+        on_bad_row: ``stop`` before anything is sent, or ``skip`` (failed rows).
         outage_timeout: seconds without any success after which the job pauses.
         grace_seconds: how long requests in flight may take to settle when stopping.
         max_input_bytes: the most that is copied of an input that can be read only once.

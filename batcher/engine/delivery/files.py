@@ -324,5 +324,5 @@ def _check_npy(report: Report) -> None:
         raise DeadLettersPreventOutput(
             f".npy has a place for every row, and {report.rows_failed + report.rows_left} of "
             f"{report.rows} have no vector. The results are kept: export job {report.job} as "
-            ".jsonl, .csv or .parquet, or retry the dead letters"
+            ".jsonl, .csv or .parquet, or retry the failed rows"
         )

@@ -227,7 +227,7 @@ class Intake:
             raise
         if made:
             for former in await replace_unsent(self._services, job):
-                told(f"this job, {job.id}, replaces job {former}, which had done nothing")
+                told(f"job {former}, an earlier attempt that had no results, is removed")
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:
