@@ -208,8 +208,22 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
 
     if url == MEMORY:
         return partial(job_lock, STATE_DIRECTORY / "locks")
+    return partial(job_lock, _locks(url))
+
+
+def _locks(url: str) -> Path:
     path = Path(os.path.realpath(sqlite_path(url)))
-    return partial(job_lock, path.with_name(f"{path.name}.locks"))
+    return path.with_name(f"{path.name}.locks")
+
+
+def running_process(settings: Settings, job_id: str) -> str | None:
+    """The process of this machine that is running a job: empty where none is, None if unknown."""
+    url = settings.location
+    if url == MEMORY or is_postgres(url):
+        return None
+    from batcher.adapters.system.job_lock import job_owner
+
+    return job_owner(_locks(url), job_id)
 
 
 def _state(url: str) -> tuple[Path, ...]:
