@@ -10,7 +10,8 @@ import click
 
 from batcher.cli.failure import close_stdout, reader_may_go, report_failure
 from batcher.cli.options.lazy_group import Entry, LazyGroup
-from batcher.cli.options.typed import remember
+from batcher.cli.options.typed import arguments_of, remember
+from batcher.cli.options.variables import tell_strange_variables
 
 RUNNING, LOOKING, ACTING = "Running jobs", "Looking at jobs", "Acting on jobs"
 FLEET, MORE = "Many machines", "More"
@@ -117,6 +118,8 @@ class Root(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        if not {"-q", "--quiet"} & set(arguments_of(ctx)):
+            tell_strange_variables()
         with reader_may_go():
             return super().invoke(ctx)
 
