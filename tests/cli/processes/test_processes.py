@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -260,7 +261,9 @@ def test_the_simulator_says_where_it_is_and_what_it_saw(directory: Path) -> None
     assert last["stats"]["distinct_inputs"] == ROWS
     said = stderr.decode()
     assert f"simulating a provider at {base_url} (Ctrl-C ends it); to use it:" in said
-    assert "served 200 inputs, 0 of them again" in said
+    assert ": 200 texts or prompts (0 of these equal to an earlier one), " in said
+    total, ends = re.search(r"^([\d,]+) requests?: (.*)$", said, re.M).groups()  # type: ignore[union-attr]
+    assert int(total) == sum(int(end.split()[0]) for end in ends.split(", "))
 
 
 @pytest.mark.parametrize(
