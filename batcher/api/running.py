@@ -137,8 +137,8 @@ def run(
         )
         df["label"] = report.to_pandas()["label"]
 
-    The same call after any end goes on, whatever the input is: what is done is never sent again,
-    and a job that is complete sends nothing. An input that is no file is known by its content.
+    If a run ends early, the same call continues it, whatever the input is: what is done is never
+    sent again, and a job that is complete sends nothing. An input that is no file is known by its content.
 
     Args:
         kind: what is done with each row: ``embed``, ``classify``, ``chat``, or one that a package
