@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.api.inputs import Input, ReadInput, read_input
-from batcher.api.words import FIELDS, check_names, in_python, python_words, worded
+from batcher.api.words import FIELDS, check_choice, check_names, in_python, python_words, worded
 from batcher.cli.screen.progress import Progress, shown
 from batcher.cli.screen.screens import NoScreen, PlainScreen, Screen, open_screen
 from batcher.cli.session import loop_factory
+from batcher.core.errors import UsageError
 from batcher.core.job.spec import JobSpec
 from batcher.engine.loop_thread import LoopThread
 from batcher.engine.result_access import ResultAccess
@@ -170,6 +171,8 @@ def run(
         KeyboardInterrupt: after what was in flight has been settled and kept.
         TypeError: both a spec and its fields were given.
     """
+    check_choice("progress", progress, (None, True, False, "rich", "tqdm", "plain", "none"))
+    check_choice("failed_rows", failed_rows, ("omit", "null"))
     with python_words(), _Call.of(kind, input, job, settings) as call:
         report = call.wait(
             lambda runner, watched: runner.run(
@@ -308,14 +311,18 @@ class _Call:
         settings: Settings | None,
     ) -> _Call:
         """A call as it was written: a spec alone, or its fields."""
-        settings = settings or Settings()
+        settings = Settings() if settings is None else settings
+        if not isinstance(settings, Settings):
+            raise UsageError(
+                f"settings is a batcher.Settings, not of type {type(settings).__name__}"
+            )
         spec = job.pop("spec", None) if kind is None else kind
         if isinstance(spec, JobSpec):
             if given is not None or job:
                 names = ", ".join([*([] if given is None else ["input"]), *job])
                 raise TypeError(f"give a spec or its fields, not both: {names}")
             return cls(spec, ReadInput(spec.input), settings)
-        check_names(spec, job, InstalledKinds)
+        check_names(spec, given, job, InstalledKinds)
         said = "base_url" in job or job.get("provider") is not None
         if not said and (base_url := base_url_of_environment()):
             job["base_url"] = base_url

@@ -184,6 +184,11 @@ def _rows(texts: Iterable[str | None]) -> Iterator[Mapping[str, str | None]] | N
     """A row for each text, one after the other; None where there is none."""
     if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
         raise UsageError(f"give a list of texts, not one of type {type(texts).__name__}")
+    if hasattr(texts, "columns"):
+        raise UsageError(
+            f"give a column of texts, not a whole table ({type(texts).__name__}): df['text'] of a "
+            "table df, say"
+        )
     named = _named(_plain(texts))
     first = next(named, None)
     if first is None:

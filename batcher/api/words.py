@@ -72,6 +72,17 @@ def _said(match: re.Match[str]) -> str:
     return f"{name}={value}" if value.isdigit() else f'{name}="{value}"'
 
 
+def check_choice(name: str, given: object, choices: Collection[object]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises:
+        UsageError: with all of them.
+    """
+    if not any(given is choice or given == choice for choice in choices):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise UsageError(f"{name} is one of {listed}, not {given!r}")
+
+
 @contextmanager
 def python_words() -> Iterator[None]:
     """What is raised on purpose, in the words of Python."""
@@ -91,17 +102,26 @@ def worded(report: Report) -> Report:
     return dataclasses.replace(report, reason=reason, notes=notes)
 
 
-def check_names(kind: object, job: Mapping[str, Any], kinds: Callable[[], InstalledKinds]) -> None:
-    """Refuse a keyword that is no setting and no option of the kind, then a model that is missing.
+def check_names(
+    kind: object, given: object, job: Mapping[str, Any], kinds: Callable[[], InstalledKinds]
+) -> None:
+    """Refuse a keyword that is no setting and no option of the kind, then what is missing.
 
     Raises:
         UsageError: with what was probably meant.
     """
-    if isinstance(kind, str) and kind:
+    if kind is not None and not isinstance(kind, str):
+        raise UsageError(
+            f'the kind comes first, then the input: batcher.run("chat", …), and the kind is a '
+            f"text, not of type {type(kind).__name__}"
+        )
+    if kind:
         options = {option.name for option in kinds().get(kind).options}
         for name in job:
             if name not in FIELDS and name not in options:
                 raise UsageError(f"{kind} has no option {name}{_hint(name, options, job)}")
+    if given is None:
+        raise UsageError("the input is missing: give a path, a list of dicts or a table")
     if not job.get("model"):
         raise UsageError('model is missing: give its name, as in model="gpt-6-luna"')
 

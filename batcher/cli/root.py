@@ -116,6 +116,19 @@ class Root(LazyGroup):
         remember(ctx, typed)
         return ctx
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a kind in its place is probably to be run."""
+        if args[0] not in self.entries:
+            from batcher.adapters.system.installed_kinds import InstalledKinds
+
+            if args[0] in InstalledKinds().names():
+                raise click.UsageError(
+                    f"no command {args[0]!r}: write batcher run {args[0]} INPUT …", ctx
+                )
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         if not {"-q", "--quiet"} & set(arguments_of(ctx)):

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import polars as pl
 import pytest
 
 import batcher
@@ -58,6 +60,47 @@ def test_a_call_without_a_key_says_what_to_give_it(monkeypatch: pytest.MonkeyPat
     assert "name another variable with api_key_env" in message
     assert message.endswith("simulate=True")
     assert list(Path().iterdir()) == []
+
+
+def column() -> Any:
+    return pd.DataFrame(ROWS)["body"]
+
+
+@pytest.mark.parametrize(
+    ("what", "job", "said"),
+    [
+        (
+            (pd.DataFrame(ROWS), "chat"),
+            {},
+            'the kind comes first, then the input: batcher.run("chat"',
+        ),
+        (("chat",), {}, "the input is missing: give a path, a list of dicts or a table"),
+        (("chat", column()), {}, "Series>: is one column: give the table that it is of"),
+        (("chat", pl.Series(["a"])), {}, "<polars.Series>: is one column: give the table"),
+        (("chat", ["late"]), {}, "row 0 is of type str: rows are dicts"),
+        (("chat", ROWS), {"progress": "bar"}, "progress is one of None, True, False, 'rich', "),
+        (("chat", ROWS), {"failed_rows": "x"}, "failed_rows is one of 'omit', 'null', not 'x'"),
+        (("chat", ROWS), {"settings": "x.db"}, "settings is a batcher.Settings, not of type str"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_given_in_the_wrong_place_is_told(
+    what: tuple[Any, ...], job: dict[str, Any], said: str
+) -> None:
+    assert said in refused(*what, model="m", text="body", simulate=True, **job)
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame(ROWS), pl.DataFrame(ROWS)])
+def test_a_table_is_no_list_of_texts(table: Any) -> None:
+    """To go through a frame gives the names of its columns, which nobody wants to pay for."""
+    for call in (
+        batcher.embed,
+        batcher.chat,
+        lambda texts, **more: batcher.classify(texts, "ab", **more),
+    ):
+        with pytest.raises(batcher.BatcherError, match=r"column of texts|list of texts"):
+            call(table, simulate=True)
+    assert len(batcher.chat(table["body"], simulate=True)) == len(ROWS)
 
 
 def test_a_slip_is_told_before_a_model_that_is_missing() -> None:

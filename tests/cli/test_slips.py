@@ -151,6 +151,18 @@ def test_a_number_that_no_server_can_read_is_refused_before_anything_is_sent(cli
         assert cli(*CHAT, "--simulate", "--param", f"x={value}").code == 0
 
 
+def test_words_in_the_wrong_place_are_told(cli: Cli) -> None:
+    for command, said in (
+        (("chat", "tickets.csv"), "error: no command 'chat': write batcher run chat INPUT …\n"),
+        (("run", "tickets.csv"), "batcher run KIND tickets.csv, where KIND is one of chat, "),
+        (("run", "chatt", "tickets.csv"), "no kind 'chatt' (did you mean 'chat'?)"),
+        (("run", "chat", "table.xlsx", *CHAT[3:]), "a spreadsheet cannot be read: save it as CSV"),
+    ):
+        ran = cli(*command)
+        assert ran.code == 2
+        assert said in ran.stderr
+
+
 # --- what never began -----------------------------------------------------------------------------
 
 

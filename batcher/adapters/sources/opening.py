@@ -137,6 +137,9 @@ def _text_of(
     )
 
 
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
+
+
 def _is_pipe(file: Path) -> bool:
     try:
         return file.exists() and not file.is_file() and not file.is_dir()
@@ -153,6 +156,8 @@ def _format(path: str, asked: str | None) -> str:
     if found.format not in INPUT_FORMATS or (
         found.compression is not None and found.format not in COMPRESSIBLE
     ):
+        if read_name(path).suffix in _SPREADSHEETS:
+            raise UsageError(f"{path}: a spreadsheet cannot be read: save it as CSV (UTF-8)")
         raise UsageError(
             f"{path}: the name does not tell the format: give --format csv, json, jsonl or "
             "parquet, or name it .csv, .tsv, .json, .jsonl, .ndjson (each also .gz or .zst) or "
