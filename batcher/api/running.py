@@ -139,7 +139,8 @@ def run(
         df["label"] = report.to_pandas()["label"]
 
     If a run ends early, the same call continues it, whatever the input is: what is done is never
-    sent again, and a job that is complete sends nothing. An input that is no file is known by its content.
+    sent again, and a job that is complete sends nothing. An input that is no file is known by its
+    content.
 
     Args:
         kind: what is done with each row: ``embed``, ``classify``, ``chat``, or one that a package
@@ -313,9 +314,8 @@ class _Call:
         """A call as it was written: a spec alone, or its fields."""
         settings = Settings() if settings is None else settings
         if not isinstance(settings, Settings):
-            raise UsageError(
-                f"settings is a batcher.Settings, not of type {type(settings).__name__}"
-            )
+            what = type(settings).__name__
+            raise UsageError(f"settings is a batcher.Settings, not of type {what}")
         spec = job.pop("spec", None) if kind is None else kind
         if isinstance(spec, JobSpec):
             if given is not None or job:

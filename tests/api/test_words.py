@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,11 @@ def test_what_is_given_in_the_wrong_place_is_told(
 @pytest.mark.parametrize("table", [pd.DataFrame(ROWS), pl.DataFrame(ROWS)])
 def test_a_table_is_no_list_of_texts(table: Any) -> None:
     """To go through a frame gives the names of its columns, which nobody wants to pay for."""
-    for call in (
-        batcher.embed,
-        batcher.chat,
-        lambda texts, **more: batcher.classify(texts, "ab", **more),
-    ):
-        with pytest.raises(batcher.BatcherError, match=r"column of texts|list of texts"):
+    classify = partial(batcher.classify, labels=["a", "b"])
+    for call in (batcher.embed, batcher.chat, classify):
+        with pytest.raises(
+            batcher.BatcherError, match=r"give a column of texts, not a whole table"
+        ):
             call(table, simulate=True)
     assert len(batcher.chat(table["body"], simulate=True)) == len(ROWS)
 
