@@ -309,7 +309,7 @@ class _Call:
         kind: str | JobSpec | None,
         given: object,
         job: dict[str, Any],
-        settings: Settings | None,
+        settings: object,
     ) -> _Call:
         """A call as it was written: a spec alone, or its fields."""
         settings = Settings() if settings is None else settings

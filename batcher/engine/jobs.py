@@ -248,5 +248,6 @@ def _check_codes(job_id: str, codes: Collection[str], failures: Sequence[Failure
     there = {one.code: one.dead_letters for one in failures}
     for code in codes:
         if code not in there:
-            known = ", ".join(f"{letters} {code}" for code, letters in there.items()) or "none"
-            raise UsageError(f"no row of job {job_id} failed with {code!r}; there are: {known}")
+            known = ", ".join(f"{letters} {code}" for code, letters in there.items())
+            others = f"; others failed: {known}" if known else ", and none with another code"
+            raise UsageError(f"no row of job {job_id} failed with {code!r}{others}")

@@ -96,9 +96,7 @@ def test_a_table_is_no_list_of_texts(table: Any) -> None:
     """To go through a frame gives the names of its columns, which nobody wants to pay for."""
     classify = partial(batcher.classify, labels=["a", "b"])
     for call in (batcher.embed, batcher.chat, classify):
-        with pytest.raises(
-            batcher.BatcherError, match=r"give a column of texts, not a whole table"
-        ):
+        with pytest.raises(batcher.BatcherError, match="give a column of texts, not a whole"):
             call(table, simulate=True)
     assert len(batcher.chat(table["body"], simulate=True)) == len(ROWS)
 

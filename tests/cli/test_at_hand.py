@@ -201,7 +201,7 @@ def test_retry_reopens_rows_of_a_code_alone(cli: Cli) -> None:
     refused = cli("retry", "--code", "server_error")
     assert refused.code == 2
     assert refused.stderr.endswith(
-        f"no row of job {cli.job()} failed with 'server_error'; there are: none\n"
+        f"no row of job {cli.job()} failed with 'server_error', and none with another code\n"
     )
 
 

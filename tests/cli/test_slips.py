@@ -216,3 +216,14 @@ def test_a_directory_that_workers_will_miss_is_told_before_anything_is_planned(c
     assert ran.stderr.startswith("note: nowhere/out.csv: there is no directory ")
     for there in ("out.csv", "{date}/out.csv"):
         assert "note:" not in cli("submit", *CHAT[1:], "-o", there).stderr
+
+
+def test_a_schedule_that_nobody_runs_is_told_so(cli: Cli) -> None:
+    path = Path("job.toml")
+    path.write_text(
+        'kind = "chat"\ninput = "tickets.csv"\ntext = "body"\nmodel = "m"\nsimulate = true\n'
+    )
+    for command in (("add", "0 3 * * *", str(path), "--name", "nightly"), ("run", "nightly")):
+        ran = cli("schedule", *command)
+        assert ran.code == 0, ran.stderr
+        assert "no worker is alive: it will not be run until `batcher worker` is" in ran.stderr

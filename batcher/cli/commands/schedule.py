@@ -21,6 +21,8 @@ from batcher.core.job.schedule import Missed
 
 if TYPE_CHECKING:
     from batcher.engine.opening.schedules import Fired, ScheduleReport
+    from batcher.engine.runner import Runner
+    from batcher.ports.orders import Order
 
 _HEADINGS = ("NAME", "CRON", "TIMEZONE", "NEXT", "LAST", "OUTCOME", "JOB", "STATUS")
 
@@ -195,11 +197,17 @@ def run(ctx: click.Context, *, name: str, as_json: bool) -> None:
     It is refused while the run before is under way, unless the schedule was added with --overlap. A
     paused schedule can be run, too.
     """
-    order = with_runner(ctx, lambda runner: runner.schedules.run(name))
+
+    async def ask(runner: Runner) -> tuple[Order, bool]:
+        return await runner.schedules.run(name), await is_anybody_there(runner)
+
+    order, there = with_runner(ctx, ask)
     if as_json:
         print_json({"schedule": name, "outcome": str(order.state), "order": order.id})
     else:
-        say(f"schedule {name} runs now: a worker opens its job, and `batcher jobs` lists it then")
+        say(f"schedule {name} runs now: a worker opens its job, which `batcher jobs` then lists")
+    if not there:
+        say(NOBODY.format(what="it will not be run"))
 
 
 @command(
