@@ -32,7 +32,9 @@ from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.core.throttle.observation import Observation
 from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.engine.fleet.worker import FleetWorker
+from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 from batcher.engine.opening.binding import bind, new_job
+from batcher.engine.routes.online.route import make_online_route
 from batcher.engine.services import Connection, Services
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
@@ -207,7 +209,13 @@ async def simulate(rows: int) -> None:
     @asynccontextmanager
     async def connect(spec: JobSpec) -> AsyncIterator[Connection]:
         del spec
-        yield Connection(provider=provider, throttle=throttle, quota="quota", secrets=())
+        yield Connection(
+            provider=provider,
+            throttle=throttle,
+            quota="quota",
+            secrets=(),
+            make_route=make_online_route,
+        )
 
     failures: list[str] = []
 
@@ -238,7 +246,7 @@ async def simulate(rows: int) -> None:
             card = WorkerCard(
                 name=f"w{number}", host="h", pid=number, version="0", started_at=datetime.now(UTC)
             )
-            worker = FleetWorker(adapters, card, log, look_seconds=20.0)
+            worker = FleetWorker(adapters, card, WorkerTelemetry(log, clock), look_seconds=20.0)
             workers.append(worker)
             tasks.create_task(worker.run())
         while (await store.job(job.id)).state == "open" and not failures:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from batcher.core.model import DeadLetter, Prompt, RowId
-from batcher.engine.reuse.strategy import CallNeeded, Reused
+from batcher.ports import CallNeeded, Reused
 
 
 class PlannedRow:

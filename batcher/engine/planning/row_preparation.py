@@ -11,14 +11,13 @@ from batcher.core.model import BadRow, InputRow
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reuse
-from batcher.ports import Tokenizer
+from batcher.ports import AskedRow, CallNeeded, ReuseLookup, Tokenizer
 
 
 class ReuseQuestions:
     """Asks which rows need no call."""
 
-    def __init__(self, reuse: Reuse, *, row_ids: bool, max_input_tokens: int) -> None:
+    def __init__(self, reuse: ReuseLookup, *, row_ids: bool, max_input_tokens: int) -> None:
         """``row_ids``: row numbers serve as ids."""
         self._reuse = reuse
         self._row_ids = row_ids

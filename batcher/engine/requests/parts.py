@@ -48,7 +48,6 @@ def make_requests(
     learned: Learned,
     *,
     price: Price | None,
-    model_in_body: bool,
     charges_prompt_too: bool,
     cap: int | None,
     fixed_tokens: int,
@@ -60,7 +59,6 @@ def make_requests(
         spec: what the user asked for.
         learned: what the provider taught before.
         price: of the standard tier, in picodollars a token; None where it is not known.
-        model_in_body: whether the body names the model, and not the URL.
         charges_prompt_too: Azure's rule.
         cap: the limit in tokens of answers that nothing else limits, or None.
         fixed_tokens: those of a request besides its pieces.
@@ -74,7 +72,7 @@ def make_requests(
     return RequestParts(
         output_limit=limit,
         learning=learning,
-        builder=RequestBuilder(bound, spec.kind, _added(spec, model_in_body, cap), learning),
+        builder=RequestBuilder(bound, spec.kind, _added(spec, cap), learning),
         answer_size=answer_size(
             shape_of(bound.fields),
             learning,
@@ -94,10 +92,9 @@ def make_requests(
     )
 
 
-def _added(spec: JobSpec, model_in_body: bool, cap: int | None) -> Mapping[str, Any]:
+def _added(spec: JobSpec, cap: int | None) -> Mapping[str, Any]:
     """What goes into each body besides what its kind says."""
-    added: dict[str, Any] = {"model": spec.model} if model_in_body else {}
-    added.update(spec.params)
+    added: dict[str, Any] = {"model": spec.model, **spec.params}
     if spec.service_tier is not None:
         added["service_tier"] = spec.service_tier
     if cap is not None:

@@ -2,6 +2,8 @@
 
 - :mod:`.allowance`: How far leased shards may be sent until the next checkpoint, and what is
   reserved for that.
+- :mod:`.answered`: The results of a leased shard as what keeps them for later jobs needs them: by
+  content hash.
 - :mod:`.arrow_records`: The columns of an Arrow input as they are kept with a shard: with their
   types, unlike in JSON.
 - :mod:`.call`: One request in the making: which pieces it asks for, and what has become of it so

@@ -66,7 +66,6 @@ def requests(
         ),
         Learned(),
         price=price,
-        model_in_body=True,
         charges_prompt_too=False,
         cap=None,
         fixed_tokens=0,
