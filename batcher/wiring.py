@@ -65,26 +65,18 @@ async def open_runner(
 ) -> AsyncIterator[Runner]:
     """A runner over a database, which is migrated as need be.
 
-<<<<<<< HEAD
     An SQLite file that is not there is made by the first job that begins.
 
-    ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given.
-=======
     ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given. ``reach`` is what
     jobs may reach where they are described by others than whoever opens the runner: providers,
     inputs and files of options, outputs. Without it that is whatever they name. What is beyond it
     raises :class:`batcher.core.errors.NotAllowed`.
->>>>>>> 5a177a9ecfd875bd81e1a5cfd1593139ea279f29
 
     Raises:
         StoreError: the database cannot be used.
     """
-<<<<<<< HEAD
-    async with _open_services(settings or Settings(), clock, chance, defers=True) as services:
-=======
     settings = settings or Settings()
-    async with _open_services(settings, clock, chance, reach=reach) as services:
->>>>>>> 5a177a9ecfd875bd81e1a5cfd1593139ea279f29
+    async with _open_services(settings, clock, chance, reach=reach, defers=True) as services:
         yield Runner(services)
 
 

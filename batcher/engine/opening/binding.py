@@ -31,13 +31,9 @@ from batcher.core.kind import (
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
-<<<<<<< HEAD
 from batcher.core.text import exactjson
-from batcher.engine.planning.planner import Planner, make_planner
-=======
 from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
 from batcher.engine.planning.shard_in_making import ShardForm
->>>>>>> 5a177a9ecfd875bd81e1a5cfd1593139ea279f29
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.builder import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests

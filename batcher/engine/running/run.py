@@ -164,14 +164,8 @@ class JobRun:
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""
-<<<<<<< HEAD
         self._work.live.phase = "finishing"
-        await self._parts.route.dispatcher.stop()
-        await self._parts.senders.wind_down(self._work.bound.spec.grace_seconds)
-=======
-        self._work.live.phase = "settling"
         await self._parts.route.drain(self._work.bound.spec.grace_seconds)
->>>>>>> 5a177a9ecfd875bd81e1a5cfd1593139ea279f29
         await self._parts.basis.checkpoint_writer.flush(release=True)
         await self._figures.show()
         await self._learned.keep()
