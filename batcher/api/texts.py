@@ -214,7 +214,7 @@ def _named(texts: Iterator[Any]) -> Iterator[Mapping[str, str | None]]:
         elif type(text).__name__ in _NAMES_OF_NOTHING or _is_nan(text):
             yield {_TEXT: None}
         else:
-            raise UsageError(f"text {number} is of type {type(text).__name__}, and no text")
+            raise UsageError(f"text {number} is not text, but of type {type(text).__name__}")
 
 
 def _is_nan(value: object) -> bool:

@@ -112,7 +112,7 @@ _CONFIG = [
             "Reasoning before a chat answer: billed and not shown.", type=int, metavar="N",
             default_text="0"),
     _option("--rejected-tokens", "rejected_tokens", MANNERS,
-            "Output of a prediction that a chat answer does not use: billed likewise.", type=int,
+            "Output of a prediction that a chat answer does not use: billed and not shown.", type=int,
             metavar="N", default_text="0"),
     _option("--project-tier", "project_tier", MANNERS,
             "The service tier of chat requests that name none, or auto.",
