@@ -215,7 +215,8 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
         except (orjson.JSONDecodeError, LookupError, TypeError) as error:
             if raw.endswith(b"\n") and raw.strip() and not _was_cut_off(raw):
                 raise UsageError(
-                    f"{path}:{number}: this is not a recorded answer; name a file that --record wrote"
+                    f"{path}:{number}: this is not a recorded answer; name a file that --record "
+                    "wrote"
                 ) from error
         at += len(raw)
 

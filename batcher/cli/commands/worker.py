@@ -118,8 +118,8 @@ worker = ExampleCommand(
         ),
         Setting(
             "--allow-destination", multiple=True, type=Lines(), metavar="PATH|URL",
-            help="Outputs that workers' jobs may write here (repeatable): at a path or below it, or at "
-            "a URL that begins so.",
+            help="Outputs that workers' jobs may write here (repeatable): at a path or below it, "
+            "or at a URL that begins so.",
             default_text="see docs/security.md",
         ),
         Setting(

@@ -134,10 +134,12 @@ def job_options() -> list[Setting]:
             "Dollars per million tokens, for a model of unknown price; IN,OUT,CACHED,WRITTEN where "
             "reading from the provider's cache and writing to it have prices of their own.",
         ),
-        _job("--max-inputs", LIMITS, "N", "Most inputs in one request, for servers with a lower limit.",
+        _job("--max-inputs", LIMITS, "N",
+             "Most inputs in one request, for servers with a lower limit.", type=int),
+        _job("--max-request-tokens", LIMITS, "N", "Most tokens in one request, for such servers.",
              type=int),
-        _job("--max-request-tokens", LIMITS, "N", "Most tokens in one request, for such servers.", type=int),
-        _job("--max-input-tokens", LIMITS, "N", "Most tokens in one input, for such servers.", type=int),
+        _job("--max-input-tokens", LIMITS, "N", "Most tokens in one input, for such servers.",
+             type=int),
         _job(
             "--on-error", TROUBLE, None,
             "What to do at a row that fails for good: keep going, or stop there.",
