@@ -66,7 +66,7 @@ class Embed:
         ),
         Option(
             name="overlong",
-            help="A text above the model's limit: dead letter, cut off, mean of its chunks' "
+            help="A text above the model's limit: a failed row, cut off, mean of its chunks' "
             "vectors weighted by length, or one record per chunk.",
             choices=tuple(Overlong),
             default="error",
