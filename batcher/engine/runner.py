@@ -96,7 +96,7 @@ class Runner(Jobs):
                 closed at the end.
 
         Returns:
-            The report. Look at its ``status``; dead letters, a budget or a pausing provider are
+            The report. Look at its ``status``; failed rows, a budget or a pausing provider are
             no exceptions.
 
         Raises:

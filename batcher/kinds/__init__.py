@@ -5,6 +5,7 @@ The contract is :mod:`batcher.core.kind`; its names are here.
 - :mod:`.base`: a kind with what most have in common.
 - :mod:`.testing`: what every kind must do, as a test.
 - :mod:`.texts`: the text of a row's columns. :mod:`.templates`: of a Jinja2 template.
+- :mod:`.vectors`: the vectors that answers hold.
 - :mod:`.sandbox`: templates that cannot occupy the process; :mod:`.metering` says how much they may
   do, :mod:`.costs` what single filters and methods would.
 """

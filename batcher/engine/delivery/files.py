@@ -316,5 +316,5 @@ def _prevented(report: Report, sink: EveryRowSink) -> DeadLettersPreventOutput:
     lacking = report.rows_failed + report.rows_left
     return DeadLettersPreventOutput(
         f"{sink.holds_every_row}, and {lacking} of {report.rows} have no vector. The results are "
-        f"kept: export job {report.job} as .jsonl, .csv or .parquet, or retry the dead letters"
+        f"kept: export job {report.job} as .jsonl, .csv or .parquet, or retry the failed rows"
     )

@@ -164,7 +164,7 @@ class JobRun:
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""
-        self._work.live.phase = "settling"
+        self._work.live.phase = "finishing"
         await self._parts.route.drain(self._work.bound.spec.grace_seconds)
         await self._parts.basis.checkpoint_writer.flush(release=True)
         await self._figures.show()

@@ -89,6 +89,11 @@ class OutageWatch:
         reason = self._state.given_up(self._work.bound.spec.outage_timeout)
         if reason and not (self._all_claimed() and self._passing.grant_last_try()):
             clock, until = self._work.services.clock, self._work.live.limits.paused_until
+            spec = self._work.bound.spec
+            if hint := self._work.live.unreached:
+                reason = f"{reason}; {hint}"
+            elif not self._state.has_answered and not spec.simulate:
+                reason = f"{reason}; in this run nothing has succeeded at {spec.answers_from}"
             wait = None if until is None else until - clock.now()
             self._end(Endings.paused(reason, wait, wall=clock.wall()))
         if self._all_claimed():
