@@ -39,7 +39,7 @@ class Running:
             shared=linger_seconds is not None,
             linger_seconds=linger_seconds,
             live=self.failing.live,
-            bound=given(spec=given(outage_timeout=900.0, on_error="skip")),
+            bound=given(spec=given(outage_timeout=900.0, on_error="skip", simulate=True)),
         )
         self.work.live.rows = 4
         self.vectors = VectorLength(
