@@ -197,6 +197,7 @@ async def test_reports_reach_no_further_than_their_runner(here: Path) -> None:
     async with service(here) as at:
         access = at.runner._services.access
         assert access is not None
+        await at.runner.jobs()  # a report is of a job, and so of a database that is there
         async with access.open_runner() as again:  # type: ignore[attr-defined]
             with pytest.raises(NotAllowed):
                 again._services.files.check_place(wanted("elsewhere.jsonl"))

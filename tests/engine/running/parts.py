@@ -41,7 +41,9 @@ class Running:
             linger_seconds=linger_seconds,
             live=self.failing.live,
             bound=given(
-                spec=JobSpec(kind="embed", model="m", input="in.csv", outage_timeout=900.0)
+                spec=JobSpec(
+                    kind="embed", model="m", input="in.csv", outage_timeout=900.0, simulate=True
+                )
             ),
         )
         self.work.live.rows = 4
