@@ -34,6 +34,7 @@ from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.engine.fleet.worker import FleetWorker
 from batcher.engine.opening.binding import bind, new_job
 from batcher.engine.services import Connection, Services
+from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
 from batcher.simulator.limits import Bucket
@@ -179,7 +180,7 @@ def fill(store: Store, rows: int) -> Job:
         chunks=None,
     )
     plan = replace(plan, piece_rows=list(plan.piece_rows), starts=list(plan.starts))
-    encoded = encode_plan(plan, [(_TEXT,)] * pieces)
+    encoded = encode_plan(plan, Asked([(_TEXT,)] * pieces))
     for ordinal in range(rows // pieces):
         shard = NewShard(
             ordinal=ordinal,

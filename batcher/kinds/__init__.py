@@ -1,6 +1,7 @@
 """What a kind of job is made of: those that come with batcher, and anybody's.
 
-The contract is :mod:`batcher.core.kind`; its names are here.
+The contract is :mod:`batcher.core.kind`, and what a kind may say besides is
+:mod:`batcher.core.kind_optional`, each a protocol of its own; their names are here.
 
 - :mod:`.base`: a kind with what most have in common.
 - :mod:`.testing`: what every kind must do, as a test.
@@ -15,7 +16,6 @@ from batcher.core.kind import (
     Done,
     Endpoint,
     Field,
-    Framing,
     Invalid,
     Kind,
     Option,
@@ -25,24 +25,49 @@ from batcher.core.kind import (
     Shape,
     TextFile,
 )
+from batcher.core.kind_optional import (
+    BoundsAnswers,
+    FramesTexts,
+    Framing,
+    GrowsOutput,
+    LimitsPieces,
+    NamesColumns,
+    NotesColumns,
+    RefusesToBegin,
+    SeesParameters,
+    SetsRowParameters,
+    VersionsItself,
+    output_cap,
+)
 from batcher.core.model import Prompt
 from batcher.kinds.base import BaseKind
 
 __all__ = [
     "BaseKind",
     "BoundKind",
+    "BoundsAnswers",
     "Broken",
     "Done",
     "Endpoint",
     "Field",
+    "FramesTexts",
     "Framing",
+    "GrowsOutput",
     "Invalid",
     "Kind",
+    "LimitsPieces",
+    "NamesColumns",
+    "NotesColumns",
     "Option",
     "Outcome",
     "Overlong",
     "Prompt",
     "Refused",
+    "RefusesToBegin",
+    "SeesParameters",
+    "SetsRowParameters",
     "Shape",
     "TextFile",
+    "VersionsItself",
+    "output_cap",
 ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -30,11 +31,17 @@ from batcher.core.kind import (
     Overlong,
     Refused,
     Shape,
-    framing_of,
-    most_pieces,
     shape_of,
 )
+from batcher.core.kind_optional import (
+    GrowsOutput,
+    SetsRowParameters,
+    framing_of,
+    most_pieces,
+    output_cap,
+)
 from batcher.core.model import Prompt
+from batcher.core.row_parameters import OUTPUT_CAPS, read_row_parameters, row_parameters_bytes
 
 _FIELD_TYPES = ("vector", "text", "float", "int", "json")
 _ENGINES_OWN = ("model", "stream")
@@ -77,10 +84,13 @@ def check_kind(
     _check_bound(bound)
     _check_identity(bound, kind.bind(dict(options)))
     prompts = [_render(bound, record) for record in records]
+    own = _check_row_parameters(bound, records)
     _check_odd_records(bound, records[0])
     most = most_pieces(bound) or len(prompts)
-    for at in range(0, len(prompts), most):
-        _check_request(bound, prompts[at : at + most], answer)
+    for _, group in groupby(zip(own, prompts, strict=True), key=lambda pair: pair[0]):
+        together = [prompt for _, prompt in group]
+        for at in range(0, len(together), most):
+            _check_request(bound, together[at : at + most], answer)
 
 
 def _check_options(kind: Kind, options: Mapping[str, Any]) -> None:
@@ -119,6 +129,10 @@ def _check_bound(bound: BoundKind) -> None:
     assert min(framing.text, framing.request) >= 0, "framing takes tokens away"
     limit = bound.max_output_tokens
     assert limit is None or limit >= 0, "the cap on the output is below 0"
+    if isinstance(bound, GrowsOutput):
+        growth = bound.output_tokens_per_piece
+        assert growth >= 0, "the output shrinks with pieces"
+        assert bound.packs or not growth, "the output grows with pieces, and a request carries one"
 
 
 def _check_identity(bound: BoundKind, again: BoundKind) -> None:
@@ -146,6 +160,43 @@ def _render(bound: BoundKind, record: Mapping[str, Any]) -> Prompt:
     if bound.packs or bound.overlong is not Overlong.ERROR:
         assert len(prompt) == 1, "a kind that packs or cuts renders one text"
     return prompt
+
+
+def _check_row_parameters(
+    bound: BoundKind, records: Sequence[Mapping[str, Any]]
+) -> Sequence[bytes]:
+    """What rows' requests have of their own is plain JSON, and the same each time; returns it."""
+    if not isinstance(bound, SetsRowParameters):
+        return [b""] * len(records)
+    own = []
+    for record in records:
+        kept = copy.deepcopy(dict(record))
+        first = _row_parameters(bound, record)
+        assert dict(record) == kept, "row_parameters changes the record"
+        assert _row_parameters(bound, record) == first, (
+            "row_parameters makes something else of the same record"
+        )
+        own.append(first)
+    for column in bound.columns:
+        for value in _ODD_VALUES:
+            try:
+                _row_parameters(bound, {**records[0], column: value})
+            except (RowError, UnicodeEncodeError):
+                continue
+            except Exception as error:
+                raise AssertionError(
+                    f"row_parameters raises {type(error).__name__} for {column} = {value!r}, and "
+                    f"no RowError: {error}"
+                ) from error
+    return own
+
+
+def _row_parameters(bound: SetsRowParameters, record: Mapping[str, Any]) -> bytes:
+    try:
+        parameters = read_row_parameters(bound.row_parameters(record))
+    except ValueError as error:
+        raise AssertionError(f"row_parameters returned {error}") from error
+    return b"" if parameters is None else row_parameters_bytes(parameters)
 
 
 def _check_odd_records(bound: BoundKind, record: Mapping[str, Any]) -> None:
@@ -191,6 +242,11 @@ def _body(
     assert isinstance(body, dict), f"body makes a {type(body).__name__}"
     own = [name for name in _ENGINES_OWN if name in body]
     assert not own, f"body sets {own}, which is the engine's"
+    cap = output_cap(bound, len(prompts))
+    for name in OUTPUT_CAPS:
+        assert name not in body or body[name] == cap, (
+            f"body sets {name} to {body[name]} for {len(prompts)} pieces, and the kind says {cap}"
+        )
     encoded = orjson.dumps(body)
     assert orjson.dumps(bound.body(prompts, repair=repair)) == encoded, (
         "body makes something else of the same prompts"

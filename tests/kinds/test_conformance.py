@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import orjson
@@ -15,11 +16,16 @@ from jobs.chat import KIND as CHAT
 from jobs.classify import KIND as CLASSIFY
 from jobs.embed import KIND as EMBED
 from tests.engine.answering import chat
+from tests.engine.kinds.own_kind import KIND as OWN
 from tests.engine.kinds.packing_kind import KIND as PACKING
 from tests.engine.kinds.packing_kind import BoundPacking, Packing
 
-RECORDS = [{"body": f"text {number}", "title": "t"} for number in range(7)]
+RECORDS: list[dict[str, Any]] = [
+    {"body": f"text {number}", "title": "t", "temperature": number / 10, "max_tokens": None}
+    for number in range(7)
+]
 TEMPLATE = TextFile("", "{{ title }}: {{ body }}")
+NUMBERS = count()
 LABELS = {"text": "body", "labels": ["red", "green"]}
 
 
@@ -42,6 +48,10 @@ def answer_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"words": words}
 
 
+def answer_texts(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"answers": [text.upper() for text in body["texts"]]}
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "answer"),
     [
@@ -52,6 +62,8 @@ def answer_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
         (EMBED, {"text": "body"}, answer_vectors),
         (EMBED, {"template": TEMPLATE, "dimensions": 3, "overlong": "split"}, answer_vectors),
         (PACKING, {"text": "body"}, answer_words),
+        (OWN, {"text": "body"}, answer_texts),
+        (OWN, {"text": "body", "together": 3, "each_tokens": 9}, answer_texts),
         *((kind, LABELS, answer_label) for kind in CLASSIFY.earlier),
     ],
 )
@@ -80,6 +92,10 @@ class _Careless(Packing):
 
 def _random(self: Any, prompts: Sequence[Prompt], *, repair: Any = None) -> dict[str, Any]:
     return {"texts": [text for (text,) in prompts], "at": id(object()) + id(prompts[:])}
+
+
+def _uncapped(self: Any, prompts: Sequence[Prompt], *, repair: Any = None) -> dict[str, Any]:
+    return {"texts": [text for (text,) in prompts], "max_tokens": 50}
 
 
 def _careless(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
@@ -144,6 +160,18 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"render": _changing}, "changes the record"),
         ({"body": lambda self, prompts, repair=None: {"model": "m"}}, "the engine's"),
         ({"body": _random}, "something else of the same prompts"),
+        ({"row_parameters": lambda self, record: ["a"]}, "row parameters that are a list"),
+        ({"row_parameters": lambda self, record: {"model": "m"}}, "the same for all rows"),
+        ({"row_parameters": lambda self, record: {"max_tokens": 0}}, "whole number from 1 on"),
+        ({"row_parameters": lambda self, record: {"a": {1}}}, "a set cannot be represented"),
+        ({"row_parameters": lambda self, record: {"a": next(NUMBERS)}}, "of the same record"),
+        ({"row_parameters": lambda self, record: {"a": record["body"][:1]}}, "raises TypeError"),
+        (
+            {"row_parameters": lambda self, record: {"a": _changing(self, record)}},
+            "row_parameters changes the record",
+        ),
+        ({"output_tokens_per_piece": 10, "body": _uncapped}, "and the kind says"),
+        ({"output_tokens_per_piece": -1}, "shrinks with pieces"),
         ({"parse": _careless}, "parse raises"),
         ({"parse": _in_order}, "outcomes of"),
         ({"parse": _by_place}, "alone has another result"),

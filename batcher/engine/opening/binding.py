@@ -17,25 +17,27 @@ from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import (
     BoundKind,
-    BoundsAnswers,
     Kind,
-    NamesColumns,
-    NotesColumns,
     Overlong,
-    SeesParameters,
     Shape,
     TextFile,
-    VersionsItself,
     earlier_versions,
     has_free_output,
     shape_of,
+)
+from batcher.core.kind_optional import (
+    BoundsAnswers,
+    NamesColumns,
+    NotesColumns,
+    SeesParameters,
+    VersionsItself,
 )
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
 from batcher.engine.planning.planner import Planner, make_planner
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.requests.builder import output_limit
+from batcher.engine.requests.output_limits import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
 from batcher.engine.reuse.strategy import Reuse
 from batcher.ports import InputSource, KindRegistry, RowGuard, Tokenizer

@@ -15,7 +15,8 @@ from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
-from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
+from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
+from batcher.core.kind_optional import RefusesToBegin
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent

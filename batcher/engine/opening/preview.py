@@ -156,20 +156,17 @@ def _requests_of(
         events=(ShardEvent(fence=0),), sent_fence=0, sent_through=0,
     )  # fmt: skip
     leased = LeasedShard(
-        lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, prompts=planned.prompts
+        lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, asked=planned.asked
     )
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]
+        limit = requests.output_limits.of(call.parameters, len(call.pieces))
         yield PreviewedRequest(
             rows=tuple(plan.first_row + row for row in rows),
             ids=tuple(plan.id_of(row) for row in rows),
             tokens=call.tokens,
-            completion_tokens_at_most=(
-                requests.output_limit
-                if requests.output_limit is not None
-                else bound.answer_bound[0]
-            ),
+            completion_tokens_at_most=bound.answer_bound[0] if limit is None else limit,
             path=requests.builder.path,
             body=requests.builder.body(call),
         )

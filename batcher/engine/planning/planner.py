@@ -58,7 +58,7 @@ class Planner:
         packer = shard.packer
         while (row := self._ahead or next(self._prepared, None)) is not None:
             self._ahead = None
-            if packer.rows and not packer.takes(row.tokens, sent=row.place is None):
+            if packer.rows and not shard.takes(row):
                 self._ahead = row
                 break
             shard.add(row)
@@ -148,7 +148,7 @@ def make_planner(
         questions = ReuseQuestions(reuse, row_ids=row_ids, max_input_tokens=most)
     preparation = RowPreparation(
         Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0),
-        PieceCutter(bound, tokenizer, most),
+        PieceCutter(bound, tokenizer, limits),
         questions,
         bytes.fromhex(recipe),
     )

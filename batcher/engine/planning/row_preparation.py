@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from batcher.core.errors import RowError
 from batcher.core.job.fingerprint import content
 from batcher.core.kind import BoundKind, Overlong
+from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, InputRow
+from batcher.core.row_parameters import row_cap, row_parameters_bytes
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reuse
+from batcher.engine.shards.asked import OwnRequest
 from batcher.ports import Tokenizer
 
 
@@ -45,11 +49,12 @@ class ReuseQuestions:
 class PieceCutter:
     """Counts the tokens of rows, and does with over-long ones what their kind says."""
 
-    def __init__(self, bound: BoundKind, tokenizer: Tokenizer, max_input_tokens: int) -> None:
+    def __init__(self, bound: BoundKind, tokenizer: Tokenizer, limits: RequestLimits) -> None:
         self._overlong = bound.overlong
         self._tokenizer = tokenizer
         self._count = TokenCount(bound, tokenizer)
-        self._max_input_tokens = max_input_tokens
+        self._max_input_tokens = limits.max_input_tokens
+        self._limits = limits
 
     def cut(self, rows: Sequence[PlannedRow]) -> None:
         """Make pieces of rows that have one prompt each."""
@@ -58,6 +63,21 @@ class PieceCutter:
             row.tokens = [count]
             if count > self._max_input_tokens:
                 self._shorten(row, count)
+            if row.own.parameters is not None:
+                self._check_room(row)
+
+    def _check_room(self, row: PlannedRow) -> None:
+        """A row whose own cap leaves no room for its text in the model's context fails."""
+        context, cap = self._limits.context_tokens, row_cap(row.own.parameters)
+        if context is None or cap is None or not row.tokens:
+            return
+        prompt = max(row.tokens) + self._limits.fixed_tokens
+        if prompt + cap > context:
+            row.fail(
+                "input_too_long",
+                f"the row has {prompt} tokens, and its answer may have {cap}; the model has room "
+                f"for {context} in all",
+            )
 
     def _shorten(self, row: PlannedRow, count: int) -> None:
         limit = self._max_input_tokens
@@ -89,6 +109,7 @@ class RowPreparation:
         self._cutter = cutter
         self._questions = questions
         self._recipe = recipe
+        self._has_more = rendering.has_parameters
 
     def prepare(self, batch: Sequence[InputRow | BadRow]) -> list[PlannedRow]:
         """The rows with their pieces, or with the reason why they have none."""
@@ -114,7 +135,12 @@ class RowPreparation:
         except RowError as error:
             return entry.fail(error.code, str(error))
         try:
-            entry.content = content(self._recipe, prompt)
+            if self._has_more:
+                entry.content = content(self._recipe, prompt, self._more(entry, row.record))
+            else:
+                entry.content = content(self._recipe, prompt)
+        except RowError as error:
+            return entry.fail(error.code, str(error))
         except UnicodeEncodeError:
             return entry.fail(
                 "not_unicode", "the row's text has half of a surrogate pair, which cannot be sent"
@@ -123,3 +149,17 @@ class RowPreparation:
             return entry.fail("empty_input", "the row's text is empty")
         entry.prompts = [prompt]
         return entry
+
+    def _more(self, entry: PlannedRow, record: Mapping[str, Any]) -> Sequence[bytes]:
+        """Give the row what its request has besides texts; it as bytes, for the content hash.
+
+        Raises:
+            RowError: it is not right.
+            UnicodeEncodeError: a text of it has half of a surrogate pair.
+        """
+        parameters = self._rendering.parameters(record)
+        if parameters is None:
+            return []
+        alike = row_parameters_bytes(parameters)
+        entry.own = OwnRequest(parameters, alike)
+        return [alike]

@@ -15,7 +15,8 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from batcher.core.kind import Shape
-from batcher.core.model import Prompt, RowId
+from batcher.core.model import RowId
+from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.results import encode_results
 from batcher.ports import NewShard
 
@@ -83,13 +84,13 @@ class OpensReuse(Protocol):
 class PlannedShard:
     """A shard, and where the results are of the rows in it that need no call, one place a row.
 
-    ``shard`` names their pieces, and still lacks the results themselves. ``prompts`` are those of
-    its pieces as they were rendered.
+    ``shard`` names their pieces, and still lacks the results themselves. ``asked`` is what its
+    pieces ask for.
     """
 
     shard: NewShard
     places: Sequence[Hashable] = ()
-    prompts: Sequence[Prompt] = field(default=(), repr=False)
+    asked: Asked = field(default_factory=Asked, repr=False)
 
 
 async def filled(planned: PlannedShard, reuse: Reuse, shape: Shape) -> NewShard:

@@ -241,6 +241,16 @@ def test_an_optional_parameter_is_dropped_once(given: ProviderError) -> None:
     assert not isinstance(judge(given, pieces=9), Drop)
 
 
+@pytest.mark.parametrize("code", ["", "unsupported_value", "invalid_value"])
+@pytest.mark.parametrize("param", ["temperature", "logit_bias.5", "stop[1]"])
+def test_a_parameter_of_the_rows_own_is_the_rows_own_fault(code: str, param: str) -> None:
+    given = error(400, code, param=param)
+    own = {"temperature", "logit_bias", "stop", "max_tokens"}
+    assert isinstance(judge(given, pieces=1, own_parameters=own), Dead)
+    assert isinstance(judge(given, pieces=2, own_parameters=own), Split)
+    assert isinstance(judge(given, pieces=1), Refusal)
+
+
 @pytest.mark.parametrize("text", ["encoding_format", UNSUPPORTED])
 def test_once_requests_succeed_a_message_names_no_parameter(text: str) -> None:
     quoted = error(422, "", f"Invalid input: {text}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import pytest
 
 from batcher.adapters.system.row_guard import ThreadGuard
 from batcher.core.errors import InputError, KindFailed, PlanFailed, StoreError, UsageError
-from batcher.core.model import JobState, Prompt, StopCause
+from batcher.core.model import JobState, StopCause
 from batcher.engine.fleet.order_opener import MOST_TRIES
 from batcher.engine.job.endings import Endings
 from batcher.engine.planning import rendering, shard_in_making
+from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import EncodedPlan, Event, OrderState
 from tests.engine.fleet.crew import Events, completed, worker
@@ -41,11 +42,11 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], N
     """What planning raises at a row with the odd text from now on; None for nothing."""
     raised: list[BaseException | None] = [None]
 
-    def encode(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
+    def encode(plan: ShardPlan, asked: Asked) -> EncodedPlan:
         error = raised[0]
-        if error is not None and any(ODD in text for prompt in prompts for text in prompt):
+        if error is not None and any(ODD in text for prompt in asked.prompts for text in prompt):
             raise error
-        return encode_plan(plan, prompts)
+        return encode_plan(plan, asked)
 
     def let(error: BaseException | None) -> None:
         raised[0] = error

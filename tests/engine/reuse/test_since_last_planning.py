@@ -21,6 +21,7 @@ from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
 from batcher.engine.reuse.previous_job import Former
 from batcher.engine.reuse.strategy import PlannedShard, filled
+from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Carried, EncodedPlan, NewShard, Store
 from tests.engine.reuse.nights import FIRST, Nights, compared, edited, job_of, write
@@ -305,7 +306,7 @@ def former_shard(ordinal: int, rows: int) -> NewShard:
         rows=rows,
         pieces=rows,
         requests=1,
-        plan=encode_plan(plan, [("x" * 512,)] * rows),
+        plan=encode_plan(plan, Asked([("x" * 512,)] * rows)),
         columns=None,
         carried=carried,
     )

@@ -53,6 +53,7 @@ class FailureReader:
             renamed=sent.learned.renamed.keys(),
             accepted=had_success,
             asked=[text for prompt in call.prompts() for text in prompt],
+            own_parameters=(call.parameters or {}).keys(),
         )
         return error, verdict
 
