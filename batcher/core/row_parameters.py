@@ -6,10 +6,9 @@ beside the row's prompts, and the body of the row's request has them in place of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
-
-import orjson
 
 from batcher.core.text import exactjson
 
@@ -19,6 +18,7 @@ OUTPUT_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens"
 """What endpoints call the limit of tokens of an answer."""
 RESERVED: Final = ("model", "stream", "service_tier")
 """What is the same for all requests of a job: its model, how answers come, and by which tier."""
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def read_row_parameters(value: object) -> dict[str, Any] | None:
@@ -49,9 +49,10 @@ def row_parameters_bytes(parameters: RowParameters) -> bytes:
         UnicodeEncodeError: a text has half of a surrogate pair, which cannot be sent.
     """
     try:
-        return orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:
-        return exactjson.dumps(_sorted(parameters)).encode()
+        text = _ENCODER.encode(parameters)
+    except (TypeError, ValueError):  # a number that only a Decimal holds
+        text = exactjson.dumps(_sorted(parameters))
+    return text.encode()
 
 
 def _sorted(value: Any) -> Any:

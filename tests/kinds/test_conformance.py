@@ -121,6 +121,10 @@ def _no_vector(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome
     return [Done({"word": "a"})] * count
 
 
+def _changing_too(self: Any, record: Any) -> dict[str, Any]:
+    return {"a": _changing(self, record)}
+
+
 def _changing(self: Any, record: Any) -> Prompt:
     record["seen"] = record.get("seen", 0) + 1
     return (str(record["body"]),)
@@ -166,10 +170,7 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"row_parameters": lambda self, record: {"a": {1}}}, "a set cannot be represented"),
         ({"row_parameters": lambda self, record: {"a": next(NUMBERS)}}, "of the same record"),
         ({"row_parameters": lambda self, record: {"a": record["body"][:1]}}, "raises TypeError"),
-        (
-            {"row_parameters": lambda self, record: {"a": _changing(self, record)}},
-            "row_parameters changes the record",
-        ),
+        ({"row_parameters": _changing_too}, "row_parameters changes the record"),
         ({"output_tokens_per_piece": 10, "body": _uncapped}, "and the kind says"),
         ({"output_tokens_per_piece": -1}, "shrinks with pieces"),
         ({"parse": _careless}, "parse raises"),

@@ -190,7 +190,7 @@ async def test_a_cap_that_is_called_otherwise_is_learned_and_no_rows_fault(here:
 @in_virtual_time
 async def test_a_row_with_other_parameters_is_not_carried_over(here: Path) -> None:
     async with answering(echo) as asked, open_work(here) as work:
-        settings = {"name": "nightly", "since_last": True}
+        settings: dict[str, Any] = {"name": "nightly", "since_last": True}
         await work.run(job(work, asked.base_url, **settings))
         asked.bodies.clear()
         changed = [("two", 0, 8) if row[0] == "two" else row for row in ROWS]
