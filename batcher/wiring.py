@@ -27,7 +27,7 @@ from batcher.connecting import (
     open_tokenizer,
     reach_of,
 )
-from batcher.connectors import files, open_source
+from batcher.connectors import files, open_attachments, open_source
 from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
@@ -157,6 +157,7 @@ async def _open_services(
             version=__version__,
             lease_seconds=settings.lease_seconds,
             open_source=partial(open_source, clock=clock, reach=reach),
+            open_attachments=partial(open_attachments, reach=reach),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,

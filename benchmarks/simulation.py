@@ -217,7 +217,9 @@ async def simulate(rows: int) -> None:
             failures.append(f"{event} {facts}")
 
     # Nothing is planned, opened or exported.
-    unused: Any = dict.fromkeys(("files", "open_source", "due_times", "open_index"))
+    unused: Any = dict.fromkeys(
+        ("files", "open_source", "open_attachments", "due_times", "open_index")
+    )
     adapters = Services(
         store=store,
         clock=clock,

@@ -23,7 +23,7 @@
 - :mod:`.options`: Checking a kind's options: one function, so that every kind's errors read alike.
 - :mod:`.packing`: Which pieces go into which request, and which requests into which shard.
 - :mod:`.progress`: What is done of a shard, as a fold over the events of its checkpoints.
-- :mod:`.row_parameters`: The request parameters that one row has of its own.
+- :mod:`.row`: What one row's request has of its own: parameters and files.
 - :mod:`.text`: Texts: JSON exactly and leniently, keys struck out, and what may be printed.
 - :mod:`.throttle`: How fast: the limits of a quota, who shares it, and what answers teach of it.
 """

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from batcher.core.answerbound import AnswerBound
-from batcher.core.kind import BoundKind, Endpoint
+from batcher.core.kind import BoundKind, Endpoint, Invalid
+from batcher.core.model import Prompt
+from batcher.core.row.attachments import Attachment, Form
 
 
 @runtime_checkable
@@ -88,12 +90,51 @@ class SetsRowParameters(Protocol):
         """The parameters of one row's request, by their names, as plain JSON; empty for none.
 
         They stand in the body in place of what the kind or the user says for all rows. One of
-        :data:`batcher.core.row_parameters.OUTPUT_CAPS` is the row's own cap on the output: what is
+        :data:`batcher.core.row.parameters.OUTPUT_CAPS` is the row's own cap on the output: what is
         reserved of the limit and of the budget goes by it. Rows whose parameters differ are not
         packed into one request.
 
         Raises:
             batcher.core.errors.RowError: the row's are not right.
+        """
+        ...
+
+
+@runtime_checkable
+class AttachesFiles(Protocol):
+    """A bound kind whose requests carry files besides texts.
+
+    ``most_attachment_bytes`` is how long one may be.
+    """
+
+    most_attachment_bytes: int
+
+    def attachments(self, record: Mapping[str, Any]) -> Sequence[str]:
+        """Where one row's files are, in order: paths, and URLs of http and https; empty for none.
+
+        A path that is relative is so to the input's folder, or to the working directory where the
+        input is no file. The engine reads the files, measures and hashes them; rows with other
+        contents are other rows. One that is not there, or is too long, fails its row.
+
+        Raises:
+            batcher.core.errors.RowError: the row does not say.
+        """
+        ...
+
+    def attachment_tokens(self, size_bytes: int) -> int:
+        """The most tokens that a file of that size is billed as; 0 where it is not by tokens."""
+        ...
+
+    def attached_body(
+        self,
+        prompts: Sequence[Prompt],
+        attachments: Sequence[Sequence[Attachment]],
+        *,
+        repair: Invalid | None = None,
+    ) -> dict[str, Any] | Form:
+        """The request's body, in place of :meth:`BoundKind.body`, without ``model``.
+
+        ``attachments`` are the files of each prompt's row. It is called in a thread.
         """
         ...
 

@@ -4,7 +4,8 @@ The contract is :mod:`batcher.core.kind`, and what a kind may say besides is
 :mod:`batcher.core.kind_optional`, each a protocol of its own; their names are here.
 
 - :mod:`.base`: a kind with what most have in common.
-- :mod:`.testing`: what every kind must do, as a test.
+- :mod:`.testing`: what every kind must do, as a test; :mod:`.row_checks`, what its rows have of
+  their own.
 - :mod:`.texts`: the text of a row's columns. :mod:`.templates`: of a Jinja2 template.
 - :mod:`.sandbox`: templates that cannot occupy the process; :mod:`.metering` says how much they may
   do, :mod:`.costs` what single filters and methods would.
@@ -26,6 +27,7 @@ from batcher.core.kind import (
     TextFile,
 )
 from batcher.core.kind_optional import (
+    AttachesFiles,
     BoundsAnswers,
     FramesTexts,
     Framing,
@@ -40,9 +42,12 @@ from batcher.core.kind_optional import (
     output_cap,
 )
 from batcher.core.model import Prompt
+from batcher.core.row.attachments import Attachment, Form
 from batcher.kinds.base import BaseKind
 
 __all__ = [
+    "AttachesFiles",
+    "Attachment",
     "BaseKind",
     "BoundKind",
     "BoundsAnswers",
@@ -50,6 +55,7 @@ __all__ = [
     "Done",
     "Endpoint",
     "Field",
+    "Form",
     "FramesTexts",
     "Framing",
     "GrowsOutput",

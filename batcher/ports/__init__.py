@@ -4,6 +4,7 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.attachments import AttachmentFiles
 from batcher.ports.deliveries import DeliveryLease, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
@@ -35,7 +36,7 @@ from batcher.ports.planning import (
     RowIndex,
     RowOverran,
 )
-from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports.provider import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store.jobs import (
     JobChanges,
@@ -64,9 +65,11 @@ from batcher.ports.time import Clock
 from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
+    "JSON_TYPE",
     "LEVELS",
     "MOST_ANSWER_BYTES",
     "AnswerRoom",
+    "AttachmentFiles",
     "Blueprint",
     "BudgetShort",
     "Carried",

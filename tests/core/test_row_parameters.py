@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.job.fingerprint import content
-from batcher.core.row_parameters import (
+from batcher.core.row.parameters import (
     OUTPUT_CAPS,
     put_row_parameters,
     read_row_parameters,

@@ -16,12 +16,19 @@ from jobs.chat import KIND as CHAT
 from jobs.classify import KIND as CLASSIFY
 from jobs.embed import KIND as EMBED
 from tests.engine.answering import chat
+from tests.engine.kinds.filing_kind import KIND as FILING
 from tests.engine.kinds.own_kind import KIND as OWN
 from tests.engine.kinds.packing_kind import KIND as PACKING
 from tests.engine.kinds.packing_kind import BoundPacking, Packing
 
 RECORDS: list[dict[str, Any]] = [
-    {"body": f"text {number}", "title": "t", "temperature": number / 10, "max_tokens": None}
+    {
+        "body": f"text {number}",
+        "title": "t",
+        "temperature": number / 10,
+        "max_tokens": None,
+        "files": [f"{number}.txt"],
+    }
     for number in range(7)
 ]
 TEMPLATE = TextFile("", "{{ title }}: {{ body }}")
@@ -52,6 +59,11 @@ def answer_texts(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"answers": [text.upper() for text in body["texts"]]}
 
 
+def answer_form(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    assert body["file"]["name"].endswith(".txt")
+    return {"answers": [f"{body['prompt']} of {body['file']['bytes']} bytes"]}
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "answer"),
     [
@@ -62,6 +74,9 @@ def answer_texts(body: Mapping[str, Any]) -> Mapping[str, Any]:
         (EMBED, {"text": "body"}, answer_vectors),
         (EMBED, {"template": TEMPLATE, "dimensions": 3, "overlong": "split"}, answer_vectors),
         (PACKING, {"text": "body"}, answer_words),
+        (FILING, {"text": "body"}, answer_texts),
+        (FILING, {"text": "body", "together": 3}, answer_texts),
+        (FILING, {"text": "body", "form": True}, answer_form),
         (OWN, {"text": "body"}, answer_texts),
         (OWN, {"text": "body", "together": 3, "each_tokens": 9}, answer_texts),
         *((kind, LABELS, answer_label) for kind in CLASSIFY.earlier),
@@ -81,6 +96,15 @@ class _Odd(Packing):
         super().bind(options)
         bound: BoundPacking = type("Odd", (BoundPacking,), self._own)("body")
         return bound
+
+
+FILES: dict[str, Any] = {
+    "most_attachment_bytes": 9,
+    "attachments": lambda self, record: [],
+    "attachment_tokens": lambda self, size: 0,
+    "attached_body": lambda self, prompts, files, repair=None: self.body(prompts),
+}
+"""What a kind has that attaches files."""
 
 
 class _Careless(Packing):
@@ -173,6 +197,11 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"row_parameters": _changing_too}, "row_parameters changes the record"),
         ({"output_tokens_per_piece": 10, "body": _uncapped}, "and the kind says"),
         ({"output_tokens_per_piece": -1}, "shrinks with pieces"),
+        ({**FILES, "attachments": lambda self, record: "a.png"}, "one text, not a list"),
+        ({**FILES, "attachments": lambda self, record: [7]}, "something that is not text"),
+        ({**FILES, "attachments": lambda self, record: [record["body"][:1]]}, "raises TypeError"),
+        ({**FILES, "attachment_tokens": lambda self, size: -1}, "takes tokens away"),
+        ({**FILES, "attached_body": lambda self, *_, repair=None: {"model": "m"}}, "the engine's"),
         ({"parse": _careless}, "parse raises"),
         ({"parse": _in_order}, "outcomes of"),
         ({"parse": _by_place}, "alone has another result"),

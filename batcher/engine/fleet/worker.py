@@ -237,6 +237,9 @@ class FleetWorker:
         except NotServed as refusal:
             self._refuse(job_id)
             self.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
+        except NotAllowed as refusal:
+            self._refuse(job_id)
+            self.log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
             self._refuse(job_id)
             if isinstance(error, StoreError):

@@ -40,7 +40,7 @@ from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.output_limits import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
 from batcher.engine.reuse.strategy import Reuse
-from batcher.ports import InputSource, KindRegistry, RowGuard, Tokenizer
+from batcher.ports import AttachmentFiles, InputSource, KindRegistry, RowGuard, Tokenizer
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _NOTHING_LEARNED = Learned()
@@ -51,7 +51,8 @@ _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 class Bound:
     """A spec with its kind bound and its model looked up; nothing is read of the input yet.
 
-    ``files`` are what the kind's options name, by option.
+    ``files`` are what the kind's options name, by option; ``attachments`` those that rows may
+    name, None where the kind attaches none.
     """
 
     spec: JobSpec
@@ -61,6 +62,7 @@ class Bound:
     limits: RequestLimits
     tokenizer: Tokenizer
     files: Mapping[str, TextFile] = field(default_factory=dict)
+    attachments: AttachmentFiles | None = None
 
     @property
     def shape(self) -> Shape:
@@ -177,6 +179,7 @@ class Bound:
             charges_prompt_too=azure,
             cap=self.answer_cap if capped else None,
             fixed_tokens=self.limits.fixed_tokens,
+            attachments=self.attachments,
         )
 
     def planner(
@@ -203,6 +206,7 @@ class Bound:
             recipe=job.description.recipe,
             reuse=reuse,
             guard=guard,
+            attachments=self.attachments,
         )
 
     def fingerprint(self, facts: InputFacts) -> str:

@@ -16,7 +16,7 @@ from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
 from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
-from batcher.core.kind_optional import RefusesToBegin
+from batcher.core.kind_optional import AttachesFiles, RefusesToBegin
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
@@ -132,13 +132,16 @@ class Intake:
 
     def _bound(self, spec: JobSpec, files: Mapping[str, TextFile], kind: Kind) -> Bound:
         services = self._services
-        return bind(
+        bound = bind(
             spec,
             kind=kind,
             facts_of=lambda endpoint: services.model_facts(spec.model, endpoint, spec.base_url),
             tokenizer=services.open_tokenizer(spec.model, spec.tokenizer),
             files=files,
         )
+        if isinstance(bound.kind, AttachesFiles):
+            return replace(bound, attachments=services.open_attachments(spec))
+        return bound
 
     async def open(self, spec: JobSpec) -> InputSource:
         """The input; a stream is copied to disk first, however long it takes to come.
@@ -258,7 +261,8 @@ class Intake:
             return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
         checked = None
-        if reuse is None and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+        here = reuse is not None or bound.attachments is not None
+        if not here and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
             checked = source.checked()
         if checked is None:
             return plan_here(job.plan_row, job.plan_shard)

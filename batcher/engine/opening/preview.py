@@ -23,6 +23,7 @@ from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.parts import RequestParts
 from batcher.engine.reuse.strategy import PlannedShard
+from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.ports import InputSource, Lease, RowGuard
 
@@ -168,8 +169,14 @@ def _requests_of(
             tokens=call.tokens,
             completion_tokens_at_most=bound.answer_bound[0] if limit is None else limit,
             path=requests.builder.path,
-            body=requests.builder.body(call),
+            body=_body(call, requests),
         )
+
+
+def _body(call: Call, requests: RequestParts) -> bytes:
+    """The body as it is sent; of a form what there is to see of it, as JSON."""
+    attached = requests.builder.attached
+    return requests.builder.body(call) if attached is None else attached.shown(call)
 
 
 def _result(result: Result) -> dict[str, Any]:

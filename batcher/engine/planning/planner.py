@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 from batcher.core.errors import InputError
 from batcher.core.kind import BoundKind, Overlong
+from batcher.core.kind_optional import AttachesFiles
 from batcher.core.limits import RequestLimits
+from batcher.engine.planning.attaching import Attaching
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.row_preparation import PieceCutter, ReuseQuestions, RowPreparation
 from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
 from batcher.engine.reuse.strategy import PlannedShard, Reuse
 from batcher.engine.shards.payload import Keep
-from batcher.ports import InputSource, NoGuard, RowGuard, Tokenizer
+from batcher.ports import AttachmentFiles, InputSource, NoGuard, RowGuard, Tokenizer
 
 
 class Cursor(NamedTuple):
@@ -133,24 +135,30 @@ def make_planner(
     keep_arrow: bool = False,
     reuse: Reuse | None = None,
     guard: RowGuard | None = None,
+    attachments: AttachmentFiles | None = None,
 ) -> Planner:
     """The planner of one job with its parts.
 
     ``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids. ``keep_arrow``: what is
     kept of the records, if anything, keeps its Arrow types. ``kind`` is the kind's name; ``recipe``
     is what contents are hashed under; ``reuse`` says which rows need no call; ``guard`` keeps the
-    time of each row.
+    time of each row; ``attachments`` are the files that rows may name.
     """
     kept = Keep.ARROW if keep_arrow else Keep.PLAIN
     most = limits.max_input_tokens
     questions = None
     if reuse is not None:
         questions = ReuseQuestions(reuse, row_ids=row_ids, max_input_tokens=most)
+    rendering = Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0)
+    attaching = None
+    if attachments is not None and isinstance(bound, AttachesFiles):
+        attaching = Attaching(bound, attachments, rendering)
     preparation = RowPreparation(
-        Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0),
+        rendering,
         PieceCutter(bound, tokenizer, limits),
         questions,
         bytes.fromhex(recipe),
+        attaching,
     )
     form = ShardForm(
         row_ids=row_ids,

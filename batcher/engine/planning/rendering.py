@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from batcher.core.errors import KindFailed, PlanFailed, RowError, RowOverBudget
 from batcher.core.kind import BoundKind
-from batcher.core.kind_optional import SetsRowParameters
+from batcher.core.kind_optional import AttachesFiles, SetsRowParameters
 from batcher.core.model import Prompt
-from batcher.core.row_parameters import RowParameters, read_row_parameters
+from batcher.core.row.parameters import RowParameters, read_row_parameters
 from batcher.ports import GuardStopped, RowGuard, RowOverran
 
 MOST_OVERRUNS = 10
@@ -36,6 +36,7 @@ class Rendering:
         self._kind = kind
         self._guard = guard
         self._parameters = bound.row_parameters if isinstance(bound, SetsRowParameters) else None
+        self._attachments = bound.attachments if isinstance(bound, AttachesFiles) else None
         self._overruns = 0
         self._any_rendered = any_before
         self._over_budget: set[int] = set()
@@ -79,6 +80,19 @@ class Rendering:
             said = f"cannot go on, its row_parameters returned {error}"
             raise KindFailed(self._kind, said) from error
 
+    def attachments(self, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """Where the row's files are.
+
+        Raises:
+            RowError, KindFailed, PlanFailed, GuardStopped: see :meth:`render`.
+        """
+        if self._attachments is None:
+            return ()
+        made = self._made("attachments", self._attachments, record)
+        if isinstance(made, str) or not all(isinstance(each, str) for each in made):
+            raise KindFailed(self._kind, "cannot go on, its attachments are no list of texts")
+        return tuple(made)
+
     def _made(
         self, step: str, make: Callable[[Mapping[str, Any]], T], record: Mapping[str, Any]
     ) -> T:
@@ -99,6 +113,10 @@ class Rendering:
             raise KindFailed.raised(self._kind, step, error) from error
         self._overruns = 0
         return made
+
+    def failed(self, step: str, error: Exception) -> KindFailed:
+        """The kind raised this in another of its steps."""
+        return KindFailed.raised(self._kind, step, error)
 
     def stop(self) -> None:
         """End what is being rendered, from any thread, and render no more."""

@@ -11,10 +11,10 @@ from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.limits import RequestLimits
 from batcher.core.model import DeadLetter, Prompt, RowId
 from batcher.core.packing import ShardPacker
-from batcher.core.row_parameters import RowParameters, row_cap
+from batcher.core.row.parameters import row_cap
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.reuse.strategy import CallNeeded, PlannedShard
-from batcher.engine.shards.asked import Asked
+from batcher.engine.shards.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
 from batcher.ports import Carried, NewShard
 
@@ -40,7 +40,7 @@ class _Pieces:
         self.prompts: list[Prompt] = []
         self.chunks: list[tuple[int, int, int]] = []
         self.chunked = split
-        self._parameters: list[RowParameters | None] | None = None
+        self._own: list[OwnRequest] | None = None
 
     def add(self, number: int, row: PlannedRow) -> int:
         """Take in the pieces of a row of that number; how many characters their last texts have."""
@@ -51,20 +51,20 @@ class _Pieces:
             span = (0, len(last)) if row.spans is None else row.spans[chunk]
             self.chunks.append((chunk, *span))
         self.chunked |= row.spans is not None
-        if row.own.parameters is not None or self._parameters is not None:
-            self._add_parameters(row)
+        if row.own is not TEXTS_ALONE or self._own is not None:
+            self._add_own(row)
         self.prompts += row.prompts
         return characters
 
-    def _add_parameters(self, row: PlannedRow) -> None:
-        """Keep the row's own; those before the first that has some have none."""
-        if self._parameters is None:
-            self._parameters = [None] * len(self.prompts)
-        self._parameters += [row.own.parameters] * len(row.prompts)
+    def _add_own(self, row: PlannedRow) -> None:
+        """Keep the row's own; those before the first that has any are texts alone."""
+        if self._own is None:
+            self._own = [TEXTS_ALONE] * len(self.prompts)
+        self._own += [row.own] * len(row.prompts)
 
     def asked(self) -> Asked:
         """What they ask for."""
-        return Asked(self.prompts, self._parameters)
+        return Asked.of_pieces(self.prompts, self._own)
 
 
 class _Reused:

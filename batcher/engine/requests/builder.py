@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,16 @@ import orjson
 
 from batcher.core.errors import KindFailed
 from batcher.core.kind import BoundKind, Shape
+from batcher.core.kind_optional import AttachesFiles
 from batcher.core.limits import most_text_bytes, most_vector_bytes
 from batcher.core.model import Learned
-from batcher.core.row_parameters import RowParameters, put_row_parameters
+from batcher.core.row.attachments import Attachment, Form, encode_form
+from batcher.core.row.parameters import RowParameters, put_row_parameters
 from batcher.core.text import exactjson
+from batcher.engine.requests.attached import AttachedBodies, EncodedBody
 from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.shards.call import Call
+from batcher.ports import JSON_TYPE
 
 
 class Learning:
@@ -52,12 +56,16 @@ class RequestBuilder:
     def __init__(
         self, bound: BoundKind, kind: str, added: Mapping[str, Any], learning: Learning
     ) -> None:
-        """``kind`` is the kind's name; ``added`` goes into each body, in that order."""
+        """``kind`` is the kind's name; ``added`` goes into each body, in that order.
+
+        ``attached`` is what makes the bodies in place of this, where the kind attaches files.
+        """
         self._bound = bound
         self._kind = kind
         self._added = added
         self._learning = learning
         self.path = str(bound.endpoint)
+        self.attached: AttachedBodies | None = None
 
     def body(self, call: Call) -> bytes:
         """The request's JSON, as the model is known to want it.
@@ -70,6 +78,42 @@ class RequestBuilder:
             return _encoded(self._as_wanted(body, call.parameters))
         except Exception as error:
             raise KindFailed.raised(self._kind, "body", error) from error
+
+    def attached_body(self, call: Call, attachments: Sequence[Sequence[Attachment]]) -> EncodedBody:
+        """The request with its files, as JSON or as a form; in a thread.
+
+        Raises:
+            KindFailed: the kind makes none.
+        """
+        try:
+            made = self._made(call, attachments)
+            if isinstance(made, Form):
+                return EncodedBody(*encode_form(made))
+            return EncodedBody(_encoded(made), JSON_TYPE)
+        except Exception as error:
+            raise KindFailed.raised(self._kind, "attached_body", error) from error
+
+    def shown_body(self, call: Call, attachments: Sequence[Sequence[Attachment]]) -> bytes:
+        """The same as JSON, whatever it is sent as.
+
+        Raises:
+            KindFailed: the kind makes none.
+        """
+        try:
+            made = self._made(call, attachments)
+            return _encoded(made.to_json() if isinstance(made, Form) else made)
+        except Exception as error:
+            raise KindFailed.raised(self._kind, "attached_body", error) from error
+
+    def _made(
+        self, call: Call, attachments: Sequence[Sequence[Attachment]]
+    ) -> dict[str, Any] | Form:
+        """A body with files before it is encoded."""
+        assert isinstance(self._bound, AttachesFiles)
+        body = self._bound.attached_body(call.prompts(), attachments, repair=call.repair)
+        if isinstance(body, Form):
+            return Form(self._as_wanted(dict(body.fields), call.parameters), body.files)
+        return self._as_wanted(body, call.parameters)
 
     def _as_wanted(self, body: dict[str, Any], own: RowParameters | None) -> dict[str, Any]:
         """The body with the model, the user's parameters, the row's and what was learned."""

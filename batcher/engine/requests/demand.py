@@ -98,7 +98,10 @@ class LimitDemand:
             return TokenDemand(call.tokens + limit)
         characters = sum([len(text) for prompt in call.prompts() for text in prompt])
         characters += self._fixed_characters
-        return TokenDemand(max(limit, -(-characters // _CHARACTERS_PER_TOKEN)))
+        counted = -(-characters // _CHARACTERS_PER_TOKEN)
+        if call.shard.asked.attachments is not None:
+            counted = max(counted, call.tokens)  # with its files
+        return TokenDemand(max(limit, counted))
 
 
 class WorstCase:

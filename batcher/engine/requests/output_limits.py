@@ -13,7 +13,7 @@ from typing import Any
 
 from batcher.core.kind import BoundKind
 from batcher.core.kind_optional import SetsRowParameters, output_cap, output_growth
-from batcher.core.row_parameters import RowParameters, row_cap
+from batcher.core.row.parameters import RowParameters, row_cap
 
 USERS_LIMITS = ("max_tokens", "max_completion_tokens")
 

@@ -11,6 +11,7 @@ from batcher.core.kind import BoundKind, has_free_output, shape_of
 from batcher.core.model import Learned
 from batcher.core.money.allowance import PromptAllowance
 from batcher.core.money.prices import Price
+from batcher.engine.requests.attached import AttachedBodies
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.demand import (
     PROMPT_MARGIN_TOKENS,
@@ -20,6 +21,7 @@ from batcher.engine.requests.demand import (
     WorstCase,
 )
 from batcher.engine.requests.output_limits import USERS_LIMITS, OutputLimits, output_limits
+from batcher.ports import AttachmentFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ def make_requests(
     charges_prompt_too: bool,
     cap: int | None,
     fixed_tokens: int,
+    attachments: AttachmentFiles | None = None,
 ) -> RequestParts:
     """The parts of a job's requests.
 
@@ -58,16 +61,20 @@ def make_requests(
         charges_prompt_too: Azure's rule.
         cap: the limit in tokens of answers that nothing else limits, or None.
         fixed_tokens: those of a request besides its pieces.
+        attachments: the files that rows may name; None where the kind attaches none.
     """
     limits = output_limits(bound, spec.params, cap)
     learning = Learning(learned, bound.optional_parameters)
     margin = 0 if has_free_output(bound.endpoint) else PROMPT_MARGIN_TOKENS
     allowances = Allowances(PromptAllowance(margin))
     prices = TierPrices(price, spec.service_tier, spec.params, any_step=bound.packs)
+    builder = RequestBuilder(bound, spec.kind, _added(spec, model_in_body, cap), learning)
+    if attachments is not None:
+        builder.attached = AttachedBodies(builder, attachments)
     return RequestParts(
         output_limits=limits,
         learning=learning,
-        builder=RequestBuilder(bound, spec.kind, _added(spec, model_in_body, cap), learning),
+        builder=builder,
         answer_size=AnswerSize(
             shape_of(bound.fields),
             learning,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from batcher.core.failures.outage import Health
 from batcher.core.kind import Invalid
 from batcher.core.model import Doubt, Prompt
-from batcher.core.row_parameters import RowParameters
+from batcher.core.row.attachments import KeptAttachment
+from batcher.core.row.parameters import RowParameters
 
 if TYPE_CHECKING:
     from batcher.engine.shards.leased_shard import LeasedShard
@@ -93,6 +94,13 @@ class Call:
         """What each of its pieces asks."""
         prompts = self.shard.asked.prompts
         return [prompts[piece] for piece in self.pieces]
+
+    def attachments(self) -> list[tuple[KeptAttachment, ...]]:
+        """The files of each of its pieces."""
+        attachments = self.shard.asked.attachments
+        if attachments is None:
+            return [()] * len(self.pieces)
+        return [attachments[piece] for piece in self.pieces]
 
     @property
     def parameters(self) -> RowParameters | None:

@@ -8,20 +8,21 @@ leave in one go. Senders that took the next call for themselves, and never waite
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from batcher.core.errors import KindFailed, TransportError
+from batcher.core.errors import KindFailed, NotAllowed, RowError, TransportError
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending, Endings
+from batcher.engine.requests.attached import PiecesUnsendable
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.pace import Pace, Sent
 from batcher.engine.shards.call import Call
-from batcher.ports import Provider, Reply
+from batcher.ports import JSON_TYPE, Provider, Reply
 
 
 class AnswerTaker(Protocol):
@@ -37,6 +38,10 @@ class AnswerTaker(Protocol):
 
     async def lost(self, sent: Sent, error: TransportError) -> None:
         """No whole answer came."""
+        ...
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        """The call was not sent, since some of its pieces cannot be."""
         ...
 
     def leave(self, call: Call) -> None:
@@ -76,14 +81,22 @@ class Exchange:
         Raises:
             TransportError: no whole answer came.
             KindFailed: the kind makes no body.
+            PiecesUnsendable: nothing was sent, since some pieces cannot be.
+            NotAllowed: nothing was sent, since a file may not be read here.
         """
+        builder, content_type = self._builder, JSON_TYPE
+        if builder.attached is None:
+            body = builder.body(call)
+        else:
+            body, content_type = await builder.attached.body(call, name, self._room)
         return await self._provider.post(
-            self._builder.path,
-            self._builder.body(call),
+            builder.path,
+            body,
             name,
             key=self._keys.of(call, self._learning.learned),
             most_bytes=self._answer_size.most_bytes(call),
             room=self._room,
+            content_type=content_type,
         )
 
     def release(self, name: str) -> None:
@@ -160,6 +173,10 @@ class Senders:
             await self._answers.lost(sent, error)
         except KindFailed as error:
             self._end(Endings.kind_failed(str(error)))
+        except PiecesUnsendable as error:
+            self._answers.unsendable(sent.call, error.failed)
+        except NotAllowed as error:
+            self._end(Endings.not_allowed(error))
         except asyncio.CancelledError:
             self._answers.leave(sent.call)
             raise

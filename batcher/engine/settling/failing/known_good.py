@@ -15,12 +15,13 @@ from batcher.core.errors import DamagedStore
 from batcher.core.failures.outage import PROBES
 from batcher.core.job.idempotency import is_from_cache, is_replay
 from batcher.core.model import Doubt, Prompt, Usage
-from batcher.core.row_parameters import RowParameters
+from batcher.core.row.attachments import KeptAttachment
+from batcher.core.row.parameters import RowParameters
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.provider_state import ProviderState
-from batcher.engine.shards.asked import Asked
+from batcher.engine.shards.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import decode_asked, decode_plan
@@ -32,7 +33,7 @@ class KnownRequest(NamedTuple):
 
     prompt: Prompt
     tokens: int
-    parameters: RowParameters | None = None
+    own: OwnRequest = TEXTS_ALONE
 
 
 class KnownGoodCall(Call):
@@ -60,7 +61,11 @@ class KnownGoodCall(Call):
     @property
     def parameters(self) -> RowParameters | None:
         """See :attr:`Call.parameters`."""
-        return self.known.parameters
+        return self.known.own.parameters
+
+    def attachments(self) -> list[tuple[KeptAttachment, ...]]:
+        """See :meth:`Call.attachments`."""
+        return [self.known.own.attachments]
 
 
 async def find_answered(store: ResultStore, job_id: str) -> KnownRequest | None:
@@ -80,8 +85,7 @@ async def find_answered(store: ResultStore, job_id: str) -> KnownRequest | None:
 
 def known_request(asked: Asked, tokens: Sequence[int], piece: int) -> KnownRequest:
     """What a piece asks for; ``tokens`` are those of all pieces of its shard."""
-    parameters = None if asked.parameters is None else asked.parameters[piece]
-    return KnownRequest(asked.prompts[piece], tokens[piece], parameters)
+    return KnownRequest(asked.prompts[piece], tokens[piece], asked.own_of(piece))
 
 
 class KnownGood:

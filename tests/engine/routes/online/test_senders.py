@@ -35,7 +35,7 @@ class Sending:
         learning = Learning(Learned())
         exchange = Exchange(
             whatever(post=self._post),
-            whatever(path="/x", body=lambda call: b"{}"),
+            whatever(path="/x", body=lambda call: b"{}", attached=None),
             learning=learning,
             answer_size=AnswerSize(
                 Shape.JSON, learning, limits=OutputLimits(1), parameters={}, most_bytes=None
