@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batcher.adapters import destinations
 from batcher.adapters.system.connectors import DESTINATIONS, SOURCES, Connectors
@@ -18,7 +18,7 @@ from batcher.engine.services import Files
 from batcher.ports import Destination, Source, SourceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from batcher.core.job.reach import Reach
     from batcher.core.job.spec import JobSpec
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         Seen,
         SinkRequest,
     )
+
+T = TypeVar("T")
 
 
 async def open_source(spec: JobSpec, *, clock: Clock, reach: Reach | None) -> InputSource:
@@ -83,13 +85,33 @@ def _destination(wanted: SinkRequest) -> Destination:
 
 
 def files(state: tuple[Path, ...], reach: Reach | None) -> Files:
-    """What the engine needs of files; ``state`` are those that no output may touch."""
+    """What the engine needs of files; ``state`` are those that no output may touch.
+
+    What a job names is read, looked at and written only where ``reach`` allows it: texts of options
+    like inputs, and what stands beside an output like the output.
+    """
 
     def check(address: str) -> None:
         if reach is not None:
             from batcher.adapters.system.reach_guards import check_address  # aiohttp takes a while
 
             check_address(address, reach.destinations, verb="write", flag="--allow-destination")
+
+    def beside(read: Callable[[Path], T]) -> Callable[[Path], T]:
+        """The same of a path at which an output may be written."""
+
+        def checked(path: Path) -> T:
+            check(str(path))
+            return read(path)
+
+        return checked
+
+    def read_text(path: str) -> str:
+        if reach is not None:
+            from batcher.adapters.system.reach_guards import check_path
+
+            check_path(path, reach.sources, verb="read", flag="--allow-source")
+        return Path(path).read_text(encoding="utf-8-sig")
 
     def check_place(wanted: SinkRequest) -> None:
         check(wanted.address)
@@ -115,10 +137,10 @@ def files(state: tuple[Path, ...], reach: Reach | None) -> Files:
         open_sink=open_sink,
         draft_records=draft_records,
         draft_json=draft_json,
-        read_json=lambda path: destinations.read_json(path),
-        read_drafts=lambda path: destinations.read_drafts(path),
-        read_text=lambda path: Path(path).read_text(encoding="utf-8-sig"),
-        look=lambda path: destinations.look(path),
+        read_json=beside(lambda path: destinations.read_json(path)),
+        read_drafts=beside(lambda path: destinations.read_drafts(path)),
+        read_text=read_text,
+        look=beside(lambda path: destinations.look(path)),
         is_same=lambda one, other: destinations.is_same(one, other),
         is_part_of=lambda one, other: destinations.is_part_of(one, other),
         open_table=lambda schema: destinations.ArrowSink(schema),

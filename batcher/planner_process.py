@@ -2,8 +2,8 @@
 
 It reads a :class:`batcher.ports.planning.PlanTask` from standard input, says that it is ready,
 reads where to begin, and writes lists of planned shards to standard output until all rows are
-planned; then a tuple of the input's hash. It ends without a word at any fault, and when nobody
-reads. The other side is :mod:`batcher.adapters.system.planner_process`.
+planned (each without its prompts); then a tuple of the input's hash. It ends without a word at any
+fault, and when nobody reads. The other side is :mod:`batcher.adapters.system.planner_process`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 import pickle
 import signal
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import BinaryIO
 
 from batcher.adapters.providers.tokenizer import open_tokenizer
@@ -21,9 +23,11 @@ from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.system.planner_process import READY
 from batcher.adapters.system.private_files import STATE_DIRECTORY
 from batcher.adapters.system.row_guard import ThreadGuard
+from batcher.core.row.asked import Asked
 from batcher.engine.opening.binding import bind_version
 from batcher.engine.planning.plan_writer import BYTES_AT_ONCE, ROWS_AT_ONCE
-from batcher.engine.planning.planner import make_planner
+from batcher.engine.planning.planner import Cursor, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.ports.planning import PlanTask
 
 
@@ -34,18 +38,22 @@ def main() -> None:
     sys.stdout = sys.stderr  # what a kind prints must not come between
     task: PlanTask = pickle.load(sys.stdin.buffer)  # noqa: S301  # from the process that began this
     spec = task.spec
-    with open_source(
-        spec.input,
-        format=spec.format,
-        delimiter=spec.delimiter,
-        encoding=spec.encoding,
-        spool_dir=STATE_DIRECTORY / "spool",
-        max_bytes=spec.max_input_bytes,
-    ) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            open_source(
+                spec.input,
+                format=spec.format,
+                delimiter=spec.delimiter,
+                encoding=spec.encoding,
+                spool_dir=STATE_DIRECTORY / "spool",
+                max_bytes=spec.max_input_bytes,
+            )
+        )
         source.take_checked(task.checked)
         bound = bind_version(InstalledKinds(), spec, task.files, task.kind_version)
         tokenizer = open_tokenizer(spec.model, spec.tokenizer)
         tokenizer.count(["a text, so that everything is there"])
+        reuse = None if task.lookup is None else stack.enter_context(task.lookup.opened())
         gc.freeze()
         out.write(READY)
         out.flush()
@@ -53,23 +61,24 @@ def main() -> None:
             next_row, next_shard = pickle.load(sys.stdin.buffer)  # noqa: S301
         except EOFError:
             return  # it was not needed
-        planner = make_planner(
-            source=source,
+        rules = RowRules(
             bound=bound,
             kind=spec.kind,
             tokenizer=tokenizer,
             limits=task.limits,
-            rows=task.rows,
-            next_row=next_row,
-            next_shard=next_shard,
-            row_ids=spec.id is None,
-            keep_records=spec.keep_input,
-            keep_arrow=task.keep_arrow,
             recipe=task.recipe,
+        )
+        planner = make_planner(
+            source,
+            rules,
+            ShardForm.of(spec, bound, arrow=task.keep_arrow),
+            cursor=Cursor(next_row, next_shard),
+            rows=task.rows,
+            reuse=reuse,
             guard=ThreadGuard(),
         )
         while shards := planner.next_shards(ROWS_AT_ONCE, BYTES_AT_ONCE):
-            _say(out, [planned.shard for planned in shards])
+            _say(out, [replace(planned, asked=Asked()) for planned in shards])
         _say(out, (planner.input_sha256,))
 
 

@@ -57,16 +57,24 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_runner(
-    settings: Settings | None = None, *, clock: Clock | None = None, chance: Chance | None = None
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    reach: Reach | None = None,
 ) -> AsyncIterator[Runner]:
     """A runner over a database, which is migrated as need be.
 
-    ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given.
+    ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given. ``reach`` is what
+    jobs may reach where they are described by others than whoever opens the runner: providers,
+    inputs and files of options, outputs. Without it that is whatever they name. What is beyond it
+    raises :class:`batcher.core.errors.NotAllowed`.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    async with _open_services(settings or Settings(), clock, chance) as services:
+    settings = settings or Settings()
+    async with _open_services(settings, clock, chance, reach=reach) as services:
         yield Runner(services)
 
 
@@ -91,6 +99,7 @@ async def open_fleet(
     from batcher.adapters.observability.event_log import EventLog
     from batcher.adapters.observability.tracing import open_trace
     from batcher.engine.fleet.worker import LOOK_SECONDS, FleetWorker
+    from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 
     reach = reach_of(settings)
     async with _open_services(settings, clock, chance, Slots(concurrency), reach) as services:
@@ -105,9 +114,8 @@ async def open_fleet(
         yield FleetWorker(
             services,
             card,
-            log or EventLog(),
+            WorkerTelemetry(log or EventLog(), services.clock, open_trace()),
             look_seconds=LOOK_SECONDS if look_seconds is None else look_seconds,
-            trace=open_trace(),
         )
 
 
@@ -162,7 +170,7 @@ async def _open_services(
             slots=slots or Slots(),
             open_guard=_open_guard,
             start_planner=_start_planner,
-            access=ResultAccess(partial(open_runner, replace(settings, create=False))),
+            access=ResultAccess(partial(open_runner, replace(settings, create=False), reach=reach)),
         )
 
 

@@ -88,12 +88,12 @@ async def answer_bells(
         try:
             redis = await connect(redis_url)
             if attempt:
-                fleet.log(Event.QUEUE_FOUND)
+                fleet.telemetry.log(Event.QUEUE_FOUND)
             attempt = 0
             await _answer(fleet, redis, slice_seconds)
         except (RedisError, OSError, TimeoutError) as error:
             attempt += 1
-            fleet.log(Event.QUEUE_LOST, error=type(error).__name__, attempt=attempt)
+            fleet.telemetry.log(Event.QUEUE_LOST, error=type(error).__name__, attempt=attempt)
             await asyncio.sleep(backoff_seconds(attempt, fleet.services.chance))
 
 
@@ -112,7 +112,7 @@ async def show_health(
         return here if redis_url is None else {**here, "redis": await answers(redis_url)}
 
     async with serve_health(host, port, ready=ready, families=fleet.families) as taken:
-        fleet.log(Event.HEALTH_OPENED, host=host, port=taken)
+        fleet.telemetry.log(Event.HEALTH_OPENED, host=host, port=taken)
         yield taken
 
 

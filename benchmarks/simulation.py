@@ -28,13 +28,15 @@ from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.throttle.memory import MemoryThrottle
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import InputFacts, Job
+from batcher.core.row.asked import Asked
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.core.throttle.observation import Observation
 from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.engine.fleet.worker import FleetWorker
+from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 from batcher.engine.opening.binding import bind, new_job
+from batcher.engine.routes.online.route import make_online_route
 from batcher.engine.services import Connection, Services
-from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
 from batcher.simulator.limits import Bucket
@@ -208,7 +210,13 @@ async def simulate(rows: int) -> None:
     @asynccontextmanager
     async def connect(spec: JobSpec) -> AsyncIterator[Connection]:
         del spec
-        yield Connection(provider=provider, throttle=throttle, quota="quota", secrets=())
+        yield Connection(
+            provider=provider,
+            throttle=throttle,
+            quota="quota",
+            secrets=(),
+            make_route=make_online_route,
+        )
 
     failures: list[str] = []
 
@@ -241,7 +249,7 @@ async def simulate(rows: int) -> None:
             card = WorkerCard(
                 name=f"w{number}", host="h", pid=number, version="0", started_at=datetime.now(UTC)
             )
-            worker = FleetWorker(adapters, card, log, look_seconds=20.0)
+            worker = FleetWorker(adapters, card, WorkerTelemetry(log, clock), look_seconds=20.0)
             workers.append(worker)
             tasks.create_task(worker.run())
         while (await store.job(job.id)).state == "open" and not failures:

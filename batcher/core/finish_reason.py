@@ -99,6 +99,16 @@ def read_finish(choice: Mapping[str, Any]) -> Finish:
     return finish
 
 
+def is_whole(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer ended by itself, in all of its choices; one without choices did."""
+    choices = answer.get("choices")
+    return not isinstance(choices, list) or all(
+        read_finish(choice).meaning in (Meaning.WHOLE, Meaning.TOOLS)
+        for choice in choices
+        if isinstance(choice, dict)
+    )
+
+
 def _finish(reason: object) -> Finish:
     if isinstance(reason, dict):  # SGLang's own: {"type": "length", "length": 16}
         reason = reason.get("type") or reason.get("reason")

@@ -9,6 +9,8 @@
 - :mod:`.jobs`: What is done with jobs that are there: looking at them, and acting on them. Nothing
   is sent.
 - :mod:`.kept_lease`: A lease that is kept for as long as something goes on under it.
+- :mod:`.left_alone`: What a process leaves alone for a while, since it may not do it, or has failed
+  at it.
 - :mod:`.loop_thread`: An event loop on a thread of its own, for callers who have none, or whose own
   is running.
 - :mod:`.opening`: From a spec to a job: bind, check, estimate, preview; open it, or have a worker

@@ -252,12 +252,14 @@ class Runner(Jobs):
         delivery: DeliverySpec | None = None,
         on_planned: Callable[[int], None] | None = None,
         on_told: Told | None = None,
+        source: InputSource | None = None,
     ) -> Report:
         """Check and plan here, and leave the sending to workers, who begin at the first shard.
 
         Again, after any end, to go on planning. Workers deliver the results as ``delivery`` says;
         without it they stay in the database. ``on_planned`` is told the rows planned by now,
-        ``on_told`` how much of a job with ``since_last`` will be sent.
+        ``on_told`` how much of a job with ``since_last`` will be sent. ``source`` is as for
+        :meth:`run`: only this process can plan it.
 
         Raises:
             UsageError: the spec is wrong, or no worker could deliver there.
@@ -271,7 +273,7 @@ class Runner(Jobs):
             on_planned=on_planned or (lambda rows: None),
             told=on_told or _unheard,
         )
-        job = await submission.submit(spec, fresh=fresh, delivery=delivery)
+        job = await submission.submit(spec, fresh=fresh, delivery=delivery, source=source)
         return await self._report(job, Endings.of(job) if job.state is JobState.PAUSED else None)
 
     async def ask(

@@ -10,7 +10,7 @@ from batcher.engine.byte_room import ByteRoom
 from batcher.ports import NoGuard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
     from typing import Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batcher.core.job.spec import JobSpec
     from batcher.core.limits import ModelFacts
     from batcher.engine.job.results import Access
+    from batcher.engine.routes.route import MakeRoute
     from batcher.ports import (
         AttachmentFiles,
         Clock,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         OutputSchema,
         OutputSink,
         Provider,
+        ReuseStrategy,
         RowGuard,
         RowIndex,
         Seen,
@@ -50,13 +52,16 @@ def _plan_here(task: PlanTask) -> PlannerProcess | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
+    """An open way to a provider: where to post, which quota that shares, what is to be hidden.
+
+    ``make_route`` makes the route that a run's calls take there.
+    """
 
     provider: Provider
     throttle: Throttle
     quota: str
     secrets: tuple[str, ...] = field(repr=False)
-    model_in_body: bool = True
+    make_route: MakeRoute
     charges_prompt_too: bool = False
 
 
@@ -93,7 +98,8 @@ class Services:
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
     plan is made, ``start_planner`` a process that makes it, or None. ``access`` gives reports the
-    results of their jobs.
+    results of their jobs. ``strategies`` say which rows of any job need no call, after what the job
+    itself says of that, in this order.
     """
 
     store: Store
@@ -119,3 +125,4 @@ class Services:
     open_guard: Callable[[], RowGuard] = NoGuard
     start_planner: Callable[[PlanTask], PlannerProcess | None] = _plan_here
     access: Access | None = None
+    strategies: Sequence[ReuseStrategy] = ()

@@ -5,7 +5,7 @@ seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
 from batcher.ports.attachments import AttachmentFiles
-from batcher.ports.deliveries import DeliveryLease, DeliveryState, DeliveryStore
+from batcher.ports.deliveries import DeliveryLease, DeliveryReads, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
     Destination,
@@ -22,24 +22,36 @@ from batcher.ports.files import (
     SourceRequest,
     TableSink,
 )
-from batcher.ports.fleet import FleetStore, WorkerCard, WorkerState
+from batcher.ports.fleet import FleetReads, FleetStore, WorkerCard, WorkerState
 from batcher.ports.meter import Family, Fate, Meter, RequestFact, Sample, Trace
-from batcher.ports.orders import Blueprint, Order, OrderState, OrderStore
+from batcher.ports.orders import Blueprint, Order, OrderPurges, OrderState, OrderStore
 from batcher.ports.planning import (
     Carried,
     EncodedPlan,
-    FormerRow,
     GuardStopped,
     NewShard,
     NoGuard,
     RowGuard,
-    RowIndex,
     RowOverran,
 )
 from batcher.ports.provider import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports.reuse import (
+    AnsweredPiece,
+    AskedRow,
+    CallNeeded,
+    FormerRow,
+    PlannedShard,
+    PortableLookup,
+    Reuse,
+    Reused,
+    ReuseLookup,
+    ReuseStrategy,
+    RowIndex,
+)
 from batcher.ports.schedules import Firing, Schedule, ScheduleStore
 from batcher.ports.store.jobs import (
     JobChanges,
+    JobLookup,
     JobOpenings,
     JobPurges,
     JobReads,
@@ -53,6 +65,7 @@ from batcher.ports.store.shards import (
     FailureStore,
     Lease,
     LeaseStore,
+    PlanLeases,
     PlanStore,
     ResultStore,
     ShardOutline,
@@ -69,14 +82,18 @@ __all__ = [
     "LEVELS",
     "MOST_ANSWER_BYTES",
     "AnswerRoom",
+    "AnsweredPiece",
+    "AskedRow",
     "AttachmentFiles",
     "Blueprint",
     "BudgetShort",
+    "CallNeeded",
     "Carried",
     "Checkpoint",
     "CheckpointStore",
     "Clock",
     "DeliveryLease",
+    "DeliveryReads",
     "DeliveryState",
     "DeliveryStore",
     "Destination",
@@ -89,12 +106,14 @@ __all__ = [
     "Family",
     "Fate",
     "Firing",
+    "FleetReads",
     "FleetStore",
     "FormerRow",
     "Grant",
     "GuardStopped",
     "InputSource",
     "JobChanges",
+    "JobLookup",
     "JobOpenings",
     "JobPurges",
     "JobReads",
@@ -109,18 +128,26 @@ __all__ = [
     "NoDoorbell",
     "NoGuard",
     "Order",
+    "OrderPurges",
     "OrderState",
     "OrderStore",
     "OutputBatch",
     "OutputSchema",
     "OutputSink",
+    "PlanLeases",
     "PlanStore",
+    "PlannedShard",
+    "PortableLookup",
     "Provider",
     "Reply",
     "ReportingSink",
     "RequestFact",
     "ResultStore",
     "ResumableSink",
+    "Reuse",
+    "ReuseLookup",
+    "ReuseStrategy",
+    "Reused",
     "Room",
     "RowGuard",
     "RowIndex",

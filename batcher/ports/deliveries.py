@@ -51,7 +51,23 @@ class DeliveryLease:
     records: int = 0
 
 
-class DeliveryStore(Protocol):
+class DeliveryReads(Protocol):
+    """What whoever looks at deliveries needs."""
+
+    async def delivery(self, job_id: str) -> DeliveryState | None:
+        """The delivery of a job of that very id; None where it has none."""
+        ...
+
+    async def deliveries(self, job_ids: Sequence[str]) -> dict[str, DeliveryState]:
+        """The same of many jobs, by id; those that have none are left out."""
+        ...
+
+    async def failing_deliveries(self) -> int:
+        """How many deliveries are due whose last attempt failed."""
+        ...
+
+
+class DeliveryStore(DeliveryReads, Protocol):
     """At most one delivery a job. A lease and its fence, as with shards.
 
     A delivery is due when its job is complete and has not been delivered since. A retry opens the
@@ -69,20 +85,8 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def delivery(self, job_id: str) -> DeliveryState | None:
-        """The delivery of a job of that very id; None where it has none."""
-        ...
-
-    async def deliveries(self, job_ids: Sequence[str]) -> dict[str, DeliveryState]:
-        """The same of many jobs, by id; those that have none are left out."""
-        ...
-
     async def due_deliveries(self, *, limit: int = 100) -> list[str]:
         """Ids of the jobs whose delivery is due and may be claimed, the first completed first."""
-        ...
-
-    async def failing_deliveries(self) -> int:
-        """How many deliveries are due whose last attempt failed."""
         ...
 
     async def claim_delivery(

@@ -33,11 +33,8 @@ class WorkerState:
     holds: Mapping[str, int] = field(default_factory=dict)
 
 
-class FleetStore(Protocol):
-    """What workers share beside the jobs themselves.
-
-    A worker is the owner of every lease whose owner is its name, or begins with its name and ``/``.
-    """
+class FleetReads(Protocol):
+    """What whoever looks at the workers, and at what waits for them, needs."""
 
     async def waiting_jobs(self) -> list[str]:
         """Ids of the open jobs that somebody could do something for now, oldest first.
@@ -46,6 +43,17 @@ class FleetStore(Protocol):
         left, which nobody has declared complete yet.
         """
         ...
+
+    async def workers(self) -> list[WorkerState]:
+        """The workers that have not left, the oldest first; who is dead for a day is left out."""
+        ...
+
+
+class FleetStore(FleetReads, Protocol):
+    """What workers share beside the jobs themselves.
+
+    A worker is the owner of every lease whose owner is its name, or begins with its name and ``/``.
+    """
 
     async def reserved(self, job_id: str, *, except_owner: str) -> int:
         """Picodollars of the job's budget that others have reserved, their leases not being over.
@@ -64,8 +72,4 @@ class FleetStore(Protocol):
 
     async def leave(self, name: str) -> None:
         """The worker has ended in good order; idempotent."""
-        ...
-
-    async def workers(self) -> list[WorkerState]:
-        """The workers that have not left, the oldest first; who is dead for a day is left out."""
         ...

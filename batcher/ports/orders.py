@@ -57,7 +57,18 @@ class Order:
     forgiven: int = 0
 
 
-class OrderStore(Protocol):
+class OrderPurges(Protocol):
+    """What whoever deletes orders needs."""
+
+    async def purge_orders(self, before: datetime) -> int:
+        """Delete the orders that ended without a job and were asked for before that time.
+
+        Those with a job go with it. Returns how many were deleted.
+        """
+        ...
+
+
+class OrderStore(OrderPurges, Protocol):
     """Orders: placed, claimed, and filled once. A lease and its fence, as with shards."""
 
     async def place_order(self, order_id: str, blueprint: Blueprint, *, fresh: bool) -> Order:
@@ -109,12 +120,5 @@ class OrderStore(Protocol):
         """Ids of the open jobs of orders that are not planned, and that nobody plans, oldest first.
 
         Their plan's lease has never been granted, or is at or past its expiry.
-        """
-        ...
-
-    async def purge_orders(self, before: datetime) -> int:
-        """Delete the orders that ended without a job and were asked for before that time.
-
-        Those with a job go with it. Returns how many were deleted.
         """
         ...

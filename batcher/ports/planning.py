@@ -1,11 +1,8 @@
-"""What a plan is made with: a limit of time for each row, a process for a long one, former rows.
-
-Where the rows of a former job are looked up is on disk, for there may be millions of them.
-"""
+"""What a plan is made with: a limit of time for each row, and a process for a long one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -14,6 +11,7 @@ if TYPE_CHECKING:
     from batcher.core.kind import TextFile
     from batcher.core.limits import RequestLimits
     from batcher.core.model import DeadLetter
+    from batcher.ports.reuse import PlannedShard, PortableLookup
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,7 +83,8 @@ class SharesCheck(Protocol):
 class PlanTask:
     """All that another process needs to plan a job.
 
-    ``rows`` is where the plan ends; ``checked`` is what :class:`SharesCheck` says of the input.
+    ``rows`` is where the plan ends; ``checked`` is what :class:`SharesCheck` says of the input;
+    ``lookup`` says which rows need no call.
     """
 
     spec: JobSpec
@@ -96,6 +95,7 @@ class PlanTask:
     recipe: str
     keep_arrow: bool
     checked: bytes = field(repr=False)
+    lookup: PortableLookup | None = None
 
 
 class PlannerProcess(Protocol):
@@ -109,8 +109,10 @@ class PlannerProcess(Protocol):
         """Plan from this row on, ahead of what is taken."""
         ...
 
-    def take(self) -> Sequence[NewShard] | None:
+    def take(self) -> Sequence[PlannedShard] | None:
         """The next shards, in order; empty at the end of the plan, None where the process failed.
+
+        They come without their prompts.
 
         Raises:
             GuardStopped: :meth:`stop` was called.
@@ -181,46 +183,3 @@ class NewShard:
     def size_bytes(self) -> int:
         """What its requests and its columns take, as they are kept."""
         return len(self.plan.outline) + len(self.plan.prompts) + len(self.columns or b"")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormerRow:
-    """A row of a former job.
-
-    ``content`` is its content hash, None where it had none. ``place`` is the ordinal of its shard
-    and its number in that, None where it has no whole result. ``tokens`` and ``spans`` (start and
-    end in characters) are of its pieces; ``spans`` is None where it was not cut.
-    """
-
-    content: bytes | None = field(repr=False)
-    place: tuple[int, int] | None
-    tokens: tuple[int, ...] = ()
-    spans: tuple[tuple[int, int], ...] | None = None
-
-
-class RowIndex(Protocol):
-    """Rows by their id, and results by their place. For threads, one call at a time.
-
-    Memory does not grow with what is put into it. Errors are
-    :class:`batcher.core.errors.BatcherError`.
-    """
-
-    def add(self, rows: Iterable[tuple[str, FormerRow]]) -> None:
-        """Put rows in, by their ids as text; of two of one id the later one stays."""
-        ...
-
-    def find(self, ids: Sequence[str]) -> list[FormerRow | None]:
-        """The rows of these ids, None where there is none."""
-        ...
-
-    def keep(self, shard: int, results: Mapping[int, bytes]) -> None:
-        """Put the results of a shard's rows in, by the rows' numbers in it."""
-        ...
-
-    def kept(self, shard: int, rows: Sequence[int]) -> list[bytes]:
-        """The results of these rows of a shard that was given to :meth:`keep`, which has them."""
-        ...
-
-    def close(self) -> None:
-        """Give the disk space back; idempotent."""
-        ...

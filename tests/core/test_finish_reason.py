@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.finish_reason import Meaning, read_finish
+from batcher.core.finish_reason import Meaning, is_whole, read_finish
 
 # By who writes them: OpenAI, Azure, Gemini, Anthropic, Bedrock, Mistral, DeepSeek, Zhipu, Cohere,
 # xAI, watsonx, Together, vLLM, SGLang, TGI, Ollama, LM Studio, LMDeploy.
@@ -109,3 +109,16 @@ def test_what_the_model_s_own_server_said_counts_where_it_is_worse(
 def test_what_is_told_is_a_short_word(reason: object) -> None:
     _, word = read(reason)
     assert re.fullmatch(r"[\w.:-]{0,64}", word)
+
+
+@pytest.mark.parametrize(("word", "meaning"), CASES)
+def test_an_answer_is_whole_if_all_of_its_choices_are(word: str, meaning: Meaning) -> None:
+    whole = meaning in (Meaning.WHOLE, Meaning.TOOLS)
+    choice = {"finish_reason": word}
+    assert is_whole({"choices": [choice]}) == whole
+    assert is_whole({"choices": [{"finish_reason": "stop"}, choice]}) == whole
+
+
+@pytest.mark.parametrize("answer", [{}, {"data": []}, {"choices": None}, {"choices": [3]}])
+def test_an_answer_without_choices_is_whole(answer: dict[str, Any]) -> None:
+    assert is_whole(answer)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from batcher.core.kind import Shape
 from batcher.core.progress import ShardEvent
-from batcher.engine.shards.asked import Asked
+from batcher.core.row.asked import Asked
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Lease

@@ -55,13 +55,13 @@ def read(packed: bytes) -> Kept:
     for window in windows:
         window.update(zip(names, values, strict=False))
         values = values[len(names) :]
-    assert not values
+    last = dict(zip(_names(script, "QUOTA_LAST"), values, strict=True))
     requests, tokens, refusals, quota = records
     return Kept(
         requests=requests,
         tokens=tokens,
         refusals=refusals,
-        quota={**quota, **more},
+        quota={**quota, **more, **last},
         shared=shared,
         shared_at=shared_at,
         members=members or [],

@@ -92,9 +92,7 @@ class FileSource:
         self._has_lines = text.kind in _OF_LINES
         self._encoding = text.encoding if text.kind in COMPRESSIBLE else UTF8
         self._close = close
-        self._id_column: str | None = None
-        self._columns: tuple[str, ...] = ()
-        self._skip_bad = False
+        self._request = Request(source=name, id_column=None, columns=(), skip_bad=False)
         self._duplicates = Duplicates()
         self._sha256: str | None = None
         self._notes: list[str] = []
@@ -124,9 +122,9 @@ class FileSource:
 
     def check(self, *, id_column: str | None, columns: Sequence[str], skip_bad: bool) -> InputFacts:
         """See :class:`batcher.ports.InputSource`."""
-        self._id_column = id_column
-        self._columns = tuple(columns)
-        self._skip_bad = skip_bad
+        self._request = Request(
+            source=self.name, id_column=id_column, columns=tuple(columns), skip_bad=skip_bad
+        )
         try:
             facts = self._check()
         except NotUtf8:
@@ -150,7 +148,7 @@ class FileSource:
         if rows == 0:
             raise InputError("there are no rows: is this the right file?", source=self.name)
         if self._text.kind in _OF_OBJECTS:
-            require(self._request(), reader.columns)
+            require(self._request, reader.columns)
         repeated = hashes.take_repeated()
         if len(repeated):
             find_duplicates(repeated, self._id_rows, self._report)
@@ -167,19 +165,12 @@ class FileSource:
         """See :class:`batcher.ports.planning.SharesCheck`."""
         if not self._shared:
             return None
-        found = (
-            self._id_column,
-            self._columns,
-            self._skip_bad,
-            self._encoding,
-            self._duplicates,
-        )
-        return pickle.dumps(found)
+        return pickle.dumps((self._request, self._encoding, self._duplicates))
 
     def take_checked(self, checked: bytes) -> None:
         """See :class:`batcher.ports.planning.SharesCheck`."""
         found = pickle.loads(checked)  # noqa: S301  # from the process that began this one
-        self._id_column, self._columns, self._skip_bad, self._encoding, self._duplicates = found
+        self._request, self._encoding, self._duplicates = found
 
     def rows(self, start: int = 0) -> Iterator[list[InputRow | BadRow]]:
         """See :class:`batcher.ports.InputSource`."""
@@ -202,16 +193,8 @@ class FileSource:
         self, start: int = 0, note: Callable[[str], None] = unheard
     ) -> tuple[RawPass, Reader]:
         raw = self._pass(self._encoding)
-        request = replace(self._request(), start=start, note=note)
+        request = replace(self._request, start=start, note=note)
         return raw, self._text.reader(raw, self._open_raw, request)
-
-    def _request(self) -> Request:
-        return Request(
-            source=self.name,
-            id_column=self._id_column,
-            columns=self._columns,
-            skip_bad=self._skip_bad,
-        )
 
     def _pass(self, encoding: str | None) -> RawPass:
         return RawPass(
@@ -234,11 +217,11 @@ class FileSource:
 
     def _judge(self, batch: Batch) -> list[Any] | None:
         """The batch's ids where there is an id column; faults are added, or raised."""
-        ids = None
-        if self._id_column is not None:
-            ids = batch.values(self._id_column)
-            _find_bad_ids(ids, batch.faults, self._id_column)
-        if batch.faults and not self._skip_bad:
+        ids, id_column = None, self._request.id_column
+        if id_column is not None:
+            ids = batch.values(id_column)
+            _find_bad_ids(ids, batch.faults, id_column)
+        if batch.faults and not self._request.skip_bad:
             index = min(batch.faults)
             fault = batch.faults[index]
             skip_helps = len(batch.faults) < len(batch)
@@ -258,7 +241,7 @@ class FileSource:
         reader = self._text.reader(self._pass(self._encoding), self._open_raw, request)
         for _ in reader.batches():
             pass
-        require(self._request(), reader.columns)
+        require(self._request, reader.columns)
 
     def _error(self, fault: Fault, line: int, *, skip_helps: bool = True) -> InputError:
         """What stops the job at a faulty row; skipping it helps where other rows are sound."""
@@ -295,13 +278,15 @@ class FileSource:
             )
 
     def _report(self, duplicate: Duplicate) -> None:
-        if not self._skip_bad:
+        if not self._request.skip_bad:
             raise self._error(self._duplicate_fault(duplicate.first_line), duplicate.line)
         self._duplicates.add(duplicate)
 
     def _duplicate_fault(self, first_line: int) -> Fault:
         place = f"line {first_line}" if self._has_lines else f"row {first_line - 1}"
-        return Fault("duplicate_id", f"the id in column {self._id_column!r} is that of {place}")
+        return Fault(
+            "duplicate_id", f"the id in column {self._request.id_column!r} is that of {place}"
+        )
 
     def _mark_duplicates(self, batch: Batch) -> None:
         if len(self._duplicates):

@@ -99,24 +99,25 @@ def observation_from_headers(
         retry_after: seconds for which a 429 asks.
     """
     requests, tokens = _told(headers)
-    now = wall
-    reset_requests = step_requests = reset_tokens = step_tokens = None
+    reset_requests = reset_tokens = None
+    step = 0.0
     if requests.reset is not None or tokens.reset is not None:
         now = _server_time(headers, wall)
-        reset_requests, step_requests = _reset(requests.reset, now)
+        reset_requests, step = _reset(requests.reset, now)
         reset_tokens, step_tokens = _reset(tokens.reset, now)
+        step = max(step, step_tokens)
     return Observation(
-        sent_at=sent_at,
-        admitted=admitted,
-        limit_requests=requests.limit if is_limit(requests.limit or 0) else None,
-        limit_tokens=tokens.limit if is_limit(tokens.limit or 0) else None,
-        remaining_requests=requests.remaining,
-        remaining_tokens=tokens.remaining,
-        used_tokens=used_tokens,
-        reset_requests=reset_requests,
-        reset_tokens=reset_tokens,
-        retry_after=retry_after,
-        step=max(step_requests or 0.0, step_tokens or 0.0),
+        sent_at,
+        admitted,
+        requests.limit if is_limit(requests.limit or 0) else None,
+        tokens.limit if is_limit(tokens.limit or 0) else None,
+        requests.remaining,
+        tokens.remaining,
+        used_tokens,
+        reset_requests,
+        reset_tokens,
+        retry_after,
+        step,
     )
 
 
@@ -171,12 +172,13 @@ def _layout(names: tuple[str, ...]) -> tuple[tuple[_Names, ...], tuple[_Names, .
 
 def _least(headers: Mapping[str, str], told: tuple[_Names, ...]) -> _Told:
     """One limit, or what holds where several do: the lowest of them, and the least that remains."""
-    every = [
-        _Told(_number(headers.get(limit)), _number(headers.get(left)), headers.get(reset))
-        for limit, left, reset in told
-    ]
-    if not every:
+    if not told:
         return _NOTHING
+    every = []
+    for limit, left, reset in told:
+        every.append(
+            _Told(_number(headers.get(limit)), _number(headers.get(left)), headers.get(reset))
+        )
     if len(every) == 1:
         return every[0]
     # with a limit of 0 or less nothing is limited

@@ -46,6 +46,11 @@ PROBE_SECONDS = 10.0
 """How long the one request that learns about an unknown quota is waited for."""
 PROBE_LOOK_SECONDS = 0.1
 """How soon others look whether it was answered."""
+LOOK_SECONDS = 0.005
+"""How often answers are compared with what a bucket would say: more of them tell no more."""
+SETTLE_SECONDS = 0.001
+"""How far the levels may lie behind when an answer is compared with them: so many answers that
+come at once are compared with the same levels."""
 WINDOW_SECONDS = 0.5
 WINDOW_ANSWERS = 5
 """A window of answers, for what may only be believed if all say it, has at least this much."""
@@ -80,6 +85,7 @@ class QuotaState:
     probe_until: float = -math.inf
     explained: int = -1
     quick: float = math.inf
+    looked_at: float = -math.inf
 
     @classmethod
     def unknown(cls, now: float) -> QuotaState:
@@ -191,7 +197,8 @@ class QuotaState:
     def settle(self, now: float, ticket: Ticket, seen: Observation) -> None:
         """Learn from an answer."""
         rates.recover(self, now)
-        self._advance(now)
+        if now - self.at > SETTLE_SECONDS:
+            self._advance(now)
         requests, tokens = self.requests, self.tokens
         for bucket, limit in ((requests, seen.limit_requests), (tokens, seen.limit_tokens)):
             if limit is not None and limit / MINUTE != bucket.limit and is_limit(limit):
@@ -262,12 +269,16 @@ class QuotaState:
     def _learn_windows(self, now: float, ticket: Ticket, seen: Observation) -> None:
         """What an answer says of windows; of those before a pause only what was admitted."""
         requests_left, tokens_left = seen.remaining_requests, seen.remaining_tokens
-        amount = ticket.cost.tokens
-        if requests_left is None and tokens_left is None and seen.admitted:  # nothing but counted
-            sent_at = seen.sent_at
-            self.request_window.answered(now, ticket.send_at, sent_at, 1, None)
-            self.token_window.answered(now, ticket.send_at, sent_at, amount, None)
-            return
+        amount, send_at, sent_at = ticket.cost.tokens, ticket.send_at, seen.sent_at
+        requests, tokens = self.request_window, self.token_window
+        if seen.admitted:
+            requests.answered(now, send_at, sent_at, 1, requests_left)
+            tokens.answered(now, send_at, sent_at, amount, tokens_left)
+            if requests_left is None and tokens_left is None:
+                return
+            if not (requests.kind or tokens.kind) and now < self.looked_at + LOOK_SECONDS:
+                return
+            self.looked_at = now
         few = requests_left is not None and requests_left < 1
         little = tokens_left is not None and tokens_left < amount
         nobody_says = requests_left is None and tokens_left is None
@@ -276,7 +287,7 @@ class QuotaState:
             ticket,
             seen,
             self.requests,
-            self.request_window,
+            requests,
             1,
             ticket.requests_through,
             requests_left,
@@ -284,7 +295,7 @@ class QuotaState:
             suspected=few or nobody_says,
         )
         self._learn_window(
-            now, ticket, seen, self.tokens, self.token_window, amount, ticket.tokens_through,
+            now, ticket, seen, self.tokens, tokens, amount, ticket.tokens_through,
             tokens_left, seen.reset_tokens, suspected=little or nobody_says,
         )  # fmt: skip
 
@@ -304,9 +315,7 @@ class QuotaState:
     ) -> None:
         """``suspected``: whether this limit may be what refused the request."""
         sent_at = seen.sent_at
-        if seen.admitted:
-            window.answered(now, ticket.send_at, sent_at, amount, left)
-        elif ticket.send_at >= window.began:
+        if not seen.admitted and ticket.send_at >= window.began:
             window.put_back(amount)
         if ticket.epoch < self.epoch:
             return

@@ -23,6 +23,7 @@ from batcher.engine.delivery.files import Delivery, Progress
 from batcher.engine.delivery.overwriting import Output
 from batcher.engine.job.listing import Reports
 from batcher.engine.kept_lease import kept_lease
+from batcher.engine.left_alone import LeftAlone
 from batcher.engine.services import Services
 from batcher.ports import DeliveryLease, Event, Log
 
@@ -48,15 +49,11 @@ class Deliverer:
         self._log = log
         self._told = told
         self._leases = count(1)
-        self._refused: dict[str, float] = {}
+        self._left_alone = LeftAlone(services.clock)
 
     def refuses(self, job_id: str) -> bool:
         """Whether this process may not deliver the job, and has found that out of late."""
-        until = self._refused.get(job_id, 0.0)
-        if self._services.clock.now() < until:
-            return True
-        self._refused.pop(job_id, None)
-        return False
+        return job_id in self._left_alone
 
     async def deliver(self, job_id: str) -> None:
         """Deliver a job's results; nothing happens where that is not due, or somebody else does.
@@ -86,7 +83,7 @@ class Deliverer:
             await store.claim_delivery(job_id, owner, 0.0, unblamed=True)
             raise
         except NotAllowed as refusal:
-            self._refused[job_id] = services.clock.now() + _REFUSED_SECONDS
+            self._left_alone.add(job_id, _REFUSED_SECONDS)
             await store.settle_delivery(
                 job_id, lease.fence, cause=str(refusal), exit_code=2, elsewhere=True
             )

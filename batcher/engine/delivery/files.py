@@ -15,7 +15,7 @@ from batcher.core.errors import DamagedStore, OutputTaken, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.description import Description
 from batcher.core.model import DeadLetter, Job
-from batcher.engine.delivery.exporter import Resumption, export, output_schema
+from batcher.engine.delivery.exporter import Readable, Resumption, export, output_schema
 from batcher.engine.delivery.overwriting import Output, Overwriting
 from batcher.engine.delivery.selection import BEHIND_ALL_CHUNKS
 from batcher.engine.job.report import Report
@@ -28,7 +28,6 @@ from batcher.ports import (
     ReportingSink,
     ResumableSink,
     SinkRequest,
-    Store,
 )
 
 _LETTERS_AT_ONCE = 1_000
@@ -55,7 +54,7 @@ class Progress:
 class Delivery:
     """Writes the outputs of jobs."""
 
-    def __init__(self, store: Store, files: Files) -> None:
+    def __init__(self, store: Readable, files: Files) -> None:
         """``files`` does the writing."""
         self._store = store
         self._files = files

@@ -21,7 +21,7 @@ from batcher.core.errors import OutputTaken, UsageError
 from batcher.core.job.delivery import DeliverySpec, is_template
 from batcher.core.job.urls import scheme_of
 from batcher.core.model import Job
-from batcher.ports import JobStore, Seen
+from batcher.ports import JobLookup, Seen
 
 _COMMAND = (
     "kind", "input", "model", "options", "params", "id", "format", "delimiter",
@@ -150,7 +150,7 @@ class Places(Protocol):
 class Overwriting:
     """Refuses outputs that would replace what is not theirs."""
 
-    def __init__(self, store: JobStore, places: Places) -> None:
+    def __init__(self, store: JobLookup, places: Places) -> None:
         """``store`` knows the jobs that manifests name."""
         self._store = store
         self._places = places

@@ -9,6 +9,7 @@ from functools import partial
 from batcher.core.errors import NotAllowed, StoreError
 from batcher.engine.delivery.deliverer import Deliverer
 from batcher.engine.fleet.order_opener import OrderOpener
+from batcher.engine.left_alone import LeftAlone
 from batcher.engine.opening.firing import fire_due
 from batcher.engine.services import Services
 from batcher.ports import Event, Log
@@ -32,7 +33,7 @@ class BackgroundWork:
         self._log = log
         self._running: dict[str, asyncio.Task[None]] = {}
         self._delivering: dict[str, asyncio.Task[None]] = {}
-        self._refused: dict[str, float] = {}
+        self._left_alone = LeftAlone(services.clock)
         self._stopped = False
 
     async def look(self, tasks: asyncio.TaskGroup | None) -> None:
@@ -78,10 +79,8 @@ class BackgroundWork:
             running = self._running
             if len(running) >= MOST_AT_ONCE:
                 return
-        refused = self._refused.get(name, 0.0) > self._services.clock.now()
-        if self._stopped or name in running or refused:
+        if self._stopped or name in running or name in self._left_alone:
             return
-        self._refused.pop(name, None)
         task = running[name] = tasks.create_task(self._do(name, work), name=f"errand {name}")
         task.add_done_callback(lambda _: running.pop(name))
 
@@ -92,8 +91,8 @@ class BackgroundWork:
         except StoreError as error:
             self._log(Event.STORE_LOST, error=type(error).__name__)
         except NotAllowed as refusal:
-            self._refused[name] = self._services.clock.now() + REFUSED_SECONDS
+            self._left_alone.add(name, REFUSED_SECONDS)
             self._log(Event.ORDER_REFUSED, errand=name, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
-            self._refused[name] = self._services.clock.now() + REFUSED_SECONDS
+            self._left_alone.add(name, REFUSED_SECONDS)
             self._log(Event.ERRAND_FAILED, errand=name, error=type(error).__name__)

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
-from pathlib import PurePath
-from traceback import extract_tb
 
 from batcher.core.errors import IllegalTransition, NotAllowed, StoreError, UsageError
 from batcher.core.failures.unforeseen import described
 from batcher.core.model import Job, JobEvent, JobState
 from batcher.engine.delivery.deliverer import Deliverer
 from batcher.engine.fleet.background_work import BackgroundWork
+from batcher.engine.fleet.failed_runs import FailedRuns
+from batcher.engine.fleet.worker_telemetry import WorkerTelemetry, place_of
 from batcher.engine.job.endings import Endings, apply_ending, may_pass
+from batcher.engine.left_alone import LeftAlone
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.intake import Intake, KindChanged
 from batcher.engine.running.parts import Work
 from batcher.engine.running.run import JobRun, begin_live
 from batcher.engine.services import Services
-from batcher.engine.telemetry.metrics import Meters, Served
+from batcher.engine.telemetry.metrics import Served
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.engine.telemetry.run_telemetry import TelemetrySinks
-from batcher.ports import Event, Family, Log, Trace, WorkerCard
+from batcher.ports import Event, Family, WorkerCard
 
 LOOK_SECONDS = 2.0
 """How often a worker looks for work that no bell told it of."""
@@ -63,29 +63,36 @@ class Service:
     model: str = ""
 
 
-@dataclass(slots=True)
 class FleetWorker:
     """One process's work on all jobs."""
 
-    services: Services
-    card: WorkerCard
-    log: Log
-    look_seconds: float = LOOK_SECONDS
-    linger_seconds: float = LINGER_SECONDS
-    trace: Trace | None = None
-    meters: Meters = field(default_factory=Meters)
-    _heard_at: float | None = field(default=None, repr=False)
-    _serving: dict[str, Service] = field(default_factory=dict, repr=False)
-    _refused: dict[str, float] = field(default_factory=dict, repr=False)
-    _failed_runs: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
-    _runs: count[int] = field(default_factory=lambda: count(1), repr=False)
-    _tasks: asyncio.TaskGroup | None = field(default=None, repr=False)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    _background_work: BackgroundWork = field(init=False, repr=False)
+    def __init__(
+        self,
+        services: Services,
+        card: WorkerCard,
+        telemetry: WorkerTelemetry,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        """``card`` is what others are told of it; the times are as the constants say."""
+        self.services = services
+        self.card = card
+        self.telemetry = telemetry
+        self._look_seconds = look_seconds
+        self._linger_seconds = linger_seconds
+        self._serving: dict[str, Service] = {}
+        self._left_alone = LeftAlone(services.clock)
+        self._failed_runs = FailedRuns()
+        self._runs = count(1)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        deliverer = Deliverer(services, card.name, telemetry.log, self._count_delivery)
+        self._background_work = BackgroundWork(services, card.name, telemetry.log, deliverer)
 
-    def __post_init__(self) -> None:
-        deliverer = Deliverer(self.services, self.card.name, self.log, self._count_delivery)
-        self._background_work = BackgroundWork(self.services, self.card.name, self.log, deliverer)
+    def __repr__(self) -> str:
+        """Who it is, and how much it does."""
+        return f"<FleetWorker {self.card.name}, {len(self._serving)} jobs>"
 
     @property
     def serving(self) -> Mapping[str, Service]:
@@ -100,8 +107,7 @@ class FleetWorker:
     @property
     def hears_the_database(self) -> bool:
         """Whether the database has answered lately: a worker looks every few seconds."""
-        heard_at, now = self._heard_at, self.services.clock.now()
-        return heard_at is not None and now - heard_at < max(SILENT_SECONDS, 3 * self.look_seconds)
+        return self.telemetry.has_heard(max(SILENT_SECONDS, 3 * self._look_seconds))
 
     def families(self) -> Iterator[Family]:
         """The metrics, as they are now."""
@@ -111,13 +117,14 @@ class FleetWorker:
             for job_id, service in self._serving.items()
             if service.live is not None
         ]
-        return self.meters.families(
+        return self.telemetry.meters.families(
             served, wall=clock.wall(), now=clock.now(), stopping=self.stopping
         )
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; then settle what is in flight, and give the leases back."""
-        self.log(Event.WORKER_STARTED, worker=self.card.name, version=self.card.version)
+        log = self.telemetry.log
+        log(Event.WORKER_STARTED, worker=self.card.name, version=self.card.version)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             background = [
@@ -125,7 +132,7 @@ class FleetWorker:
                 tasks.create_task(self._beat(), name="showing that we live"),
             ]
             await self._stopping.wait()
-            self.log(Event.WORKER_STOPPING, worker=self.card.name, jobs=len(self._serving))
+            log(Event.WORKER_STOPPING, worker=self.card.name, jobs=len(self._serving))
             for task in background:
                 task.cancel()
             self._background_work.stop()
@@ -137,8 +144,8 @@ class FleetWorker:
         try:
             await self.services.store.leave(self.card.name)
         except StoreError as error:
-            self._lost_the_store(error)
-        self.log(Event.WORKER_STOPPED, worker=self.card.name)
+            self.telemetry.lost_the_store(error)
+        log(Event.WORKER_STOPPED, worker=self.card.name)
 
     def stop(self) -> None:
         """Begin to end in good order."""
@@ -150,7 +157,7 @@ class FleetWorker:
         if service is not None:
             return service
         busy = len(self._serving) >= MOST_JOBS
-        if busy or self._tasks is None or self._stopping.is_set() or self._is_refused(job_id):
+        if busy or self._tasks is None or self._stopping.is_set() or job_id in self._left_alone:
             return None
         task = self._tasks.create_task(self._serve(job_id), name=f"serving {job_id}")
         service = self._serving[job_id] = Service(task)
@@ -175,7 +182,7 @@ class FleetWorker:
         for job_id in await store.due_jobs():
             try:
                 await store.move(job_id, JobEvent.RESUME)
-                self.log(Event.JOB_RESUMED, job=job_id)
+                self.telemetry.log(Event.JOB_RESUMED, job=job_id)
             except IllegalTransition:
                 pass  # somebody was quicker
         waiting = await store.waiting_jobs()
@@ -187,44 +194,25 @@ class FleetWorker:
         while True:
             try:
                 await self.look()
-                self._heard_at = self.services.clock.now()
+                self.telemetry.heard()
             except StoreError as error:
-                self._lost_the_store(error)
+                self.telemetry.lost_the_store(error)
             except Exception as error:  # noqa: BLE001 - no reason to leave what is being served
-                self._stumbled("look", error)
+                self.telemetry.stumbled("look", error)
             jitter = self.services.chance.uniform(0.5, 1.5)  # workers do not look in step
-            await self.services.clock.sleep(self.look_seconds * jitter)
+            await self.services.clock.sleep(self._look_seconds * jitter)
 
     async def _beat(self) -> None:
         while True:
             store, clock = self.services.store, self.services.clock
             try:
                 await store.beat(self.card, 3 * BEAT_SECONDS)
-                await self.meters.look_at_the_queue(store, self._serving, clock.wall())
+                await self.telemetry.meters.look_at_the_queue(store, self._serving, clock.wall())
             except StoreError as error:
-                self._lost_the_store(error)
+                self.telemetry.lost_the_store(error)
             except Exception as error:  # noqa: BLE001 - likewise
-                self._stumbled("beat", error)
+                self.telemetry.stumbled("beat", error)
             await clock.sleep(BEAT_SECONDS)
-
-    def _lost_the_store(self, error: StoreError) -> None:
-        self.meters.store_errors += 1
-        self._heard_at = None
-        self.log(Event.STORE_LOST, error=type(error).__name__)
-
-    def _stumbled(self, errand: str, error: Exception) -> None:
-        kind, where = type(error).__name__, _place(error)
-        self.log(Event.ERRAND_FAILED, errand=errand, error=kind, where=where)
-
-    def _is_refused(self, job_id: str) -> bool:
-        until = self._refused.get(job_id, 0.0)
-        if self.services.clock.now() < until:
-            return True
-        self._refused.pop(job_id, None)
-        return False
-
-    def _refuse(self, job_id: str) -> None:
-        self._refused[job_id] = self.services.clock.now() + REFUSED_SECONDS
 
     # --- serving ------------------------------------------------------------------------------
 
@@ -235,19 +223,21 @@ class FleetWorker:
             if job.state is JobState.OPEN:
                 await self._work(job)
         except NotServed as refusal:
-            self._refuse(job_id)
-            self.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
+            self._left_alone.add(job_id, REFUSED_SECONDS)
+            self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
         except NotAllowed as refusal:
-            self._refuse(job_id)
-            self.log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
+            self._left_alone.add(job_id, REFUSED_SECONDS)
+            self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
-            self._refuse(job_id)
+            self._left_alone.add(job_id, REFUSED_SECONDS)
             if isinstance(error, StoreError):
-                self._lost_the_store(error)
-            self.log(Event.JOB_FAILED, job=job_id, error=type(error).__name__, where=_place(error))
+                self.telemetry.lost_the_store(error)
+            self.telemetry.log(
+                Event.JOB_FAILED, job=job_id, error=type(error).__name__, where=place_of(error)
+            )
             await self._give_up_in_the_end(job_id, error)
         else:
-            self._failed_runs.pop(job_id, None)
+            self._failed_runs.forget(job_id)
         finally:
             del self._serving[job_id]
 
@@ -261,15 +251,12 @@ class FleetWorker:
         store = self.services.store
         try:
             tally = await store.tally(job_id)
-            done = tally.rows_done + tally.rows_failed
-            times, before = self._failed_runs.get(job_id, (0, done))
-            times = 1 if done > before else times + 1
-            self._failed_runs[job_id] = (times, done)
+            times = self._failed_runs.count(job_id, tally.rows_done + tally.rows_failed)
             if times >= MOST_FAILED_RUNS:
-                del self._failed_runs[job_id]
+                self._failed_runs.forget(job_id)
                 await apply_ending(store, job_id, Endings.run_given_up(times, described(error)))
         except StoreError as lost:
-            self._lost_the_store(lost)
+            self.telemetry.lost_the_store(lost)
         except (IllegalTransition, UsageError):
             pass  # it is over, or deleted
 
@@ -297,7 +284,7 @@ class FleetWorker:
         services = self.services
         bound = await self._bind(job)
         spec = bound.spec
-        meter = self.meters.of(spec.kind, spec.model)
+        meter, log = self.telemetry.meters.of(spec.kind, spec.model), self.telemetry.log
         live = begin_live(services.clock, job, bound, await services.store.tally(job.id))
         async with services.connect(spec) as connection:
             work = Work(
@@ -307,8 +294,8 @@ class FleetWorker:
                 connection=connection,
                 owner=f"{self.card.name}/{next(self._runs)}",
                 live=live,
-                sinks=TelemetrySinks(self.log, meter, self.trace),
-                linger_seconds=self.linger_seconds,
+                sinks=self.telemetry.sinks(spec.kind, spec.model),
+                linger_seconds=self._linger_seconds,
             )
             run = JobRun(work)
             service = self._serving[job.id]
@@ -317,12 +304,12 @@ class FleetWorker:
             if self._stopping.is_set():
                 return
             meter.jobs_served += 1
-            self.log(Event.JOB_SERVED, job=job.id, kind=spec.kind, model=spec.model)
+            log(Event.JOB_SERVED, job=job.id, kind=spec.kind, model=spec.model)
             ending = await run.run()
         if ending.status == "complete" and self._tasks is not None:
             self._background_work.deliver(self._tasks, job.id)
         meter.jobs_left[ending.status] += 1
-        self.log(
+        log(
             Event.JOB_LEFT,
             job=job.id,
             status=ending.status,
@@ -333,12 +320,6 @@ class FleetWorker:
 
     def _count_delivery(self, job: Job, delivered: bool) -> None:
         work = job.description.work
-        meter = self.meters.of(work.kind, work.model)
+        meter = self.telemetry.meters.of(work.kind, work.model)
         meter.delivered += delivered
         meter.deliveries_failed += not delivered
-
-
-def _place(error: BaseException) -> str | None:
-    """Where it was raised: file and line. Its words might quote a row."""
-    frames = extract_tb(error.__traceback__)
-    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None

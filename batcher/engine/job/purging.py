@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from batcher.core.errors import JobInUse
 from batcher.core.model import JobState
-from batcher.ports import Store
+from batcher.ports import (
+    DeliveryReads,
+    FleetReads,
+    JobPurges,
+    JobReads,
+    OrderPurges,
+    PlanLeases,
+)
 
 _ALL = 1_000_000
 _REMOVER = "remover"
 _REMOVING_SECONDS = 30.0
 
 
-async def purge(store: Store, deadline: float) -> list[str]:
+class Purged(JobReads, JobPurges, DeliveryReads, OrderPurges, Protocol):
+    """What whoever deletes what is over needs of a store."""
+
+
+class Removed(JobReads, JobPurges, DeliveryReads, FleetReads, PlanLeases, Protocol):
+    """What whoever deletes one job needs of a store: to know that nobody uses it."""
+
+
+async def purge(store: Purged, deadline: float) -> list[str]:
     """Delete complete and cancelled jobs that ended by ``deadline``, Unix time; returns their ids.
 
     One whose results another job is still carrying over stays, and one that is to be delivered and
@@ -38,7 +54,7 @@ async def purge(store: Store, deadline: float) -> list[str]:
     return purged
 
 
-async def remove(store: Store, job_id: str) -> None:
+async def remove(store: Removed, job_id: str) -> None:
     """Delete one job, whatever its state; nobody else runs it on one machine.
 
     Raises:

@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 
 from batcher.core.answerbound import THINKING_TOKENS, Unbounded, thinks
 from batcher.core.errors import BatcherError, KindFailed, KindNotHere, MissingColumn, UsageError
-from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.description import Description
 from batcher.core.job.fingerprint import fingerprint, recipe
-from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import (
     BoundKind,
@@ -35,15 +33,21 @@ from batcher.core.kind_optional import (
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
-from batcher.engine.planning.planner import Planner, make_planner
+from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.engine.planning.token_count import TokenCount
 from batcher.engine.requests.output_limits import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
-from batcher.engine.reuse.strategy import Reuse
-from batcher.ports import AttachmentFiles, InputSource, KindRegistry, RowGuard, Tokenizer
+from batcher.ports import (
+    AttachmentFiles,
+    InputSource,
+    KindRegistry,
+    ReuseLookup,
+    RowGuard,
+    Tokenizer,
+)
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
-_NOTHING_LEARNED = Learned()
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 
 
@@ -165,18 +169,19 @@ class Bound:
         self,
         learned: Learned,
         *,
-        model_in_body: bool,
-        azure: bool,
+        charges_prompt_too: bool,
         capped: bool = False,
     ) -> RequestParts:
-        """How the job's calls become requests; ``capped``: a budget needs answers to be bounded."""
+        """How the job's calls become requests; ``capped``: a budget needs answers to be bounded.
+
+        ``charges_prompt_too`` is Azure's rule.
+        """
         return make_requests(
             self.kind,
             self.spec,
             learned,
             price=self.price,
-            model_in_body=model_in_body,
-            charges_prompt_too=azure,
+            charges_prompt_too=charges_prompt_too,
             cap=self.answer_cap if capped else None,
             fixed_tokens=self.limits.fixed_tokens,
             attachments=self.attachments,
@@ -187,23 +192,23 @@ class Bound:
         source: InputSource,
         rows: int,
         job: Job,
-        reuse: Reuse | None = None,
+        reuse: ReuseLookup | None = None,
         guard: RowGuard | None = None,
     ) -> Planner:
         """The rest of the job's plan, from its cursor on; ``reuse``: which rows need no call."""
-        return make_planner(
-            source=source,
+        rules = RowRules(
             bound=self.kind,
             kind=self.spec.kind,
             tokenizer=self.tokenizer,
             limits=self.limits,
-            rows=rows,
-            next_row=job.plan_row,
-            next_shard=job.plan_shard,
-            row_ids=self.spec.id is None,
-            keep_records=self.spec.keep_input,
-            keep_arrow=job.facts.arrow_schema is not None,
             recipe=job.description.recipe,
+        )
+        return make_planner(
+            source,
+            rules,
+            ShardForm.of(self.spec, self.kind, arrow=job.facts.arrow_schema is not None),
+            cursor=Cursor(job.plan_row, job.plan_shard),
+            rows=rows,
             reuse=reuse,
             guard=guard,
             attachments=self.attachments,
@@ -305,32 +310,17 @@ def _bind(kind: Kind, spec: JobSpec, files: Mapping[str, TextFile]) -> BoundKind
         raise KindFailed.raised(spec.kind, "bind", error) from error
 
 
-def new_job(
-    bound: Bound,
-    facts: InputFacts,
-    *,
-    now: datetime,
-    noise: int,
-    version: str,
-    since: Since | None = None,
-    learned: Learned = _NOTHING_LEARNED,
-    delivery: DeliverySpec | None = None,
-) -> Job:
-    """The job that the store opens, or finds to be there already.
-
-    ``since`` is what it is compared with; ``learned`` what is known of its provider already;
-    ``delivery`` where its results are to go.
-    """
+def new_job(bound: Bound, facts: InputFacts, *, now: datetime, noise: int, version: str) -> Job:
+    """The job that the store opens, or finds to be there already."""
     return Job(
         id=job_id(int(now.timestamp()), noise),
         fingerprint=bound.fingerprint(facts),
         generation=1,
-        description=replace(bound.description, since=since, delivery=delivery),
+        description=bound.description,
         facts=facts,
         state=JobState.OPEN,
         name=bound.spec.name,
         budget_picousd=bound.budget_picousd,
-        learned=learned,
         created_at=now,
         version=version,
     )

@@ -13,9 +13,8 @@ from batcher.core.money.prices import dollars
 from batcher.core.progress import ShardEvent
 from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
-from batcher.engine.reuse.strategy import OpensReuse, Reuse
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, NewShard, RowGuard
+from batcher.ports import InputSource, Lease, NewShard, ReuseLookup, ReuseStrategy, RowGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class Estimate:
 
 
 async def estimated(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: OpensReuse | None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: ReuseStrategy | None
 ) -> Estimate:
     """The estimate of a job, made in a thread that ends with whoever waits for it."""
     try:
@@ -81,11 +80,11 @@ async def estimated(
 
 
 def estimate(
-    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: Reuse | None = None
+    bound: Bound, source: InputSource, job: Job, guard: RowGuard, reuse: ReuseLookup | None = None
 ) -> Estimate:
     """Plan all rows and add up what would be sent; ``reuse`` says which rows would not be."""
     requests = bound.requests(
-        Learned(), model_in_body=True, azure=False, capped=bound.spec.max_cost is not None
+        Learned(), charges_prompt_too=False, capped=bound.spec.max_cost is not None
     )
     rows = rows_total(job, bound.description)
     planner = bound.planner(source, rows, job, reuse, guard)

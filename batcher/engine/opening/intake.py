@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 
-from batcher.core.errors import KindNotHere, UsageError
+from batcher.core.errors import KindNotHere, NotAllowed, UsageError
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
@@ -26,9 +26,9 @@ from batcher.engine.planning.handover import MANY_ROWS, AnyPlanner, HandoverPlan
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.planning.planner import Planner
 from batcher.engine.reuse.previous_job import Former
-from batcher.engine.reuse.strategy import OpensReuse, Reuse
+from batcher.engine.reuse.strategies import in_order
 from batcher.engine.services import Services
-from batcher.ports import InputSource
+from batcher.ports import InputSource, Reuse, ReuseStrategy
 from batcher.ports.planning import PlanTask, SharesCheck
 
 Told: TypeAlias = Callable[[str], None]
@@ -168,16 +168,15 @@ class Intake:
     ) -> Job:
         """The job as it would be if it were new; ``delivery`` is where its results are to go."""
         since, learned = await self._compared(bound)
-        return new_job(
+        job = new_job(
             bound,
             facts,
             now=datetime.fromtimestamp(self._services.clock.wall(), UTC),
             noise=int.from_bytes(os.urandom(2), "big"),
             version=self._services.version,
-            since=since,
-            learned=learned,
-            delivery=delivery,
         )
+        description = replace(job.description, since=since, delivery=delivery)
+        return replace(job, description=description, learned=learned)
 
     async def _compared(self, bound: Bound) -> tuple[Since | None, Learned]:
         """What an incremental job is compared with, and what that one has learned.
@@ -213,6 +212,7 @@ class Intake:
         Raises:
             UsageError: the credential that it names is not in the environment, the check's, or the
                 job was begun without keeping what is asked of its records now.
+            NotAllowed: it asks for more than there is in reach.
         """
         store = self._services.store
         job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
@@ -222,7 +222,7 @@ class Intake:
                 await check(job)
             if job.state is not JobState.COMPLETE:
                 self._services.check_connection(bound.spec)
-        except UsageError:
+        except (UsageError, NotAllowed):
             if made:
                 await store.purge(job.id)
             raise
@@ -260,10 +260,11 @@ class Intake:
             at = replace(job, plan_row=next_row, plan_shard=next_shard)
             return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
-        checked = None
-        here = reuse is not None or bound.attachments is not None
-        if not here and rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
-            checked = source.checked()
+        checked = lookup = None
+        many = rows - job.plan_row >= MANY_ROWS and bound.attachments is None
+        if many and isinstance(source, SharesCheck):
+            lookup = None if reuse is None else reuse.portable()
+            checked = source.checked() if reuse is None or lookup is not None else None
         if checked is None:
             return plan_here(job.plan_row, job.plan_shard)
         task = PlanTask(
@@ -275,6 +276,7 @@ class Intake:
             recipe=job.description.recipe,
             keep_arrow=job.facts.arrow_schema is not None,
             checked=checked,
+            lookup=lookup,
         )
         return HandoverPlanner(
             plan_here,
@@ -283,14 +285,17 @@ class Intake:
             next_shard=job.plan_shard,
         )
 
-    def reuse(self, bound: Bound, since: Since | None, told: Told) -> OpensReuse | None:
-        """The strategy that says which rows need no call; None where all do."""
-        if since is None or since.job is None:
-            return None
-        return Former(
-            store=self._services.store,
-            job_id=since.job,
-            shape=bound.shape,
-            open_index=self._services.open_index,
-            gone=lambda: told(since.telling_gone()),
-        )
+    def reuse(self, bound: Bound, since: Since | None, told: Told) -> ReuseStrategy | None:
+        """What says which rows need no call: the former job first; None where all do."""
+        former: list[ReuseStrategy] = []
+        if since is not None and since.job is not None:
+            former.append(
+                Former(
+                    store=self._services.store,
+                    job_id=since.job,
+                    shape=bound.shape,
+                    open_index=self._services.open_index,
+                    gone=lambda: told(since.telling_gone()),
+                )
+            )
+        return in_order([*former, *self._services.strategies])

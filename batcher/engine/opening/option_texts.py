@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import fields
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import NotAllowed, UsageError
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Option, TextFile
 from batcher.core.options import check_unicode, flag, is_file_name
@@ -37,10 +37,12 @@ def read_files(
 ) -> dict[str, TextFile]:
     """The files that the options of a spec's kind name, by option.
 
-    Where an option takes a text or a file, what names a file is that; the rest is the text itself.
+    Where an option takes a text or a file, what names a file is that; the rest is the text itself,
+    and so is what may not be looked for, unless it is probably a file's name.
 
     Raises:
         UsageError: one cannot be read, or is probably a file's name and not there.
+        NotAllowed: one is probably a file's name, and may not be read here.
     """
     found: dict[str, TextFile] = {}
     for option in kinds.get(spec.kind).options:
@@ -48,13 +50,22 @@ def read_files(
         if option.type in ("path", "template") and isinstance(given, str):
             try:
                 found[option.name] = TextFile(given, read_text(given))
+            except NotAllowed:
+                if option.type == "path" or is_file_name(given):
+                    raise
+                found[option.name] = _as_text(option, given)
             except (OSError, ValueError) as error:
                 may_be_text = option.type == "template" and _is_no_file(given, error)
                 if not may_be_text or is_file_name(given):
                     raise _unreadable(option, given, error) from error
-                check_unicode(flag(option.name), given)
-                found[option.name] = TextFile("", given)
+                found[option.name] = _as_text(option, given)
     return found
+
+
+def _as_text(option: Option, given: str) -> TextFile:
+    """A text that no file holds."""
+    check_unicode(flag(option.name), given)
+    return TextFile("", given)
 
 
 def _is_no_file(given: str, error: OSError | ValueError) -> bool:

@@ -22,10 +22,9 @@ from batcher.engine.job.report import Report
 from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.parts import RequestParts
-from batcher.engine.reuse.strategy import PlannedShard
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, RowGuard
+from batcher.ports import InputSource, Lease, PlannedShard, RowGuard
 
 ROWS = 3
 """How many rows are shown unless somebody says how many."""
@@ -129,8 +128,7 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     rows = min(job.facts.rows, spec.limit or job.facts.rows)
     requests = bound.requests(
         Learned(),
-        model_in_body=True,
-        azure=spec.api_version is not None,
+        charges_prompt_too=spec.api_version is not None,
         capped=spec.max_cost is not None,
     )
     planner = bound.planner(source, rows, job, None, guard)

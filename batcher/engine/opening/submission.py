@@ -38,9 +38,16 @@ class Submission:
         self._on_planned = on_planned
 
     async def submit(
-        self, spec: JobSpec, *, fresh: bool, delivery: DeliverySpec | None = None
+        self,
+        spec: JobSpec,
+        *,
+        fresh: bool,
+        delivery: DeliverySpec | None = None,
+        source: InputSource | None = None,
     ) -> Job:
         """Check the input, open the job, plan it. Workers start at the first shard, and deliver.
+
+        ``source`` is the input where it is no file; it is closed at the end.
 
         Raises:
             UsageError: the spec is wrong.
@@ -49,7 +56,7 @@ class Submission:
         bound = await self._intake.bind(spec)
         if delivery is not None:
             await asyncio.to_thread(check_destination, self._services, bound, delivery)
-        with await self._intake.open(spec) as source:
+        with source or await self._intake.open(spec) as source:
             facts = await self._intake.check(bound, source, self._told)
             if not fresh:
                 bound = await self._intake.as_begun(bound, facts, self._told)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from batcher.engine.planning.planner import Planner
-from batcher.engine.reuse.strategy import PlannedShard
+from batcher.ports import PlannedShard
 from batcher.ports.planning import PlannerProcess
 
 MANY_ROWS: Final = 20_000
@@ -102,4 +102,4 @@ class HandoverPlanner:
         if shards is None:
             return None
         self._input_sha256 = process.input_sha256
-        return [PlannedShard(shard=shard) for shard in shards]
+        return shards

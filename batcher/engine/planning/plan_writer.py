@@ -14,8 +14,18 @@ from batcher.core.model import Job, JobState
 from batcher.engine.job.endings import Endings, JobMoves, apply_ending
 from batcher.engine.planning.handover import AnyPlanner
 from batcher.engine.planning.planner import check_unchanged
-from batcher.engine.reuse.strategy import OpensReuse, PlannedShard, Reuse, filled
-from batcher.ports import Clock, GuardStopped, InputSource, NewShard, PlanStore
+from batcher.engine.reuse.strategies import filled
+from batcher.ports import (
+    Clock,
+    GuardStopped,
+    InputSource,
+    NewShard,
+    PlanLeases,
+    PlannedShard,
+    PlanStore,
+    Reuse,
+    ReuseStrategy,
+)
 
 ROWS_AT_ONCE = 1_024
 BYTES_AT_ONCE = 256_000
@@ -36,7 +46,7 @@ class Planning:
     rows: int
     sha256: str | None
     shape: Shape
-    reuse: OpensReuse | None = None
+    reuse: ReuseStrategy | None = None
 
 
 class PlannedJobs(JobMoves, PlanStore, Protocol):
@@ -47,7 +57,7 @@ class PlanLease:
     """One owner's right to plan one job, renewed in time."""
 
     def __init__(
-        self, store: PlanStore, clock: Clock, job_id: str, owner: str, seconds: float
+        self, store: PlanLeases, clock: Clock, job_id: str, owner: str, seconds: float
     ) -> None:
         """``seconds`` is how long it holds unless it is renewed."""
         self._store = store

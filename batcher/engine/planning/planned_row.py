@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from batcher.core.model import DeadLetter, Prompt, RowId
-from batcher.engine.reuse.strategy import CallNeeded, Reused
-from batcher.engine.shards.asked import TEXTS_ALONE
+from batcher.core.row.asked import TEXTS_ALONE
+from batcher.ports import CallNeeded, Reused
 
 
 class PlannedRow:

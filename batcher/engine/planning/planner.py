@@ -7,10 +7,11 @@ a little at a time, so that the first request leaves while most of the input is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from batcher.core.errors import InputError
-from batcher.core.kind import BoundKind, Overlong
+from batcher.core.kind import BoundKind
 from batcher.core.kind_optional import AttachesFiles
 from batcher.core.limits import RequestLimits
 from batcher.engine.planning.attaching import Attaching
@@ -18,9 +19,15 @@ from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.row_preparation import PieceCutter, ReuseQuestions, RowPreparation
 from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
-from batcher.engine.reuse.strategy import PlannedShard, Reuse
-from batcher.engine.shards.payload import Keep
-from batcher.ports import AttachmentFiles, InputSource, NoGuard, RowGuard, Tokenizer
+from batcher.ports import (
+    AttachmentFiles,
+    InputSource,
+    NoGuard,
+    PlannedShard,
+    ReuseLookup,
+    RowGuard,
+    Tokenizer,
+)
 
 
 class Cursor(NamedTuple):
@@ -28,6 +35,20 @@ class Cursor(NamedTuple):
 
     row: int
     shard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRules:
+    """What is made of each row: by ``bound``, a kind of the name ``kind``, within ``limits``.
+
+    ``recipe`` is what contents are hashed under, in hexadecimal digits.
+    """
+
+    bound: BoundKind
+    kind: str
+    tokenizer: Tokenizer
+    limits: RequestLimits
+    recipe: str
 
 
 class Planner:
@@ -120,53 +141,37 @@ class Planner:
 
 
 def make_planner(
-    *,
     source: InputSource,
-    bound: BoundKind,
-    kind: str,
-    tokenizer: Tokenizer,
-    limits: RequestLimits,
+    rules: RowRules,
+    form: ShardForm,
+    *,
+    cursor: Cursor,
     rows: int,
-    next_row: int,
-    next_shard: int,
-    row_ids: bool,
-    keep_records: bool,
-    recipe: str,
-    keep_arrow: bool = False,
-    reuse: Reuse | None = None,
+    reuse: ReuseLookup | None = None,
     guard: RowGuard | None = None,
     attachments: AttachmentFiles | None = None,
 ) -> Planner:
     """The planner of one job with its parts.
 
-    ``rows`` is where to stop; ``row_ids`` whether row numbers serve as ids. ``keep_arrow``: what is
-    kept of the records, if anything, keeps its Arrow types. ``kind`` is the kind's name; ``recipe``
-    is what contents are hashed under; ``reuse`` says which rows need no call; ``guard`` keeps the
-    time of each row; ``attachments`` are the files that rows may name.
+    ``rows`` is where to stop; ``reuse`` says which rows need no call; ``guard`` keeps the time of
+    each row; ``attachments`` are the files that rows may name.
     """
-    kept = Keep.ARROW if keep_arrow else Keep.PLAIN
-    most = limits.max_input_tokens
+    bound, most = rules.bound, rules.limits.max_input_tokens
     questions = None
     if reuse is not None:
-        questions = ReuseQuestions(reuse, row_ids=row_ids, max_input_tokens=most)
-    rendering = Rendering(bound, kind, guard or NoGuard(), any_before=next_row > 0)
+        questions = ReuseQuestions(reuse, row_ids=form.row_ids, max_input_tokens=most)
+    rendering = Rendering(bound, rules.kind, guard or NoGuard(), any_before=cursor.row > 0)
     attaching = None
     if attachments is not None and isinstance(bound, AttachesFiles):
         attaching = Attaching(bound, attachments, rendering)
     preparation = RowPreparation(
         rendering,
-        PieceCutter(bound, tokenizer, limits),
+        PieceCutter(bound, rules.tokenizer, rules.limits),
         questions,
-        bytes.fromhex(recipe),
+        bytes.fromhex(rules.recipe),
         attaching,
     )
-    form = ShardForm(
-        row_ids=row_ids,
-        keep=kept if keep_records else Keep.NOTHING,
-        split=bound.overlong is Overlong.SPLIT,
-    )
-    cursor = Cursor(next_row, next_shard)
-    return Planner(source, preparation, limits, form=form, cursor=cursor, rows=rows)
+    return Planner(source, preparation, rules.limits, form=form, cursor=cursor, rows=rows)
 
 
 def check_unchanged(name: str, read: str | None, sha256: str | None, *, all_rows: bool) -> None:

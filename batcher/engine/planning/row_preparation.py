@@ -10,20 +10,19 @@ from batcher.core.job.fingerprint import content
 from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
 from batcher.core.model import BadRow, InputRow
+from batcher.core.row.asked import OwnRequest
 from batcher.core.row.parameters import row_cap, row_parameters_bytes
 from batcher.engine.planning.attaching import Attaching, content_parts
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reuse
-from batcher.engine.shards.asked import OwnRequest
-from batcher.ports import Tokenizer
+from batcher.ports import AskedRow, CallNeeded, ReuseLookup, Tokenizer
 
 
 class ReuseQuestions:
     """Asks which rows need no call."""
 
-    def __init__(self, reuse: Reuse, *, row_ids: bool, max_input_tokens: int) -> None:
+    def __init__(self, reuse: ReuseLookup, *, row_ids: bool, max_input_tokens: int) -> None:
         """``row_ids``: row numbers serve as ids."""
         self._reuse = reuse
         self._row_ids = row_ids

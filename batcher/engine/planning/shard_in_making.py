@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.job.fingerprint import CONTENT_BYTES
+from batcher.core.job.spec import JobSpec
+from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
 from batcher.core.model import DeadLetter, Prompt, RowId
 from batcher.core.packing import ShardPacker
+from batcher.core.row.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.core.row.parameters import row_cap
 from batcher.engine.planning.planned_row import PlannedRow
-from batcher.engine.reuse.strategy import CallNeeded, PlannedShard
-from batcher.engine.shards.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import Carried, NewShard
+from batcher.ports import CallNeeded, Carried, NewShard, PlannedShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,16 @@ class ShardForm:
     row_ids: bool
     keep: Keep
     split: bool
+
+    @classmethod
+    def of(cls, spec: JobSpec, bound: BoundKind, *, arrow: bool) -> ShardForm:
+        """What the shards of a job hold; ``arrow``: what is kept has the types of Arrow."""
+        kept = Keep.ARROW if arrow else Keep.PLAIN
+        return cls(
+            row_ids=spec.id is None,
+            keep=kept if spec.keep_input else Keep.NOTHING,
+            split=bound.overlong is Overlong.SPLIT,
+        )
 
 
 class _Pieces:

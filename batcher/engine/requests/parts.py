@@ -44,7 +44,6 @@ def make_requests(
     learned: Learned,
     *,
     price: Price | None,
-    model_in_body: bool,
     charges_prompt_too: bool,
     cap: int | None,
     fixed_tokens: int,
@@ -57,7 +56,6 @@ def make_requests(
         spec: what the user asked for.
         learned: what the provider taught before.
         price: of the standard tier, in picodollars a token; None where it is not known.
-        model_in_body: whether the body names the model, and not the URL.
         charges_prompt_too: Azure's rule.
         cap: the limit in tokens of answers that nothing else limits, or None.
         fixed_tokens: those of a request besides its pieces.
@@ -68,7 +66,7 @@ def make_requests(
     margin = 0 if has_free_output(bound.endpoint) else PROMPT_MARGIN_TOKENS
     allowances = Allowances(PromptAllowance(margin))
     prices = TierPrices(price, spec.service_tier, spec.params, any_step=bound.packs)
-    builder = RequestBuilder(bound, spec.kind, _added(spec, model_in_body, cap), learning)
+    builder = RequestBuilder(bound, spec.kind, _added(spec, cap), learning)
     if attachments is not None:
         builder.attached = AttachedBodies(builder, attachments)
     return RequestParts(
@@ -94,10 +92,9 @@ def make_requests(
     )
 
 
-def _added(spec: JobSpec, model_in_body: bool, cap: int | None) -> Mapping[str, Any]:
+def _added(spec: JobSpec, cap: int | None) -> Mapping[str, Any]:
     """What goes into each body besides what its kind says."""
-    added: dict[str, Any] = {"model": spec.model} if model_in_body else {}
-    added.update(spec.params)
+    added: dict[str, Any] = {"model": spec.model, **spec.params}
     if spec.service_tier is not None:
         added["service_tier"] = spec.service_tier
     if cap is not None:

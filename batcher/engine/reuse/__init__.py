@@ -2,6 +2,6 @@
 
 - :mod:`.previous_job`: ``--since-last``: the former job's rows in an index, its results fetched
   when needed.
-- :mod:`.strategy`: What a strategy of reuse answers: before tokens are counted, does this row need
-  a call?
+- :mod:`.strategies`: Several strategies of reuse as one, asked in order, and shards filled with
+  what they have.
 """

@@ -26,17 +26,25 @@ from typing import cast
 from batcher.core.errors import StoreError, UsageError
 from batcher.core.kind import Shape
 from batcher.core.model import RowId, id_texts
-from batcher.engine.reuse.strategy import AskedRow, CallNeeded, Reused
 from batcher.engine.shards.payload import ShardPlan, decode_plan
 from batcher.engine.shards.results import join_results, split_results
-from batcher.ports import FormerRow, ResultStore, RowIndex, ShardOutline, StoredShard
+from batcher.ports import (
+    AskedRow,
+    CallNeeded,
+    FormerRow,
+    ResultStore,
+    Reused,
+    RowIndex,
+    ShardOutline,
+    StoredShard,
+)
 
 _SHARDS_AT_HAND = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Which job's results may be carried over, and how to get at them (:class:`.OpensReuse`).
+    """Which job's results may be carried over, and how to get at them (:class:`.ReuseStrategy`).
 
     ``gone`` is called where that job is not there any more; nothing is carried over then.
     """
@@ -46,6 +54,11 @@ class Former:
     shape: Shape
     open_index: Callable[[], RowIndex]
     gone: Callable[[], None]
+
+    @property
+    def keeps_answers(self) -> bool:
+        """See :class:`batcher.ports.ReuseStrategy`: the job itself is what a later one reads."""
+        return False
 
     @asynccontextmanager
     async def opened(
@@ -113,6 +126,9 @@ class Previous:
             values = await self._results(shard, rows)
             found.update(((shard, row), value) for row, value in zip(rows, values, strict=True))
         return [found[place] for place in named]
+
+    def portable(self) -> None:
+        """None: the index has no name by which another process could open it."""
 
     async def _results(self, shard: int, rows: Sequence[int]) -> list[bytes]:
         """The results of some rows of one of the former job's shards."""

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from batcher.core.kind import Shape
 from batcher.core.model import RowId
-from batcher.engine.shards.asked import Asked
+from batcher.core.row.asked import Asked
 from batcher.engine.shards.results import encode_results
 from batcher.ports import NewShard
 

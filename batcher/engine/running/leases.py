@@ -18,11 +18,23 @@ from batcher.ports import Clock, Lease, LeaseStore
 class Claims:
     """One owner's right to one job's shards, as the store grants it."""
 
-    def __init__(self, store: LeaseStore, job_id: str, owner: str, seconds: float) -> None:
-        """``seconds`` is how long a lease holds unless it is renewed."""
+    def __init__(
+        self,
+        store: LeaseStore,
+        job_id: str,
+        owner: str,
+        seconds: float,
+        *,
+        contents: bool = False,
+    ) -> None:
+        """``seconds`` is how long a lease holds unless it is renewed.
+
+        ``contents``: leases have their rows' content hashes, for whoever keeps answers.
+        """
         self._store = store
         self._job_id = job_id
         self._owner = owner
+        self._contents = contents
         self.seconds = seconds
 
     async def claim(
@@ -39,6 +51,7 @@ class Claims:
             ttl_seconds=self.seconds,
             expired_only=expired_only,
             exclude=list(exclude),
+            contents=self._contents,
         )
 
     async def renew(self, shard_ids: Collection[int]) -> Collection[int]:

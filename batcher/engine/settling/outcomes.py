@@ -37,14 +37,16 @@ class Outcomes:
         self._known_good = known_good
         self._vectors = vectors
 
-    async def take(self, call: Call, outcomes: list[KeptOutcome], sent_at: float) -> None:
+    async def take(
+        self, call: Call, outcomes: list[KeptOutcome], sent_at: float, *, is_whole: bool = True
+    ) -> None:
         """These are the outcomes of the call's pieces; vectors must have the length of the job's.
 
-        ``sent_at`` is when the request left.
+        ``sent_at`` is when the request left; ``is_whole``: its answer was not cut off.
         """
         if self._vectors.is_needed:
             outcomes = await self._vectors.check(call, outcomes)
-        self._settle(call, outcomes, sent_at)
+        self._settle(call, outcomes, sent_at, is_whole=is_whole)
 
     def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
         """Some pieces of the call cannot be sent, for this reason each; the others go without."""
@@ -53,7 +55,9 @@ class Outcomes:
         if left := tuple(piece for piece in call.pieces if piece not in failed):
             self._verdicts.again(call.part(left))
 
-    def _settle(self, call: Call, outcomes: list[KeptOutcome], sent_at: float) -> None:
+    def _settle(
+        self, call: Call, outcomes: list[KeptOutcome], sent_at: float, *, is_whole: bool
+    ) -> None:
         shard = call.shard
         broken: list[int] = []
         first_broken: Broken | None = None
@@ -63,7 +67,7 @@ class Outcomes:
         invalid: list[tuple[Call, Invalid]] = []
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
             if isinstance(outcome, bytes):
-                shard.settle(piece, outcome)
+                shard.settle(piece, outcome, is_whole=is_whole)
                 done_piece = piece
             elif isinstance(outcome, Broken):
                 broken.append(piece)

@@ -12,9 +12,10 @@ from batcher.core.errors import KindFailed, RowError, TransportError
 from batcher.core.failures.foreign_body import foreign_answer
 from batcher.core.failures.reading import status_within
 from batcher.core.failures.verdicts import Backoff, Split
+from batcher.core.finish_reason import is_whole
 from batcher.core.model import Usage
 from batcher.engine.requests.idempotency_keys import KEY_REFUSED
-from batcher.engine.routes.online.pace import Sent
+from batcher.engine.routes.route import Sent
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.failures import Failures
@@ -110,7 +111,8 @@ class Settler:
         except KindFailed:
             self._accounts.doubt(call, costs=False)
             raise
-        await self._outcomes.take(call, outcomes, sent.at)
+        whole = not call.shard.keeps_answers or is_whole(answer)
+        await self._outcomes.take(call, outcomes, sent.at, is_whole=whole)
 
     async def _failed(self, sent: Sent, reply: Reply) -> None:
         """An answer whose status is no success."""

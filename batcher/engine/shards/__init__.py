@@ -2,9 +2,10 @@
 
 - :mod:`.allowance`: How far leased shards may be sent until the next checkpoint, and what is
   reserved for that.
+- :mod:`.answered`: The results of a leased shard as what keeps them for later jobs needs them: by
+  content hash.
 - :mod:`.arrow_records`: The columns of an Arrow input as they are kept with a shard: with their
   types, unlike in JSON.
-- :mod:`.asked`: What the pieces of a shard ask for: texts, and what else their rows' requests have.
 - :mod:`.call`: One request in the making: which pieces it asks for, and what has become of it so
   far.
 - :mod:`.checkpoint_writer`: The one writer of checkpoints: gathers what the shards settled and

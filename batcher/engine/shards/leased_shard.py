@@ -14,7 +14,8 @@ from batcher.core.progress import (
     unsettled,
     worklist,
 )
-from batcher.engine.shards.asked import Asked
+from batcher.core.row.asked import Asked
+from batcher.engine.shards.answered import AnsweredPieces
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.payload import ShardPlan, decode_asked, decode_plan
 from batcher.engine.shards.pending import PendingCosts, PendingOutcomes
@@ -43,13 +44,14 @@ class LeasedShard:
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
         ``fixed_tokens`` are those of a request besides its pieces. ``asked`` is what the plan's
-        pieces ask for, where it is at hand already.
+        pieces ask for, where it is at hand already. Results are gathered by content where the lease
+        has the contents.
         """
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
-        self.plan: ShardPlan = decode_plan(lease.outline)
+        self.plan: ShardPlan = decode_plan(lease.outline, lease.contents)
         if asked is None:
             asked = decode_asked(lease.outline, lease.prompts)
         self.asked = asked
@@ -65,6 +67,7 @@ class LeasedShard:
             dead=progress.dead,
             unproven=unproven(lease.events),
             chunked=plan.chunks is not None,
+            answers=None if lease.contents is None else AnsweredPieces(plan),
         )
         self._outcomes = PendingOutcomes(shape)
         self._costs = PendingCosts(pay)
@@ -104,10 +107,17 @@ class LeasedShard:
 
     # --- results ------------------------------------------------------------------------------
 
-    def settle(self, piece: int, result: bytes) -> None:
-        """The piece has its result."""
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether checkpoints tell results by content."""
+        return self._pieces.answers is not None
+
+    def settle(self, piece: int, result: bytes, *, is_whole: bool = True) -> None:
+        """The piece has its result; ``is_whole``: the answer that it is of was not cut off."""
         self._outcomes.add_result(piece, result)
         self._outcomes.rows_done += self._pieces.settle(piece)
+        if (answers := self._pieces.answers) is not None:
+            answers.add(piece, result, is_whole=is_whole)
         self.dirty = True
 
     @property
@@ -139,6 +149,8 @@ class LeasedShard:
         self._outcomes.take_back(pieces)
         for piece in sorted(set(pieces)):
             self._outcomes.rows_done -= self._pieces.take_back(piece)
+        if self._pieces.answers is not None:
+            self._pieces.answers.drop(pieces)
         self.dirty = True
 
     def bury(self, piece: int, code: str, message: str, attempts: int) -> int | None:
@@ -196,7 +208,7 @@ class LeasedShard:
 
     def take_checkpoint(self, *, sent_through: int, released: bool) -> Checkpoint:
         """Everything since the last checkpoint; the shard then gathers for the next one."""
-        outcomes = self._outcomes
+        outcomes, answers = self._outcomes, self._pieces.answers
         checkpoint = Checkpoint(
             shard_id=self.id,
             fence=self.fence,
@@ -211,6 +223,7 @@ class LeasedShard:
             finished=self.finished,
             released=released,
             bills=self._costs.bills,
+            answered=() if answers is None else answers.take(self._pieces.unproven),
         )
         self._outcomes = outcomes.following()
         self._costs.reset()

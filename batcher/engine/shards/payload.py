@@ -20,9 +20,9 @@ import zstandard
 from batcher.core.errors import DamagedStore
 from batcher.core.job.fingerprint import CONTENT_BYTES, id_hashes
 from batcher.core.model import Bill, RowId, id_texts
+from batcher.core.row.asked import Asked
 from batcher.core.text import exactjson
 from batcher.engine.shards.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
-from batcher.engine.shards.asked import Asked
 from batcher.ports import EncodedPlan
 
 

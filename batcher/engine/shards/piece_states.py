@@ -8,15 +8,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from batcher.engine.shards.answered import AnsweredPieces
+
 
 class PieceStates:
     """The pieces of one shard: unsettled, or settled by a result or a dead letter.
 
     ``unproven`` are the pieces whose vectors have a length that nobody has confirmed, by that
-    length: their results may be taken back.
+    length: their results may be taken back. ``answers`` gathers results by content, where some
+    strategy keeps them.
     """
 
-    __slots__ = ("_dead_rows", "_left", "_piece_rows", "_row_left", "_unsettled", "unproven")
+    __slots__ = (
+        "_dead_rows",
+        "_left",
+        "_piece_rows",
+        "_row_left",
+        "_unsettled",
+        "answers",
+        "unproven",
+    )
 
     def __init__(
         self,
@@ -26,6 +37,7 @@ class PieceStates:
         dead: Iterable[int],
         unproven: Mapping[int, int],
         chunked: bool,
+        answers: AnsweredPieces | None = None,
     ) -> None:
         """``chunked``: a row may be several pieces."""
         self._piece_rows = piece_rows
@@ -36,6 +48,7 @@ class PieceStates:
             self.reopen(piece)
         self._dead_rows = {piece_rows[piece] for piece in dead}
         self.unproven = dict(unproven)
+        self.answers = answers
 
     def __repr__(self) -> str:
         """How many are left."""

@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Protocol
 
 from batcher.core.model import JobState
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.ports import Family, Fate, Meter, Sample, Store
+from batcher.ports import DeliveryReads, Family, Fate, FleetReads, JobLookup, Meter, Sample
 from batcher.ports.meter import Histogram
 
 _PICODOLLARS = 1e-12
 _Labels = Mapping[str, str]
+
+
+class Queue(FleetReads, JobLookup, DeliveryReads, Protocol):
+    """What whoever measures what waits needs of a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Meters:
         """The meter of all jobs of a kind and a model."""
         return self._meters.setdefault((kind, model), Meter())
 
-    async def look_at_the_queue(self, store: Store, served: Iterable[str], wall: float) -> None:
+    async def look_at_the_queue(self, store: Queue, served: Iterable[str], wall: float) -> None:
         """See which jobs wait that no living worker works on, and since when; and what fails.
 
         Since it was made, for one that never began; for others, since they were first seen so.

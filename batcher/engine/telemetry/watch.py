@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from batcher.core.model import Job, JobState, Tally, Usage
 from batcher.engine.job.report import rows_total
 from batcher.engine.telemetry.run_stats import RunStats
-from batcher.ports import Clock, Store
+from batcher.ports import Clock, DeliveryReads, JobReads
 
 LOOK_SECONDS = 1.0
 
 
+class Watched(JobReads, DeliveryReads, Protocol):
+    """What whoever watches a job needs of a store."""
+
+
 async def watch(
-    store: Store, clock: Clock, job_id: str, *, priced: bool, on_live: Callable[[RunStats], None]
+    store: Watched, clock: Clock, job_id: str, *, priced: bool, on_live: Callable[[RunStats], None]
 ) -> Job:
     """Keep the figures up to date until the job is no longer open; returns it as it is then.
 
@@ -46,7 +51,7 @@ async def watch(
     return job
 
 
-async def _is_awaited(store: Store, job: Job) -> bool:
+async def _is_awaited(store: DeliveryReads, job: Job) -> bool:
     """Whether a delivery is still to come of which nothing is known yet."""
     if job.state is not JobState.COMPLETE:
         return False

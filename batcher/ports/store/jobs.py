@@ -27,8 +27,8 @@ class Space:
     left_because: str = ""
 
 
-class JobReads(Protocol):
-    """What whoever looks at jobs needs."""
+class JobLookup(Protocol):
+    """What whoever asks for one job needs."""
 
     async def job(self, job_id: str) -> Job:
         """The job of that id, or of a unique prefix of it.
@@ -37,6 +37,10 @@ class JobReads(Protocol):
             batcher.core.errors.UsageError: none, or several.
         """
         ...
+
+
+class JobReads(JobLookup, Protocol):
+    """What whoever looks at jobs needs."""
 
     async def jobs(
         self, *, limit: int = 100, wanted: JobFilter = EVERY_JOB, after: str | None = None

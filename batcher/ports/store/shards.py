@@ -13,6 +13,7 @@ from batcher.core.errors import DamagedStore
 from batcher.core.model import DeadLetter, Doubt, FailureCount, Usage
 from batcher.core.progress import ShardEvent
 from batcher.ports.planning import NewShard
+from batcher.ports.reuse import AnsweredPiece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,9 @@ class Lease:
 
     ``events`` are all events of its checkpoints in order. ``sent_fence`` and ``sent_through`` say
     what the last lease was allowed to send; ``sent_through`` is 0 where that lease ended cleanly.
-    ``outline`` and ``prompts`` are those of its :class:`batcher.ports.planning.EncodedPlan`;
-    ``prompts`` is None in plans of versions that kept them in the outline.
+    ``outline``, ``prompts`` and ``contents`` are those of its
+    :class:`batcher.ports.planning.EncodedPlan`; ``prompts`` is None in plans of versions that kept
+    them in the outline, and so is ``contents`` there and wherever they were not asked for.
     """
 
     shard_id: int
@@ -34,6 +36,7 @@ class Lease:
     events: Sequence[ShardEvent]
     sent_fence: int
     sent_through: int
+    contents: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,11 @@ class Checkpoint:
     event's ``dead``. What the event names as ``reopened`` had results, which count no more;
     ``rows_done`` may be negative then. ``bills`` is what the pieces cost that were answered (opaque
     to the store; None where that is not kept): it counts whatever becomes of their results.
+
+    ``answered`` is for whoever keeps results for later jobs, and empty where nobody does: what was
+    answered and is certain by now, by content. The store writes nothing of it by itself; one that
+    was opened with something that keeps answers hands it these within the same transaction, of
+    each checkpoint that counts once.
     """
 
     shard_id: int
@@ -65,6 +73,7 @@ class Checkpoint:
     finished: bool = False
     released: bool = False
     bills: bytes | None = field(default=None, repr=False)
+    answered: Sequence[AnsweredPiece] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +122,8 @@ class BudgetShort(Exception):
         self.available_picousd = available_picousd
 
 
-class PlanStore(Protocol):
-    """What whoever plans a job needs."""
+class PlanLeases(Protocol):
+    """What whoever wants a job's plan for himself needs."""
 
     async def lease_plan(
         self, job_id: str, owner: str, ttl_seconds: float, *, unblamed: bool = False
@@ -129,6 +138,10 @@ class PlanStore(Protocol):
         plan's, takes its claim out of the count.
         """
         ...
+
+
+class PlanStore(PlanLeases, Protocol):
+    """What whoever plans a job needs."""
 
     async def add_shard(
         self, job_id: str, fence: int, shard: NewShard | None, *, next_row: int, planned: bool
@@ -158,13 +171,15 @@ class LeaseStore(Protocol):
         ttl_seconds: float,
         expired_only: bool = False,
         exclude: Collection[int] = (),
+        contents: bool = False,
     ) -> list[Lease]:
         """Lease up to ``limit`` claimable open shards, lowest ordinal first.
 
         Claimable: never leased, given back, or at or past its expiry; with ``expired_only`` the
         last of these alone, whose owner has died. Fence + 1 at every grant. Shards of the ids in
         ``exclude`` are none: whoever holds one renews it, however late, and must not get it anew.
-        None where the job is not open. The first lease of a job sets its ``started_at``.
+        None where the job is not open. The first lease of a job sets its ``started_at``. With
+        ``contents`` the leases have the rows' content hashes.
         """
         ...
 

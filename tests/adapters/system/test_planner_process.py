@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,18 @@ import pytest
 from batcher.adapters.providers.tokenizer import open_tokenizer
 from batcher.adapters.sources import open_source
 from batcher.adapters.system.planner_process import ChildPlanner, start_planner_process
+from batcher.core.job.fingerprint import content
 from batcher.core.job.spec import JobSpec
-from batcher.core.kind import TextFile
+from batcher.core.kind import Shape, TextFile
 from batcher.core.limits import request_limits
+from batcher.core.row.asked import Asked
 from batcher.engine.planning.handover import HandoverPlanner
-from batcher.engine.planning.planner import Planner, make_planner
-from batcher.ports import GuardStopped, NewShard
+from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
+from batcher.ports import GuardStopped, NewShard, PlannedShard, ReuseLookup
 from batcher.ports.planning import PlanTask
 from jobs.chat import KIND
+from tests.engine.reuse.caching import KEEP, TABLE, CachedElsewhere
 
 ROWS = 6_000
 FILES = {"prompt": TextFile("", "Say: {{ text }}")}
@@ -70,20 +76,23 @@ class Plan:
         self.keep_arrow = facts.arrow_schema is not None
         self.bound = bound
 
-    def here(self, next_row: int = 0, next_shard: int = 0) -> Planner:
-        return make_planner(
-            source=self.source,
+    def here(
+        self, next_row: int = 0, next_shard: int = 0, reuse: ReuseLookup | None = None
+    ) -> Planner:
+        rules = RowRules(
             bound=self.bound,
             kind="chat",
             tokenizer=open_tokenizer("gpt-4o-mini"),
             limits=request_limits(self.bound),
-            rows=self.rows,
-            next_row=next_row,
-            next_shard=next_shard,
-            row_ids=False,
-            keep_records=True,
-            keep_arrow=self.keep_arrow,
             recipe=RECIPE,
+        )
+        return make_planner(
+            self.source,
+            rules,
+            ShardForm.of(self.spec, self.bound, arrow=self.keep_arrow),
+            cursor=Cursor(next_row, next_shard),
+            rows=self.rows,
+            reuse=reuse,
         )
 
     @contextmanager
@@ -130,7 +139,11 @@ def all_shards(planner: Planner) -> list[NewShard]:
 
 
 def taken(process: ChildPlanner) -> list[NewShard]:
-    shards: list[NewShard] = []
+    return [planned.shard for planned in planned_by(process)]
+
+
+def planned_by(process: ChildPlanner) -> list[PlannedShard]:
+    shards: list[PlannedShard] = []
     while some := process.take():
         shards += some
     assert some is not None
@@ -157,6 +170,33 @@ def test_it_begins_where_it_is_told(tmp_path: Path) -> None:
     with plan.elsewhere() as process:
         process.begin(shards[3].first_row, shards[3].ordinal)  # waits until it is ready
         assert taken(process) == shards[3:]
+
+
+def test_it_asks_a_strategy_as_the_thread_does(tmp_path: Path) -> None:
+    """A cache in a database, which the process reads by itself."""
+    database = tmp_path / "cache.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(TABLE)
+        contents = [
+            content(bytes.fromhex(RECIPE), (f"Say: text number {row}",))
+            for row in range(0, ROWS, 3)
+            if row != 1_998  # its id was there before
+        ]
+        rows = [(one, 0, 1, None, None, 4, b"{}") for one in contents]
+        connection.executemany(KEEP, rows)
+    elsewhere = CachedElsewhere(str(database), Shape.JSON)
+    plan = Plan(write_csv(tmp_path / "in.csv"))
+    with elsewhere.opened() as lookup:
+        here = plan.here(reuse=lookup)
+        shards = []
+        while planned := here.next_shard():
+            shards.append(replace(planned, asked=Asked()))
+    with plan.elsewhere(lookup=elsewhere) as process:
+        process.begin(0, 0)
+        assert planned_by(process) == shards
+    places = [place for planned in shards for place in planned.places]
+    assert places == contents
+    assert sum(planned.shard.carried.rows for planned in shards if planned.shard.carried) == 1_999
 
 
 def test_where_it_is_killed_the_thread_goes_on(tmp_path: Path) -> None:

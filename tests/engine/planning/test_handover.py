@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import KindFailed
 from batcher.engine.planning.handover import HandoverPlanner
 from batcher.engine.planning.planner import Planner
-from batcher.ports import GuardStopped, NewShard
+from batcher.ports import GuardStopped, NewShard, PlannedShard
 from tests.engine.planning.test_planner import planner_of
 
 TEXTS = [f"text number {number}" for number in range(2_000)]
@@ -39,7 +39,7 @@ class Process:
             TEXTS, next_row=next_row, next_shard=next_shard, fails_at=self._faulty
         )
 
-    def take(self) -> Sequence[NewShard] | None:
+    def take(self) -> Sequence[PlannedShard] | None:
         if self.stopped:
             raise GuardStopped
         if self._takes_left is not None:
@@ -48,7 +48,7 @@ class Process:
                 return None
         assert self._planner is not None
         try:
-            shards = [planned.shard for planned in self._planner.next_shards(500, 10**6)]
+            shards = self._planner.next_shards(500, 10**6)
         except KindFailed:
             return None
         self.input_sha256 = self._planner.input_sha256

@@ -12,7 +12,9 @@ from batcher.core.errors import KindFailed
 from batcher.core.kind import TextFile
 from batcher.core.limits import request_limits
 from batcher.core.model import BadRow, InputRow
-from batcher.engine.planning.planner import Planner, make_planner
+from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
+from batcher.engine.planning.shard_in_making import ShardForm
+from batcher.engine.shards.payload import Keep
 from jobs.chat import KIND
 
 ROWS, BYTES = 1_024, 256_000
@@ -48,18 +50,19 @@ def planner_of(
 ) -> Planner:
     source: Any = Texts(texts, fails_at=fails_at)
     bound: Any = KIND.bind({"prompt": TextFile("prompt.txt", "{{ text }}")})
-    return make_planner(
-        source=source,
+    rules = RowRules(
         bound=bound,
         kind="chat",
         tokenizer=open_tokenizer("gpt-4o-mini"),
         limits=request_limits(bound),
-        rows=len(texts),
-        next_row=next_row,
-        next_shard=next_shard,
-        row_ids=True,
-        keep_records=True,
         recipe="00" * 32,
+    )
+    return make_planner(
+        source,
+        rules,
+        ShardForm(row_ids=True, keep=Keep.PLAIN, split=False),
+        cursor=Cursor(next_row, next_shard),
+        rows=len(texts),
     )
 
 

@@ -12,10 +12,10 @@ import pytest
 from batcher.adapters.system.row_guard import ThreadGuard
 from batcher.core.errors import InputError, KindFailed, PlanFailed, StoreError, UsageError
 from batcher.core.model import JobState, StopCause
+from batcher.core.row.asked import Asked
 from batcher.engine.fleet.order_opener import MOST_TRIES
 from batcher.engine.job.endings import Endings
 from batcher.engine.planning import rendering, shard_in_making
-from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import EncodedPlan, Event, OrderState
 from tests.engine.fleet.crew import Events, completed, worker

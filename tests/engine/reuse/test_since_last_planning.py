@@ -19,11 +19,11 @@ from batcher.core.errors import StoreError
 from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
+from batcher.core.row.asked import Asked
 from batcher.engine.reuse.previous_job import Former
-from batcher.engine.reuse.strategy import PlannedShard, filled
-from batcher.engine.shards.asked import Asked
+from batcher.engine.reuse.strategies import filled
 from batcher.engine.shards.payload import ShardPlan, encode_plan
-from batcher.ports import Carried, EncodedPlan, NewShard, Store
+from batcher.ports import Carried, EncodedPlan, NewShard, PlannedShard, Store
 from tests.engine.reuse.nights import FIRST, Nights, compared, edited, job_of, write
 from tests.engine.virtual_time import VirtualLoop, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, Work, open_work, words

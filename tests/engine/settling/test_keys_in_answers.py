@@ -154,7 +154,7 @@ async def everything_told(kind: str, faulty: Faulty, here: Path) -> list[str]:
             chance=Random(2),
         ) as fleet,
     ):
-        fleet.trace = spans
+        fleet.telemetry.trace = spans
         submitted = (await runner.submit(job(kind, here, base_url))).job
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(fleet.run())

@@ -14,9 +14,9 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Endpoint, Invalid, Shape, TextFile
 from batcher.core.model import Learned, Usage
 from batcher.core.money.prices import Price
+from batcher.core.row.asked import Asked
 from batcher.engine.requests.parts import RequestParts, make_requests
 from batcher.engine.settling.reading import UsageReader, make_bill, strike
-from batcher.engine.shards.asked import Asked
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import ShardPlan, encode_plan
@@ -67,7 +67,6 @@ def requests(
         ),
         Learned(),
         price=price,
-        model_in_body=True,
         charges_prompt_too=False,
         cap=None,
         fixed_tokens=0,

@@ -11,7 +11,7 @@ import zstandard
 
 from batcher.core.errors import DamagedStore
 from batcher.core.job.fingerprint import CONTENT_BYTES
-from batcher.engine.shards.asked import Asked
+from batcher.core.row.asked import Asked
 from batcher.engine.shards.payload import ShardPlan, decode_asked, decode_plan, encode_plan
 
 CONTENTS = bytes(range(1, CONTENT_BYTES + 1)) + bytes(CONTENT_BYTES)

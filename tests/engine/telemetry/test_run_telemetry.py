@@ -83,7 +83,7 @@ async def test_the_metrics_agree_with_the_report(tmp_path: Path, database: str) 
         async with worker(database, Events()) as fleet:
             report = (await work.runner.submit(work.chat(texts))).job
             ran = await completed(work, report)
-            while fleet.serving or fleet.meters.idle_since:  # as of the last beat
+            while fleet.serving or fleet.telemetry.meters.idle_since:  # as of the last beat
                 await asyncio.sleep(1)
             metrics = Metrics(fleet)
         told = ran.report

@@ -119,8 +119,11 @@ async def test_tables_that_are_not_what_they_were_are_damage(
 
     async def look() -> None:
         reopened = await open_store(str(path), FakeClock())
-        await reopened.job("j1")
-        await reopened.tally("j1")
+        try:
+            await reopened.job("j1")
+            await reopened.tally("j1")
+        finally:
+            await reopened.close()
 
     with pytest.raises(DamagedStore, match=said):
         await look()

@@ -57,7 +57,7 @@ class Shard:
             + self.checkpoint_state.reserved_picousd
         )
 
-    def grant(self, owner: str, expires_at: float) -> Lease:
+    def grant(self, owner: str, expires_at: float, *, contents: bool = False) -> Lease:
         """Lease it under the next fence."""
         last = self.checkpoint_state
         self.checkpoint_state = replace(last, fence=last.fence + 1, seq=NO_SEQ)
@@ -73,6 +73,7 @@ class Shard:
             events=tuple(event for event, _ in self.checkpoints),
             sent_fence=last.sent_fence,
             sent_through=last.sent_through,
+            contents=self.plan.plan.contents if contents else None,
         )
 
     def reopen(self, pieces: Iterable[int]) -> None:

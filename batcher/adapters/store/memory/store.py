@@ -257,6 +257,7 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults, MemoryDeliveries):
         ttl_seconds: float,
         expired_only: bool = False,
         exclude: Collection[int] = (),
+        contents: bool = False,
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         entry = self._entry(job_id)
@@ -271,7 +272,9 @@ class MemoryStore(MemoryFleet, MemoryOrders, MemoryResults, MemoryDeliveries):
             and (not expired_only if shard.expires_at is None else shard.expires_at <= now)
         ]
         claimable.sort(key=lambda shard: shard.plan.ordinal)
-        leases = [shard.grant(owner, now + ttl_seconds) for shard in claimable[:limit]]
+        leases = [
+            shard.grant(owner, now + ttl_seconds, contents=contents) for shard in claimable[:limit]
+        ]
         if leases and entry.job.started_at is None:
             entry.job = replace(entry.job, started_at=utc(now))
         return leases

@@ -140,6 +140,7 @@ class SqlLeases:
         ttl_seconds: float,
         expired_only: bool = False,
         exclude: Collection[int] = (),
+        contents: bool = False,
     ) -> list[Lease]:
         """See :meth:`batcher.ports.ShardStore.claim`."""
         granted: list[tuple[int, int]] = []
@@ -166,8 +167,13 @@ class SqlLeases:
                 return []
             _check_plans(job_id, shards)
             _begin(connection, job_id, now)
-            events = _events(connection, [shard.id for shard in shards])
-            return [_lease(shard, expires_at, events.get(shard.id, ())) for shard in shards]
+            ids = [shard.id for shard in shards]
+            events = _events(connection, ids)
+            hashes = _contents(connection, ids) if contents else {}
+            return [
+                _lease(shard, expires_at, events.get(shard.id, ()), hashes.get(shard.id))
+                for shard in shards
+            ]
 
         return await self._database.write(work)
 
@@ -243,7 +249,9 @@ def _check_plans(job_id: str, shards: Sequence[Row[Any]]) -> None:
             raise damaged_prompts(job_id, shard.ordinal)
 
 
-def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> Lease:
+def _lease(
+    shard: Row[Any], expires_at: float, events: Sequence[ShardEvent], contents: bytes | None
+) -> Lease:
     return Lease(
         shard_id=shard.id,
         ordinal=shard.ordinal,
@@ -254,6 +262,7 @@ def _lease(shard: Row[Any], expires_at: float, events: Sequence[ShardEvent]) -> 
         events=tuple(events),
         sent_fence=shard.sent_fence,
         sent_through=shard.sent_through,
+        contents=contents,
     )
 
 
@@ -327,6 +336,12 @@ def _insert_shard(connection: Connection, job_id: str, shard: NewShard) -> int:
             ],
         )
     return shard_id
+
+
+def _contents(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
+    """The content hashes of these shards' rows, where they are kept."""
+    query = select(HASHES.c.shard_id, HASHES.c.contents).where(HASHES.c.shard_id.in_(ids))
+    return {shard_id: bytes(found) for shard_id, found in connection.execute(query) if found}
 
 
 def _events(connection: Connection, ids: Sequence[int]) -> dict[int, list[ShardEvent]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Boolean, bindparam, case, delete, insert, null, select, update
 
@@ -31,12 +31,16 @@ from batcher.core.progress import ShardEvent
 from batcher.ports import BudgetShort
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
     from batcher.adapters.store.database import Database
-    from batcher.ports import Checkpoint
+    from batcher.ports import AnsweredPiece, Checkpoint
+
+    KeepAnswers: TypeAlias = Callable[[Connection, Sequence[AnsweredPiece]], None]
+    """Writes what was answered, in the transaction of the checkpoint that says so. A transaction
+    may be run again: what it did the first time is undone then, or counts once."""
 
 _ADDED = ("rows_done", "pieces_done", *counter_row(Usage(), Doubt()))
 _REPLACED = ("seq", "reserved_picousd", "sent_fence", "sent_through")
@@ -82,8 +86,10 @@ _INSERT_DEAD = insert(DEAD_LETTER)
 class SqlProgress:
     """Checkpoints and retries, in the tables ``shard``, ``checkpoint`` and ``dead_letter``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keep_answers: KeepAnswers | None = None) -> None:
+        """``keep_answers`` is given what checkpoints say was answered, in their transaction."""
         self._database = database
+        self._keep_answers = keep_answers
 
     async def checkpoint(self, job_id: str, checkpoints: Sequence[Checkpoint]) -> set[int]:
         """See :meth:`batcher.ports.ShardStore.checkpoint`."""
@@ -94,6 +100,8 @@ class SqlProgress:
             settlement = settle(checkpoints, checkpoint_states, job_budget)
             if settlement.fresh:
                 _write(connection, job_id, settlement)
+                if self._keep_answers is not None:
+                    self._keep_answers(connection, _answered(settlement))
             if job_budget is not None and settlement.delta_picousd:
                 _spend(connection, job_id, settlement)
             return set(settlement.stale)
@@ -135,6 +143,10 @@ class SqlProgress:
             return counted
 
         return await self._database.write(work)
+
+
+def _answered(settlement: Settlement) -> list[AnsweredPiece]:
+    return [piece for checkpoint, _ in settlement.fresh for piece in checkpoint.answered]
 
 
 def _job_budget(connection: Connection, job_id: str) -> JobBudget | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from batcher.adapters.store.database import Database
+    from batcher.adapters.store.sql.progress import KeepAnswers
 
 
 class SqlStore(
@@ -33,8 +34,10 @@ class SqlStore(
 ):
     """All verbs over one :class:`Database`; open it with :func:`.open.open_store`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keep_answers: KeepAnswers | None = None) -> None:
+        """``keep_answers``: see :class:`batcher.adapters.store.sql.progress.SqlProgress`."""
         self._database = database
+        self._keep_answers = keep_answers
 
     def __repr__(self) -> str:
         return f"SqlStore({self._database.name})"

@@ -116,7 +116,9 @@ function operations.S(q, now, _, numbers)
     reset_requests, reset_tokens, step, retry = unpack(numbers)
   local admitted = admitted_flag ~= 0
   recover(q, now)
-  advance(q, now, 0.0)
+  if now - q.at > SETTLE_SECONDS then
+    advance(q, now, 0.0)
+  end
   local requests, tokens = q.requests, q.tokens
   for _, pair in ipairs({{requests, given(limit_requests)}, {tokens, given(limit_tokens)}}) do
     local b, limit = pair[1], pair[2]
@@ -135,14 +137,25 @@ function operations.S(q, now, _, numbers)
   count(q.refusals, taken, send_at, admitted)
   local requests_left, tokens_left = given(remaining_requests), given(remaining_tokens)
   local nobody_says = not requests_left and not tokens_left
-  learn_window(
-    q, now, q.request_window, requests, epoch, send_at, sent_at, admitted, 1, requests_through,
-    requests_left, given(reset_requests), step or 0.0, given(retry),
-    nobody_says or (requests_left and requests_left < 1))
-  learn_window(
-    q, now, q.token_window, tokens, epoch, send_at, sent_at, admitted, amount, tokens_through,
-    tokens_left, given(reset_tokens), step or 0.0, given(retry),
-    nobody_says or (tokens_left and tokens_left < amount))
+  local looks = not admitted
+  if admitted then
+    window.answered(q.request_window, now, send_at, sent_at, 1, requests_left)
+    window.answered(q.token_window, now, send_at, sent_at, amount, tokens_left)
+    local windowed = q.request_window.kind ~= NO_WINDOW or q.token_window.kind ~= NO_WINDOW
+    if not nobody_says and (windowed or now >= q.looked_at + LOOK_SECONDS) then
+      q.looked_at, looks = now, true
+    end
+  end
+  if looks then
+    learn_window(
+      q, now, q.request_window, requests, epoch, send_at, sent_at, admitted, 1, requests_through,
+      requests_left, given(reset_requests), step or 0.0, given(retry),
+      nobody_says or (requests_left and requests_left < 1))
+    learn_window(
+      q, now, q.token_window, tokens, epoch, send_at, sent_at, admitted, amount, tokens_through,
+      tokens_left, given(reset_tokens), step or 0.0, given(retry),
+      nobody_says or (tokens_left and tokens_left < amount))
+  end
   if epoch < q.epoch then
     return {}
   end

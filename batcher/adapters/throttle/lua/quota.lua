@@ -8,6 +8,7 @@ local SILENCE_SECONDS, PROBE_SECONDS, PROBE_LOOK_SECONDS = 5.0, 10.0, 0.1
 local WINDOW_SECONDS, WINDOW_ANSWERS = 0.5, 5
 local WINDOW_HORIZON_SECONDS, FIRST_BURST, GROWTH, GROWTH_QUICK = 0.5, 16.0, 1.25, 0.18
 local GROWTH_MOST, GROWTH_AT_ONCE = 7.5, 0.075
+local LOOK_SECONDS, SETTLE_SECONDS = 0.005, 0.001
 
 local QUOTA = {
   "at", "epoch", "paused_until", "factor", "factor_at", "recovery", "bound", "faded_at",
@@ -16,6 +17,7 @@ local QUOTA = {
 
 -- What a worker of before the windows does not know, and drops: see save.
 local QUOTA_MORE = {"explained", "quick"}
+local QUOTA_LAST = {"looked_at"}
 
 local function new_quota(now)
   return {
@@ -25,6 +27,7 @@ local function new_quota(now)
     factor_at = -INF, recovery = RECOVERY, bound = false, faded_at = -INF, window_at = -INF,
     window_answers = 0, taught = false, probe_until = -INF, clock = now, ahead = 0.0,
     request_window = new_window(), token_window = new_window(), explained = -1, quick = INF,
+    looked_at = -INF,
   }
 end
 
@@ -135,9 +138,7 @@ end
 local function learn_window(
     q, now, w, b, epoch, send_at, sent_at, admitted, amount, through, left, reset, step, retry,
     suspected)
-  if admitted then
-    window.answered(w, now, send_at, sent_at, amount, left)
-  elseif send_at >= w.began then
+  if not admitted and send_at >= w.began then
     window.put_back(w, amount)
   end
   if epoch < q.epoch then

@@ -55,6 +55,7 @@ local function save(q)
   store(list, QUOTA_MORE, q)
   store(list, WINDOW_MORE, q.request_window)
   store(list, WINDOW_MORE, q.token_window)
+  store(list, QUOTA_LAST, q)
   return cmsgpack.pack(list)
 end
 
@@ -69,6 +70,7 @@ local function load(text)
     list[at + 1], list[at + 2], list[at + 3]
   at = at + 3
   q.request_window, q.token_window, q.explained, q.quick = new_window(), new_window(), -1, INF
+  q.looked_at = -INF
   if #list >= at + 2 * #WINDOW + 2 + #QUOTA_MORE then
     at = restore(list, at, WINDOW, q.request_window)
     q.request_window.log = list[at + 1]
@@ -77,7 +79,10 @@ local function load(text)
     at = restore(list, at + 1, QUOTA_MORE, q)
     if #list >= at + 2 * #WINDOW_MORE then
       at = restore(list, at, WINDOW_MORE, q.request_window)
-      restore(list, at, WINDOW_MORE, q.token_window)
+      at = restore(list, at, WINDOW_MORE, q.token_window)
+      if #list >= at + #QUOTA_LAST then
+        restore(list, at, QUOTA_LAST, q)
+      end
     end
   end
   return q

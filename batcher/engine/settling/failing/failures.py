@@ -20,7 +20,7 @@ from batcher.core.failures.verdicts import (
     judge,
 )
 from batcher.engine.requests.builder import Learning
-from batcher.engine.routes.online.pace import Pace, Sent
+from batcher.engine.routes.route import Feedback, Sent
 from batcher.engine.settling.failing.known_good import KnownGoodCall
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.rate_limits import RateLimits
@@ -71,7 +71,7 @@ class Failures:
     def __init__(
         self,
         reader: FailureReader,
-        pace: Pace,
+        feedback: Feedback,
         *,
         rate_limits: RateLimits,
         passing: PassingFailures,
@@ -79,7 +79,7 @@ class Failures:
         verdicts: Verdicts,
     ) -> None:
         self._reader = reader
-        self._pace = pace
+        self._feedback = feedback
         self._rate_limits = rate_limits
         self._passing = passing
         self._refusals = refusals
@@ -91,7 +91,7 @@ class Failures:
         had_success = self._verdicts.had_success
         error, verdict = self._reader.read(sent, reply, had_success=had_success)
         if had_success and not isinstance(verdict, Backoff | SharedPause):
-            self._pace.succeed()
+            self._feedback.succeed()
         match verdict:
             case SharedPause():
                 await self._rate_limits.pause(sent, verdict, error.message)
@@ -99,7 +99,7 @@ class Failures:
                 self._rate_limits.stop(sent, verdict)
             case Backoff():
                 if not isinstance(call, KnownGoodCall):
-                    self._pace.object_to(sent)
+                    self._feedback.object_to(sent)
                 self._passing.back_off(call, verdict)
             case _ if isinstance(call, KnownGoodCall):
                 self._refusals.refuse_known_good(call, verdict, error.message)

@@ -15,13 +15,13 @@ from batcher.core.errors import DamagedStore
 from batcher.core.failures.outage import PROBES
 from batcher.core.job.idempotency import is_from_cache, is_replay
 from batcher.core.model import Doubt, Prompt, Usage
+from batcher.core.row.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.core.row.attachments import KeptAttachment
 from batcher.core.row.parameters import RowParameters
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.provider_state import ProviderState
-from batcher.engine.shards.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import decode_asked, decode_plan

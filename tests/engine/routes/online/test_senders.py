@@ -15,8 +15,8 @@ from batcher.engine.byte_room import ByteRoom
 from batcher.engine.requests.builder import AnswerSize, Learning
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.requests.output_limits import OutputLimits
-from batcher.engine.routes.online.pace import Sent
 from batcher.engine.routes.online.senders import Exchange, Senders
+from batcher.engine.routes.route import Sent
 from batcher.ports import Reply
 
 TICKET = Ticket(0.0, 0, TokenDemand(1), 1.0, 1.0)
@@ -43,11 +43,11 @@ class Sending:
             keys=IdempotencyKeys(None),
             room=ByteRoom(),
         )
+        self.taker: Any = whatever(answered=self._answer, leave=self._doubt)
         self.senders = Senders(
             exchange,
-            whatever(begin=lambda call, ticket, learned: Sent(call, ticket, 0.0, 0, learned)),
+            whatever(begin=lambda call, ticket, learned: Sent(call, 0.0, learned, ticket)),
             whatever(landed=self._land),
-            whatever(answered=self._answer, leave=self._doubt),
             name=lambda call: "r-1",
             end=lambda ending: None,
         )
@@ -63,7 +63,7 @@ class Sending:
             pass
 
         call: Any = Call()
-        self.senders.start(call, TICKET, group)
+        self.senders.start(call, TICKET, self.taker, group)
         return weakref.ref(call.shard)
 
     async def _post(self, path: str, body: bytes, name: str, **more: Any) -> Reply:

@@ -16,8 +16,8 @@ async def test_a_wrong_key_ends_the_run_and_fails_no_row() -> None:
     failing, shard = Failing(), a_shard(*[1] * 6)
     for call in failing.fly(shard):
         for other in shard.calls:
-            if other is not call and failing.in_flight.count > 1:
-                failing.in_flight.land(other)
+            if other is not call and failing.gate.in_flight > 1:
+                failing.land(other)
         await failing.refusals.refuse(call, NO_KEY)
         if failing.endings:
             break
@@ -42,7 +42,7 @@ async def test_many_refused_alike_have_what_was_answered_before_sent_once_more()
     calls = failing.fly(shard)
     for call in calls:
         await failing.refusals.refuse(call, FORBIDDEN)
-        failing.in_flight.land(call)
+        failing.land(call)
     asked = failing.queue.first
     assert isinstance(asked, KnownGoodCall)
     assert asked.prompts() == [("short",)]
