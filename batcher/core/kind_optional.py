@@ -17,6 +17,17 @@ from batcher.core.row.attachments import Attachment, Form
 
 
 @runtime_checkable
+class TakesTextViews(Protocol):
+    """A bound kind that takes an answer's longest texts as bytes, since a copy of them is dear.
+
+    ``text_views`` is the name of the members that hold them. Each of these texts may come to
+    ``parse`` as a ``memoryview`` of the answer's bytes, or as a text as usual.
+    """
+
+    text_views: str
+
+
+@runtime_checkable
 class LimitsPieces(Protocol):
     """A bound kind that packs, and knows how many pieces a request may carry at the most."""
 

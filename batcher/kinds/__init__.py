@@ -7,6 +7,7 @@ The contract is :mod:`batcher.core.kind`, and what a kind may say besides is
 - :mod:`.testing`: what every kind must do, as a test; :mod:`.row_checks`, what its rows have of
   their own.
 - :mod:`.texts`: the text of a row's columns. :mod:`.templates`: of a Jinja2 template.
+- :mod:`.vectors`: the vectors that answers hold.
 - :mod:`.sandbox`: templates that cannot occupy the process; :mod:`.metering` says how much they may
   do, :mod:`.costs` what single filters and methods would.
 """
@@ -38,6 +39,7 @@ from batcher.core.kind_optional import (
     RefusesToBegin,
     SeesParameters,
     SetsRowParameters,
+    TakesTextViews,
     VersionsItself,
     output_cap,
 )
@@ -73,6 +75,7 @@ __all__ = [
     "SeesParameters",
     "SetsRowParameters",
     "Shape",
+    "TakesTextViews",
     "TextFile",
     "VersionsItself",
     "output_cap",

@@ -13,8 +13,6 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from batcher.core.model import RowId
-from batcher.core.row.asked import Asked
-from batcher.ports.planning import NewShard
 
 
 class AskedRow(NamedTuple):
@@ -99,19 +97,6 @@ class ReuseStrategy(Protocol):
     ) -> AbstractAsyncContextManager[Reuse | None]:
         """It, or None where it has nothing to give; ``tick`` is awaited now and then meanwhile."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedShard:
-    """A shard, and where the results are of the rows in it that need no call, one place a row.
-
-    ``shard`` names their pieces, and still lacks the results themselves. ``asked`` is what
-    its pieces ask for, where whoever planned is in this process.
-    """
-
-    shard: NewShard
-    places: Sequence[Hashable] = ()
-    asked: Asked = field(default_factory=Asked, repr=False)
 
 
 class AnsweredPiece(NamedTuple):

@@ -192,7 +192,7 @@ def open_replay(path: str | os.PathLike[str] | None) -> Replay:
     """
     if path is None:
         raise UsageError(
-            "the job's answers are recorded ones, and here is no file of them: "
+            "the job takes recorded answers, and no file of them is named: "
             "batcher run … --via replay FILE names it"
         )
     return Replay(Path(path))
@@ -223,7 +223,8 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
         except (orjson.JSONDecodeError, LookupError, TypeError) as error:
             if raw.endswith(b"\n") and raw.strip() and not _was_cut_off(raw):
                 raise UsageError(
-                    f"{path}:{number}: this is no recorded answer; name a file that --record wrote"
+                    f"{path}:{number}: this is not a recorded answer; name a file that --record "
+                    "wrote"
                 ) from error
         at += len(raw)
 

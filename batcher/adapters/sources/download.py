@@ -123,7 +123,7 @@ async def _try(
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
         return "the server's certificate is not trusted here", False
     except aiohttp.InvalidURL:
-        return "it is no URL", False
+        return "it is not a URL", False
     except aiohttp.ClientPayloadError:
         return "the answer ended early", True
     except aiohttp.ClientError:

@@ -22,8 +22,8 @@ from batcher.engine.job.endings import Endings, apply_ending, may_pass
 from batcher.engine.left_alone import LeftAlone
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.intake import Intake, KindChanged
-from batcher.engine.running.parts import Work
 from batcher.engine.running.run import JobRun, begin_live
+from batcher.engine.running.run_parts import Work
 from batcher.engine.services import Services
 from batcher.engine.telemetry.metrics import Served
 from batcher.engine.telemetry.run_stats import RunStats

@@ -216,7 +216,7 @@ class Endings:
     @staticmethod
     def at_dead_letter() -> Ending:
         """The first dead letter came, and the job was to stop there."""
-        return _stopped(StopCause.DEAD_LETTER, "stopped at a dead letter")
+        return _stopped(StopCause.DEAD_LETTER, "stopped at a failed row")
 
     @staticmethod
     def by_hand() -> Ending:

@@ -33,6 +33,7 @@ from batcher.core.kind_optional import (
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
+from batcher.core.text import exactjson
 from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
 from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.engine.planning.token_count import TokenCount
@@ -240,6 +241,15 @@ class Bound:
         )
 
 
+def _check_numbers(spec: JobSpec) -> None:
+    """Refuse numbers that JSON may write and hardly anybody can read: servers take them for inf."""
+    for name, value in spec.params.items():
+        if exactjson.holds_too_much(value):
+            raise UsageError(
+                f"--param {name} holds a number that is too large: at most 1.8e308 can be sent"
+            )
+
+
 def bind(
     spec: JobSpec,
     *,
@@ -259,6 +269,7 @@ def bind(
     bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is set by batcher itself")
+    _check_numbers(spec)
     _check_tier(spec, bound.endpoint)
     model_facts = facts_of(bound.endpoint)
     price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)

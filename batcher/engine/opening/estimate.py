@@ -96,19 +96,17 @@ def estimate(
     formal, by = bound.answer_bound if limits.usual is None else (None, "")
     completion = 0
     unbounded = limits.usual is None and formal is None and not limits.vary
-    while (planned := planner.next_shard()) is not None:
-        shard = planned.shard
+    while (shard := planner.next_shard()) is not None:
         count += shard.requests
         unusable += len(shard.dead)
         compared = _with(compared, shard)
         done = () if shard.carried is None else shard.carried.pieces
         lease = Lease(
             shard_id=0, ordinal=0, fence=1, expires_at=0.0, outline=shard.plan.outline,
-            prompts=None, events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
+            prompts=shard.plan.prompts, events=(ShardEvent(fence=0, done=done),),
+            sent_fence=0, sent_through=0,
         )  # fmt: skip
-        leased = LeasedShard(
-            lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, asked=planned.asked
-        )
+        leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
         for call in leased.calls:
             prompt += call.tokens
             charged += requests.demand.of(call).tokens

@@ -215,7 +215,10 @@ class Intake:
             NotAllowed: it asks for more than there is in reach.
         """
         store = self._services.store
-        job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
+        new = await self.new_job(bound, facts, delivery)
+        if fresh or await store.newest(new.fingerprint, new.name) is None:
+            self._services.check_connection(bound.spec)  # before anything is made
+        job, made = await store.open_job(new, fresh=fresh)
         try:
             bound.check_taken_up(job)
             if check is not None:
@@ -228,7 +231,7 @@ class Intake:
             raise
         if made:
             for former in await replace_unsent(self._services, job):
-                told(f"this job, {job.id}, replaces job {former}, which had done nothing")
+                told(f"job {former}, an earlier attempt that had no results, is removed")
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:

@@ -24,7 +24,7 @@ from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.parts import RequestParts
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, PlannedShard, RowGuard
+from batcher.ports import InputSource, Lease, NewShard, RowGuard
 
 ROWS = 3
 """How many rows are shown unless somebody says how many."""
@@ -134,9 +134,9 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     planner = bound.planner(source, rows, job, None, guard)
     made: list[PreviewedRequest] = []
     dead: list[DeadLetter] = []
-    while (planned := planner.next_shard()) is not None:
-        dead += planned.shard.dead
-        made += _requests_of(planned, bound, requests)
+    while (shard := planner.next_shard()) is not None:
+        dead += shard.dead
+        made += _requests_of(shard, bound, requests)
     return Preview(
         kind=spec.kind,
         model=spec.model,
@@ -147,16 +147,14 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
 
 
 def _requests_of(
-    planned: PlannedShard, bound: Bound, requests: RequestParts
+    shard: NewShard, bound: Bound, requests: RequestParts
 ) -> Iterator[PreviewedRequest]:
     lease = Lease(
         shard_id=0, ordinal=0, fence=1, expires_at=0.0,
-        outline=planned.shard.plan.outline, prompts=None,
+        outline=shard.plan.outline, prompts=shard.plan.prompts,
         events=(ShardEvent(fence=0),), sent_fence=0, sent_through=0,
     )  # fmt: skip
-    leased = LeasedShard(
-        lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, asked=planned.asked
-    )
+    leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]

@@ -22,8 +22,8 @@ from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
 from batcher.ports import (
     AttachmentFiles,
     InputSource,
+    NewShard,
     NoGuard,
-    PlannedShard,
     ReuseLookup,
     RowGuard,
     Tokenizer,
@@ -75,7 +75,7 @@ class Planner:
         self._failure: Exception | None = None
         self._input_sha256: str | None = None
 
-    def next_shard(self) -> PlannedShard | None:
+    def next_shard(self) -> NewShard | None:
         """Plan one more shard; None when all rows are planned."""
         shard = ShardInMaking(self._cursor.row, self._limits, self._form)
         packer = shard.packer
@@ -91,14 +91,14 @@ class Planner:
         self._cursor = Cursor(row_number + packer.rows, ordinal + 1)
         return shard.finish(ordinal)
 
-    def next_shards(self, rows: int, size_bytes: int) -> list[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> list[NewShard]:
         """Plan shards until they have so many rows or bytes together; none when all are planned.
 
         What fails behind a shard that is planned already is raised at the next call.
         """
         if self._failure is not None:
             raise self._failure
-        shards: list[PlannedShard] = []
+        shards: list[NewShard] = []
         while rows > 0 and size_bytes > 0:
             try:
                 planned = self.next_shard()
@@ -110,8 +110,8 @@ class Planner:
             if planned is None:
                 break
             shards.append(planned)
-            rows -= planned.shard.rows
-            size_bytes -= planned.shard.size_bytes
+            rows -= planned.rows
+            size_bytes -= planned.size_bytes
         return shards
 
     def stop(self) -> None:

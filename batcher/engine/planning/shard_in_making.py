@@ -17,7 +17,7 @@ from batcher.core.row.asked import TEXTS_ALONE, Asked, OwnRequest
 from batcher.core.row.parameters import row_cap
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import CallNeeded, Carried, NewShard, PlannedShard
+from batcher.ports import CallNeeded, Carried, NewShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class _Reused:
         """What is committed with the shard, without the results, which come later."""
         if not self.places:
             return None
-        return Carried(pieces=tuple(self.pieces), rows=len(self.places), results=b"")
+        return Carried(pieces=tuple(self.pieces), rows=len(self.places), places=self.places)
 
 
 class ShardInMaking:
@@ -144,7 +144,7 @@ class ShardInMaking:
             self._more_tokens = max(0, cap - packer.limits.usual_output_tokens)
         packer.add(row.tokens, characters, sent=sent, apart=apart, more_tokens=self._more_tokens)
 
-    def finish(self, ordinal: int) -> PlannedShard:
+    def finish(self, ordinal: int) -> NewShard:
         """The shard as the store takes it."""
         packer, pieces, before = self.packer, self._pieces, self._reused.before
         asked = pieces.asked()
@@ -158,7 +158,7 @@ class ShardInMaking:
             chunks=pieces.chunks if pieces.chunked else None,
             contents=bytes(self._contents),
         )
-        shard = NewShard(
+        return NewShard(
             ordinal=ordinal,
             first_row=self._first_row,
             rows=packer.rows,
@@ -171,4 +171,3 @@ class ShardInMaking:
             rows_changed=before[CallNeeded.CHANGED],
             rows_failed_before=before[CallNeeded.FAILED_BEFORE],
         )
-        return PlannedShard(shard=shard, places=self._reused.places, asked=asked)

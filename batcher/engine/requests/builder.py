@@ -45,6 +45,10 @@ class Learning:
         """Learn to leave a parameter out."""
         self.learned = replace(self.learned, dropped=self.learned.dropped | {name})
 
+    def restore(self, name: str) -> None:
+        """Ask with a parameter again: to leave it out did not help."""
+        self.learned = replace(self.learned, dropped=self.learned.dropped - {name})
+
     def set_dimension(self, dimension: int) -> None:
         """Learn the length of the job's vectors."""
         self.learned = replace(self.learned, dimension=dimension)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.core.model import Doubt
-from batcher.core.money.allowance import OutputAllowance, PromptAllowance
+from batcher.core.money.expected_tokens import OutputAllowance, PromptAllowance
 from batcher.core.money.prices import TIER_FACTORS, Ceiling, Price
 from batcher.core.throttle.bucket import TokenDemand
 from batcher.engine.requests.output_limits import OutputLimits

@@ -9,7 +9,7 @@ from typing import Any
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, has_free_output, shape_of
 from batcher.core.model import Learned
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.money.prices import Price
 from batcher.engine.requests.attached import AttachedBodies
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder

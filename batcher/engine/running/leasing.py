@@ -8,7 +8,7 @@ from batcher.engine.job.endings import Ending, Endings
 from batcher.engine.routes.route import Route
 from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.running.leases import Leases
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.engine.running.run_plan import RunPlan
 from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.settling.vector_length import VectorLength

@@ -16,7 +16,7 @@ from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.running.leasing import Finish, Leasing
-from batcher.engine.running.parts import Parts, Work, make_parts
+from batcher.engine.running.run_parts import Parts, Work, make_parts
 from batcher.engine.running.run_plan import RunPlan, end_where_cramped
 from batcher.engine.running.watching import (
     Figures,
@@ -165,7 +165,7 @@ class JobRun:
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""
-        self._work.live.phase = "settling"
+        self._work.live.phase = "finishing"
         await self._parts.route.drain(self._work.bound.spec.grace_seconds)
         await self._parts.basis.checkpoint_writer.flush(release=True)
         await self._figures.show()

@@ -9,7 +9,7 @@ from batcher.engine.job.endings import Ending, Endings
 from batcher.engine.requests.builder import Learning
 from batcher.engine.routes.route import Route
 from batcher.engine.running.leases import Leases
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
@@ -89,6 +89,11 @@ class OutageWatch:
         reason = self._state.given_up(self._work.bound.spec.outage_timeout)
         if reason and not (self._all_claimed() and self._passing.grant_last_try()):
             clock, until = self._work.services.clock, self._work.live.limits.paused_until
+            spec = self._work.bound.spec
+            if hint := self._work.live.unreached:
+                reason = f"{reason}; {hint}"
+            elif not self._state.has_answered and not spec.simulate:
+                reason = f"{reason}; in this run nothing has succeeded at {spec.answers_from}"
             wait = None if until is None else until - clock.now()
             self._end(Endings.paused(reason, wait, wall=clock.wall()))
         if self._all_claimed():

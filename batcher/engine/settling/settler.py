@@ -21,7 +21,7 @@ from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.failures import Failures
 from batcher.engine.settling.failing.known_good import KnownGood, KnownGoodCall
 from batcher.engine.settling.outcomes import Outcomes
-from batcher.engine.settling.reading import AnswerReader, read_answer
+from batcher.engine.settling.reading import AnswerReader
 from batcher.engine.shards.call import Call
 from batcher.ports import Reply
 
@@ -55,7 +55,7 @@ class Settler:
         if sent.call.shard.lost:
             await self._arrivals.arrived(sent, reply, Usage())
         elif 200 <= reply.status < 300:
-            answer = read_answer(reply)
+            answer = self._reader.answer(reply)
             if answer is None:
                 await self._garbled(sent, reply)
             elif (status := status_within(answer)) is not None:

@@ -14,7 +14,6 @@ from batcher.core.progress import (
     unsettled,
     worklist,
 )
-from batcher.core.row.asked import Asked
 from batcher.engine.shards.answered import AnsweredPieces
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.payload import ShardPlan, decode_asked, decode_plan
@@ -38,23 +37,19 @@ class LeasedShard:
         pay: Callable[[int], None] = lambda picousd: None,
         *,
         fixed_tokens: int = 0,
-        asked: Asked | None = None,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``fixed_tokens`` are those of a request besides its pieces. ``asked`` is what the plan's
-        pieces ask for, where it is at hand already. Results are gathered by content where the lease
-        has the contents.
+        ``fixed_tokens`` are those of a request besides its pieces. Results are gathered by
+        content where the lease has the contents.
         """
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
         self.plan: ShardPlan = decode_plan(lease.outline, lease.contents)
-        if asked is None:
-            asked = decode_asked(lease.outline, lease.prompts)
-        self.asked = asked
+        self.asked = decode_asked(lease.outline, lease.prompts)
         self.lost = False
         self.dirty = False
         plan = self.plan

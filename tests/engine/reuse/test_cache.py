@@ -153,5 +153,10 @@ async def test_a_process_of_its_own_plans_with_the_cache(
         before = plain.stats.requests
         ran = await beside.run(beside.classify(TEXTS))
         assert plain.stats.requests - before == 5
-    assert [task.lookup is not None for task in started] == [True]
-    assert ran.done == list(range(30))
+        assert [task.lookup is not None for task in started] == [True]
+        assert ran.done == list(range(30))
+        nightly: dict[str, Any] = {"name": "nightly", "since_last": True}
+        for number in range(2):  # the second has a former job, which only this process looks up
+            spec = beside.classify(TEXTS, **nightly)
+            await beside.run(spec, output=f"{number}.jsonl", fresh=True)
+        assert len(started) == 2

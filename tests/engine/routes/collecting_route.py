@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from batcher.connecting import connect
 from batcher.core.errors import KindFailed, TransportError
 from batcher.core.failures.outage import Health
 from batcher.core.failures.verdicts import SharedPause
@@ -28,6 +27,7 @@ from batcher.engine.routes.route import AnswerTaker, RouteFigures, RouteNeeds, S
 from batcher.engine.services import Connection
 from batcher.engine.shards.call import Call
 from batcher.ports import Reply
+from batcher.wiring_providers import connect
 
 _GROUPS_AT_ONCE = 4
 EXPIRED = TransportError("timeout", "the batch expired", maybe_billed=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batcher.core.job.idempotency import KeyMaker
 from batcher.core.kind import Shape
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.progress import ShardEvent
 from batcher.engine.requests.demand import Allowances, WorstCase
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys

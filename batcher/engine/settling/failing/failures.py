@@ -29,6 +29,9 @@ from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.shards.call import Call
 from batcher.ports import Clock, Reply
 
+_ENCODING = "encoding_format"
+_FAILURES_BEFORE_TRIAL = 2
+
 
 class FailureReader:
     """What an answer means that is no success, and what it teaches of the provider."""
@@ -38,6 +41,7 @@ class FailureReader:
         self._learning = learning
         self._clock = clock
         self._secrets = secrets
+        self._has_tried = False
 
     def read(self, sent: Sent, reply: Reply, *, had_success: bool) -> tuple[ProviderError, Verdict]:
         """The error that the answer states, and what is to be done about it."""
@@ -55,7 +59,25 @@ class FailureReader:
             asked=[text for prompt in call.prompts() for text in prompt],
             own_parameters=(call.parameters or {}).keys(),
         )
+        if error.status == 500 and not had_success and isinstance(verdict, Backoff):
+            verdict = self._tried_plainly(sent) or verdict
         return error, verdict
+
+    def _tried_plainly(self, sent: Sent) -> Drop | None:
+        """Before any success, have a request that keeps failing sent once with plain vectors.
+
+        Some servers fail at base64 and do not say so. Where that is not it, base64 comes back.
+        """
+        if _ENCODING in sent.learned.dropped:
+            self._learning.restore(_ENCODING)
+        elif (
+            not self._has_tried
+            and _ENCODING in self._learning.optional_parameters
+            and sent.call.tries >= _FAILURES_BEFORE_TRIAL
+        ):
+            self._has_tried = True
+            return Drop(_ENCODING)
+        return None
 
     def learn(self, verdict: Rename | Drop) -> None:
         """From now on requests name a parameter as the provider wants it, or leave it out."""

@@ -8,7 +8,7 @@ from random import Random
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.failures.outage import Health
 from batcher.core.model import Tally
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.slots import Seat, Slots
 from batcher.engine.budget.run_budget import RunBudget

@@ -145,12 +145,15 @@ def _basis(
         charges_prompt_too=connection.charges_prompt_too,
         capped=work.job.budget_picousd is not None,
     )
+    spec = work.bound.spec
     labels = RunLabels(
         job=work.job.id,
-        kind=work.bound.spec.kind,
-        model=work.bound.spec.model,
+        kind=spec.kind,
+        model=spec.model,
         endpoint=str(work.bound.kind.endpoint),
         owner=work.owner,
+        base_url="" if spec.simulate or spec.via == "replay" else spec.base_url,
+        provider=spec.provider,
     )
     telemetry = RunTelemetry(
         labels, work.live, work.sinks, clock=services.clock, secrets=connection.secrets
