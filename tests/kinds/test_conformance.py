@@ -191,7 +191,7 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"row_parameters": lambda self, record: ["a"]}, "row parameters that are a list"),
         ({"row_parameters": lambda self, record: {"model": "m"}}, "the same for all rows"),
         ({"row_parameters": lambda self, record: {"max_tokens": 0}}, "whole number from 1 on"),
-        ({"row_parameters": lambda self, record: {"a": {1}}}, "a set cannot be represented"),
+        ({"row_parameters": lambda self, record: {"a": {1}}}, "returned a set"),
         ({"row_parameters": lambda self, record: {"a": next(NUMBERS)}}, "of the same record"),
         ({"row_parameters": lambda self, record: {"a": record["body"][:1]}}, "raises TypeError"),
         ({"row_parameters": _changing_too}, "row_parameters changes the record"),

@@ -157,7 +157,6 @@ def judge(
     renamed: Set[str] = frozenset(),
     accepted: bool = False,
     asked: Collection[str] = (),
-    own_parameters: Set[str] = frozenset(),
 ) -> Verdict:
     """The decision on an answer that is no success.
 
@@ -170,8 +169,6 @@ def judge(
         accepted: whether a request with these parameters has succeeded before. Then only the
             error's ``param`` is believed: its message may quote a row that speaks of parameters.
         asked: the texts that were sent, which a message may quote.
-        own_parameters: body parameters that the rows of this request have of their own: one that is
-            refused is the rows' own fault, like their texts.
     """
     status, code, message = error.status, error.code, error.message
     lowered = message.lower()
@@ -192,8 +189,6 @@ def judge(
         meant = status_meant(f"{code} {error.type}", message, asked)
         if meant is not None:
             return _refusal(replace(error, status=meant), named=True)
-        if _is_own(error.param, own_parameters, renamed):
-            return _judge_rows(error, pieces)
         said = "" if accepted or error.param is not None else lowered
         return (
             None
@@ -319,18 +314,6 @@ def _judge_parameters(
         reason = f"the provider refuses {param or 'a parameter'} of every request: {error.message}"
         return _refusal(error, named=True, reason=reason)
     return None
-
-
-def _is_own(param: str | None, own: Set[str], renamed: Set[str]) -> bool:
-    """Whether a parameter is refused that the request's rows have of their own.
-
-    A cap that is only called otherwise is no fault of a row.
-    """
-    if param is None or not own:
-        return False
-    return param.partition(".")[0].partition("[")[0] in own and (
-        param != "max_tokens" or param in renamed
-    )
 
 
 def _refused_of(

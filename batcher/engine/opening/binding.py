@@ -177,7 +177,7 @@ class Bound:
 
         ``charges_prompt_too`` is Azure's rule.
         """
-        return make_requests(
+        parts = make_requests(
             self.kind,
             self.spec,
             learned,
@@ -185,8 +185,10 @@ class Bound:
             charges_prompt_too=charges_prompt_too,
             cap=self.answer_cap if capped else None,
             fixed_tokens=self.limits.fixed_tokens,
-            attachments=self.attachments,
         )
+        if self.attachments is not None:
+            parts.builder.attach(self.attachments)
+        return parts
 
     def planner(
         self,
@@ -203,6 +205,7 @@ class Bound:
             tokenizer=self.tokenizer,
             limits=self.limits,
             recipe=job.description.recipe,
+            attachments=self.attachments,
         )
         return make_planner(
             source,
@@ -212,7 +215,6 @@ class Bound:
             rows=rows,
             reuse=reuse,
             guard=guard,
-            attachments=self.attachments,
         )
 
     def fingerprint(self, facts: InputFacts) -> str:

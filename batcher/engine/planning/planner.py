@@ -41,7 +41,8 @@ class Cursor(NamedTuple):
 class RowRules:
     """What is made of each row: by ``bound``, a kind of the name ``kind``, within ``limits``.
 
-    ``recipe`` is what contents are hashed under, in hexadecimal digits.
+    ``recipe`` is what contents are hashed under, in hexadecimal digits; ``attachments`` are the
+    files that rows may name.
     """
 
     bound: BoundKind
@@ -49,6 +50,7 @@ class RowRules:
     tokenizer: Tokenizer
     limits: RequestLimits
     recipe: str
+    attachments: AttachmentFiles | None = None
 
 
 class Planner:
@@ -149,12 +151,11 @@ def make_planner(
     rows: int,
     reuse: ReuseLookup | None = None,
     guard: RowGuard | None = None,
-    attachments: AttachmentFiles | None = None,
 ) -> Planner:
     """The planner of one job with its parts.
 
     ``rows`` is where to stop; ``reuse`` says which rows need no call; ``guard`` keeps the time of
-    each row; ``attachments`` are the files that rows may name.
+    each row.
     """
     bound, most = rules.bound, rules.limits.max_input_tokens
     questions = None
@@ -162,8 +163,8 @@ def make_planner(
         questions = ReuseQuestions(reuse, row_ids=form.row_ids, max_input_tokens=most)
     rendering = Rendering(bound, rules.kind, guard or NoGuard(), any_before=cursor.row > 0)
     attaching = None
-    if attachments is not None and isinstance(bound, AttachesFiles):
-        attaching = Attaching(bound, attachments, rendering)
+    if rules.attachments is not None and isinstance(bound, AttachesFiles):
+        attaching = Attaching(bound, rules.attachments, rendering)
     preparation = RowPreparation(
         rendering,
         PieceCutter(bound, rules.tokenizer, rules.limits),

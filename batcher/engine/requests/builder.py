@@ -19,7 +19,7 @@ from batcher.core.text import exactjson
 from batcher.engine.requests.attached import AttachedBodies, EncodedBody
 from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.shards.call import Call
-from batcher.ports import JSON_TYPE
+from batcher.ports import JSON_TYPE, AttachmentFiles
 
 
 class Learning:
@@ -70,6 +70,10 @@ class RequestBuilder:
         self._learning = learning
         self.path = str(bound.endpoint)
         self.attached: AttachedBodies | None = None
+
+    def attach(self, files: AttachmentFiles) -> None:
+        """Have bodies carry the files that rows name."""
+        self.attached = AttachedBodies(self, files)
 
     def body(self, call: Call) -> bytes:
         """The request's JSON, as the model is known to want it.

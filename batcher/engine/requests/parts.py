@@ -11,7 +11,6 @@ from batcher.core.kind import BoundKind, has_free_output, shape_of
 from batcher.core.model import Learned
 from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.money.prices import Price
-from batcher.engine.requests.attached import AttachedBodies
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.demand import (
     PROMPT_MARGIN_TOKENS,
@@ -21,7 +20,6 @@ from batcher.engine.requests.demand import (
     WorstCase,
 )
 from batcher.engine.requests.output_limits import USERS_LIMITS, OutputLimits, output_limits
-from batcher.ports import AttachmentFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,6 @@ def make_requests(
     charges_prompt_too: bool,
     cap: int | None,
     fixed_tokens: int,
-    attachments: AttachmentFiles | None = None,
 ) -> RequestParts:
     """The parts of a job's requests.
 
@@ -59,7 +56,6 @@ def make_requests(
         charges_prompt_too: Azure's rule.
         cap: the limit in tokens of answers that nothing else limits, or None.
         fixed_tokens: those of a request besides its pieces.
-        attachments: the files that rows may name; None where the kind attaches none.
     """
     limits = output_limits(bound, spec.params, cap)
     learning = Learning(learned, bound.optional_parameters)
@@ -67,8 +63,6 @@ def make_requests(
     allowances = Allowances(PromptAllowance(margin))
     prices = TierPrices(price, spec.service_tier, spec.params, any_step=bound.packs)
     builder = RequestBuilder(bound, spec.kind, _added(spec, cap), learning)
-    if attachments is not None:
-        builder.attached = AttachedBodies(builder, attachments)
     return RequestParts(
         output_limits=limits,
         learning=learning,

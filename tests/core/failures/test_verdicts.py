@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.core.failures.own_parameters import judge_own_parameters
 from batcher.core.failures.reading import ProviderError
 from batcher.core.failures.verdicts import (
     MAX_ATTEMPTS,
@@ -246,9 +247,17 @@ def test_an_optional_parameter_is_dropped_once(given: ProviderError) -> None:
 def test_a_parameter_of_the_rows_own_is_the_rows_own_fault(code: str, param: str) -> None:
     given = error(400, code, param=param)
     own = {"temperature", "logit_bias", "stop", "max_tokens"}
-    assert isinstance(judge(given, pieces=1, own_parameters=own), Dead)
-    assert isinstance(judge(given, pieces=2, own_parameters=own), Split)
+    assert isinstance(judge_own_parameters(given, own, pieces=1, renamed=set()), Dead)
+    assert isinstance(judge_own_parameters(given, own, pieces=2, renamed=set()), Split)
+    assert judge_own_parameters(given, {"top_p"}, pieces=1, renamed=set()) is None
     assert isinstance(judge(given, pieces=1), Refusal)
+
+
+def test_a_cap_of_the_rows_own_that_is_called_otherwise_is_no_fault_of_theirs() -> None:
+    given = error(400, "unsupported_parameter", UNSUPPORTED, param="max_tokens")
+    assert judge_own_parameters(given, {"max_tokens"}, pieces=1, renamed=set()) is None
+    again = judge_own_parameters(given, {"max_tokens"}, pieces=1, renamed={"max_tokens"})
+    assert isinstance(again, Dead)
 
 
 @pytest.mark.parametrize("text", ["encoding_format", UNSUPPORTED])
