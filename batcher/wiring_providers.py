@@ -115,7 +115,7 @@ async def connect(
     """
     granted = _granted(spec, reach)
     throttle, hidden = open_throttle(), _hidden(settings)
-    async with _route(granted, throttle, hidden, settings) as connection:
+    async with _connected(granted, throttle, hidden, settings) as connection:
         if settings.record is None:
             yield connection
             return
@@ -131,10 +131,10 @@ async def connect(
 
 
 @asynccontextmanager
-async def _route(
+async def _connected(
     granted: Granted, throttle: Throttle, hidden: tuple[str, ...], settings: Settings
 ) -> AsyncIterator[Connection]:
-    """The way that a job's requests take: online, simulated, or to recorded answers."""
+    """Connected to whoever answers: a provider, a simulated one, or recorded answers."""
     spec = granted.spec
     if spec.via == "replay":
         from batcher.adapters.providers.recording import open_replay

@@ -16,7 +16,7 @@ from batcher.adapters.system.planner_process import start_planner_process
 from batcher.core.kind import Shape
 from batcher.engine.runner import Runner
 from batcher.ports.planning import PlannerProcess, PlanTask
-from tests.engine.reuse.caching import Cache, with_cache
+from tests.engine.reuse.caching import Cache, make_database, with_cache
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Work, open_work, words
 
@@ -31,6 +31,7 @@ async def caching(
 ) -> AsyncIterator[tuple[Work, Work, Cache]]:
     """The same provider and database twice: without the cache, and with it."""
     database = here / "batcher.db"
+    await make_database(database)
     async with open_work(here, database=str(database), **config) as work:
         runner, cache = with_cache(work.runner, database, shape)
         yield work, Work(work.simulator, runner, here), cache

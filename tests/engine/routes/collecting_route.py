@@ -30,6 +30,7 @@ from batcher.ports import Reply
 from batcher.wiring_providers import connect
 
 _GROUPS_AT_ONCE = 4
+_TRIES_THAT_EXPIRE = 2
 EXPIRED = TransportError("timeout", "the batch expired", maybe_billed=False)
 
 
@@ -37,8 +38,9 @@ EXPIRED = TransportError("timeout", "the batch expired", maybe_billed=False)
 class Terms:
     """How groups are made, and when they are answered: after up to ``most_seconds``, in any order.
 
-    Of ``expiring`` lines in a hundred nothing comes. A group is submitted with ``size`` calls, or
-    with fewer where no more have come for ``linger_seconds``.
+    Of ``expiring`` lines in a hundred nothing comes, though never too often for a row to fail by
+    it. A group is submitted with ``size`` calls, or with fewer where no more have come for
+    ``linger_seconds``.
     """
 
     size: int = 5
@@ -223,7 +225,8 @@ class CollectingRoute:
 
     async def _line(self, custom_id: str, sent: Sent, body: bytes, key: str) -> str:
         """What the provider keeps of one request, as a line of JSON."""
-        if self._chance.randrange(100) < self._terms.expiring:
+        expires = self._chance.randrange(100) < self._terms.expiring
+        if expires and sent.call.tries < _TRIES_THAT_EXPIRE:
             return json.dumps({"custom_id": custom_id, "expired": True})
         path, name = self._needs.requests.builder.path, sent.call.request_id
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.core.job.spec import JobSpec
+from tests.engine.fleet.crew import completed, worker
 from tests.engine.routes.collecting_route import Terms, collecting
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import Ran, Work, audit, cancelled_ever_later, open_work, words
+from tests.engine.workbench import MIXED, Ran, Work, audit, cancelled_ever_later, open_work, words
 
-HALF_AN_HOUR = 1800.0
+A_WHILE = 300.0
 FAULTY = (
     *words(12),
     "",
@@ -44,7 +45,7 @@ LABELLED = (
 terms = st.builds(
     Terms,
     size=st.integers(1, 40),
-    most_seconds=st.sampled_from([0.0, 30.0, HALF_AN_HOUR]),
+    most_seconds=st.sampled_from([0.0, 30.0, A_WHILE]),
     expiring=st.sampled_from([0, 0, 20]),
     seed=st.integers(0, 99),
 )
@@ -140,13 +141,34 @@ async def test_cancelled_at_any_moment_it_loses_nothing_and_owns_up(here: Path) 
             audit(work, ran.report)
 
 
+# --- many workers ---------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_workers_hold_their_shards_for_as_long_as_answers_take(here: Path) -> None:
+    """Three times as long as a lease: it is renewed, and nobody else asks for the same."""
+    database = f"sqlite:///{here}/b.db"
+    async with open_work(here, database=database) as work:
+        expected = await work.run(work.chat(MIXED))
+        with collecting(Terms(size=7, most_seconds=90.0)) as terms:
+            async with AsyncExitStack() as stack:
+                for _ in range(2):
+                    await stack.enter_async_context(worker(database))
+                report = await work.runner.submit(work.chat(MIXED), fresh=True)
+                ran = await completed(work, report.job)
+        assert ran.records == expected.records
+        assert ran.failed.keys() == expected.failed.keys()
+        assert ran.report.doubt_requests == 0
+        assert len(terms.groups) > 2
+
+
 # --- what failures do -----------------------------------------------------------------------------
 
 
 @in_virtual_time
 async def test_hours_without_an_answer_are_no_outage(here: Path) -> None:
     """All fail at first, and the second answers come long after an outage would pause the job."""
-    with collecting(Terms(size=50, most_seconds=3600.0, seed=5)) as terms:
+    with collecting(Terms(size=50, most_seconds=1500.0, seed=5)) as terms:
         async with open_work(here) as work:
             ran = await work.run(work.chat(list(words(8, marker="[[fault=500*2]]"))))
             assert work.now() > 1000.0 + 900.0

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from batcher.adapters.store.memory.store import MemoryStore
+from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Shape
 from batcher.core.model import Learned
 from batcher.engine.job.endings import Ending
@@ -39,7 +40,11 @@ class Running:
             shared=linger_seconds is not None,
             linger_seconds=linger_seconds,
             live=self.failing.live,
-            bound=given(spec=given(outage_timeout=900.0, on_error="skip")),
+            bound=given(
+                spec=JobSpec(
+                    kind="embed", model="m", input="in.csv", outage_timeout=900.0, simulate=True
+                )
+            ),
         )
         self.work.live.rows = 4
         self.vectors = VectorLength(

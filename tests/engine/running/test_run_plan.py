@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,7 +79,7 @@ async def test_shards_are_told_of_as_they_are_written() -> None:
 
 async def test_a_row_that_cannot_be_sent_ends_a_run_that_stops_at_the_first() -> None:
     running = Running()
-    running.work.bound.spec.on_error = "stop"
+    running.work.bound.spec = replace(running.work.bound.spec, on_error="stop")
     run_plan, _ = await a_plan(running, planning_of())
     await run_plan.write()
     assert [ending.exit_code for ending in running.endings] == [3]
