@@ -72,7 +72,7 @@ def test_without_a_cap_the_others_stand() -> None:
         ({"max_tokens": "9"}, "no whole number|not a whole number"),
         ({"max_output_tokens": True}, "not a whole number"),
         ({"a": float("nan")}, "^NaN"),
-        ({1: 2}, "a key that is"),
+        ({1: 2}, "a key of type"),
     ],
 )
 def test_what_cannot_be_sent_is_told(value: object, said: str) -> None:
