@@ -26,7 +26,7 @@ from batcher.engine.runner import Runner
 from batcher.engine.services import Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
-from batcher.wiring_files import files, open_source
+from batcher.wiring_files import files, open_attachments, open_source
 from batcher.wiring_providers import (
     check_connection,
     choose_provider,
@@ -168,6 +168,7 @@ async def _open_services(
             version=__version__,
             lease_seconds=settings.lease_seconds,
             open_source=partial(open_source, clock=clock, reach=reach),
+            open_attachments=partial(open_attachments, reach=reach),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,

@@ -28,6 +28,7 @@ from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.throttle.memory import MemoryThrottle
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import InputFacts, Job
+from batcher.core.row.asked import Asked
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.core.throttle.observation import Observation
 from batcher.core.throttle.sharing import ANYBODY, Flow
@@ -181,7 +182,7 @@ def fill(store: Store, rows: int) -> Job:
         chunks=None,
     )
     plan = replace(plan, piece_rows=list(plan.piece_rows), starts=list(plan.starts))
-    encoded = encode_plan(plan, [(_TEXT,)] * pieces)
+    encoded = encode_plan(plan, Asked([(_TEXT,)] * pieces))
     for ordinal in range(rows // pieces):
         shard = NewShard(
             ordinal=ordinal,
@@ -224,7 +225,9 @@ async def simulate(rows: int) -> None:
             failures.append(f"{event} {facts}")
 
     # Nothing is planned, opened or exported.
-    unused: Any = dict.fromkeys(("files", "open_source", "due_times", "open_index"))
+    unused: Any = dict.fromkeys(
+        ("files", "open_source", "open_attachments", "due_times", "open_index")
+    )
     adapters = Services(
         store=store,
         clock=clock,

@@ -100,7 +100,7 @@ class Text(Protocol):
         ...
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         ...
 
 
@@ -255,11 +255,11 @@ class BoundEmbed:
         return (self._text.render(record),)
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         return self._text.how_to_name(present)
 
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
-        """See :class:`batcher.core.kind.NotesColumns`."""
+        """See :class:`batcher.kinds.NotesColumns`."""
         del columns
         return self._text.notes
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batcher.engine.job.results import Access
     from batcher.engine.routes.route import MakeRoute
     from batcher.ports import (
+        AttachmentFiles,
         Clock,
         Doorbell,
         Draft,
@@ -112,6 +113,7 @@ class Services:
     check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     open_source: Callable[[JobSpec], Awaitable[InputSource]]
+    open_attachments: Callable[[JobSpec], AttachmentFiles]
     due_times: Callable[[str, str], DueTimes]
     lock: Callable[[str], AbstractContextManager[None]]
     doorbell: Doorbell

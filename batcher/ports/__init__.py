@@ -4,6 +4,7 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.attachments import AttachmentFiles
 from batcher.ports.deliveries import DeliveryLease, DeliveryReads, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
@@ -34,7 +35,7 @@ from batcher.ports.planning import (
     RowGuard,
     RowOverran,
 )
-from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports.provider import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.reuse import (
     AnsweredPiece,
     AskedRow,
@@ -77,11 +78,13 @@ from batcher.ports.time import Clock
 from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
+    "JSON_TYPE",
     "LEVELS",
     "MOST_ANSWER_BYTES",
     "AnswerRoom",
     "AnsweredPiece",
     "AskedRow",
+    "AttachmentFiles",
     "Blueprint",
     "BudgetShort",
     "CallNeeded",

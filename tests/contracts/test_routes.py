@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.adapters.throttle import MemoryThrottle
-from batcher.core.errors import TransportError
+from batcher.core.errors import RowError, TransportError
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import TextFile
 from batcher.core.model import Learned
@@ -135,6 +135,10 @@ class World:
         del error
         self.route.feedback.object_to(sent)
         self._over("lost", sent.call)
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        del failed
+        self._over("unsendable", call)
 
     def leave(self, call: Call) -> None:
         self._over("left", call)

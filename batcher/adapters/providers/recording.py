@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from batcher.adapters.system.private_files import make_file
 from batcher.core.errors import UsageError
-from batcher.ports import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 
 _STRUCK = b"[key]"
 _SHORTEST_KEY = 6
@@ -70,10 +70,17 @@ class Recorder:
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`."""
         reply = await self._provider.post(
-            path, body, request_id, key=key, most_bytes=most_bytes, room=room
+            path,
+            body,
+            request_id,
+            key=key,
+            most_bytes=most_bytes,
+            room=room,
+            content_type=content_type,
         )
         self._keep(path, body, reply)
         return reply
@@ -164,9 +171,10 @@ class Replay:
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`."""
-        del request_id, key, most_bytes, room
+        del request_id, key, most_bytes, room, content_type
         place = self._places.get(request_hash(path, body))
         if place is None:
             return Reply(404, _headers({}), orjson.dumps(_NOT_RECORDED))

@@ -225,6 +225,9 @@ class FleetWorker:
         except NotServed as refusal:
             self._left_alone.add(job_id, REFUSED_SECONDS)
             self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
+        except NotAllowed as refusal:
+            self._left_alone.add(job_id, REFUSED_SECONDS)
+            self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
             self._left_alone.add(job_id, REFUSED_SECONDS)
             if isinstance(error, StoreError):

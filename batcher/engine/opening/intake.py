@@ -15,7 +15,8 @@ from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
-from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
+from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
+from batcher.core.kind_optional import AttachesFiles, RefusesToBegin
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
@@ -131,13 +132,16 @@ class Intake:
 
     def _bound(self, spec: JobSpec, files: Mapping[str, TextFile], kind: Kind) -> Bound:
         services = self._services
-        return bind(
+        bound = bind(
             spec,
             kind=kind,
             facts_of=lambda endpoint: services.model_facts(spec.model, endpoint, spec.base_url),
             tokenizer=services.open_tokenizer(spec.model, spec.tokenizer),
             files=files,
         )
+        if isinstance(bound.kind, AttachesFiles):
+            return replace(bound, attachments=services.open_attachments(spec))
+        return bound
 
     async def open(self, spec: JobSpec) -> InputSource:
         """The input; a stream is copied to disk first, however long it takes to come.
@@ -260,7 +264,8 @@ class Intake:
             return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
         checked = lookup = None
-        if rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+        many = rows - job.plan_row >= MANY_ROWS and bound.attachments is None
+        if many and isinstance(source, SharesCheck):
             lookup = None if reuse is None else reuse.portable()
             checked = source.checked() if reuse is None or lookup is not None else None
         if checked is None:

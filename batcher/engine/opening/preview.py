@@ -22,6 +22,7 @@ from batcher.engine.job.report import Report
 from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.parts import RequestParts
+from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.ports import InputSource, Lease, NewShard, RowGuard
 
@@ -157,18 +158,21 @@ def _requests_of(
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]
+        limit = requests.output_limits.of(call.parameters, len(call.pieces))
         yield PreviewedRequest(
             rows=tuple(plan.first_row + row for row in rows),
             ids=tuple(plan.id_of(row) for row in rows),
             tokens=call.tokens,
-            completion_tokens_at_most=(
-                requests.output_limit
-                if requests.output_limit is not None
-                else bound.answer_bound[0]
-            ),
+            completion_tokens_at_most=bound.answer_bound[0] if limit is None else limit,
             path=requests.builder.path,
-            body=requests.builder.body(call),
+            body=_body(call, requests),
         )
+
+
+def _body(call: Call, requests: RequestParts) -> bytes:
+    """The body as it is sent; of a form what there is to see of it, as JSON."""
+    attached = requests.builder.attached
+    return requests.builder.body(call) if attached is None else attached.shown(call)
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -7,12 +7,12 @@ once or hours later, in any order. Nothing above it knows by which way they came
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from batcher.core.errors import TransportError
+from batcher.core.errors import RowError, TransportError
 from batcher.core.failures.outage import Health
 from batcher.core.failures.verdicts import SharedPause
 from batcher.core.job.spec import JobSpec
@@ -40,7 +40,7 @@ class Sent(NamedTuple):
 
 
 class AnswerTaker(Protocol):
-    """Who acts on what comes back of a call, or does not. One of the three is called, once."""
+    """Who acts on what comes back of a call, or does not. One of the four is called, once."""
 
     async def answered(self, sent: Sent, reply: Reply) -> None:
         """A whole answer came.
@@ -52,6 +52,10 @@ class AnswerTaker(Protocol):
 
     async def lost(self, sent: Sent, error: TransportError) -> None:
         """No whole answer came."""
+        ...
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        """The call was not sent, since some of its pieces cannot be, for this reason each."""
         ...
 
     def leave(self, call: Call) -> None:

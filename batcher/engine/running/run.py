@@ -113,8 +113,9 @@ class JobRun:
             self._parts.basis.checkpoint_writer.close()
         assert self._ending is not None
         ending = await self._move(self._ending)
-        if self._plan.error is not None:
-            raise self._plan.error
+        error = self._plan.error or ending.error
+        if error is not None:
+            raise error
         return ending
 
     async def _work_until_ended(self) -> None:

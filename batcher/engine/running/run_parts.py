@@ -168,7 +168,7 @@ def _basis(
         HeldShards(on_lost=lambda shard: telemetry.lease_lost(shard.ordinal)),
         Reservations(
             partial(services.store.checkpoint, work.job.id),
-            requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
+            requests.worst_case.of_pieces if work.job.budget_picousd is not None else None,
         ),
         clock=services.clock,
         room=services.room,

@@ -17,8 +17,8 @@ from batcher.core.kind import (
     Invalid,
     Outcome,
     Refused,
-    TakesTextViews,
 )
+from batcher.core.kind_optional import TakesTextViews
 from batcher.core.model import Bill, Usage
 from batcher.core.money import usage
 from batcher.core.money.prices import shares

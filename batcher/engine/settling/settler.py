@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batcher.core.errors import KindFailed, TransportError
+from batcher.core.errors import KindFailed, RowError, TransportError
 from batcher.core.failures.foreign_body import foreign_answer
 from batcher.core.failures.reading import status_within
 from batcher.core.failures.verdicts import Backoff, Split
@@ -84,6 +84,13 @@ class Settler:
         self._arrivals.object_to(sent)
         message = self._reader.clean(str(error))
         self._failures.back_off(call, Backoff(error.code, message, lasting=error.lasting))
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        """Nothing was sent of the call, since some of its pieces cannot be: they end so."""
+        if isinstance(call, KnownGoodCall):
+            self._known_good.drop(call)
+        elif not call.shard.lost:
+            self._outcomes.unsendable(call, failed)
 
     def leave(self, call: Call) -> None:
         """The call was sent, and no answer will be waited for; a later one may prove its cost."""

@@ -19,6 +19,7 @@ from batcher.core.errors import StoreError
 from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
+from batcher.core.row.asked import Asked
 from batcher.engine.reuse.previous_job import Former
 from batcher.engine.reuse.strategies import filled
 from batcher.engine.shards.payload import ShardPlan, encode_plan
@@ -304,7 +305,7 @@ def former_shard(ordinal: int, rows: int) -> NewShard:
         rows=rows,
         pieces=rows,
         requests=1,
-        plan=encode_plan(plan, [("x" * 512,)] * rows),
+        plan=encode_plan(plan, Asked([("x" * 512,)] * rows)),
         columns=None,
         carried=carried,
     )

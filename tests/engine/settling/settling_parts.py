@@ -8,12 +8,13 @@ from typing import Any
 from batcher.adapters.providers.tokenizer import open_tokenizer
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Shape, TextFile
-from batcher.core.model import Learned, Prompt
+from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.engine.requests.parts import make_requests
 from batcher.engine.routes.route import Sent
 from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.failures import FailureReader, Failures
+from batcher.engine.settling.failing.known_good import KnownRequest
 from batcher.engine.settling.failing.rate_limits import RateLimits
 from batcher.engine.settling.outcomes import Outcomes
 from batcher.engine.settling.reading import AnswerReader, UsageReader
@@ -32,9 +33,7 @@ SPEC = JobSpec(kind="chat", model="gpt-4o-mini", input="in.jsonl", base_url="htt
 class Settling(Failing):
     """One of each, for a job of the kind chat."""
 
-    def __init__(
-        self, *, had_success: bool = False, known: tuple[Prompt, int] | None = None
-    ) -> None:
+    def __init__(self, *, had_success: bool = False, known: KnownRequest | None = None) -> None:
         super().__init__(had_success=had_success, known=known)
         bound: Any = CHAT.bind({"prompt": TextFile("p.txt", "{{ text }}"), "max_tokens": 30})
         made = make_requests(

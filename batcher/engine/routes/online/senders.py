@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from batcher.core.errors import KindFailed, TransportError
+from batcher.core.errors import KindFailed, NotAllowed, TransportError
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending, Endings
+from batcher.engine.requests.attached import PiecesUnsendable
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.pace import Pace
 from batcher.engine.routes.route import AnswerTaker, Sent
 from batcher.engine.shards.call import Call
-from batcher.ports import Provider, Reply
+from batcher.ports import JSON_TYPE, Provider, Reply
 
 
 class Exchange:
@@ -56,14 +57,22 @@ class Exchange:
         Raises:
             TransportError: no whole answer came.
             KindFailed: the kind makes no body.
+            PiecesUnsendable: nothing was sent, since some pieces cannot be.
+            NotAllowed: nothing was sent, since a file may not be read here.
         """
+        builder, content_type = self._builder, JSON_TYPE
+        if builder.attached is None:
+            body = builder.body(call)
+        else:
+            body, content_type = await builder.attached.body(call, name, self._room)
         return await self._provider.post(
-            self._builder.path,
-            self._builder.body(call),
+            builder.path,
+            body,
             name,
             key=self._keys.of(call, self._learning.learned),
             most_bytes=self._answer_size.most_bytes(call),
             room=self._room,
+            content_type=content_type,
         )
 
     def release(self, name: str) -> None:
@@ -143,6 +152,10 @@ class Senders:
             await answers.lost(sent, error)
         except KindFailed as error:
             self._end(Endings.kind_failed(str(error)))
+        except PiecesUnsendable as error:
+            answers.unsendable(sent.call, error.failed)
+        except NotAllowed as error:
+            self._end(Endings.not_allowed(error))
         except asyncio.CancelledError:
             answers.leave(sent.call)
             raise

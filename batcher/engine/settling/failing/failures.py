@@ -6,6 +6,7 @@ The decisions are the core's (:mod:`batcher.core.failures.verdicts`,
 
 from __future__ import annotations
 
+from batcher.core.failures.own_parameters import judge_own_parameters
 from batcher.core.failures.reading import ProviderError, read_error
 from batcher.core.failures.verdicts import (
     Backoff,
@@ -49,12 +50,19 @@ class FailureReader:
         error = read_error(
             reply.status, reply.headers, reply.body, wall=self._clock.wall(), secrets=self._secrets
         )
+        renamed = sent.learned.renamed.keys()
+        if (own := call.parameters) is not None:
+            own_fault = judge_own_parameters(
+                error, own.keys(), pieces=len(call.pieces), renamed=renamed
+            )
+            if own_fault is not None:
+                return error, own_fault
         verdict = judge(
             error,
             pieces=len(call.pieces),
             halved=call.halved,
             optional_parameters=self._learning.optional_parameters - sent.learned.dropped,
-            renamed=sent.learned.renamed.keys(),
+            renamed=renamed,
             accepted=had_success,
             asked=[text for prompt in call.prompts() for text in prompt],
         )

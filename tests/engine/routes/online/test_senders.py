@@ -12,8 +12,9 @@ from batcher.core.kind import Shape
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.engine.byte_room import ByteRoom
-from batcher.engine.requests.builder import Learning, answer_size
+from batcher.engine.requests.builder import AnswerSize, Learning
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.routes.online.senders import Exchange, Senders
 from batcher.engine.routes.route import Sent
 from batcher.ports import Reply
@@ -34,10 +35,10 @@ class Sending:
         learning = Learning(Learned())
         exchange = Exchange(
             whatever(post=self._post),
-            whatever(path="/x", body=lambda call: b"{}"),
+            whatever(path="/x", body=lambda call: b"{}", attached=None),
             learning=learning,
-            answer_size=answer_size(
-                Shape.JSON, learning, output_limit=1, parameters={}, most_bytes=None
+            answer_size=AnswerSize(
+                Shape.JSON, learning, limits=OutputLimits(1), parameters={}, most_bytes=None
             ),
             keys=IdempotencyKeys(None),
             room=ByteRoom(),

@@ -7,7 +7,7 @@ from random import Random
 
 from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.failures.outage import Health
-from batcher.core.model import Prompt, Tally
+from batcher.core.model import Tally
 from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.slots import Seat, Slots
@@ -16,6 +16,7 @@ from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending
 from batcher.engine.requests.demand import Allowances, WorstCase
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.in_flight import InFlight
 from batcher.engine.routes.online.pace import Pace
@@ -23,7 +24,7 @@ from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.dead_letters import DeadLetters
 from batcher.engine.settling.failing.failure_parts import FailureParts
-from batcher.engine.settling.failing.known_good import KnownGood
+from batcher.engine.settling.failing.known_good import KnownGood, KnownRequest
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.settling.failing.refusals import Refusals
@@ -39,16 +40,14 @@ from batcher.engine.telemetry.run_telemetry import RunLabels, RunTelemetry, Tele
 from batcher.ports import Checkpoint
 from tests.fakes import FakeClock
 
-WORST_CASE = WorstCase(None, 10, Allowances(PromptAllowance(0)))
+WORST_CASE = WorstCase(None, OutputLimits(10), Allowances(PromptAllowance(0)))
 KEY = "sk-a-key-that-nobody-may-see-0123456789"
 
 
 class Failing:
     """One of each. ``endings`` are the reasons for which the run was ended."""
 
-    def __init__(
-        self, *, had_success: bool = False, known: tuple[Prompt, int] | None = None
-    ) -> None:
+    def __init__(self, *, had_success: bool = False, known: KnownRequest | None = None) -> None:
         """``known`` is a prompt that an earlier run had answered, with its tokens."""
         self.clock = FakeClock()
         self.endings: list[Ending] = []
@@ -106,8 +105,8 @@ class Failing:
         self.passing = PassingFailures(self.parts)
         self.refusals = Refusals(self.parts)
 
-    def _known_good(self, known: tuple[Prompt, int] | None) -> KnownGood:
-        async def find() -> tuple[Prompt, int] | None:
+    def _known_good(self, known: KnownRequest | None) -> KnownGood:
+        async def find() -> KnownRequest | None:
             return known
 
         return KnownGood(self.state, self.queue, self.accounts, self.budget, find=find)
