@@ -22,7 +22,8 @@ _SAID_WAIT = re.compile(
     re.IGNORECASE,
 )
 _RETRY_IN = re.compile(
-    r"(?:\bretry(?:ing)? (?:in|after)|\bwait(?: for)?|\b(?:again|available|resets?) (?:in|after)(?= \d+ ))"
+    r"(?:\bretry(?:ing)? (?:in|after)|\bwait(?: for)?"
+    r"|\b(?:again|available|resets?) (?:in|after)(?= \d+ ))"
     r" (\d{1,9}(?:\.\d{1,9})?) ?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b",
     re.IGNORECASE,

@@ -1,4 +1,4 @@
-"""An answer whose framing breaks after its head is lost at once, however it is cut into segments."""
+"""An answer whose framing breaks after its head is lost at once, however it is cut up."""
 
 from __future__ import annotations
 
