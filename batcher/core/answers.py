@@ -52,10 +52,13 @@ class Completion:
 
 def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
     """The first choice, or what is wrong with the answer."""
-    choices = answer.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
+    found = answer.get("choices")
+    choices: list[Any] = found if isinstance(found, list) else []
+    choice = choices[0] if choices else None
     if not isinstance(choice, dict):
         return _no_choice(answer)
+    if len(choices) > 1 and _is_left_empty(choice):
+        choice = next((other for other in choices if _says_something(other)), choice)
     if error := choice.get("error"):
         return broken_off(error)
     finish = read_finish(choice)
@@ -87,6 +90,19 @@ def read_completion(answer: Mapping[str, Any]) -> Completion | Broken | Refused:
         tool_calls=tool_calls,
         logprobs=_read_logprobs(logprobs) if (logprobs := choice.get("logprobs")) else (),
     )
+
+
+def _says_something(choice: object) -> bool:
+    """Whether a choice holds anything: gateways cut one with tool calls into several."""
+    message = _message_of(choice) if isinstance(choice, dict) else None
+    names = ("content", "tool_calls", "function_call", "refusal")
+    return message is not None and any(message.get(name) for name in names)
+
+
+def _is_left_empty(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice ended well and holds nothing."""
+    ended_well = read_finish(choice).meaning in (Meaning.WHOLE, Meaning.TOOLS)
+    return ended_well and not choice.get("error") and not _says_something(choice)
 
 
 def _no_choice(answer: Mapping[str, Any]) -> Broken | Refused:

@@ -31,6 +31,11 @@ _UNFINISHED: Final = re.compile(
 )
 _MARKUP: Final = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|^[ \t]*```[^\n`]*$", re.MULTILINE)
 
+_LATEX: Final = re.compile(
+    r"\\(?:boxed|fbox|text(?:bf|it|tt|rm|sf)?|math(?:bf|it|tt|rm|sf)|emph)\s*\{([^{}]*)\}"
+)
+_FORMULA: Final = re.compile(r"\\\(|\\\)|\\\[|\\\]|\$")
+
 _BETWEEN_WORDS: Final = re.compile(r"(?<=\w)[\s_\-\u2010-\u2015]+(?=\w)")
 _BETWEEN_LETTERS: Final = re.compile(r"(?<=[^\W\d_]) (?=[^\W\d_])")
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -45,6 +50,7 @@ _NAMES: Final = (
 _KEYS: Final = frozenset(
     [*_NAMES.split("|"), "labels", "categories", "classes", "intents", "topics", "tags"]
 )
+_CALLED: Final = ("arguments", "parameters")
 _OTHERS: Final = frozenset(
     "not no non exclude excluded reject rejected other others alternative alternatives second"
     " secondary previous unlikely wrong incorrect without except runner never false negative"
@@ -72,7 +78,7 @@ _NEGATED: Final = re.compile(
 )
 
 _SMART: Final = str.maketrans("“”„‟‘’‚‛", "\"\"\"\"''''")
-_UNSEEN: Final = (0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
+_UNSEEN: Final = (0xAD, 0x640, *range(0x200B, 0x2010), 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
 _PLAIN: Final = _SMART | dict.fromkeys(range(0x2010, 0x2016), "-") | dict.fromkeys(_UNSEEN, "")
 _SINGLE_QUOTED: Final = re.compile(r"(?<=[{\[,:])(\s*)'((?:[^'\\\n]|\\.)*)'(?=\s*[,:}\]])")
 _TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
@@ -96,7 +102,7 @@ class Labels:
     def find(self, text: str) -> str | None:
         """The one label that an answer names; None where it names none or several."""
         text = _MARKUP.sub("", _without_reasoning(text[-_MOST_CHARACTERS:])).strip()
-        text = _unescaped(text)
+        text = _unescaped(_without_latex(text))
         composed = normalize("NFKC", text)
         spellings = [text] if composed == text else [text, composed]
         for spelled in spellings:
@@ -178,6 +184,10 @@ class Labels:
             return {label for item in value for label in self._named_by(item, depth)}
         if not isinstance(value, dict):
             return set()
+        if isinstance(value.get("name"), str):  # a call of a tool, written out
+            value = next((value[name] for name in _CALLED if name in value), value)
+            if not isinstance(value, dict):
+                return self._named_by(value, depth + 1)
         by_name = {_folded_case(key): item for key, item in value.items()}
         for names in (frozenset({"label"}), _KEYS):
             stated = [item for name, item in by_name.items() if name in names]
@@ -219,6 +229,8 @@ class Labels:
 def _folded_case(text: str) -> str:
     """Without regard to Unicode form, case, the number of spaces and the kind of quotes."""
     text = normalize("NFKC", normalize("NFKC", text.translate(_PLAIN)).casefold())
+    if not text.isascii():  # Turkish: the small letters of I and İ are ı and i
+        text = text.replace("i\u0307", "i").replace("ı", "i")
     return " ".join(text.split())
 
 
@@ -260,6 +272,18 @@ def _without_reasoning(text: str) -> str:
     if ended := _REASONED.match(text):
         text = text[ended.end() :]
     return _UNFINISHED.sub("", text)
+
+
+def _without_latex(text: str) -> str:
+    r"""``\boxed{\text{label}}``, as models that are trained on mathematics end, as the label."""
+    if "\\" not in text:
+        return text
+    for _ in range(_DEEPEST):
+        before, text = text, _LATEX.sub(r"\1", text)
+        if text == before:
+            return text
+        text = _FORMULA.sub("", text)
+    return text
 
 
 def _values(text: str) -> Iterator[tuple[object, int, int]]:

@@ -161,6 +161,19 @@ def test_tool_calls_are_read_in_every_form() -> None:
     assert completion.tool_calls[0]["function"] == {"name": "f", "arguments": '{"a": 1}'}
 
 
+@pytest.mark.parametrize("empty", [{}, {"content": None}, {"content": ""}])
+def test_one_answer_that_was_cut_into_several_choices_is_read(empty: dict[str, Any]) -> None:
+    """GitHub Copilot's proxies put text and tool calls into choices of their own."""
+    second = answer({"content": "yes"})["choices"]
+    assert read_completion({"choices": answer(empty)["choices"] + second}) == read("yes")
+    first = answer({"content": "no"})["choices"]
+    assert read_completion({"choices": first + second}) == read("no")
+    filtered = answer(empty, "content_filter")["choices"]
+    assert isinstance(read_completion({"choices": filtered + second}), Refused)
+    failed = answer(empty, error={"code": 502, "message": "gone"})["choices"]
+    assert isinstance(read_completion({"choices": failed + second}), Broken)
+
+
 def test_logprobs_that_are_no_numbers_keep_their_token() -> None:
     tokens = [
         {"token": "a", "logprob": -0.5},

@@ -15,6 +15,7 @@ from batcher.core.labels import Labels
 
 NAMES = ("billing", "shipping", "card", "card arrival", "C++", "C", "Top Up", "größe")
 LABELS = Labels(NAMES)
+ALPHABETS = Labels(("iade", "kırık", "مشكلة", "سؤال"))
 
 FORMS: dict[str, Callable[[str], str]] = {
     "as asked": lambda label: json.dumps({"label": label}),
@@ -57,6 +58,13 @@ FORMS: dict[str, Callable[[str], str]] = {
     "without quotes": lambda label: f"{{label: {label}}}",
     "in typographic quotes": lambda label: f"{{“label”: “{label}”}}",
     "without an end": lambda label: f'{{"label": "{label}"',
+    "in a box": lambda label: f"\\boxed{{{label}}}",
+    "in a formula's box": lambda label: f"So it is that.\n\n$$\\boxed{{\\text{{{label}}}}}$$",
+    "said in a box": lambda label: f"The final answer is: \\[ \\boxed{{\\textbf{{{label}}}}} \\]",
+    "as a tool's call": lambda label: (
+        '<tool_call>\n{"name": "classification", "arguments": '
+        f'{{"label": {json.dumps(label)}}}}}\n</tool_call>'
+    ),
     "with the model's marks": lambda label: f"{label}<|im_end|>",
     "in wide characters": lambda label: _wide(label),
     "in wide JSON": lambda label: _wide(json.dumps({"label": label}, ensure_ascii=False)),
@@ -233,3 +241,12 @@ def test_a_label_behind_a_sentence_or_before_its_reasons_is_found(text: str) -> 
 )
 def test_two_labels_or_none_are_not_one(text: str) -> None:
     assert Labels(["billing", "shipping", "bug"]).find(text) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [("İADE", "iade"), ("KIRIK", "kırık"), ("Kırık", "kırık"), ("مشـــكلة", "مشكلة")],
+)
+def test_case_and_stretching_of_other_alphabets_are_folded(said: str, label: str) -> None:
+    assert ALPHABETS.find(json.dumps({"label": said})) == label
+    assert ALPHABETS.find(said) == label

@@ -142,6 +142,10 @@ class _Answers(ResponseHandler):
             whole, self._beginning = _whole_answer(self._beginning), None
         if whole is None:
             super().set_exception(exc, *cause)
+            payload = self._payload
+            if isinstance(exc, HttpProcessingError) and payload and not payload.is_eof():
+                # Broken behind its head: whoever reads the body waits at the body, and is not told.
+                payload.set_exception(aiohttp.ClientPayloadError("a chunk is not one"))
         else:
             self._distrust(b"")
             super().set_response_params(**self._params)

@@ -21,10 +21,11 @@ _MESSAGES = (
     "message", "detail", "msg", "error_message", "error_msg", "errorMessage", "error_description",
     "status_msg", "Message", "reason", "title", "error",
 )  # fmt: skip
-_CODES = ("code", "error_code", "errorCode", "status_code")
+_CODES = ("code", "error_code", "errorCode", "status_code", "Code")
 _TYPES = ("type", "error_type", "errorType")
 _PLACES = frozenset({"body", "query", "header", "path", "__root__"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_WRAPPED = ("Response", "ResponseMetadata")  # Tencent's and Volcengine's
 _FAILED = frozenset({"error", "fail", "failed", "failure"})
 _DEEPEST = 4
 _SAID = ("content", "tool_calls", "function_call", "refusal", "audio")
@@ -82,7 +83,11 @@ def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
 
 def _error_of(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """The object that an answer says its error in."""
-    for name in ("error", "errors", "base_resp"):
+    for outer in _WRAPPED:
+        within = answer.get(outer)
+        if is_object(within) and is_object(within.get("Error")):
+            answer = within
+    for name in ("error", "errors", "base_resp", "Error"):
         error = answer.get(name)
         if isinstance(error, list):
             error = next((entry for entry in error if is_object(entry)), None) or error
@@ -175,6 +180,8 @@ def _is_flat_error(answer: Mapping[str, Any]) -> bool:
     if any(answer.get(name) for name in ("choices", *_LISTS)):
         return False
     if answer.get("object") == "error" or answer.get("type") == "error":
+        return True
+    if _error_of(answer) is not answer and any(name in answer for name in (*_WRAPPED, "Error")):
         return True
     base = answer.get("base_resp")
     if is_object(base) and not _is_success(base.get("status_code", 0)):

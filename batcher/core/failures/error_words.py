@@ -7,6 +7,7 @@ has, and none that the message quotes from what was asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -54,11 +55,37 @@ _NO_CREDIT: Final = (
     "account is in good standing",
     "account is in arrears",
     "余额不足",
+    "额度不足",
+    "额度已用尽",
     "欠费",
 )
+_MONEY: Final = r"budgets?|credits?|balance|funds|spend|spending(?: limits?| caps?)?|payments?"
+_ALLOWED: Final = r"quotas?|usage limits?|(?:key|plan|account|subscription|usage) (?:limit|cap)"
+_GONE: Final = (
+    r"exceed(?:ed|s|ing)?|exhausted|reached|insufficient|overdue|depleted|used up|r[ua]n out"
+    r"|too low|not enough|expired"
+)
+_NEAR: Final = r"""[^.!?;:"'`(){}\[\]<>\n]{0,40}"""
+"""Words of one sentence: what is quoted or enumerated between them is none of it."""
+
+
+def _pattern(what: str) -> re.Pattern[str]:
+    either = rf"(?:{what})\b{_NEAR}\b(?:{_GONE})|(?:{_GONE})\b{_NEAR}\b(?:{what})"
+    return re.compile(rf"\b(?:{either}|over (?:your |the |its )?(?:{what}))\b")
+
+
+_MONEY_GONE: Final = _pattern(_MONEY)
+_ALLOWED_GONE: Final = _pattern(f"{_MONEY}|{_ALLOWED}")
+_OF_ANSWERS: Final = re.compile(
+    r"\b(?:thinking|reasoning|tokens?|context|prompt|output|latency|time|retry)[ .]budgets?\b"
+)
+_RATE: Final = re.compile(r"rate limit|per (?:minute|second|hour)|/ ?min\b|\b[rt]p[ms]\b|concurren")
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ROW_STATUSES: Final = frozenset({400, 413, 422, 429})
+"""Statuses that speak of quotas and limits of one request, or of a minute, as well."""
 _TOO_MANY_CODES: Final = (
     "throttl", "rate_limit", "ratelimit", "too_many_requests", "toomanyrequests",
-    "resource_exhausted", "resourceexhausted",
+    "resource_exhausted", "resourceexhausted", "request_limit_exceeded",
 )  # fmt: skip
 _TOO_MANY: Final = (
     "throttlingexception",
@@ -69,6 +96,8 @@ _TOO_MANY: Final = (
     "rate limit reached",
     "exceeded a secondary rate limit",
     "exceeded your rate limit",
+    "request limit reached",
+    "request limit exceeded",
     "request was throttled",
     "requests are being throttled",
 )
@@ -76,6 +105,13 @@ _WRONG_KEY: Final = (
     "api key not valid",
     "api_key_invalid",
     "api key expired",
+    "expired api key",
+    "expired key",
+    "key has expired",
+    "key is expired",
+    "key has been disabled",
+    "key is disabled",
+    "authentication error",
     "invalid api key",
     "incorrect api key",
     "invalid api-key",
@@ -104,13 +140,14 @@ _BY_CODE: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
 )
 _BY_MESSAGE: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
     (402, _NO_CREDIT),
-    (429, ("rate limit", "too many requests", "throttl")),
+    (429, ("rate limit", "request limit", "too many requests", "throttl")),
     (401, ("not authenticated", "unauthorized", "invalid api key", "incorrect api key")),
     (403, ("forbidden", "permission denied", "access denied")),
     (404, ("not found", "does not exist")),
     (503, ("overloaded", "unavailable", "timed out", "timeout", "try again", "temporarily")),
     (400, ("validation error", "invalid", "must be", "must have", "field required")),
     (400, ("bad request", "too long", "context length", "not supported", "unsupported")),
+    (400, ("sensitive", "moderation", "prohibited", "blocked", "flagged", "content policy")),
 )
 
 
@@ -119,15 +156,27 @@ def status_of(words: str, message: str) -> int:
 
     ``words`` are its code and type, which are believed before its message.
     """
-    return _first(words, _BY_CODE) or _first(message, _BY_MESSAGE) or 500
+    if by_code := _first(words, _BY_CODE):
+        return by_code
+    if _says_gone(message, _MONEY_GONE, ()):
+        return 402
+    return _first(message, _BY_MESSAGE) or 500
 
 
-def says_no_credit(code: str, message: str, asked: Iterable[str] = ()) -> bool:
-    """Whether nothing more is served until somebody pays; ``asked`` is what was sent."""
+def says_no_credit(code: str, message: str, asked: Iterable[str] = (), status: int = 400) -> bool:
+    """Whether nothing more is served until somebody pays; ``asked`` is what was sent.
+
+    Providers and gateways say it in ever new words, but always that some money, or what was bought
+    with it, is at its end. Quotas are of that kind only where ``status`` says it of the account.
+    """
     lowered = code.lower()
     if lowered in _NO_CREDIT_CODES or lowered.endswith(_NO_CREDIT_ENDINGS):
         return True
-    return _says(message, _NO_CREDIT, asked)
+    asked = tuple(asked)
+    if _says(message, _NO_CREDIT, asked):
+        return True
+    pattern = _MONEY_GONE if status in _ROW_STATUSES else _ALLOWED_GONE
+    return any(_says_gone(text, pattern, asked) for text in (code, message))
 
 
 def says_too_many(words: str, message: str, asked: Iterable[str] = ()) -> bool:
@@ -154,6 +203,21 @@ def _says(message: str, phrases: tuple[str, ...], asked: Iterable[str]) -> bool:
         return False
     texts = [text.lower() for text in asked]
     return any(all(phrase not in text for text in texts) for phrase in found)
+
+
+def _says_gone(message: str, pattern: re.Pattern[str], asked: Iterable[str]) -> bool:
+    """Whether a message says in its own words that something is at its end, and no rate limit."""
+    words = _plain(message)
+    if _RATE.search(words):
+        return False
+    found = pattern.search(words)
+    return found is not None and all(found.group() not in _plain(text) for text in asked)
+
+
+def _plain(text: str) -> str:
+    """Words as they are compared: ``ExceededBudget`` and ``budget_exceeded`` are two each."""
+    words = _CAMEL.sub(" ", text).replace("_", " ").replace("-", " ").lower()
+    return _OF_ANSWERS.sub(" ", words)
 
 
 def _first(text: str, table: tuple[tuple[int, tuple[str, ...]], ...]) -> int | None:

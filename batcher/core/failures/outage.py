@@ -18,6 +18,8 @@ ALIKE = 10
 """So many distinct requests that are refused alike make a doubt about all."""
 ALIKE_UNSIGNED = 3
 """The same where a key is refused: that is nearly never a row's own."""
+ALIKE_NAMED = 3
+"""The same where the model or the address is refused and nothing succeeds any more."""
 PROBES = 3
 """So many probes that fail alike remove the doubt."""
 PROBES_AMONG_OTHERS = 20
@@ -123,9 +125,13 @@ class Health:
         self._alike[likeness] = alike
         return self._doubt(begins=len(alike) >= enough, probes=probes, alone=alone)
 
-    def doubts_unproven(self, likeness: str) -> bool:
-        """Whether a request may not be given up without a proof: too many are refused alike."""
-        self.doubted = self.doubted or len(self._alike.get(likeness, ())) >= ALIKE
+    def doubts_unproven(self, likeness: str, *, named: bool) -> bool:
+        """Whether a request may not be given up without a proof: too many are refused alike.
+
+        ``named``: the answers name what all requests share, so that a few are too many.
+        """
+        enough = ALIKE_NAMED if named else ALIKE
+        self.doubted = self.doubted or len(self._alike.get(likeness, ())) >= enough
         return self.doubted
 
     def lasts(self, *, alone: bool) -> bool:

@@ -22,7 +22,10 @@ _SAID_WAIT = re.compile(
     re.IGNORECASE,
 )
 _RETRY_IN = re.compile(
-    r"\bretry (?:in|after) (\d{1,9}(?:\.\d{1,9})?) ?(ms|milliseconds?|s|sec|seconds?)\b",
+    r"(?:\bretry(?:ing)? (?:in|after)|\bwait(?: for)?"
+    r"|\b(?:again|available|resets?) (?:in|after)(?= \d+ ))"
+    r" (\d{1,9}(?:\.\d{1,9})?) ?"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b",
     re.IGNORECASE,
 )
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
@@ -159,8 +162,13 @@ def _said_delay(detail: Mapping[str, Any], message: str) -> float | None:
     match = _RETRY_IN.search(message)
     if match is None:
         return None
-    unit = 1000.0 if match.group(2).lower().startswith("m") else 1.0
-    return float(match.group(1)) / unit
+    return float(match.group(1)) * _unit_seconds(match.group(2).lower())
+
+
+def _unit_seconds(unit: str) -> float:
+    if unit == "ms" or unit.startswith("milli"):
+        return 0.001
+    return {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}[unit[0]]
 
 
 def _reset_after(

@@ -37,8 +37,15 @@ _ROW_CODES = frozenset(
         "moderation",
     }
 )
+_BADLY_MADE_CODES = frozenset(
+    {"json_validate_failed", "tool_use_failed", "json_schema_validate_failed"}
+)
+"""Groq's: what the model made has not the form that was asked for; the next try may have."""
 _TOO_LARGE = ("request too large", "input is too large", "physical batch size", "payload too large")
-_DAILY = ("per day", "per-day", "perday", "(rpd)", "(tpd)", "daily", "per month", "monthly")
+_DAILY = re.compile(
+    r"(?:per|by|/)[ -]?(?:day|week|month)(?![a-z])|daily|weekly|monthly|\b[rt]p[dw]\b|per 86400 ?s"
+    r"|perday|permonth|byday"
+)
 _NOTHING = re.compile(r"\blimit(?: is|:|=)? ?0(?!\d|[.,]\d)")
 _INPUT_PARAM = re.compile(
     r"(?:[$]\.|body\.)?(?:inputs?|messages?|prompts?|texts?|contents?|batch(?:_size)?)"
@@ -175,7 +182,7 @@ def judge(
     if _is_too_large(status, code, lowered):
         return Split("request_too_large", message)
     # The code or the words decide, whatever the 4xx: credit that is used up comes with any.
-    if status == 402 or (400 <= status < 500 and says_no_credit(code, message, asked)):
+    if status == 402 or (400 <= status < 500 and says_no_credit(code, message, asked, status)):
         return PauseJob(f"the provider says {code or status}: {message}")
     if status == 429 or (
         status >= 400 and status != 401 and says_too_many(f"{code} {error.type}", message, asked)
@@ -183,6 +190,8 @@ def judge(
         return _judge_rate_limit(error, lowered, can_halve=pieces > 1 and not halved)
     if 400 <= status < 500 and code in _ROW_CODES:
         return _judge_rows(error, pieces)
+    if status in (400, 422) and code in _BADLY_MADE_CODES:
+        return _refusal(error, named=False, reason=f"{_BADLY_MADE} ({message})")
     if status == 501 and code == _NOT_SUPPORTED:
         return _refusal(error, named=True)
     if status in (400, 422):
@@ -282,7 +291,7 @@ def _is_too_long(error: ProviderError, lowered: str) -> bool:
 def _judge_rate_limit(error: ProviderError, lowered: str, *, can_halve: bool) -> Verdict:
     wait = error.retry_after
     said = f"{lowered} {error.quota.lower()}"
-    for_long = any(text in said for text in _DAILY) or _NOTHING.search(said)
+    for_long = _DAILY.search(said) or _NOTHING.search(said)
     if for_long or (wait or 0.0) > LONGEST_WAIT_SECONDS:
         if can_halve:
             return Split(error.code or "rate_limit_exceeded", error.message)
@@ -355,7 +364,7 @@ def _refusal(error: ProviderError, *, named: bool, reason: str = "") -> Refusal:
 def _names_a_shared_cause(error: ProviderError) -> bool:
     """Whether an answer names what all requests share: the key, the model, the address."""
     status = error.status
-    if status in (401, 407) or (300 <= status < 400 and error.location):
+    if status in (401, 407, 410) or (300 <= status < 400 and error.location):
         return True
     words = f"{error.code} {error.type}".lower()
     return status in (403, 404) and any(cause in words for cause in _SHARED_CAUSES)
@@ -371,6 +380,7 @@ _SHARED_CAUSES = (
 # A 501 may pass as any 5xx may: a proxy answers it for a backend that is being replaced. But
 # llama.cpp says with it that it was started without what is asked for, and would say so for ever:
 # that one is a refusal of every request, like ``unsupported_*``, and waiting helps nobody.
+_BADLY_MADE = "the model does not keep to the form that is asked for: take another --model"
 _ODD = "the server answers HTTP {status}: check --base-url ({message})"
 _REDIRECTED = "the server redirects requests: set --base-url to where the API is ({message})"
 _ADVICE = {

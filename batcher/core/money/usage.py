@@ -26,14 +26,15 @@ _OPENAIS = frozenset(
         "completion_tokens_details",
     }
 )
-# OpenAI's, Anthropic's, DeepSeek's, Moonshot's, Mistral's.
+# Anthropic's, DeepSeek's, OpenAI's and Moonshot's, Mistral's, and that of gateways.
 _READ_NAMES = (
     "cache_read_input_tokens",
     "prompt_cache_hit_tokens",
     "cached_tokens",
     "num_cached_tokens",
+    "cache_read_tokens",
 )
-_OTHERS = frozenset({"cache_creation_tokens", "cache_creation_input_tokens"})
+_OTHERS = frozenset({"cache_read_tokens", "cache_creation_tokens", "cache_creation_input_tokens"})
 _COSTS = ("cost", "cost_usd", "total_cost", "estimated_cost")
 _OTHER_NAMES = {
     "promptTokens": "prompt_tokens",
@@ -45,6 +46,8 @@ _OTHER_NAMES = {
     "candidatesTokenCount": "completion_tokens",
     "totalTokenCount": "total_tokens",
     "cachedContentTokenCount": "cached_tokens",
+    "cacheReadInputTokens": "cache_read_input_tokens",
+    "cacheWriteInputTokens": "cache_creation_input_tokens",
     "prompt_eval_count": "prompt_tokens",
     "eval_count": "completion_tokens",
 }

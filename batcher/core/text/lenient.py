@@ -17,7 +17,7 @@ REPLACEMENT: Final = "\ufffd"
 _BLANK: Final = " \t\r\n\x00\ufeff"
 _MOST_DIGITS: Final = 20
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
-_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|)')
+_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(\')|)')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -105,8 +105,10 @@ def _as_it_is(text: str) -> str:
 
 
 def _with_escapes_mended(text: str) -> str:
-    r"""Backslashes that escape nothing (``\x41``, ``\'``) as what they look like."""
-    return _ESCAPE.sub(lambda escape: escape.group() if escape.group(1) else r"\\", text)
+    r"""Backslashes that escape nothing (``\x41``) as what they look like, ``\'`` as a quote."""
+    return _ESCAPE.sub(
+        lambda escape: escape.group() if escape.group(1) else escape.group(2) or r"\\", text
+    )
 
 
 def _integer(digits: str) -> int | float:

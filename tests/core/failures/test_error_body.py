@@ -28,6 +28,19 @@ from batcher.core.failures.reading import read_error, status_within
         ({"error": "Model is overloaded", "error_type": "overloaded"}, None, None, None),
         ({"error_code": 17, "error_msg": "daily limit"}, 17, None, "daily limit"),
         (
+            {"Response": {"Error": {"Code": "FailedOperation", "Message": "no"}, "RequestId": "1"}},
+            "FailedOperation",
+            None,
+            "no",
+        ),
+        (
+            {"ResponseMetadata": {"Error": {"CodeN": 1, "Code": "AccessDenied", "Message": "no"}}},
+            "AccessDenied",
+            None,
+            "no",
+        ),
+        ({"Error": {"Code": "Throttling", "Message": "no"}}, "Throttling", None, "no"),
+        (
             {"detail": [{"loc": ["body", "input", 3], "msg": "str type expected"}]},
             None,
             "input",
@@ -142,3 +155,21 @@ def test_nothing_raises_and_what_is_told_is_a_text(answer: dict[str, Any]) -> No
     status = status_within(answer)
     assert status is None or 300 <= status <= 599
     read_error(status or 400, {}, json.dumps(answer).encode(), wall=0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({"Response": {"Error": {"Code": "LimitExceeded", "Message": "Rate limit"}}}, 429),
+        ({"ResponseMetadata": {"Error": {"Code": "AuthenticationError", "Message": "no"}}}, 401),
+        ({"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}, 400),
+        ({"error_code": 17, "error_msg": "Open api daily request limit reached"}, 429),
+        ({"error": "Budget has been exceeded! Current cost: 7, Max budget: 5"}, 402),
+        ({"success": False, "message": "prompt blocked by policy"}, 400),
+    ],
+)
+def test_what_an_error_without_a_status_stands_for(answer: dict[str, Any], status: int) -> None:
+    assert status_within(answer) == status
+    assert status_within({**answer, "choices": [], "data": None}) == status
+    whole = [{"message": {"content": "fine"}, "finish_reason": "stop"}]
+    assert status_within({**answer, "choices": whole}) is None

@@ -112,6 +112,27 @@ def test_the_wait_that_a_message_names(message: str, seconds: float | None) -> N
     assert said.retry_after is None
 
 
+@given(
+    number=st.integers(1, 9999),
+    unit=st.sampled_from([("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)]),
+    said=st.sampled_from(
+        [
+            "Please wait {} before retrying.",
+            "try again in {}.",
+            "Please retry after {}.",
+            "wait for {}",
+        ]
+    ),
+    many=st.booleans(),
+)
+def test_a_wait_in_words_is_read_in_every_unit(
+    number: int, unit: tuple[str, int], said: str, many: bool
+) -> None:
+    """GitHub Models: ``Please wait 53411 seconds before retrying``."""
+    message = said.format(f"{number} {unit[0]}{'s' if many else ''}")
+    assert read({"error": {"message": message}}, 429).retry_after == number * unit[1]
+
+
 @pytest.mark.parametrize(
     ("value", "read_as"), [("true", True), ("FALSE", False), ("yes", None), ("", None)]
 )

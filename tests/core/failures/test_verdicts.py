@@ -146,6 +146,7 @@ NAMED = [
     error(404, "DeploymentNotFound"),
     error(404, "NotFoundError", "The model does not exist", type="not_found_error"),
     error(407),
+    error(410),
     error(302, location="https://example.com/v1"),
     error(400, "invalid_value", param="temperature"),
     error(400, "", param="model"),
@@ -158,7 +159,7 @@ NAMED = [
     error(501, "not_supported_error", "started without embeddings"),
 ]
 UNNAMED = [
-    *(error(status) for status in (300, 302, 403, 404, 405, 406, 410, 418, 423, 451)),
+    *(error(status) for status in (300, 302, 403, 404, 405, 406, 418, 423, 451)),
     error(403, "403", "Attention: you have been blocked"),
     error(404, "404"),
 ]

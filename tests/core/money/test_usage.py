@@ -271,3 +271,34 @@ def test_usage_is_read_where_and_however_others_state_it(
 def test_a_stated_cost_has_many_names(name: str) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, name: "0.0012"}
     assert read_usage(usage).cost_picousd == 1_200_000_000
+
+
+@pytest.mark.parametrize(
+    ("usage", "stated"),
+    [
+        (
+            {
+                "inputTokens": 100,
+                "outputTokens": 5,
+                "totalTokens": 195,
+                "cacheReadInputTokens": 60,
+                "cacheWriteInputTokens": 30,
+            },
+            (190, 5, 60, 30, 0),
+        ),
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 5,
+                "total_tokens": 105,
+                "prompt_tokens_details": {"cache_read_tokens": 60, "cache_write_tokens": 30},
+            },
+            (100, 5, 60, 30, 0),
+        ),
+    ],
+)
+def test_what_was_read_from_a_cache_is_found_under_other_names(
+    usage: dict[str, Any], stated: tuple[int, ...]
+) -> None:
+    """Bedrock counts it beside ``inputTokens``; taken for output it would cost far too much."""
+    assert read_usage(usage)[:5] == stated

@@ -109,6 +109,6 @@ class ProviderState:
         """Whether a request that was sent since then has succeeded."""
         return self._health.proves(since)
 
-    def doubts_unproven(self, likeness: str) -> bool:
+    def doubts_unproven(self, refusal: Refusal) -> bool:
         """Whether a request may not be given up without a proof: too many are refused alike."""
-        return self._health.doubts_unproven(likeness)
+        return self._health.doubts_unproven(refusal.likeness, named=refusal.named)

@@ -79,7 +79,7 @@ class Refusals:
             # A key that nobody is served with any more; the last rows are no worse than others.
             self._parts.retries.again(call)
             self._parts.end(Endings.refused(refusal.reason))
-        elif not state.proves(call.refused_at) and state.doubts_unproven(refusal.likeness):
+        elif not state.proves(call.refused_at) and state.doubts_unproven(refusal):
             self._parts.retries.again(call)
         else:
             self._parts.verdicts.bury(call, verdict)

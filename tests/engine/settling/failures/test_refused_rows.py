@@ -173,3 +173,49 @@ async def test_a_run_ends_whatever_becomes_of_what_is_asked_once_more(
         assert ran.report.exit_code == {400: 2, 429: 5, 500: 5, 402: 5, 200: 5}[status]
         assert (ran.report.rows_done, ran.report.rows_failed) == (20, 0)
         assert (await state_of(work, ran)).startswith("paused: ")
+
+
+GONE = [
+    (404, {"error": {"code": "DeploymentNotFound", "message": "gone"}}),
+    (404, {"error": {"code": "model_not_found", "message": "gone"}}),
+    (410, {"message": "gone"}),
+    (400, {"error": {"message": "Expired Key, gone", "type": "expired_key", "code": "400"}}),
+]
+
+
+@pytest.mark.parametrize("rows", [8, 12, 30])
+@pytest.mark.parametrize(("status", "body"), GONE)
+@in_virtual_time
+async def test_a_model_that_goes_before_the_last_rows_is_not_their_fault(
+    here: Path, status: int, body: Body, rows: int
+) -> None:
+    """Fewer rows than make a doubt otherwise: what was answered before tells that all are."""
+
+    def answer(body_: Body, number: int) -> Answer:
+        return chat("yes") if number <= 5 else web.json_response(body, status=status)
+
+    async with open_work(here) as work, answering(answer) as server:
+        ran = await work.run(work.chat(list(words(rows)), base_url=server.base_url, concurrency=2))
+
+        assert ran.report.exit_code == 2
+        assert (ran.report.rows_done, ran.report.rows_failed) == (5, 0)
+        assert "gone" in await state_of(work, ran)
+        assert len(server) <= 5 + rows + 20
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3, 7])
+@in_virtual_time
+async def test_last_rows_that_name_a_model_are_their_own_fault_if_others_are_served(
+    here: Path, refused: int
+) -> None:
+    def answer(body: Body, number: int) -> Answer:
+        if int(asked(body).split()[2]) < 12 - refused:
+            return chat("yes")
+        error = {"code": "model_not_found", "message": "no such model for this text"}
+        return web.json_response({"error": error}, status=404)
+
+    async with open_work(here) as work, answering(answer) as server:
+        ran = await work.run(work.chat(list(words(12)), base_url=server.base_url, concurrency=2))
+
+        assert ran.report.exit_code == 3
+        assert list(ran.failed) == list(range(12 - refused, 12))
