@@ -2,7 +2,7 @@
 
 It reads a :class:`batcher.ports.planning.PlanTask` from standard input, says that it is ready,
 reads where to begin, and writes lists of planned shards to standard output until all rows are
-planned (each without its prompts); then a tuple of the input's hash. It ends without a word at any
+planned; then a tuple of the input's hash. It ends without a word at any
 fault, and when nobody reads. The other side is :mod:`batcher.adapters.system.planner_process`.
 """
 
@@ -14,7 +14,6 @@ import pickle
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import BinaryIO
 
 from batcher.adapters.providers.tokenizer import open_tokenizer
@@ -77,7 +76,7 @@ def main() -> None:
             guard=ThreadGuard(),
         )
         while shards := planner.next_shards(ROWS_AT_ONCE, BYTES_AT_ONCE):
-            _say(out, [replace(planned, prompts=()) for planned in shards])
+            _say(out, list(shards))
         _say(out, (planner.input_sha256,))
 
 

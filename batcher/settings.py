@@ -27,7 +27,7 @@ class Settings:
     ``replay`` is a file of recorded answers, for jobs whose ``via`` is ``replay``; ``record`` is
     one that answers are added to, with what was asked if ``record_requests``. ``providers``,
     ``allow_source`` and ``allow_destination`` are what a worker lets jobs reach
-    (:func:`batcher.connecting.reach_of`); nothing else heeds them.
+    (:func:`batcher.wiring_providers.reach_of`); nothing else heeds them.
     """
 
     database_url: str | None = field(default=None, repr=False)

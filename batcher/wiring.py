@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.adapters.store.location import MEMORY, sqlite_path
-from batcher.adapters.store.open import open_store
+from batcher.adapters.store.open import deferred_store, open_store
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.adapters.system.clock import SystemClock
 from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.system.private_files import STATE_DIRECTORY
-from batcher.connecting import (
-    check_connection,
-    choose_provider,
-    connect,
-    open_tokenizer,
-    reach_of,
-)
-from batcher.connectors import files, open_source
 from batcher.core.throttle.slots import Slots
 from batcher.engine.result_access import ResultAccess
 from batcher.engine.runner import Runner
 from batcher.engine.services import Services
 from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
+from batcher.wiring_files import files, open_attachments, open_source
+from batcher.wiring_providers import (
+    check_connection,
+    choose_provider,
+    connect,
+    open_tokenizer,
+    reach_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -65,6 +65,8 @@ async def open_runner(
 ) -> AsyncIterator[Runner]:
     """A runner over a database, which is migrated as need be.
 
+    An SQLite file that is not there is made by the first job that begins.
+
     ``clock`` and ``chance`` (of backoff's jitter) are the machine's unless given. ``reach`` is what
     jobs may reach where they are described by others than whoever opens the runner: providers,
     inputs and files of options, outputs. Without it that is whatever they name. What is beyond it
@@ -74,7 +76,7 @@ async def open_runner(
         StoreError: the database cannot be used.
     """
     settings = settings or Settings()
-    async with _open_services(settings, clock, chance, reach=reach) as services:
+    async with _open_services(settings, clock, chance, reach=reach, defers=True) as services:
         yield Runner(services)
 
 
@@ -126,16 +128,17 @@ async def _open_services(
     chance: Chance | None,
     slots: Slots | None = None,
     reach: Reach | None = None,
+    *,
+    defers: bool = False,
 ) -> AsyncIterator[Services]:
     clock = clock or SystemClock()
-    url = settings.location
+    url, patience = settings.location, settings.database_timeout_seconds
     async with AsyncExitStack() as stack:
-        store = await open_store(
-            url,
-            clock,
-            create=settings.create,
-            patience_seconds=settings.database_timeout_seconds,
-        )
+        store = None
+        if defers and settings.create:
+            store = deferred_store(url, clock, patience_seconds=patience)
+        if store is None:
+            store = await open_store(url, clock, create=settings.create, patience_seconds=patience)
         stack.push_async_callback(store.close)
         doorbell: Doorbell = NoDoorbell()
         throttle = cache(partial(_memory_throttle, clock))
@@ -165,6 +168,7 @@ async def _open_services(
             version=__version__,
             lease_seconds=settings.lease_seconds,
             open_source=partial(open_source, clock=clock, reach=reach),
+            open_attachments=partial(open_attachments, reach=reach),
             due_times=_due_times,
             slots=slots or Slots(),
             open_guard=_open_guard,
@@ -213,8 +217,22 @@ def _job_lock(url: str) -> Callable[[str], AbstractContextManager[None]]:
 
     if url == MEMORY:
         return partial(job_lock, STATE_DIRECTORY / "locks")
+    return partial(job_lock, _locks(url))
+
+
+def _locks(url: str) -> Path:
     path = Path(os.path.realpath(sqlite_path(url)))
-    return partial(job_lock, path.with_name(f"{path.name}.locks"))
+    return path.with_name(f"{path.name}.locks")
+
+
+def running_process(settings: Settings, job_id: str) -> str | None:
+    """The process of this machine that is running a job: empty where none is, None if unknown."""
+    url = settings.location
+    if url == MEMORY or is_postgres(url):
+        return None
+    from batcher.adapters.system.job_lock import job_owner
+
+    return job_owner(_locks(url), job_id)
 
 
 def _state(url: str) -> tuple[Path, ...]:

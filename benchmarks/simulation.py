@@ -28,12 +28,14 @@ from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.adapters.throttle.memory import MemoryThrottle
 from batcher.core.job.spec import JobSpec
 from batcher.core.model import InputFacts, Job
+from batcher.core.row.asked import Asked
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.core.throttle.observation import Observation
 from batcher.core.throttle.sharing import ANYBODY, Flow
 from batcher.engine.fleet.worker import FleetWorker
 from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 from batcher.engine.opening.binding import bind, new_job
+from batcher.engine.routes.online.route import make_online_route
 from batcher.engine.services import Connection, Services
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Checkpoint, Event, Fact, Grant, NewShard, NoDoorbell, Reply, WorkerCard
@@ -180,7 +182,7 @@ def fill(store: Store, rows: int) -> Job:
         chunks=None,
     )
     plan = replace(plan, piece_rows=list(plan.piece_rows), starts=list(plan.starts))
-    encoded = encode_plan(plan, [(_TEXT,)] * pieces)
+    encoded = encode_plan(plan, Asked([(_TEXT,)] * pieces))
     for ordinal in range(rows // pieces):
         shard = NewShard(
             ordinal=ordinal,
@@ -208,7 +210,13 @@ async def simulate(rows: int) -> None:
     @asynccontextmanager
     async def connect(spec: JobSpec) -> AsyncIterator[Connection]:
         del spec
-        yield Connection(provider=provider, throttle=throttle, quota="quota", secrets=())
+        yield Connection(
+            provider=provider,
+            throttle=throttle,
+            quota="quota",
+            secrets=(),
+            make_route=make_online_route,
+        )
 
     failures: list[str] = []
 
@@ -217,7 +225,9 @@ async def simulate(rows: int) -> None:
             failures.append(f"{event} {facts}")
 
     # Nothing is planned, opened or exported.
-    unused: Any = dict.fromkeys(("files", "open_source", "due_times", "open_index"))
+    unused: Any = dict.fromkeys(
+        ("files", "open_source", "open_attachments", "due_times", "open_index")
+    )
     adapters = Services(
         store=store,
         clock=clock,

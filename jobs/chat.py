@@ -143,7 +143,7 @@ class BoundChat:
         self._format: object = None
 
     def check_beginning(self) -> None:
-        """See :class:`batcher.core.kind.RefusesToBegin`: the same prompt for all rows.
+        """See :class:`batcher.kinds.RefusesToBegin`: the same prompt for all rows.
 
         Raises:
             UsageError: nothing of the row is in it, and nobody said that this is right.
@@ -159,7 +159,7 @@ class BoundChat:
         )
 
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
-        """See :class:`batcher.core.kind.NotesColumns`: what looks like a column and is none."""
+        """See :class:`batcher.kinds.NotesColumns`: what looks like a column and is none."""
         templates = {"--prompt": self._prompt, "--system": self._system}
         return [
             f"{flag}: {hint}"
@@ -169,7 +169,7 @@ class BoundChat:
         ]
 
     def seeing(self, parameters: Mapping[str, Any]) -> BoundChat:
-        """See :class:`batcher.core.kind.SeesParameters`: tools add a field to the result."""
+        """See :class:`batcher.kinds.SeesParameters`: tools add a field to the result."""
         self._format = parameters.get("response_format")
         if any(parameters.get(name) for name in ("tools", "functions")):
             self._asks_for_tools = True
@@ -187,7 +187,7 @@ class BoundChat:
         return (prompt,)
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         if isinstance(self._prompt, ColumnsText) and (said := self._prompt.how_to_name(present)):
             return said
         from batcher.kinds.templates import how_to_name
@@ -208,7 +208,7 @@ class BoundChat:
         return body
 
     def longest_answer(self) -> AnswerBound | None:
-        """See :class:`batcher.core.kind.BoundsAnswers`: what a schema of the answer allows."""
+        """See :class:`batcher.kinds.BoundsAnswers`: what a schema of the answer allows."""
         return None if self._asks_for_tools else bound_of_format(self._format)
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:

@@ -256,7 +256,7 @@ class BoundClassify:
         return (f"{self._instructions.render(record)}\n{self._listed}", text)
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         said = self._text.how_to_name(present)
         if said or self._instructions is None:
             return said
@@ -265,7 +265,7 @@ class BoundClassify:
         return how_to_name(present)
 
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
-        """See :class:`batcher.core.kind.NotesColumns`: what looks like a column and is none."""
+        """See :class:`batcher.kinds.NotesColumns`: what looks like a column and is none."""
         if self._instructions is None:
             hint = single_braces_hint(self._system, columns)
         else:
@@ -294,7 +294,7 @@ class BoundClassify:
         return body
 
     def longest_answer(self) -> AnswerBound:
-        """See :class:`batcher.core.kind.BoundsAnswers`: one of the labels."""
+        """See :class:`batcher.kinds.BoundsAnswers`: one of the labels."""
         answers = tuple(orjson.dumps({"label": label}).decode() for label in self._all)
         return AnswerBound(texts=answers, by="the labels")
 

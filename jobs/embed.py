@@ -10,9 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-import pybase64
-
 from batcher.core.answers import broken_off, text_of
 from batcher.core.errors import RowOverBudget, UsageError
 from batcher.core.kind import (
@@ -30,6 +27,7 @@ from batcher.core.model import Prompt
 from batcher.core.options import read_options, require_one
 from batcher.kinds.metering import MOST_CHARACTERS
 from batcher.kinds.texts import TEXT, ColumnsText, is_template
+from batcher.kinds.vectors import read_vector
 
 _MISSING = Broken("missing_vector", "the answer lacks this input's vector")
 _FEWER = Broken(
@@ -41,8 +39,6 @@ _UNUSABLE = Broken(
     "bad_vector", "the answer's vector cannot be used: it holds values that are not float32 numbers"
 )
 _NO_ITEM = object()
-_MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
-_OTHER_ALPHABET = str.maketrans("-_", "+/")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -70,7 +66,7 @@ class Embed:
         ),
         Option(
             name="overlong",
-            help="A text above the model's limit: dead letter, cut off, mean of its chunks' "
+            help="A text above the model's limit: a failed row, cut off, mean of its chunks' "
             "vectors weighted by length, or one record per chunk.",
             choices=tuple(Overlong),
             default="error",
@@ -104,7 +100,7 @@ class Text(Protocol):
         ...
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         ...
 
 
@@ -240,6 +236,7 @@ class BoundEmbed:
     max_output_tokens: int | None = 0
     fixed_texts: tuple[str, ...] = ()
     optional_parameters = frozenset({"encoding_format"})
+    text_views = "embedding"
 
     def __init__(self, text: Text, dimensions: int | None, overlong: Overlong) -> None:
         """``text`` makes a row's text."""
@@ -258,11 +255,11 @@ class BoundEmbed:
         return (self._text.render(record),)
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`."""
+        """See :class:`batcher.kinds.NamesColumns`."""
         return self._text.how_to_name(present)
 
     def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
-        """See :class:`batcher.core.kind.NotesColumns`."""
+        """See :class:`batcher.kinds.NotesColumns`."""
         del columns
         return self._text.notes
 
@@ -286,7 +283,7 @@ class BoundEmbed:
             return [places] * count
         outcomes: list[Outcome] = [_MISSING] * count
         for place, item in zip(places, items, strict=True):
-            vector = _read_vector(item.pop("embedding", None))  # as text it takes the more room
+            vector = read_vector(item.pop("embedding", None))  # as text it takes the more room
             error = item.get("error")
             failure = broken_off(error) if error else _UNUSABLE
             outcomes[place] = failure if vector is None else Done(vector)
@@ -354,46 +351,6 @@ def _what_is_wrong(indexes: Sequence[object], count: int) -> str:
         f"the answer numbers its {len(indexes)} vectors {said}{more} instead of {right}, so that "
         f"nobody can tell which text each belongs to{advice}"
     )
-
-
-def _read_vector(embedding: object) -> bytes | None:
-    """Raw float32 of a base64 string or a list of numbers; None where it can be no embedding."""
-    while isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
-        embedding = embedding[0]  # one vector as a list of vectors
-    try:
-        if isinstance(embedding, str):
-            raw = _decoded(embedding)
-            vector = np.frombuffer(raw, dtype="<f4")
-        elif isinstance(embedding, list):
-            vector = _as_float32(embedding)
-            raw = vector.tobytes()
-        else:
-            return None
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if vector.ndim != 1 or not vector.size:
-        return None
-    with np.errstate(all="ignore"):
-        square = float(vector @ vector)
-    return raw if square < _MOST_SQUARE else None
-
-
-def _decoded(embedding: str) -> bytes:
-    """The bytes of a base64 text, of the other alphabet, in lines or without padding if need be.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        return pybase64.b64decode(embedding, validate=True)
-    except ValueError:
-        plain = "".join(embedding.split()).rstrip("=").translate(_OTHER_ALPHABET)
-        return pybase64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-
-
-def _as_float32(numbers: list[object]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
-        return np.asarray(numbers, dtype="<f4")
 
 
 KIND = Embed()

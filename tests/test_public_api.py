@@ -113,7 +113,7 @@ def test_run_refuses_a_spec_and_fields_together() -> None:
 def test_what_is_wrong_is_a_batcher_error(workplace: Path) -> None:
     with pytest.raises(batcher.BatcherError, match=r"nothing\.csv"):
         batcher.run(embed(input="nothing.csv"))
-    with pytest.raises(batcher.BatcherError, match="embed has no option --colour"):
+    with pytest.raises(batcher.BatcherError, match="embed has no option colour; it has "):
         batcher.run(kind="embed", input="in.csv", model="m", colour="red")
 
 

@@ -117,6 +117,7 @@ async def test_an_output_is_never_written_over_what_is_read(workplace: Path, out
     (workplace / "link.csv").symlink_to("in.csv")
     before = (workplace / "in.csv").read_bytes()
     async with open_runner() as runner:
+        await runner.run(spec(simulate=True))
         with pytest.raises(UsageError, match="name another output"):
             await runner.run(spec(simulate=True), output=output, output_format="jsonl")
     assert (workplace / "in.csv").read_bytes() == before

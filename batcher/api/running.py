@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
+from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.api.inputs import Input, ReadInput, read_input
+from batcher.api.words import FIELDS, check_choice, check_names, in_python, python_words, worded
 from batcher.cli.screen.progress import Progress, shown
 from batcher.cli.screen.screens import NoScreen, PlainScreen, Screen, open_screen
 from batcher.cli.session import loop_factory
+from batcher.core.errors import UsageError
 from batcher.core.job.spec import JobSpec
 from batcher.engine.loop_thread import LoopThread
 from batcher.engine.result_access import ResultAccess
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 Shown: TypeAlias = bool | Literal["rich", "tqdm", "plain", "none"] | None
-_FIELDS = frozenset(field.name for field in dataclasses.fields(JobSpec))
 
 
 @overload
@@ -136,8 +138,9 @@ def run(
         )
         df["label"] = report.to_pandas()["label"]
 
-    The same call after any end goes on, whatever the input is: what is done is never sent again,
-    and a job that is complete sends nothing. An input that is no file is known by its content.
+    If a run ends early, the same call continues it, whatever the input is: what is done is never
+    sent again, and a job that is complete sends nothing. An input that is no file is known by its
+    content.
 
     Args:
         kind: what is done with each row: ``embed``, ``classify``, ``chat``, or one that a package
@@ -169,7 +172,9 @@ def run(
         KeyboardInterrupt: after what was in flight has been settled and kept.
         TypeError: both a spec and its fields were given.
     """
-    with _Call.of(kind, input, job, settings) as call:
+    check_choice("progress", progress, (None, True, False, "rich", "tqdm", "plain", "none"))
+    check_choice("failed_rows", failed_rows, ("omit", "null"))
+    with python_words(), _Call.of(kind, input, job, settings) as call:
         report = call.wait(
             lambda runner, watched: runner.run(
                 call.spec,
@@ -185,7 +190,7 @@ def run(
             ),
             progress,
         )
-    return with_index(report, call.read.index)
+    return with_index(worded(report), call.read.index)
 
 
 @overload
@@ -256,7 +261,7 @@ def estimate(
     Raises:
         BatcherError: the job or the input is wrong.
     """
-    with _Call.of(kind, input, job, settings) as call:
+    with python_words(), _Call.of(kind, input, job, settings) as call:
         return call.wait(
             lambda runner, watched: runner.estimate(call.spec, source=call.read.source), False
         )
@@ -277,8 +282,8 @@ def report(job: str, *, settings: Settings | None = None) -> Report:
         async with open_runner(dataclasses.replace(settings or Settings(), create=False)) as runner:
             return await runner.status(job)
 
-    with LoopThread("batcher", loop_factory()) as thread:
-        return thread.call(work())
+    with python_words(), LoopThread("batcher", loop_factory()) as thread:
+        return worded(thread.call(work()))
 
 
 def with_index(report: Report, index: Any) -> Report:
@@ -304,21 +309,25 @@ class _Call:
         kind: str | JobSpec | None,
         given: object,
         job: dict[str, Any],
-        settings: Settings | None,
+        settings: object,
     ) -> _Call:
         """A call as it was written: a spec alone, or its fields."""
-        settings = settings or Settings()
+        settings = Settings() if settings is None else settings
+        if not isinstance(settings, Settings):
+            what = type(settings).__name__
+            raise UsageError(f"settings is a batcher.Settings, not of type {what}")
         spec = job.pop("spec", None) if kind is None else kind
         if isinstance(spec, JobSpec):
             if given is not None or job:
                 names = ", ".join([*([] if given is None else ["input"]), *job])
                 raise TypeError(f"give a spec or its fields, not both: {names}")
             return cls(spec, ReadInput(spec.input), settings)
+        check_names(spec, given, job, InstalledKinds)
         said = "base_url" in job or job.get("provider") is not None
         if not said and (base_url := base_url_of_environment()):
             job["base_url"] = base_url
-        fields = {name: value for name, value in job.items() if name in _FIELDS}
-        options = {name: _plain(value) for name, value in job.items() if name not in _FIELDS}
+        fields = {name: value for name, value in job.items() if name in FIELDS}
+        options = {name: _plain(value) for name, value in job.items() if name not in FIELDS}
         plain = {**fields, "kind": spec, "options": {**fields.get("options", {}), **options}}
         if given is None or isinstance(given, str | os.PathLike):
             read = ReadInput("" if given is None else os.fspath(given))
@@ -342,7 +351,9 @@ class _Call:
         progress: Shown,
     ) -> _T:
         """Work with a runner in a thread of its own, with progress on the screen."""
-        watched = Progress(_screen(progress), grace_seconds=self.spec.grace_seconds)
+        watched = Progress(
+            _screen(progress), grace_seconds=self.spec.grace_seconds, worded=in_python
+        )
 
         async def opened() -> _T:
             async with shown(watched), open_runner(self.settings) as runner:

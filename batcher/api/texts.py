@@ -184,6 +184,11 @@ def _rows(texts: Iterable[str | None]) -> Iterator[Mapping[str, str | None]] | N
     """A row for each text, one after the other; None where there is none."""
     if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
         raise UsageError(f"give a list of texts, not one of type {type(texts).__name__}")
+    if hasattr(texts, "columns"):
+        raise UsageError(
+            f"give a column of texts, not a whole table ({type(texts).__name__}): df['text'] of a "
+            "table df, say"
+        )
     named = _named(_plain(texts))
     first = next(named, None)
     if first is None:
@@ -209,7 +214,7 @@ def _named(texts: Iterator[Any]) -> Iterator[Mapping[str, str | None]]:
         elif type(text).__name__ in _NAMES_OF_NOTHING or _is_nan(text):
             yield {_TEXT: None}
         else:
-            raise UsageError(f"text {number} is of type {type(text).__name__}, and no text")
+            raise UsageError(f"text {number} is not text, but of type {type(text).__name__}")
 
 
 def _is_nan(value: object) -> bool:

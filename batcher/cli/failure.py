@@ -14,6 +14,7 @@ import click
 from batcher.core.errors import BatcherError, OutputError
 from batcher.core.failures.unforeseen import described
 from batcher.core.text.inert import inert
+from batcher.core.text.near import is_request_parameter, meant
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -53,7 +54,8 @@ def report_failure(error: BaseException) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, click.ClickException):
-        say(f"error: {error.format_message()}")
+        said = _unknown(error) if isinstance(error, click.NoSuchOption) else error.format_message()
+        say(f"error: {said}")
         if isinstance(error, click.UsageError) and error.ctx is not None:
             say(f"       {error.ctx.command_path} --help says more")
         return error.exit_code
@@ -70,6 +72,25 @@ def report_failure(error: BaseException) -> int:
         "       run it again with BATCHER_DEBUG=1 to see where; what was done is kept",
     )
     return _UNFORESEEN
+
+
+def _unknown(error: click.NoSuchOption) -> str:
+    """An option that a command does not have, and what was probably meant."""
+    typed = error.option_name
+    options = [] if error.ctx is None else error.ctx.command.params
+    flags = {
+        name.lstrip("-").replace("-", "_"): name
+        for option in options
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+        if name.startswith("--")
+    }
+    plain = typed.lstrip("-")
+    if "param" in flags and is_request_parameter(plain):
+        wanted = plain.replace("-", "_")
+        return f"no option {typed}; a parameter of the requests is --param {wanted}=VALUE"
+    known = meant(plain, flags) if typed.startswith("--") else None
+    return f"no option {typed}" + (f" (did you mean {flags[known]}?)" if known else "")
 
 
 def say(*lines: str) -> None:

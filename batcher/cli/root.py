@@ -10,7 +10,8 @@ import click
 
 from batcher.cli.failure import close_stdout, reader_may_go, report_failure
 from batcher.cli.options.lazy_group import Entry, LazyGroup
-from batcher.cli.options.typed import remember
+from batcher.cli.options.typed import arguments_of, remember
+from batcher.cli.options.variables import tell_strange_variables
 
 RUNNING, LOOKING, ACTING = "Running jobs", "Looking at jobs", "Acting on jobs"
 FLEET, MORE = "Many machines", "More"
@@ -115,8 +116,23 @@ class Root(LazyGroup):
         remember(ctx, typed)
         return ctx
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a kind in its place is probably to be run."""
+        if args[0] not in self.entries:
+            from batcher.adapters.system.installed_kinds import InstalledKinds
+
+            if args[0] in InstalledKinds().names():
+                raise click.UsageError(
+                    f"no command {args[0]!r}: write batcher run {args[0]} INPUT …", ctx
+                )
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        if not {"-q", "--quiet"} & set(arguments_of(ctx)):
+            tell_strange_variables()
         with reader_may_go():
             return super().invoke(ctx)
 

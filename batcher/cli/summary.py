@@ -106,14 +106,19 @@ def ending(report: Report, *, command: str, seconds: float, done_now: int) -> li
     return lines
 
 
-def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Iterator[str]:
-    """What to do now, by how the run ended, which may have been ``elsewhere``: in a worker."""
+def next_steps(
+    report: Report, *, command: str, elsewhere: bool = True, run_by: str | None = None
+) -> Iterator[str]:
+    """What to do now, by how the run ended, which may have been ``elsewhere``: in a worker.
+
+    ``run_by`` says who is running it now, empty where nobody is, None where that is not known.
+    """
     if report.sent_nothing:
         yield "This job was complete already: nothing was sent. --fresh runs it again."
         if report.exported:
             yield "Its output was missing or not of this job, and has been written."
     else:
-        yield from _to_go_on(report, command, elsewhere=elsewhere)
+        yield from _to_go_on(report, command, elsewhere=elsewhere, run_by=run_by)
     if report.rows_failed:
         yield f"{count(report.rows_failed, 'row')} failed for good. To see why:"
         yield f"  batcher errors {report.job}"
@@ -122,13 +127,14 @@ def next_steps(report: Report, *, command: str, elsewhere: bool = True) -> Itera
             yield f"  batcher retry {report.job}"
 
 
-def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]:
+def _to_go_on(
+    report: Report, command: str, *, elsewhere: bool, run_by: str | None
+) -> Iterator[str]:
     if report.status == "interrupted":
         yield "What is done is kept. To go on, run the same command again:"
         yield f"  {command}"
     elif report.status == "open":
-        yield "It is being run, waits for workers, or was interrupted. Its command goes on with it:"
-        yield f"  {command}"
+        yield from _of_open(report, command, run_by)
     elif report.over_budget:
         yield "What is done is kept. To go on, run the same command with a higher --max-cost."
         if report.status == "paused":  # asked for later: it is not on the screen any more
@@ -153,6 +159,23 @@ def _to_go_on(report: Report, command: str, *, elsewhere: bool) -> Iterator[str]
     elif report.status == "cancelled":
         yield "It is over; the same command begins a new job. To have what is done:"
         yield f"  batcher export {report.job} -o OUTPUT.jsonl --partial"
+
+
+def _of_open(report: Report, command: str, run_by: str | None) -> Iterator[str]:
+    if run_by:
+        yield f"{run_by} it now. To follow it:"
+        yield f"  batcher watch {report.job}"
+        return
+    if run_by is not None:
+        yield "No process is running it: it was interrupted, or waits for a worker."
+    yield (
+        f"{count(report.rows_done)} of {count(report.rows, 'row')} are done and kept. "
+        "The same command goes on with the rest:"
+    )
+    yield f"  {command}"
+    if report.delivery is not None:
+        yield "or a worker does, which delivers the results as well:"
+        yield "  batcher worker"
 
 
 def _better_url(report: Report) -> str | None:

@@ -12,6 +12,7 @@
 - :mod:`.job`: What a job is told to be, and which job it is.
 - :mod:`.kind`: What a job kind must say about itself: options, rendering, request bodies, reading
   answers.
+- :mod:`.kind_optional`: What a kind may say of itself beyond what every kind must.
 - :mod:`.labels`: Which one label of a set a text names, where a server does not enforce the form of
   an answer.
 - :mod:`.labelshare`: How probable a label is among the labels, from an answer's logprobs.
@@ -22,6 +23,7 @@
 - :mod:`.options`: Checking a kind's options: one function, so that every kind's errors read alike.
 - :mod:`.packing`: Which pieces go into which request, and which requests into which shard.
 - :mod:`.progress`: What is done of a shard, as a fold over the events of its checkpoints.
+- :mod:`.row`: What one row's request has of its own: parameters and files.
 - :mod:`.text`: Texts: JSON exactly and leniently, keys struck out, and what may be printed.
 - :mod:`.throttle`: How fast: the limits of a quota, who shares it, and what answers teach of it.
 """

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from batcher.core.answerbound import AnswerBound
 from batcher.core.model import Prompt
 
 
@@ -201,110 +200,6 @@ class BoundKind(Protocol):
         ``answer`` is the decoded body of a 200, the kind's own to take apart. Never raises on a
         malformed answer: pieces that it lacks, repeats or garbles are :class:`Broken`.
         """
-        ...
-
-
-@runtime_checkable
-class LimitsPieces(Protocol):
-    """A bound kind that packs, and knows how many pieces a request may carry at the most."""
-
-    max_pieces: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
-    """How many tokens an endpoint adds: for each text, and for each request."""
-
-    text: int = 0
-    request: int = 0
-
-
-CHAT_FRAMING = Framing(text=4, request=3)
-"""OpenAI's cookbook, "How to count tokens with tiktoken": 3 tokens a message and one for its role,
-and 3 that prime the reply."""
-
-
-@runtime_checkable
-class FramesTexts(Protocol):
-    """A bound kind that says what frames its texts; else it is what its endpoint usually adds."""
-
-    framing: Framing
-
-
-def framing_of(bound: BoundKind) -> Framing:
-    """What frames the texts of a kind's requests."""
-    if isinstance(bound, FramesTexts):
-        return bound.framing
-    return CHAT_FRAMING if bound.endpoint == Endpoint.CHAT else Framing()
-
-
-def most_pieces(bound: BoundKind) -> int | None:
-    """How many pieces a request of a kind may carry; None where only tokens limit them."""
-    if not bound.packs:
-        return 1
-    return bound.max_pieces if isinstance(bound, LimitsPieces) else None
-
-
-@runtime_checkable
-class NamesColumns(Protocol):
-    """A bound kind whose users name columns in a language of their own, such as templates."""
-
-    def how_to_name(self, present: Sequence[str]) -> str:
-        """What to say when a column is not there, of how one is named; empty for nothing.
-
-        ``present`` are the columns that there are, the likeliest first; empty if not known.
-        """
-        ...
-
-
-@runtime_checkable
-class RefusesToBegin(Protocol):
-    """A bound kind that does what it is told in a job that is there, and begins none that is so."""
-
-    def check_beginning(self) -> None:
-        """Look at the options as a whole.
-
-        Raises:
-            batcher.core.errors.UsageError: they are probably not what is meant.
-        """
-        ...
-
-
-@runtime_checkable
-class NotesColumns(Protocol):
-    """A bound kind that has something to say of an input's columns before anything is sent."""
-
-    def notes_on(self, columns: Sequence[str]) -> Sequence[str]:
-        """What to say, a sentence each; ``columns`` are the input's."""
-        ...
-
-
-@runtime_checkable
-class BoundsAnswers(Protocol):
-    """A bound kind whose answers have a form that may bound them, where no limit is given."""
-
-    def longest_answer(self) -> AnswerBound | None:
-        """The longest answer that has this form; None where there is no form.
-
-        Raises:
-            batcher.core.answerbound.Unbounded: the form bounds nothing.
-        """
-        ...
-
-
-@runtime_checkable
-class VersionsItself(Protocol):
-    """A bound kind that an earlier version of it would have bound just so: it is that version's."""
-
-    version: int
-
-
-@runtime_checkable
-class SeesParameters(Protocol):
-    """A bound kind to which it matters what the user adds to every request's body."""
-
-    def seeing(self, parameters: Mapping[str, Any]) -> BoundKind:
-        """The same kind, for requests with these parameters besides its own."""
         ...
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.core.kind import BoundKind, Endpoint, most_pieces
+from batcher.core.kind import BoundKind, Endpoint
+from batcher.core.kind_optional import most_pieces, output_cap, output_growth
 from batcher.core.money.prices import Price
 
 _MOST_PIECES = 2_048
@@ -27,13 +28,18 @@ class RequestLimits:
     """Inputs per request, tokens per request, and tokens per input.
 
     ``fixed_tokens`` are those of a request that carries nothing yet; where requests carry one piece
-    they are counted as that piece's, and are 0 here.
+    they are counted as that piece's, and are 0 here. ``output_tokens_per_piece`` is what each piece
+    may add to the answer, which takes room as well. ``context_tokens`` is the model's window, None
+    where it is not known; ``usual_output_tokens`` is what was left of it for the answer.
     """
 
     max_inputs: int
     max_request_tokens: int
     max_input_tokens: int
     fixed_tokens: int = 0
+    output_tokens_per_piece: int = 0
+    context_tokens: int | None = None
+    usual_output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,7 @@ def request_limits(
 
     ``fixed_tokens`` are those that a request of several pieces carries once.
     """
-    most = most_pieces(bound)
+    most, growth = most_pieces(bound), output_growth(bound)
     pieces = max_inputs or most or _MOST_PIECES
     if most is not None:
         pieces = min(pieces, most)
@@ -76,13 +82,17 @@ def request_limits(
     else:
         window = (context_tokens or _DEFAULT_CONTEXT_TOKENS) - (bound.max_output_tokens or 0)
         request = max(1, min(window, max_request_tokens or window))
-        piece = max(1, min(request - fixed_tokens, max_input_tokens or window))
+        alone = request - fixed_tokens - growth
+        piece = max(1, min(alone, max_input_tokens or window))
         request = request if bound.packs else piece
     return RequestLimits(
         max_inputs=pieces,
         max_request_tokens=request,
         max_input_tokens=piece,
         fixed_tokens=fixed_tokens,
+        output_tokens_per_piece=growth,
+        context_tokens=context_tokens,
+        usual_output_tokens=output_cap(bound, 1) or 0,
     )
 
 

@@ -31,39 +31,58 @@ class ShardPacker:
     _open_inputs: int = 0
     _open_tokens: int = 0
 
-    def takes(self, piece_tokens: Sequence[int], *, sent: bool = True) -> bool:
+    def takes(self, piece_tokens: Sequence[int], *, sent: bool = True, apart: bool = False) -> bool:
         """Whether a row of these pieces belongs into this shard; if not, begin another one.
 
         A full shard still takes rows that fit whole into its last request, or that send nothing.
+        ``apart``: the row may not share a request with the one before it.
         """
         if not self._is_full():
             return True
         if self.rows >= 4 * self.shard.max_pieces:
             return False
+        each = self.limits.output_tokens_per_piece
         return not piece_tokens or (
             sent
+            and not apart
             and self._open_inputs > 0
             and self._open_inputs + len(piece_tokens) <= self.limits.max_inputs
-            and self._open_tokens + sum(piece_tokens) <= self.limits.max_request_tokens
+            and self._open_tokens + sum(piece_tokens) + each * len(piece_tokens)
+            <= self.limits.max_request_tokens
         )
 
-    def add(self, piece_tokens: Sequence[int], characters: int = 0, *, sent: bool = True) -> None:
-        """Append a row's pieces (none for a row that is a dead letter already)."""
+    def add(
+        self,
+        piece_tokens: Sequence[int],
+        characters: int = 0,
+        *,
+        sent: bool = True,
+        apart: bool = False,
+        more_tokens: int = 0,
+    ) -> None:
+        """Append a row's pieces (none for a row that is a dead letter already).
+
+        ``apart``: the row may not share a request with the one before it. ``more_tokens`` is what
+        its requests take besides what all of them do.
+        """
         starts, tokens, limits = self.starts, self.tokens, self.limits
+        each = limits.output_tokens_per_piece
         for count in piece_tokens:
             if not sent:
                 tokens.append(count)
                 continue
             if (
                 not starts
+                or apart
                 or self._open_inputs >= limits.max_inputs
-                or self._open_tokens + count > limits.max_request_tokens
+                or self._open_tokens + count + each > limits.max_request_tokens
             ):
                 starts.append(len(tokens) if starts else 0)
-                self._open_inputs, self._open_tokens = 0, limits.fixed_tokens
+                self._open_inputs, self._open_tokens = 0, limits.fixed_tokens + more_tokens
+                apart = False
             tokens.append(count)
             self._open_inputs += 1
-            self._open_tokens += count
+            self._open_tokens += count + each
         self.rows += 1
         self.characters += characters
 

@@ -54,6 +54,13 @@ class ByteRoom:
                 self._hold(request_id, size_bytes)
                 return
 
+    def shrink(self, request_id: str, size_bytes: int) -> None:
+        """So many bytes of what the request holds are not needed any more."""
+        if request_id in self._held:
+            self._held[request_id] -= size_bytes
+            self._used -= size_bytes
+            self._admit()
+
     def release(self, request_id: str) -> None:
         """The answer to the request is dealt with, or will not come."""
         held = self._held.pop(request_id, None)

@@ -94,7 +94,7 @@ class Jobs:
         return await self._report(await self._services.store.job(job_id))
 
     async def errors(self, job_id: str, *, after: int | None = None) -> AsyncIterator[DeadLetter]:
-        """The dead letters of a job, one for each failed row, in input order.
+        """The failures of a job, one for each failed row, in input order.
 
         ``after`` is a row's number: those of the rows behind it.
         """
@@ -168,11 +168,11 @@ class Jobs:
     # --- acting -------------------------------------------------------------------------------
 
     async def retry(self, job_id: str, *, codes: Collection[str] = ()) -> tuple[Report, int]:
-        """Open the dead letters that a retry may help; returns how many, too.
+        """Reopen the failed rows that a retry may help; returns how many, too.
 
         Args:
             job_id: the job, or a unique beginning of its id.
-            codes: only dead letters of these codes; all where there are none.
+            codes: only failed rows of these codes; all where there are none.
 
         Raises:
             JobInUse: a process is running the job.
@@ -248,5 +248,6 @@ def _check_codes(job_id: str, codes: Collection[str], failures: Sequence[Failure
     there = {one.code: one.dead_letters for one in failures}
     for code in codes:
         if code not in there:
-            known = ", ".join(f"{letters} {code}" for code, letters in there.items()) or "none"
-            raise UsageError(f"no row of job {job_id} failed with {code!r}; there are: {known}")
+            known = ", ".join(f"{letters} {code}" for code, letters in there.items())
+            others = f"; others failed: {known}" if known else ", and none with another code"
+            raise UsageError(f"no row of job {job_id} failed with {code!r}{others}")

@@ -96,7 +96,7 @@ class Runner(Jobs):
                 closed at the end.
 
         Returns:
-            The report. Look at its ``status``; dead letters, a budget or a pausing provider are
+            The report. Look at its ``status``; failed rows, a budget or a pausing provider are
             no exceptions.
 
         Raises:
@@ -187,8 +187,8 @@ class Runner(Jobs):
     ) -> Ending:
         """Open the job again, and work on it until something ends it."""
         from batcher.core.money.prices import dollars
-        from batcher.engine.running.parts import Work
         from batcher.engine.running.run import JobRun, begin_live
+        from batcher.engine.running.run_parts import Work
         from batcher.engine.telemetry.run_telemetry import TelemetrySinks
 
         store, spec = self._services.store, bound.spec

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from batcher.core.job.spec import JobSpec
     from batcher.core.limits import ModelFacts
     from batcher.engine.job.results import Access
+    from batcher.engine.routes.route import MakeRoute
     from batcher.ports import (
+        AttachmentFiles,
         Clock,
         Doorbell,
         Draft,
@@ -50,12 +52,16 @@ def _plan_here(task: PlanTask) -> PlannerProcess | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An open way to a provider: where to post, which quota that shares, what is to be hidden."""
+    """An open way to a provider: where to post, which quota that shares, what is to be hidden.
+
+    ``make_route`` makes the route that a run's calls take there.
+    """
 
     provider: Provider
     throttle: Throttle
     quota: str
     secrets: tuple[str, ...] = field(repr=False)
+    make_route: MakeRoute
     charges_prompt_too: bool = False
 
 
@@ -107,6 +113,7 @@ class Services:
     check_connection: Callable[[JobSpec], None]
     connect: Callable[[JobSpec], AbstractAsyncContextManager[Connection]]
     open_source: Callable[[JobSpec], Awaitable[InputSource]]
+    open_attachments: Callable[[JobSpec], AttachmentFiles]
     due_times: Callable[[str, str], DueTimes]
     lock: Callable[[str], AbstractContextManager[None]]
     doorbell: Doorbell

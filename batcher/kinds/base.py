@@ -18,6 +18,7 @@ from batcher.core.kind import (
 )
 from batcher.core.model import Prompt
 from batcher.core.options import flag, read_options
+from batcher.core.row.attachments import USUAL_ATTACHMENT_BYTES
 from batcher.kinds.texts import ColumnsText
 
 
@@ -28,7 +29,8 @@ class BaseKind:
     ``fields``; it says in ``begin`` what its options mean, and has ``body`` and ``parse``. A row's
     prompt is the text of the columns that an option of the type ``columns`` names, unless
     ``render`` makes another one. Where a request carries many rows, ``packs`` is true; then
-    ``max_pieces`` says how many, unless only the model's context limits them.
+    ``max_pieces`` says how many, unless only the model's context limits them. One with
+    ``attachments`` and ``attached_body`` attaches files, and needs no ``body``.
     """
 
     name: str
@@ -44,6 +46,7 @@ class BaseKind:
     fixed_texts: tuple[str, ...] = ()
     optional_parameters: frozenset[str] = frozenset()
     identity: Mapping[str, Any] = {}
+    most_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
 
     def __repr__(self) -> str:
         """The kind's name."""
@@ -87,6 +90,11 @@ class BaseKind:
     def body(self, prompts: Sequence[Prompt], *, repair: Invalid | None = None) -> dict[str, Any]:
         """See :meth:`batcher.core.kind.BoundKind.body`."""
         raise TypeError(f"{type(self).__name__} has no body")
+
+    def attachment_tokens(self, size_bytes: int) -> int:
+        """See :class:`batcher.kinds.AttachesFiles`: files are not billed by tokens."""
+        del size_bytes
+        return 0
 
     def parse(self, answer: Mapping[str, Any], count: int) -> list[Outcome]:
         """See :meth:`batcher.core.kind.BoundKind.parse`."""

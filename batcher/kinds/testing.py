@@ -7,7 +7,8 @@ as the engine would, and raises ``AssertionError`` where the kind does not keep 
     def test_my_kind() -> None:
         check_kind(KIND, {"text": "body"}, [{"body": "a text"}], answer)
 
-where ``answer`` makes of a request's body what a good server would answer.
+where ``answer`` makes of a request's body what a good server would answer. A body that is a form
+comes as its fields, with a description of each file; files are not read, and hold a few bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,27 +32,32 @@ from batcher.core.kind import (
     Overlong,
     Refused,
     Shape,
-    framing_of,
-    most_pieces,
     shape_of,
 )
+from batcher.core.kind_optional import (
+    AttachesFiles,
+    GrowsOutput,
+    framing_of,
+    most_pieces,
+    output_cap,
+)
 from batcher.core.model import Prompt
+from batcher.core.row.attachments import Attachment, Form, encode_form
+from batcher.core.row.parameters import OUTPUT_CAPS
+from batcher.kinds.row_checks import ODD_VALUES, check_attachments, check_row_parameters
 
 _FIELD_TYPES = ("vector", "text", "float", "int", "json")
 _ENGINES_OWN = ("model", "stream")
 _WRONG: tuple[Any, ...] = (None, [], {}, "", "text", 7, -1.5, True, [[]], [None], {"a": None})
-_ODD_VALUES: tuple[Any, ...] = (
-    None,
-    "",
-    "   ",
-    "\ud800",
-    "ü\u2028",
-    0,
-    1e300,
-    True,
-    [],
-    {"a": [1]},
-)
+
+
+class _Row(NamedTuple):
+    """What is asked of one row: its texts, its parameters as bytes, and its files."""
+
+    prompt: Prompt
+    own: bytes
+    files: Sequence[Attachment]
+
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -77,10 +84,15 @@ def check_kind(
     _check_bound(bound)
     _check_identity(bound, kind.bind(dict(options)))
     prompts = [_render(bound, record) for record in records]
+    own = check_row_parameters(bound, records)
+    files = check_attachments(bound, records)
     _check_odd_records(bound, records[0])
     most = most_pieces(bound) or len(prompts)
-    for at in range(0, len(prompts), most):
-        _check_request(bound, prompts[at : at + most], answer)
+    rows = [_Row(*each) for each in zip(prompts, own, files, strict=True)]
+    for _, group in groupby(rows, key=lambda row: row.own):
+        together = list(group)
+        for at in range(0, len(together), most):
+            _check_request(bound, together[at : at + most], answer)
 
 
 def _check_options(kind: Kind, options: Mapping[str, Any]) -> None:
@@ -119,6 +131,10 @@ def _check_bound(bound: BoundKind) -> None:
     assert min(framing.text, framing.request) >= 0, "framing takes tokens away"
     limit = bound.max_output_tokens
     assert limit is None or limit >= 0, "the cap on the output is below 0"
+    if isinstance(bound, GrowsOutput):
+        growth = bound.output_tokens_per_piece
+        assert growth >= 0, "the output shrinks with pieces"
+        assert bound.packs or not growth, "the output grows with pieces, and a request carries one"
 
 
 def _check_identity(bound: BoundKind, again: BoundKind) -> None:
@@ -151,7 +167,7 @@ def _render(bound: BoundKind, record: Mapping[str, Any]) -> Prompt:
 def _check_odd_records(bound: BoundKind, record: Mapping[str, Any]) -> None:
     """Whatever a column holds, the row is rendered or fails as a row."""
     for column in bound.columns:
-        for value in _ODD_VALUES:
+        for value in ODD_VALUES:
             try:
                 prompt = bound.render({**record, column: value})
             except RowError:
@@ -166,36 +182,48 @@ def _check_odd_records(bound: BoundKind, record: Mapping[str, Any]) -> None:
             )
 
 
-def _check_request(bound: BoundKind, prompts: Sequence[Prompt], answer: Answer) -> None:
-    body = _body(bound, prompts)
+def _check_request(bound: BoundKind, rows: Sequence[_Row], answer: Answer) -> None:
+    body = _body(bound, rows)
     good = answer(body)
-    outcomes = _parse(bound, good, len(prompts))
+    outcomes = _parse(bound, good, len(rows))
     for outcome in outcomes:
         assert isinstance(outcome, Done), f"a good answer is {outcome!r}"
         _check_result(bound, outcome, whole=True)
     for bad in _bad_answers(good):
-        for outcome in _parse(bound, bad, len(prompts)):
+        for outcome in _parse(bound, bad, len(rows)):
             if isinstance(outcome, Done):
                 _check_result(bound, outcome, whole=False)
-    if len(prompts) > 1:
-        _check_parts(bound, prompts, answer)
-    _body(bound, prompts[:1], repair=Invalid("invalid_output", "it is no JSON", "{"))
+    if len(rows) > 1:
+        _check_parts(bound, rows, answer)
+    _body(bound, rows[:1], repair=Invalid("invalid_output", "it is no JSON", "{"))
 
 
-def _body(
-    bound: BoundKind, prompts: Sequence[Prompt], repair: Invalid | None = None
-) -> dict[str, Any]:
+def _body(bound: BoundKind, rows: Sequence[_Row], repair: Invalid | None = None) -> dict[str, Any]:
+    """The request's JSON; of a form its fields, with what there is to see of its files."""
+    prompts = [row.prompt for row in rows]
     kept = list(prompts)
-    body = bound.body(prompts, repair=repair)
+
+    def make() -> tuple[dict[str, Any], bytes]:
+        if not isinstance(bound, AttachesFiles):
+            made: Any = bound.body(prompts, repair=repair)
+        else:
+            made = bound.attached_body(prompts, [row.files for row in rows], repair=repair)
+            if isinstance(made, Form):
+                return made.to_json(), encode_form(made)[0]
+        assert isinstance(made, dict), f"body makes a {type(made).__name__}"
+        return made, orjson.dumps(made)
+
+    body, encoded = make()
     assert list(prompts) == kept, "body changes the prompts"
-    assert isinstance(body, dict), f"body makes a {type(body).__name__}"
     own = [name for name in _ENGINES_OWN if name in body]
     assert not own, f"body sets {own}, which is the engine's"
-    encoded = orjson.dumps(body)
-    assert orjson.dumps(bound.body(prompts, repair=repair)) == encoded, (
-        "body makes something else of the same prompts"
-    )
-    plain: dict[str, Any] = orjson.loads(encoded)
+    cap = output_cap(bound, len(prompts))
+    for name in OUTPUT_CAPS:
+        assert name not in body or body[name] == cap, (
+            f"body sets {name} to {body[name]} for {len(prompts)} pieces, and the kind says {cap}"
+        )
+    assert make()[1] == encoded, "body makes something else of the same prompts"
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(body))
     return plain
 
 
@@ -252,11 +280,11 @@ def _is_vector(value: Any) -> bool:
     )
 
 
-def _check_parts(bound: BoundKind, prompts: Sequence[Prompt], answer: Answer) -> None:
+def _check_parts(bound: BoundKind, rows: Sequence[_Row], answer: Answer) -> None:
     """What is asked for alone has the same result as in company."""
-    together = _parse(bound, answer(_body(bound, prompts)), len(prompts))
-    for prompt, outcome in zip(prompts, together, strict=True):
-        (alone,) = _parse(bound, answer(_body(bound, [prompt])), 1)
+    together = _parse(bound, answer(_body(bound, rows)), len(rows))
+    for row, outcome in zip(rows, together, strict=True):
+        (alone,) = _parse(bound, answer(_body(bound, [row])), 1)
         assert _plain(alone) == _plain(outcome), (
             "a piece that is asked for alone has another result"
         )

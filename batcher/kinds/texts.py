@@ -48,7 +48,7 @@ class ColumnsText:
         return BETWEEN.join(text for text in texts if text.strip())
 
     def how_to_name(self, present: Sequence[str]) -> str:
-        """See :class:`batcher.core.kind.NamesColumns`: several columns are no list in one word."""
+        """See :class:`batcher.kinds.NamesColumns`: several columns are no list in one word."""
         for column in self.columns:
             parts = [part.strip() for part in column.split(",")]
             if len(parts) > 1 and set(parts) <= set(present):

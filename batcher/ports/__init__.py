@@ -4,11 +4,13 @@ Adapters implement these; the engine awaits them and knows nothing behind them. 
 seconds: ``now`` is monotonic within a process, ``wall`` is Unix time.
 """
 
+from batcher.ports.attachments import AttachmentFiles
 from batcher.ports.deliveries import DeliveryLease, DeliveryReads, DeliveryState, DeliveryStore
 from batcher.ports.events import LEVELS, Doorbell, Event, Fact, Level, Log, NoDoorbell
 from batcher.ports.files import (
     Destination,
     Draft,
+    EveryRowSink,
     InputSource,
     OutputBatch,
     OutputSchema,
@@ -33,13 +35,12 @@ from batcher.ports.planning import (
     RowGuard,
     RowOverran,
 )
-from batcher.ports.provider import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports.provider import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 from batcher.ports.reuse import (
     AnsweredPiece,
     AskedRow,
     CallNeeded,
     FormerRow,
-    PlannedShard,
     PortableLookup,
     Reuse,
     Reused,
@@ -77,11 +78,13 @@ from batcher.ports.time import Clock
 from batcher.ports.tokenizer import KindRegistry, Tokenizer
 
 __all__ = [
+    "JSON_TYPE",
     "LEVELS",
     "MOST_ANSWER_BYTES",
     "AnswerRoom",
     "AnsweredPiece",
     "AskedRow",
+    "AttachmentFiles",
     "Blueprint",
     "BudgetShort",
     "CallNeeded",
@@ -98,6 +101,7 @@ __all__ = [
     "Draft",
     "EncodedPlan",
     "Event",
+    "EveryRowSink",
     "Fact",
     "FailureStore",
     "Family",
@@ -133,7 +137,6 @@ __all__ = [
     "OutputSink",
     "PlanLeases",
     "PlanStore",
-    "PlannedShard",
     "PortableLookup",
     "Provider",
     "Reply",

@@ -213,6 +213,19 @@ class ResumableSink(OutputSink, Protocol):
 
 
 @runtime_checkable
+class EveryRowSink(OutputSink, Protocol):
+    """An output that has a place for every row, and cannot be written without one.
+
+    Where a row has no result, nothing is written but the errors.
+    """
+
+    @property
+    def holds_every_row(self) -> str:
+        """What it is and what it has a place for, for a message: ``.npy has a place for …``."""
+        ...
+
+
+@runtime_checkable
 class ReportingSink(OutputSink, Protocol):
     """An output that keeps what stands beside a file: the errors and the manifest.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from batcher.core.kind import TextFile
     from batcher.core.limits import RequestLimits
     from batcher.core.model import DeadLetter
-    from batcher.ports.reuse import PlannedShard, PortableLookup
+    from batcher.ports.reuse import PortableLookup
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -109,10 +109,8 @@ class PlannerProcess(Protocol):
         """Plan from this row on, ahead of what is taken."""
         ...
 
-    def take(self) -> Sequence[PlannedShard] | None:
+    def take(self) -> Sequence[NewShard] | None:
         """The next shards, in order; empty at the end of the plan, None where the process failed.
-
-        They come without their prompts.
 
         Raises:
             GuardStopped: :meth:`stop` was called.
@@ -151,12 +149,14 @@ class Carried:
     """Results that a shard begins with, brought over from elsewhere: nothing was sent for them.
 
     ``pieces`` have one each, in the order of the blob ``results`` (opaque to the store); ``rows``
-    is how many rows they make whole.
+    is how many rows they make whole. Whoever plans leaves ``results`` empty and says in ``places``
+    where they are, one a row (:class:`batcher.ports.Reused`): they are fetched when it is written.
     """
 
     pieces: tuple[int, ...]
     rows: int
-    results: bytes = field(repr=False)
+    results: bytes = field(default=b"", repr=False)
+    places: Sequence[Hashable] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ MOST_ANSWER_BYTES = 2**28
 """What no answer exceeds, unless somebody says otherwise."""
 
 
+JSON_TYPE = "application/json"
+"""What a body is unless somebody says otherwise."""
+
+
 class Reply(NamedTuple):
     """One whole HTTP answer. ``headers`` compare names without case.
 
@@ -47,6 +51,7 @@ class Provider(Protocol):
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """Send and read the whole answer, whatever its status.
 
@@ -54,6 +59,7 @@ class Provider(Protocol):
         answer, too. ``key`` goes with it as well, where a header for idempotency keys is named; a
         gateway that honours it answers a second request of the same key with what it has kept.
         An answer of more than ``most_bytes``, decompressed, is not read any further.
+        ``content_type`` is that of the body.
 
         Raises:
             batcher.core.errors.TransportError: no whole answer came.

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from batcher.core.model import Prompt, RowId
-from batcher.ports.planning import NewShard
+from batcher.core.model import RowId
 
 
 class AskedRow(NamedTuple):
@@ -98,19 +97,6 @@ class ReuseStrategy(Protocol):
     ) -> AbstractAsyncContextManager[Reuse | None]:
         """It, or None where it has nothing to give; ``tick`` is awaited now and then meanwhile."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedShard:
-    """A shard, and where the results are of the rows in it that need no call, one place a row.
-
-    ``shard`` names their pieces, and still lacks the results themselves. ``prompts`` are those of
-    its pieces as they were rendered, where whoever planned is in this process.
-    """
-
-    shard: NewShard
-    places: Sequence[Hashable] = ()
-    prompts: Sequence[Prompt] = field(default=(), repr=False)
 
 
 class AnsweredPiece(NamedTuple):

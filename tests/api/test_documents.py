@@ -39,6 +39,8 @@ def test_the_page_of_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixtur
     assert "did you mean 'body'?" in said
     assert "<Result row 0: embedding=[" in said
     assert Path("vectors.parquet").exists()
+    made = {type(value).__name__ for value in names.values()}
+    assert {"Estimate", "JobSpec", "Report", "Result", "Settings"} <= made
 
 
 def test_the_page_of_python_names_every_public_name() -> None:

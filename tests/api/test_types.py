@@ -61,7 +61,7 @@ def test_a_checker_finds_what_is_wrong() -> None:
             model="m",
             priority="urgent",  # type: ignore[call-overload]
         )
-    with pytest.raises(batcher.BatcherError, match="missing setting: model"):
+    with pytest.raises(batcher.BatcherError, match="model is missing"):
         batcher.run("embed", ROWS)  # type: ignore[call-overload]
 
 

@@ -170,7 +170,7 @@ def test_a_newer_attempt_replaces_a_job_of_which_nothing_was_done(cli: Cli) -> N
         stopped = cli(*EMBED[:-1], "another", "--base-url", url)
     assert stopped.code == 2
     assert len(cli("jobs", "--json").json) == 1
-    said = f"this job, {cli.job()}, replaces job {replaced}, which had done nothing"
+    said = f"job {replaced}, an earlier attempt that had no results, is removed"
     assert said in stopped.stderr.splitlines()
 
     cli(*EMBED, "--simulate")
@@ -201,7 +201,7 @@ def test_retry_reopens_rows_of_a_code_alone(cli: Cli) -> None:
     refused = cli("retry", "--code", "server_error")
     assert refused.code == 2
     assert refused.stderr.endswith(
-        f"no row of job {cli.job()} failed with 'server_error'; there are: none\n"
+        f"no row of job {cli.job()} failed with 'server_error', and none with another code\n"
     )
 
 

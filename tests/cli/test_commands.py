@@ -276,7 +276,7 @@ def test_submit_stops_at_a_row_that_cannot_be_sent_where_that_was_asked_for(cli:
     assert stopped.code == 3
     assert stopped.stdout == f"{cli.job()}\n"
     assert stopped.stderr.startswith(
-        "stopped at a dead letter\n"
+        "stopped at a failed row\n"
         "What is done is kept. The same command goes on with the other rows.\n"
     )
     assert again.code == 0

@@ -144,3 +144,24 @@ def test_a_full_shard_takes_no_more_that_is_not_sent() -> None:
     assert len(packer.tokens) == SHARD.max_pieces
     assert packer.starts == []
     assert packer.takes([])
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 2)), max_size=80), st.integers(0, 9))
+def test_rows_that_may_not_share_a_request_have_their_own_and_each_its_room(
+    rows: list[tuple[int, int]], each: int
+) -> None:
+    """What pieces add to the answer, and what a row's requests take besides, has room as well."""
+    limits = RequestLimits(
+        max_inputs=7, max_request_tokens=100, max_input_tokens=40, output_tokens_per_piece=each
+    )
+    packer = ShardPacker(limits=limits)
+    last = 0
+    for tokens, group in rows:
+        packer.add([tokens], apart=group != last, more_tokens=10 * group)
+        last = group
+    bounds = [*packer.starts, len(rows)]
+    for start, end in pairwise(bounds):
+        request = rows[start:end]
+        assert len({group for _, group in request}) == 1
+        used = 10 * request[0][1] + sum(tokens + each for tokens, _ in request)
+        assert used <= limits.max_request_tokens

@@ -10,7 +10,7 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Shape
 from batcher.settings import Settings
 from batcher.wiring import open_runner
-from tests.engine.reuse.caching import with_cache
+from tests.engine.reuse.caching import make_database, with_cache
 
 
 async def main(database: str, source: str, base_url: str) -> None:
@@ -23,6 +23,7 @@ async def main(database: str, source: str, base_url: str) -> None:
         base_url=base_url,
         concurrency=8,
     )
+    await make_database(Path(database))
     async with open_runner(Settings(database_url=database)) as runner:
         cached, _ = with_cache(runner, Path(database), Shape.JSON)
         await cached.run(spec, output=None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from batcher.core.kind import Shape
 from batcher.core.progress import ShardEvent
+from batcher.core.row.asked import Asked
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import Lease
@@ -29,7 +30,7 @@ def a_lease(
         starts=[sum(requests[:at]) for at in range(len(requests))],
         chunks=None,
     )
-    encoded = encode_plan(plan, [(f"row {row}",) for row in range(rows)])
+    encoded = encode_plan(plan, Asked([(f"row {row}",) for row in range(rows)]))
     return Lease(
         shard_id=shard_id, ordinal=0, fence=3, expires_at=0.0,
         outline=encoded.outline, prompts=encoded.prompts,

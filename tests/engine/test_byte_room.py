@@ -87,3 +87,18 @@ async def test_answers_wait_for_the_disk_but_not_for_ever() -> None:
         room.release(name)
     room.release("r")
     assert repr(room) == "<ByteRoom 0 of 100 bytes, 0 wait>"
+
+
+async def test_what_is_given_back_early_lets_others_go_on() -> None:
+    room = ByteRoom(100)
+    await room.grow("a", 90)
+    waiting = asyncio.create_task(room.grow("b", 50))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.shrink("a", 60)
+    await waiting
+    assert room.used_bytes == 80
+    room.release("a")
+    room.release("b")
+    room.shrink("a", 5)
+    assert room.used_bytes == 0

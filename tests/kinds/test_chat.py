@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from batcher.core.errors import RowError, UsageError
-from batcher.core.kind import Done, Invalid, NamesColumns, Outcome, TextFile
+from batcher.core.kind import Done, Invalid, Outcome, TextFile
+from batcher.core.kind_optional import NamesColumns
 from jobs.chat import KIND, BoundChat
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import orjson
@@ -15,11 +16,23 @@ from jobs.chat import KIND as CHAT
 from jobs.classify import KIND as CLASSIFY
 from jobs.embed import KIND as EMBED
 from tests.engine.answering import chat
+from tests.engine.kinds.filing_kind import KIND as FILING
+from tests.engine.kinds.own_kind import KIND as OWN
 from tests.engine.kinds.packing_kind import KIND as PACKING
 from tests.engine.kinds.packing_kind import BoundPacking, Packing
 
-RECORDS = [{"body": f"text {number}", "title": "t"} for number in range(7)]
+RECORDS: list[dict[str, Any]] = [
+    {
+        "body": f"text {number}",
+        "title": "t",
+        "temperature": number / 10,
+        "max_tokens": None,
+        "files": [f"{number}.txt"],
+    }
+    for number in range(7)
+]
 TEMPLATE = TextFile("", "{{ title }}: {{ body }}")
+NUMBERS = count()
 LABELS = {"text": "body", "labels": ["red", "green"]}
 
 
@@ -42,6 +55,15 @@ def answer_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"words": words}
 
 
+def answer_texts(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"answers": [text.upper() for text in body["texts"]]}
+
+
+def answer_form(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    assert body["file"]["name"].endswith(".txt")
+    return {"answers": [f"{body['prompt']} of {body['file']['bytes']} bytes"]}
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "answer"),
     [
@@ -52,6 +74,11 @@ def answer_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
         (EMBED, {"text": "body"}, answer_vectors),
         (EMBED, {"template": TEMPLATE, "dimensions": 3, "overlong": "split"}, answer_vectors),
         (PACKING, {"text": "body"}, answer_words),
+        (FILING, {"text": "body"}, answer_texts),
+        (FILING, {"text": "body", "together": 3}, answer_texts),
+        (FILING, {"text": "body", "form": True}, answer_form),
+        (OWN, {"text": "body"}, answer_texts),
+        (OWN, {"text": "body", "together": 3, "each_tokens": 9}, answer_texts),
         *((kind, LABELS, answer_label) for kind in CLASSIFY.earlier),
     ],
 )
@@ -71,6 +98,15 @@ class _Odd(Packing):
         return bound
 
 
+FILES: dict[str, Any] = {
+    "most_attachment_bytes": 9,
+    "attachments": lambda self, record: [],
+    "attachment_tokens": lambda self, size: 0,
+    "attached_body": lambda self, prompts, files, repair=None: self.body(prompts),
+}
+"""What a kind has that attaches files."""
+
+
 class _Careless(Packing):
     """A kind that takes any option."""
 
@@ -80,6 +116,10 @@ class _Careless(Packing):
 
 def _random(self: Any, prompts: Sequence[Prompt], *, repair: Any = None) -> dict[str, Any]:
     return {"texts": [text for (text,) in prompts], "at": id(object()) + id(prompts[:])}
+
+
+def _uncapped(self: Any, prompts: Sequence[Prompt], *, repair: Any = None) -> dict[str, Any]:
+    return {"texts": [text for (text,) in prompts], "max_tokens": 50}
 
 
 def _careless(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
@@ -103,6 +143,10 @@ def _no_numbers(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcom
 
 def _no_vector(self: Any, answer: Mapping[str, Any], count: int) -> list[Outcome]:
     return [Done({"word": "a"})] * count
+
+
+def _changing_too(self: Any, record: Any) -> dict[str, Any]:
+    return {"a": _changing(self, record)}
 
 
 def _changing(self: Any, record: Any) -> Prompt:
@@ -144,6 +188,20 @@ def _changing(self: Any, record: Any) -> Prompt:
         ({"render": _changing}, "changes the record"),
         ({"body": lambda self, prompts, repair=None: {"model": "m"}}, "the engine's"),
         ({"body": _random}, "something else of the same prompts"),
+        ({"row_parameters": lambda self, record: ["a"]}, "row parameters that are a list"),
+        ({"row_parameters": lambda self, record: {"model": "m"}}, "the same for all rows"),
+        ({"row_parameters": lambda self, record: {"max_tokens": 0}}, "whole number from 1 on"),
+        ({"row_parameters": lambda self, record: {"a": {1}}}, "returned a set"),
+        ({"row_parameters": lambda self, record: {"a": next(NUMBERS)}}, "of the same record"),
+        ({"row_parameters": lambda self, record: {"a": record["body"][:1]}}, "raises TypeError"),
+        ({"row_parameters": _changing_too}, "row_parameters changes the record"),
+        ({"output_tokens_per_piece": 10, "body": _uncapped}, "and the kind says"),
+        ({"output_tokens_per_piece": -1}, "shrinks with pieces"),
+        ({**FILES, "attachments": lambda self, record: "a.png"}, "one text, not a list"),
+        ({**FILES, "attachments": lambda self, record: [7]}, "something that is not text"),
+        ({**FILES, "attachments": lambda self, record: [record["body"][:1]]}, "raises TypeError"),
+        ({**FILES, "attachment_tokens": lambda self, size: -1}, "takes tokens away"),
+        ({**FILES, "attached_body": lambda self, *_, repair=None: {"model": "m"}}, "the engine's"),
         ({"parse": _careless}, "parse raises"),
         ({"parse": _in_order}, "outcomes of"),
         ({"parse": _by_place}, "alone has another result"),

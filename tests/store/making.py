@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batcher.core.job.description import Description
+from batcher.core.job.description_parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.fingerprint import CONTENT_BYTES, id_hashes
-from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import Endpoint, Field, Overlong, Shape
 from batcher.core.model import DeadLetter, Doubt, InputFacts, Job, JobState, Usage

@@ -16,7 +16,7 @@ from batcher.adapters.providers.posting import Poster
 from batcher.adapters.providers.proxy import Proxy
 from batcher.adapters.providers.time_limit import TimeLimit
 from batcher.adapters.providers.transport_errors import transport_error
-from batcher.ports import MOST_ANSWER_BYTES, AnswerRoom, Reply
+from batcher.ports import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Reply
 
 REQUEST_ID = "X-Client-Request-Id"
 """OpenAI's name for an id that the client chooses: at most 512 characters of ASCII."""
@@ -66,11 +66,14 @@ class HttpProvider:
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`. Redirects are not followed."""
         headers = {REQUEST_ID: request_id}
         if key and self._key_header:
             headers[self._key_header] = key
+        if content_type != JSON_TYPE:
+            headers["Content-Type"] = content_type
         try:
             with self._time_limit():
                 while True:
@@ -129,7 +132,7 @@ async def open_provider(
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
-        headers={"Content-Type": "application/json", **headers},
+        headers={"Content-Type": JSON_TYPE, **headers},
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent",) if "User-Agent" in headers else (),
     ) as session:

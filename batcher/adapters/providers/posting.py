@@ -9,6 +9,7 @@ which two lines change.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import aiohttp
@@ -86,6 +87,8 @@ class Poster:
     async def post(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Send one request, and read the head of its answer.
 
+        A ``Content-Type`` among the headers is in place of the session's.
+
         Raises:
             aiohttp.ClientError: there is no answer.
             StaleConnection: nothing was sent.
@@ -150,19 +153,23 @@ class _Request:
 
         To be called when there is a connection: a proxy's credentials come with the first one.
         """
-        start = self._start or self._serialize()
+        if "Content-Type" in headers:
+            start = self._serialize(("content-length", "content-type"))
+        else:
+            start = self._start
+            if not start:
+                start = self._start = self._serialize(("content-length",))
         for name, value in headers.items():
             start += f"{name}: {value}\r\n"
         return f"{start}Content-Length: {size}\r\n\r\n".encode()
 
-    def _serialize(self) -> str:
+    def _serialize(self, left_out: Collection[str]) -> str:
         made = self.made
         target = made.url.raw_path_qs if made.is_ssl() or not made.proxy else str(made.url)
         lines = [f"POST {target} HTTP/1.1"]
         for name, value in made.headers.items():
-            if name.lower() != "content-length":
+            if name.lower() not in left_out:
                 lines.append(f"{name}: {value}")
         if any(character in line for line in lines for character in _BREAKS):
             raise ValueError("a header has a line break in it")
-        self._start = "\r\n".join([*lines, ""])
-        return self._start
+        return "\r\n".join([*lines, ""])

@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from batcher.adapters.system.private_files import make_file
 from batcher.core.errors import UsageError
-from batcher.ports import MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
+from batcher.ports import JSON_TYPE, MOST_ANSWER_BYTES, AnswerRoom, Provider, Reply
 
 _STRUCK = b"[key]"
 _SHORTEST_KEY = 6
@@ -70,10 +70,17 @@ class Recorder:
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`."""
         reply = await self._provider.post(
-            path, body, request_id, key=key, most_bytes=most_bytes, room=room
+            path,
+            body,
+            request_id,
+            key=key,
+            most_bytes=most_bytes,
+            room=room,
+            content_type=content_type,
         )
         self._keep(path, body, reply)
         return reply
@@ -164,9 +171,10 @@ class Replay:
         key: str = "",
         most_bytes: int = MOST_ANSWER_BYTES,
         room: AnswerRoom | None = None,
+        content_type: str = JSON_TYPE,
     ) -> Reply:
         """See :meth:`batcher.ports.Provider.post`."""
-        del request_id, key, most_bytes, room
+        del request_id, key, most_bytes, room, content_type
         place = self._places.get(request_hash(path, body))
         if place is None:
             return Reply(404, _headers({}), orjson.dumps(_NOT_RECORDED))
@@ -184,7 +192,7 @@ def open_replay(path: str | os.PathLike[str] | None) -> Replay:
     """
     if path is None:
         raise UsageError(
-            "the job's answers are recorded ones, and here is no file of them: "
+            "the job takes recorded answers, and no file of them is named: "
             "batcher run … --via replay FILE names it"
         )
     return Replay(Path(path))
@@ -215,7 +223,8 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
         except (orjson.JSONDecodeError, LookupError, TypeError) as error:
             if raw.endswith(b"\n") and raw.strip() and not _was_cut_off(raw):
                 raise UsageError(
-                    f"{path}:{number}: this is no recorded answer; name a file that --record wrote"
+                    f"{path}:{number}: this is not a recorded answer; name a file that --record "
+                    "wrote"
                 ) from error
         at += len(raw)
 

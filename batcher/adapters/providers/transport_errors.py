@@ -24,7 +24,7 @@ def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> Transport
             message = "the server ends connections, or answers, before it is asked"
             return TransportError("disconnect", message, maybe_billed=False)
         case aiohttp.ConnectionTimeoutError():
-            return TransportError("connect", "no connection in time", maybe_billed=False)
+            return TransportError("connect", f"no connection to {host} in time", maybe_billed=False)
         case TimeoutError():
             return TransportError("timeout", "no answer in time", maybe_billed=True)
         case aiohttp.ClientConnectorError():

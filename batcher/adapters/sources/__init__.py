@@ -3,6 +3,7 @@
 Each function's module is imported when it is first asked for: readers and writers need pyarrow and
 numpy, and looking at jobs needs neither.
 
+- :mod:`.attachments`: The files that rows name: at paths and at URLs.
 - :mod:`.batch`: Some consecutive rows as a format read them, and what each format's reader can do.
 - :mod:`.columns`: The columns of an input at a glance: for suggestions alone, which may be wrong or
   missing.

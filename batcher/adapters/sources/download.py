@@ -107,7 +107,7 @@ async def _try(
         total=left, sock_connect=patience.connect, sock_read=patience.read
     )
     try:
-        async with asyncio.timeout(left), _asked(url, timeout, gate) as reply:
+        async with asyncio.timeout(left), ask(url, timeout, gate) as reply:
             if reply.status != 200:
                 return f"HTTP {reply.status}", reply.status >= 500 or reply.status in _MAY_PASS
             spool.expect(reply.content_length or 0)
@@ -123,7 +123,7 @@ async def _try(
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
         return "the server's certificate is not trusted here", False
     except aiohttp.InvalidURL:
-        return "it is no URL", False
+        return "it is not a URL", False
     except aiohttp.ClientPayloadError:
         return "the answer ended early", True
     except aiohttp.ClientError:
@@ -131,10 +131,15 @@ async def _try(
 
 
 @asynccontextmanager
-async def _asked(
+async def ask(
     url: str, limits: aiohttp.ClientTimeout, gate: UrlGate | None
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer at the end of all redirects, of which the gate judges each."""
+    """The answer at the end of all redirects, of which the gate judges each.
+
+    Raises:
+        NotAllowed: one of them may not be fetched.
+        aiohttp.ClientError: there is no answer.
+    """
     headers = {"Accept-Encoding": "identity", "User-Agent": "batcher"}
     if gate is None:
         async with (

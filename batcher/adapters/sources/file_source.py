@@ -224,7 +224,7 @@ class FileSource:
         if batch.faults and not self._request.skip_bad:
             index = min(batch.faults)
             fault = batch.faults[index]
-            skip_helps = len(batch.faults) < len(batch)
+            skip_helps = batch.first > 0 or len(batch.faults) < len(batch)
             if fault.code in _OF_COLUMNS and self._text.kind in _OF_OBJECTS:
                 self._require_anywhere()
                 skip_helps = True

@@ -124,6 +124,8 @@ def _text_of(
     Raises:
         UsageError: as :func:`open_source`.
     """
+    if format is None and path != STDIN and Path(path).is_dir():
+        raise InputError("is a directory: name a file in it", source=path)
     kind = _format(path, format)
     if encoding is not None and kind not in COMPRESSIBLE:
         raise UsageError(f"--encoding is for text, and the input is {kind}")
@@ -133,6 +135,9 @@ def _text_of(
         encoding=None if encoding is None else read_encoding(encoding),
         assumed=assumed,
     )
+
+
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods", ".numbers"})
 
 
 def _is_pipe(file: Path) -> bool:
@@ -151,6 +156,8 @@ def _format(path: str, asked: str | None) -> str:
     if found.format not in INPUT_FORMATS or (
         found.compression is not None and found.format not in COMPRESSIBLE
     ):
+        if read_name(path).suffix in _SPREADSHEETS:
+            raise UsageError(f"{path}: a spreadsheet cannot be read: save it as CSV (UTF-8)")
         raise UsageError(
             f"{path}: the name does not tell the format: give --format csv, json, jsonl or "
             "parquet, or name it .csv, .tsv, .json, .jsonl, .ndjson (each also .gz or .zst) or "

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import IO, BinaryIO, Final, cast
 
 from batcher.adapters.system.private_files import make_directory
 from batcher.core.errors import InputError
@@ -69,9 +69,12 @@ class Spool:
         self._source = source
         self._most_bytes = most_bytes
         self._size = 0
+        self._made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         with self._writing():
-            make_directory(directory)
-            self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
+            try:
+                self._file = _nameless_file(directory)
+            except FileNotFoundError:  # another process has just removed what it had made
+                self._file = _nameless_file(directory)
 
     def copy(self, stream: BinaryIO) -> None:
         """Copy the stream to its end.
@@ -139,8 +142,18 @@ class Spool:
         return cast(BinaryIO, io.BufferedReader(_View(self._file.fileno())))
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Give the disk space back, and remove the directories that were made for it, if empty."""
         self._file.close()
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def _nameless_file(directory: Path) -> IO[bytes]:
+    make_directory(directory)
+    return tempfile.TemporaryFile(dir=directory)
 
 
 def _room_bytes(descriptor: int) -> int:

@@ -91,7 +91,9 @@ def open_table(
     )
 
     def write(spool: Spool) -> FileSource:
-        schema, batches = _read_pandas(table, name) if is_pandas(table) else _read_stream(table)
+        schema, batches = (
+            _read_pandas(table, name) if is_pandas(table) else _read_stream(table, name)
+        )
         return TableSource(
             name=name,
             spool=spool,
@@ -172,10 +174,17 @@ def _exact(value: Any, name: str, number: int) -> Any:
         ) from exc
 
 
-def _read_stream(table: Any) -> tuple[Any, Iterator[Any]]:
+def _read_stream(table: Any, name: str) -> tuple[Any, Iterator[Any]]:
     import pyarrow as pa
 
-    reader = pa.RecordBatchReader.from_stream(table)
+    try:
+        reader = pa.RecordBatchReader.from_stream(table)
+    except pa.ArrowInvalid as exc:
+        raise InputError(
+            "is one column: give the table that it is of; batcher.chat, embed and classify take "
+            "a column of texts as it is",
+            source=name,
+        ) from exc
     return reader.schema, iter(reader)
 
 

@@ -5,6 +5,7 @@
 - :mod:`.codec`: The JSON in the tables' text columns, and rows as values of the core and back.
 - :mod:`.damage`: What to say of a database that is damaged: where, and what is lost by it.
 - :mod:`.database`: The seam below the SQL: who runs a transaction, where, and what its errors mean.
+- :mod:`.deferred`: A store whose file is made by the first verb that needs one.
 - :mod:`.delivering`: What a claim, and the end of an attempt, do to a delivery; the same in every
   store.
 - :mod:`.lifecycle`: A job's moves, the same in every store.

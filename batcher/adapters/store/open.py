@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import os
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-from batcher.adapters.store.location import MEMORY, is_there, sqlite_path
+from batcher.adapters.store.location import MEMORY, is_there, require_local, sqlite_path
 from batcher.adapters.store.postgres.address import PostgresAddress, is_postgres
 from batcher.core.errors import NoDatabase
 
@@ -15,6 +17,29 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 300.0
 """How long a server that is away is waited for, unless told otherwise."""
+
+
+def deferred_store(
+    url: str, clock: Clock, *, patience_seconds: float = PATIENCE_SECONDS
+) -> Store | None:
+    """A store that makes its SQLite file when the first verb needs it; None where one is there.
+
+    None, too, where none could be made: :func:`open_store` says why.
+
+    Raises:
+        UsageError: the URL names no database.
+        UnusableStore: SQLite is not safe there.
+    """
+    if url == MEMORY or is_postgres(url) or is_there(path := sqlite_path(url)):
+        return None
+    above = next((folder for folder in path.parents if is_there(folder)), path)
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        return None
+    require_local(above)
+    from batcher.adapters.store.deferred import DeferredStore
+
+    opened = partial(open_store, url, clock, patience_seconds=patience_seconds)
+    return cast("Store", DeferredStore(opened, partial(is_there, path)))
 
 
 async def open_store(

@@ -21,5 +21,5 @@ class SystemClock:
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after ``seconds`` (at once where not positive, but yielding)."""
+        """See :class:`batcher.ports.Clock`."""
         await asyncio.sleep(seconds)

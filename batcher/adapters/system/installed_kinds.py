@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import KindNotHere
 from batcher.core.kind import Kind
+from batcher.core.text.near import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,10 @@ class InstalledKinds:
         """See :meth:`batcher.ports.KindRegistry.get`."""
         entry = self._entries.get(name)
         if entry is None:
-            raise KindNotHere(f"no kind {name!r}: there are {', '.join(self.names()) or 'none'}")
+            known = meant(name, self.names())
+            hint = f" (did you mean {known!r}?)" if known else ""
+            there = ", ".join(self.names()) or "none"
+            raise KindNotHere(f"no kind {name!r}{hint}: there are {there}")
         try:
             kind = entry.load()
         except Exception as exc:

@@ -8,12 +8,48 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from batcher.adapters.system.private_files import make_directory, open_locked
 from batcher.core.errors import JobInUse, UnusableStore
+
+_TRIES = 3
+_TRY_AGAIN_SECONDS = 0.02
+
+
+def job_owner(directory: Path, job_id: str) -> str:
+    """The process that holds a job's lock; empty where none does."""
+    try:
+        descriptor = os.open(directory / f"{job_id}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _owner(descriptor) or "another"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _owner(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+
+
+def _lock(descriptor: int) -> None:
+    """Obtain the lock; whoever only looks at it is gone at once."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if not left:
+                raise
+            time.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return
 
 
 @contextmanager
@@ -34,9 +70,9 @@ def job_lock(directory: Path, job_id: str) -> Iterator[None]:
         ) from exc
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except OSError as exc:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "another"
+            owner = _owner(descriptor) or "another"
             raise JobInUse(
                 f"job {job_id} is being run by process {owner}: wait for it, or end it first"
             ) from exc

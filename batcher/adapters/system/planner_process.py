@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from batcher.ports import GuardStopped, PlannedShard
+from batcher.ports import GuardStopped, NewShard
 from batcher.ports.planning import PlanTask
 
 READY: Final = b"+"
@@ -83,7 +83,7 @@ class ChildPlanner:
             if self._stdout.read(1) == READY:
                 self._tell((next_row, next_shard))
 
-    def take(self) -> Sequence[PlannedShard] | None:
+    def take(self) -> Sequence[NewShard] | None:
         """See :class:`batcher.ports.planning.PlannerProcess`."""
         try:
             said = pickle.load(self._stdout)  # noqa: S301  # our own process wrote it

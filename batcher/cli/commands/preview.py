@@ -74,7 +74,7 @@ def _facts(request: PreviewedRequest) -> str:
     out = (
         ""
         if most == 0
-        else "; no limit of the answer"
+        else "; no limit on the answer"
         if most is None
         else f", {most:,} out at most"
     )

@@ -21,6 +21,8 @@ from batcher.core.job.schedule import Missed
 
 if TYPE_CHECKING:
     from batcher.engine.opening.schedules import Fired, ScheduleReport
+    from batcher.engine.runner import Runner
+    from batcher.ports.orders import Order
 
 _HEADINGS = ("NAME", "CRON", "TIMEZONE", "NEXT", "LAST", "OUTCOME", "JOB", "STATUS")
 
@@ -35,9 +37,9 @@ _HEADINGS = ("NAME", "CRON", "TIMEZONE", "NEXT", "LAST", "OUTCOME", "JOB", "STAT
 def schedule() -> None:
     """Run jobs at set times, by workers.
 
-    Schedules are kept in the database; workers fire them, each due time once however many they are,
-    by the database's clock. A worker then reads the input and opens the job, so paths in the job
-    file are as the workers see them. Each firing is a job of its own, with a link to its schedule.
+    Schedules are kept in the database; workers run them by the database's clock, each due time once
+    however many workers there are. A worker reads the input and opens the job, so paths in the job
+    file are as the workers see them. Each run is a job of its own, with a link to its schedule.
     """
 
 
@@ -135,7 +137,7 @@ def add(
 @command(
     "list",
     short_help="List the schedules.",
-    json="Print the schedules as a JSON array, each with its latest firings.",
+    json="Print the schedules as a JSON array, each with its latest runs.",
     examples=(
         "batcher schedule list",
         "batcher schedule list --json | jq '.[] | .firings[] | select(.outcome == \"skipped\")'",
@@ -185,7 +187,7 @@ def remove(ctx: click.Context, *, name: str, as_json: bool) -> None:
 @command(
     "run",
     short_help="Run a schedule's job now.",
-    json="Print the firing as JSON.",
+    json="Print the run as JSON.",
     params=[Name()],
     examples=("batcher schedule run nightly",),
 )
@@ -195,11 +197,17 @@ def run(ctx: click.Context, *, name: str, as_json: bool) -> None:
     It is refused while the run before is under way, unless the schedule was added with --overlap. A
     paused schedule can be run, too.
     """
-    order = with_runner(ctx, lambda runner: runner.schedules.run(name))
+
+    async def ask(runner: Runner) -> tuple[Order, bool]:
+        return await runner.schedules.run(name), await is_anybody_there(runner)
+
+    order, there = with_runner(ctx, ask)
     if as_json:
         print_json({"schedule": name, "outcome": str(order.state), "order": order.id})
     else:
-        say(f"schedule {name} is fired: a worker opens its job; `batcher jobs` lists it then")
+        say(f"schedule {name} runs now: a worker opens its job, which `batcher jobs` then lists")
+    if not there:
+        say(NOBODY.format(what="it will not be run"))
 
 
 @command(

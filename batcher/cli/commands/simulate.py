@@ -78,7 +78,7 @@ _CONFIG = [
             "State the limit of a minute in the headers, or that of a bucket or window.",
             type=click.Choice(["minute", "window"]), default_text="minute"),
     _option("--charge", "charge", LIMITS,
-            "Charge tokens for good at admission, or settle to the real usage afterwards.",
+            "Charge tokens for good at admission, or correct it to the real usage afterwards.",
             type=click.Choice(["admission", "usage"]), default_text="admission"),
     _option("--no-headers", "rate_limit_headers", LIMITS, "Leave out the x-ratelimit headers.",
             is_flag=True),
@@ -112,8 +112,8 @@ _CONFIG = [
             "Reasoning before a chat answer: billed and not shown.", type=int, metavar="N",
             default_text="0"),
     _option("--rejected-tokens", "rejected_tokens", MANNERS,
-            "Output of a prediction that a chat answer does not use: billed likewise.", type=int,
-            metavar="N", default_text="0"),
+            "Output of a prediction that a chat answer does not use: billed and not shown.",
+            type=int, metavar="N", default_text="0"),
     _option("--project-tier", "project_tier", MANNERS,
             "The service tier of chat requests that name none, or auto.",
             type=click.Choice(["default", "flex", "priority"]), default_text="default"),
@@ -267,17 +267,20 @@ def _greeting(base_url: str) -> str:
 
 
 def _farewell(stats: Stats) -> str:
-    statuses = ", ".join(f"{n:,} × {status}" for status, n in sorted(stats.by_status.items()))
+    ends = [f"{n:,} answered {status}" for status, n in sorted(stats.by_status.items())]
+    if unanswered := stats.requests - sum(stats.by_status.values()):
+        ends.append(f"{unanswered:,} without an answer")
     faults = ", ".join(f"{n:,} × {name}" for name, n in sorted(stats.faults.items()))
     lines = [
-        f"saw {count(stats.requests, 'request')}" + (f": {statuses}" if statuses else ""),
-        f"served {count(stats.inputs_served, 'input')}, {count(stats.inputs_served_twice)} of them "
-        f"again; {count(stats.prompt_tokens)} tokens in, {count(stats.completion_tokens)} out; at "
-        f"most {count(stats.max_in_flight)} in flight",
+        count(stats.requests, "request") + (f": {', '.join(ends)}" if ends else ""),
+        f"worked on {count(stats.requests_served)} of them: {count(stats.inputs_served)} texts or "
+        f"prompts ({count(stats.inputs_served_twice)} of these equal to an earlier one), "
+        f"{count(stats.prompt_tokens)} tokens in, {count(stats.completion_tokens)} out; at most "
+        f"{count(stats.max_in_flight)} requests at a time",
     ]
     if stats.requests_replayed:
         lines.append(
-            f"served {count(stats.requests_replayed, 'request')} again from what was kept for an "
-            "idempotency key"
+            f"answered {count(stats.requests_replayed, 'request')} from what was kept for an "
+            "idempotency key, without any work"
         )
     return "\n".join([*lines, f"faults: {faults}"] if faults else lines)

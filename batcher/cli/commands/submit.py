@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from batcher.cli.options.typed import typed
 from batcher.cli.output import print_json, print_lines
 from batcher.cli.session import Session, run_session, settings_from
 from batcher.cli.summary import next_steps, state
-from batcher.core.job.urls import shown_url
+from batcher.core.job.urls import scheme_of, shown_url
 
 if TYPE_CHECKING:
     from batcher.core.job.spec import JobSpec
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 def submit_job(ctx: click.Context, spec: JobSpec) -> None:
     """Plan a job into the database, and print its id."""
     options, delivery = ctx.params, delivery_from(ctx)
+    if delivery is not None and not options["quiet"]:
+        say(*_missing_directory(delivery.output))
 
     async def work(session: Session) -> tuple[Report, bool]:
         del session
@@ -61,6 +64,17 @@ def submit_job(ctx: click.Context, spec: JobSpec) -> None:
     if not report.exit_code and not options["quiet"] and not options["as_json"]:
         say(*_told(report, here=not options["server_side"]).splitlines())
     ctx.exit(report.exit_code)
+
+
+def _missing_directory(output: str) -> list[str]:
+    """A note where the output's directory is not here: it may be where the workers are."""
+    folder = Path(output).parent
+    if scheme_of(output) is not None or "{" in str(folder) or folder.is_dir():
+        return []
+    return [
+        f"note: {output}: there is no directory {folder.absolute()} on this machine; make it "
+        "wherever workers run, or they cannot deliver"
+    ]
 
 
 class Waiting:

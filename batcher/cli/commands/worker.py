@@ -118,7 +118,8 @@ worker = ExampleCommand(
         ),
         Setting(
             "--allow-destination", multiple=True, type=Lines(), metavar="PATH|URL",
-            help="Where workers' jobs may write here (repeatable), likewise.",
+            help="Outputs that workers' jobs may write here (repeatable): at a path or below it, "
+            "or at a URL that begins so.",
             default_text="see docs/security.md",
         ),
         Setting(
@@ -156,9 +157,10 @@ worker = ExampleCommand(
     its own. Many machines share a Postgres and a Redis.
 
     Workers share the database and one rate limit, nothing else: start more to go faster, end any at
-    any time. SIGTERM settles what is in flight, gives the rest back and ends; what a killed worker
-    held is taken over when its lease has run out. A worker whose Redis or database goes away waits
-    for it. Events are logged on standard error; docs/observability.md lists them, and the metrics.
+    any time. At SIGTERM a worker waits for what is in flight, gives the rest back and ends; others
+    take over what a killed worker held when its lease has run out. A worker whose Redis or database
+    goes away waits for it. Events are logged on standard error; docs/observability.md lists them,
+    and the metrics.
     """,
     short_help="Work on submitted jobs.",
     examples=(

@@ -17,4 +17,5 @@
 - :mod:`.suggestions`: What a shell is offered to complete a word with: columns, jobs, names,
   profiles and files.
 - :mod:`.typed`: The command line as it was typed, to be said again.
+- :mod:`.variables`: Variables of the environment that look like settings and are none.
 """

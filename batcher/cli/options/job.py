@@ -121,7 +121,7 @@ def job_options() -> list[Setting]:
             "At most this many requests a minute; needed only where the provider's headers do not "
             "say it, or to leave room for others.", type=int,
         ),
-        _job("--tpm", LIMITS, "N", "At most this many tokens a minute, likewise.", type=int),
+        _job("--tpm", LIMITS, "N", "At most this many tokens a minute; as for --rpm.", type=int),
         _job("--concurrency", LIMITS, "N", "At most this many requests in flight.", type=int),
         _job(
             "--priority", LIMITS, None,
@@ -134,10 +134,12 @@ def job_options() -> list[Setting]:
             "Dollars per million tokens, for a model of unknown price; IN,OUT,CACHED,WRITTEN where "
             "reading from the provider's cache and writing to it have prices of their own.",
         ),
-        _job("--max-inputs", LIMITS, "N", "Inputs in one request, for servers with a lower limit.",
+        _job("--max-inputs", LIMITS, "N",
+             "Most inputs in one request, for servers with a lower limit.", type=int),
+        _job("--max-request-tokens", LIMITS, "N", "Most tokens in one request, for such servers.",
              type=int),
-        _job("--max-request-tokens", LIMITS, "N", "Tokens in one request, likewise.", type=int),
-        _job("--max-input-tokens", LIMITS, "N", "Tokens in one input, likewise.", type=int),
+        _job("--max-input-tokens", LIMITS, "N", "Most tokens in one input, for such servers.",
+             type=int),
         _job(
             "--on-error", TROUBLE, None,
             "What to do at a row that fails for good: keep going, or stop there.",
@@ -161,7 +163,7 @@ def job_options() -> list[Setting]:
         ),
         _job(
             "--grace-seconds", TROUBLE, "SECONDS",
-            "How long requests in flight may take to settle when stopping.", type=float,
+            "How long requests in flight may still take when a run stops.", type=float,
         ),
         _job(
             "--cost-columns", OUTPUT, is_flag=True,

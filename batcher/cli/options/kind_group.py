@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -178,6 +179,12 @@ class KindGroup(ExampleMixin, click.Group):
         command = self.get_command(ctx, name)
         if command is None:
             known = self.list_commands(ctx)
+            if Path(name).suffix or Path(name).exists():
+                raise click.UsageError(
+                    f"the kind comes first: batcher {self.name} KIND {name}, where KIND is one of "
+                    f"{', '.join(known)}",
+                    ctx,
+                )
             raise click.UsageError(
                 f"no kind {name!r}{did_you_mean(name, known)}: there are {', '.join(known)}, "
                 "or name a job file (.toml)",

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from batcher.adapters.system.configuration import CONFIGURATION, PROVIDERS, read_toml
-from batcher.cli.options.lazy_group import did_you_mean
 from batcher.core.errors import UsageError
+from batcher.core.text.near import is_request_parameter, meant
 
 _META = "batcher.layers"
 
@@ -45,7 +45,14 @@ class Layer:
         names = sorted(known)
         for key in self.values:
             if key not in names:
-                raise UsageError(f"{self.name}: no setting {key!r}{did_you_mean(key, names)}")
+                raise UsageError(f"{self.name}: no setting {key!r}{_meant(key, names)}")
+
+
+def _meant(key: str, names: list[str]) -> str:
+    if "param" in names and is_request_parameter(key):
+        return "; a parameter of the requests belongs to a table [param]"
+    known = meant(key, names)
+    return f" (did you mean {known!r}?)" if known else ""
 
 
 @dataclass(slots=True)

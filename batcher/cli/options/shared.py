@@ -11,6 +11,7 @@ from batcher.adapters.system.installed_kinds import InstalledKinds
 from batcher.cli.options.job import job_options, output_options, run_options
 from batcher.cli.options.layers import layers_of, read_profile
 from batcher.cli.options.setting import Setting
+from batcher.cli.options.variables import tell_strange_variables
 from batcher.core.errors import BatcherError
 from batcher.core.options import option_keys
 
@@ -116,6 +117,7 @@ def _load_env_file(ctx: click.Context, param: click.Parameter, path: str | None)
     del param
     if path is not None:
         load_env_file(path, os.environ)
+        tell_strange_variables()
         layers_of(ctx).env_file = path
     return path
 
@@ -127,6 +129,7 @@ def _load_profile(ctx: click.Context, param: click.Parameter, name: str | None) 
     named = layer.values.get("env_file")
     if isinstance(named, str) and not layers_of(ctx).env_file:
         load_env_file(named, os.environ)
+        tell_strange_variables()
         layers_of(ctx).env_file = named
     here = {param.key for param in ctx.command.params if isinstance(param, Setting)}
     if set(layer.values) - here:

@@ -22,9 +22,15 @@ def remember(ctx: click.Context, arguments: Sequence[str]) -> None:
     ctx.meta[_META] = tuple(arguments)
 
 
+def arguments_of(ctx: click.Context) -> tuple[str, ...]:
+    """What was typed after ``batcher``."""
+    arguments: tuple[str, ...] = ctx.meta.get(_META, ())
+    return arguments
+
+
 def typed(ctx: click.Context) -> str:
     """The command line of this process, as a shell understands it; a URL's password is hidden."""
-    return shell_line(["batcher", *map(_without_password, ctx.meta.get(_META, ()))])
+    return shell_line(["batcher", *map(_without_password, arguments_of(ctx))])
 
 
 def shell_line(words: Iterable[str]) -> str:

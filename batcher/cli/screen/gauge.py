@@ -55,6 +55,7 @@ class Reading:
     projected: Decimal | None
     pause_seconds: float
     outage: bool
+    unreached: str
 
     @property
     def left(self) -> int:
@@ -110,6 +111,7 @@ class Gauge:
             projected=self._project(cost, done),
             pause_seconds=max(0.0, (limits.paused_until or now) - now),
             outage=live.outage,
+            unreached=live.unreached,
         )
 
     def _seconds_left(self, left: int, speed: float) -> float | None:

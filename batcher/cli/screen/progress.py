@@ -27,8 +27,12 @@ class Progress:
         activity: str = "checking the input",
         grace_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        worded: Callable[[str], str] = str,
     ) -> None:
+        """``worded`` says a sentence in the words of whoever reads it: Python has no flags."""
         self.screen = screen
+        self._worded = worded
+        self._unreached = False
         self._activity = activity
         self.grace_seconds = grace_seconds
         self.live: RunStats | None = None
@@ -54,7 +58,7 @@ class Progress:
     def tell(self, sentence: str) -> None:
         """Something to be known before anything is sent."""
         with self._as_long_as_it_is_there():
-            self.screen.say(sentence)
+            self.screen.say(self._worded(sentence))
 
     def announce(self, settles: bool) -> None:
         """A signal came."""
@@ -63,8 +67,8 @@ class Progress:
         else:
             requests = count(self.live.in_flight, "request")
             text = (
-                f"stopping: settling {requests} in flight (up to {duration(self.grace_seconds)}); "
-                "press Ctrl-C again to stop at once"
+                f"stopping: waiting for {requests} in flight "
+                f"(up to {duration(self.grace_seconds)}); press Ctrl-C again to stop at once"
             )
         with self._as_long_as_it_is_there():
             self.screen.say(text)
@@ -82,7 +86,18 @@ class Progress:
             if reading is None:
                 self.screen.waiting(self._activity, self.elapsed)
             else:
+                self._say_unreached(reading)
                 self.screen.show(reading)
+
+    def _say_unreached(self, reading: Reading) -> None:
+        """Say it once at length, at once: whoever reads it may end the run and put it right."""
+        if reading.unreached and not self._unreached:
+            self._unreached = True
+            self.screen.say(
+                self._worded(
+                    f"{reading.unreached}; trying again (--outage-timeout says for how long)"
+                )
+            )
 
     def close(self) -> None:
         """Show the last state, however short the run was, and leave the terminal as it was."""

@@ -8,6 +8,7 @@ from batcher.cli.figures import count, duration, money, rate, share
 from batcher.cli.screen.gauge import Reading
 
 _SAID_WIDTH = 160
+_NO_ANSWER = "the provider does not answer"
 
 
 def waiting_line(activity: str, elapsed: float) -> str:
@@ -70,10 +71,13 @@ def limits(reading: Reading) -> list[str]:
 
 def troubles(reading: Reading) -> tuple[str, ...]:
     """What holds the run up, and the same more briefly; empty where nothing does."""
+    if reading.unreached:
+        brief = reading.unreached.partition(" (")[0]
+        return (f"{brief}; trying again; no row fails because of this", brief, _NO_ANSWER)
     if reading.outage:
         return (
-            "the provider does not answer; trying again; no row fails because of this",
-            "the provider does not answer",
+            f"{_NO_ANSWER}; trying again; no row fails because of this",
+            _NO_ANSWER,
         )
     if reading.pause_seconds >= 1:
         left = duration(reading.pause_seconds)

@@ -7,6 +7,8 @@
 - :mod:`.foreign_body`: What a 200 is that holds no JSON object: a web page, an event stream, a
   list, half an object.
 - :mod:`.outage`: Whether failures are a request's own or everybody's.
+- :mod:`.own_parameters`: What a refusal of a request parameter means that the request's rows have
+  of their own.
 - :mod:`.reading`: Reading errors: what a provider, a gateway or a proxy said, in its body and in
   its headers.
 - :mod:`.unforeseen`: What may be said of an exception that nobody foresaw: its type, and where it

@@ -47,7 +47,8 @@ class Health:
     ``last_success`` is None before the first; ``last_failure`` is what the latest failure was
     that may pass, ``last_limit`` what the latest 429 said; ``proof`` is when the latest request
     that succeeded was sent: what is still answered in an outage was sent before it, and proves
-    nothing. ``doubted`` says that everybody may be refused.
+    nothing. ``doubted`` says that everybody may be refused. ``answer_seconds`` is how long answers
+    take where that is long: no silence up to that means anything.
     """
 
     last_success: float | None = None
@@ -57,6 +58,7 @@ class Health:
     failing_since: float | None = None
     limited_since: float | None = None
     doubted: bool = False
+    answer_seconds: float = 0.0
     _probes: int = 0
     _vouched: int = 0
     _alike: dict[str, list[tuple[float, Span]]] = field(default_factory=dict)
@@ -153,7 +155,9 @@ class Health:
 
     def in_outage(self, now: float) -> bool:
         """Whether everybody fails."""
-        return self.failing_since is not None and now - self.failing_since >= OUTAGE_AFTER_SECONDS
+        if self.failing_since is None:
+            return False
+        return now - self.failing_since >= OUTAGE_AFTER_SECONDS + self.answer_seconds
 
     @property
     def probes(self) -> int:
@@ -165,6 +169,7 @@ class Health:
 
         Nothing but 429 for so long is no better than nothing at all.
         """
+        outage_timeout += self.answer_seconds
         if self.failing_since is not None and now - self.failing_since >= outage_timeout:
             seconds = now - self.failing_since
             return f"no request succeeded for {seconds:.0f} s (the last: {self.last_failure})"

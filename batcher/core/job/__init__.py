@@ -4,13 +4,13 @@
   tried again.
 - :mod:`.description`: What the store keeps of a job's meaning, so that others can go on with it
   without its files.
+- :mod:`.description_parts`: The parts of a job's description: its work, its input, its provider and
+  its delivery.
 - :mod:`.filter`: Which jobs are wanted of all that there are.
 - :mod:`.fingerprint`: Which runs are the same job, and which rows are the same work: hashes over
   what shapes them.
 - :mod:`.idempotency`: Idempotency keys: what makes two requests the same, and how a server says
   that it repeats itself.
-- :mod:`.parts`: The parts of a job's description: its work, its input, its provider and its
-  delivery.
 - :mod:`.providers`: Providers by name: what ``[providers.NAME]`` of ``batcher.toml`` says, and jobs
   that choose one.
 - :mod:`.reach`: What a worker lets jobs reach: providers, inputs, outputs.

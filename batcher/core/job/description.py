@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from batcher.core.errors import DamagedStore, UsageError
 from batcher.core.job.delivery import DeliverySpec
-from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
+from batcher.core.job.description_parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Endpoint, Field, Overlong, Shape, TextFile, shape_of

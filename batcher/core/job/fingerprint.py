@@ -82,10 +82,14 @@ def recipe(
 
 CONTENT_BYTES = 16
 """The length of a row's content hash."""
+_NO_TEXT = b"\xff" * 8
+"""In place of a text's length: no text has so many bytes."""
 
 
-def content(recipe: bytes, prompt: Prompt) -> bytes:
+def content(recipe: bytes, prompt: Prompt, more: Sequence[bytes] = ()) -> bytes:
     """A digest of a row's texts under a recipe: equal where the request would be the same.
+
+    ``more`` is what the row's request has of its own besides its texts, each part in its place.
 
     Raises:
         UnicodeEncodeError: a text has half of a surrogate pair, which cannot be sent.
@@ -95,6 +99,11 @@ def content(recipe: bytes, prompt: Prompt) -> bytes:
         raw = text.encode()
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
+    if more:
+        digest.update(_NO_TEXT)
+        for part in more:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
     return digest.digest()
 
 

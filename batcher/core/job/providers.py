@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from batcher.core.errors import UsageError
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
 

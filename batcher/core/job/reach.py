@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from batcher.core.errors import NotAllowed
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.job.providers import ProviderConfig
 from batcher.core.job.spec import JobSpec
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from batcher.core.errors import UsageError
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.money.prices import Price
 from batcher.core.options import flag
 from batcher.core.text import exactjson
@@ -63,8 +63,8 @@ class JobSpec:
         cost_columns: add what each record cost to the output.
         tokenizer: a tiktoken encoding, where the model's is not known.
         max_inputs, max_request_tokens, max_input_tokens: a server's own limits per request.
-        on_error: ``keep`` going at a dead letter, or ``stop`` at the first.
-        on_bad_row: ``stop`` before anything is sent, or ``skip`` (dead letters).
+        on_error: ``keep`` going at a failed row, or ``stop`` at the first.
+        on_bad_row: ``stop`` before anything is sent, or ``skip`` (failed rows).
         outage_timeout: seconds without any success after which the job pauses.
         grace_seconds: how long requests in flight may take to settle when stopping.
         max_input_bytes: the most that is copied of an input that can be read only once.
@@ -240,14 +240,14 @@ def _coerce(name: str, value: Any) -> Any:
         return _amount(value)
     wanted = _WANTED[name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise UsageError(f"{flag(name)} has the wrong type: {value!r}")
+        raise UsageError(f"{flag(name)} is {_CALLED[wanted[-1]]}, not {value!r}")
     return value
 
 
 def _texts(name: str, values: Any) -> dict[str, str]:
     """A table of texts, where a number may be written as one; values are never quoted."""
     if not isinstance(values, Mapping):
-        raise UsageError(f"{flag(name)} has the wrong type: {type(values).__name__}")
+        raise UsageError(f"{flag(name)} is {_CALLED[Mapping]}, not of type {type(values).__name__}")
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UsageError(f"the value of --header {key} is not text: put it in quotes")
@@ -294,6 +294,13 @@ def _wanted(kind: str) -> tuple[type, ...]:
     return (int,) if "int" in kind else (str,)
 
 
+_CALLED: Mapping[type, str] = {
+    Mapping: "a table of names and values",
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+}
 _TYPES = get_type_hints(JobSpec)
 _WANTED = {name: _wanted(str(kind)) for name, kind in _TYPES.items()}
 _DEFAULTS: Mapping[str, Callable[[], Any]] = {

@@ -37,6 +37,20 @@ def check_base_url(url: str) -> None:
         raise UsageError(f"--base-url {url!r} {fault}: {_EXAMPLE}")
 
 
+def unreached(url: str, why: str, *, provider: str | None = None) -> str:
+    """What to say while nothing has ever answered at a base URL, ``why``, and what to do about it.
+
+    ``provider`` is the name under which a configuration says the URL.
+    """
+    host = urlsplit(url).hostname or ""
+    here = host in ("localhost", "::1") or host.startswith("127.")
+    start = (
+        "start the server there" if here else "check that it runs and that this machine is online"
+    )
+    where = "--base-url" if provider is None else f"base_url of [providers.{provider}]"
+    return f"nothing answers at {shown_url(url)} ({why}): {start}, or set {where} to where it is"
+
+
 def with_version(url: str) -> str | None:
     """A base URL with the ``/v1`` that it may lack; None where it names a version."""
     parts = urlsplit(url)

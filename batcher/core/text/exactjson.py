@@ -22,6 +22,7 @@ _INT_DIGITS: Final = 4300
 _INT_BITS: Final = 14_000
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MAX_EXPONENT: Final = 100_000
+_LARGEST: Final = Decimal("1.7976931348623157e308")
 _TOO_LARGE: Final = "a number whose exponent is out of all bounds"
 _CONSTANTS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -80,6 +81,15 @@ def holds_nan(value: Any) -> bool:
     return any(isinstance(leaf, float) and not math.isfinite(leaf) for leaf in _leaves(value))
 
 
+def holds_too_much(value: Any) -> bool:
+    """Whether there is a number within that readers take for infinity.
+
+    Those with a point or an exponent are floats of 64 bits to them; a whole number has no bound.
+    """
+    numbers = (leaf for leaf in _leaves(value) if isinstance(leaf, Decimal))
+    return any(number.as_tuple().exponent != 0 and abs(number) > _LARGEST for number in numbers)
+
+
 def plain(value: Any) -> Any:
     """The value as JSON holds it: mappings as dicts, sequences as lists.
 
@@ -92,17 +102,15 @@ def plain(value: Any) -> Any:
         return Decimal(value) if value.bit_length() > _INT_BITS else int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{_float_text(value)} cannot be represented in JSON")
+            raise ValueError(f"{_float_text(value)}, which JSON has no number for")
         return float(value)
     if isinstance(value, Mapping):
         if strange := next((key for key in value if not isinstance(key, str)), None):
-            raise ValueError(
-                f"a key that is a {type(strange).__name__} cannot be represented in JSON"
-            )
+            raise ValueError(f"a key of type {type(strange).__name__}, which JSON has no word for")
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    raise ValueError(f"a {type(value).__name__} cannot be represented in JSON: write it as text")
+    raise ValueError(f"a {type(value).__name__}, which JSON has no word for: write it as text")
 
 
 def _read_int(digits: str) -> int | Decimal:

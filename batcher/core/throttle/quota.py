@@ -47,7 +47,7 @@ PROBE_SECONDS = 10.0
 PROBE_LOOK_SECONDS = 0.1
 """How soon others look whether it was answered."""
 LOOK_SECONDS = 0.005
-"""How often answers are compared with what a bucket would say; more of them at once tell no more."""
+"""How often answers are compared with what a bucket would say: more of them tell no more."""
 SETTLE_SECONDS = 0.001
 """How far the levels may lie behind when an answer is compared with them: so many answers that
 come at once are compared with the same levels."""

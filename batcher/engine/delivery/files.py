@@ -23,6 +23,7 @@ from batcher.engine.job.results import error_record
 from batcher.engine.services import Files
 from batcher.ports import (
     Draft,
+    EveryRowSink,
     OutputSchema,
     OutputSink,
     ReportingSink,
@@ -158,7 +159,6 @@ class Delivery:
         wanted = _wanted(target, schema, job=job, progress=progress)
         await asyncio.to_thread(self._check_again, wanted)
         seen = await self._overwriting.check(target, job)
-        as_npy = Path(target.path).suffix == ".npy" or target.format == "npy"
         with contextlib.ExitStack() as stack:
             manifest = errors = None
             if target.manifest is not None:  # first: if this is killed, it says whose the rest is
@@ -170,8 +170,6 @@ class Delivery:
                 letters = self._error_records(job.id)
                 errors = await files.draft_records(target.errors, letters, seen[target.errors])
                 stack.callback(errors.abort)
-            if as_npy:
-                await self._check_npy(report, errors)
             here = seen.get(Path(target.path), "anything")
             wanted = dataclasses.replace(wanted, seen=here)
             if target.is_file or target.stream:
@@ -179,9 +177,14 @@ class Delivery:
             else:  # somewhere else, which may take a while to answer
                 sink = await asyncio.to_thread(files.open_sink, wanted)
             stack.callback(sink.abort)
+            needs_all = isinstance(sink, EveryRowSink)
+            if isinstance(sink, EveryRowSink) and (report.rows_failed or report.rows_left):
+                if errors is not None:
+                    await asyncio.to_thread(errors.commit)
+                raise _prevented(report, sink)
             if isinstance(sink, ReportingSink):
                 await self._report_errors(job.id, sink)
-            left_out: list[DamagedStore] | None = [] if partial and not as_npy else None
+            left_out: list[DamagedStore] | None = [] if partial and not needs_all else None
             await export(
                 self._store,
                 job,
@@ -204,15 +207,6 @@ class Delivery:
                 await asyncio.to_thread(sink.write_manifest, report.manifest())
             await _commit_all([draft for draft in (errors, sink, manifest) if draft is not None])
         return _delivered(report, target, exported=True)
-
-    async def _check_npy(self, report: Report, errors: Draft | None) -> None:
-        """Where rows failed, there is nothing but the errors to be written."""
-        try:
-            _check_npy(report)
-        except DeadLettersPreventOutput:
-            if errors is not None:
-                await asyncio.to_thread(errors.commit)
-            raise
 
     async def errors(self, job_id: str, *, after: int | None = None) -> AsyncIterator[DeadLetter]:
         """The dead letters of a job, one for each failed row behind ``after``, in input order."""
@@ -318,10 +312,9 @@ def _delivered(report: Report, target: Output, **more: Any) -> Report:
     return dataclasses.replace(report, output=target.path, errors=errors, **more)
 
 
-def _check_npy(report: Report) -> None:
-    if report.rows_failed or report.rows_left:
-        raise DeadLettersPreventOutput(
-            f".npy has a place for every row, and {report.rows_failed + report.rows_left} of "
-            f"{report.rows} have no vector. The results are kept: export job {report.job} as "
-            ".jsonl, .csv or .parquet, or retry the dead letters"
-        )
+def _prevented(report: Report, sink: EveryRowSink) -> DeadLettersPreventOutput:
+    lacking = report.rows_failed + report.rows_left
+    return DeadLettersPreventOutput(
+        f"{sink.holds_every_row}, and {lacking} of {report.rows} have no vector. The results are "
+        f"kept: export job {report.job} as .jsonl, .csv or .parquet, or retry the failed rows"
+    )

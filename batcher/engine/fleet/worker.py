@@ -22,8 +22,8 @@ from batcher.engine.job.endings import Endings, apply_ending, may_pass
 from batcher.engine.left_alone import LeftAlone
 from batcher.engine.opening.binding import Bound
 from batcher.engine.opening.intake import Intake, KindChanged
-from batcher.engine.running.parts import Work
 from batcher.engine.running.run import JobRun, begin_live
+from batcher.engine.running.run_parts import Work
 from batcher.engine.services import Services
 from batcher.engine.telemetry.metrics import Served
 from batcher.engine.telemetry.run_stats import RunStats
@@ -225,6 +225,9 @@ class FleetWorker:
         except NotServed as refusal:
             self._left_alone.add(job_id, REFUSED_SECONDS)
             self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=refusal.reason)
+        except NotAllowed as refusal:
+            self._left_alone.add(job_id, REFUSED_SECONDS)
+            self.telemetry.log(Event.JOB_REFUSED, job=job_id, reason=str(refusal))
         except Exception as error:  # noqa: BLE001 - a fault in one job, or in somebody's own kind
             self._left_alone.add(job_id, REFUSED_SECONDS)
             if isinstance(error, StoreError):

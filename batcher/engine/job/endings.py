@@ -12,6 +12,7 @@ from batcher.core.errors import (
     InputError,
     KindFailed,
     KindNotHere,
+    NotAllowed,
     PlanFailed,
     UsageError,
 )
@@ -29,7 +30,7 @@ class Ending:
     """One way a run can end.
 
     ``event`` moves the job (None: its state stays, and the next run goes on) for ``cause``;
-    ``reason`` is said to the user.
+    ``reason`` is said to the user. ``error`` is raised once all is written down.
     """
 
     status: str
@@ -38,6 +39,7 @@ class Ending:
     cause: StopCause | None = None
     reason: str | None = None
     resume_at: datetime | None = None
+    error: BatcherError | None = None
 
 
 _STATUS_AND_EXIT_CODE: Final[Mapping[StopCause, tuple[str, int]]] = {
@@ -198,6 +200,11 @@ class Endings:
         return _stopped(StopCause.KIND, reason)
 
     @staticmethod
+    def not_allowed(error: NotAllowed) -> Ending:
+        """A row needs what may not be reached here; the job stays open for who may."""
+        return Ending(status="failed", exit_code=2, reason=str(error), error=error)
+
+    @staticmethod
     def cramped(room_bytes: int) -> Ending:
         """What is on its way might not fit on the database's disk; the job stays open."""
         reason = (
@@ -209,7 +216,7 @@ class Endings:
     @staticmethod
     def at_dead_letter() -> Ending:
         """The first dead letter came, and the job was to stop there."""
-        return _stopped(StopCause.DEAD_LETTER, "stopped at a dead letter")
+        return _stopped(StopCause.DEAD_LETTER, "stopped at a failed row")
 
     @staticmethod
     def by_hand() -> Ending:

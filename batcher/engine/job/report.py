@@ -212,7 +212,7 @@ class Report:
 
     @property
     def rows_left(self) -> int:
-        """Rows that have neither a result nor a dead letter yet."""
+        """Rows that have neither a result nor failed yet."""
         return self.rows - self.rows_done - self.rows_failed
 
     def __repr__(self) -> str:

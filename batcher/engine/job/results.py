@@ -126,7 +126,7 @@ def _value(batch: OutputBatch, at: int, missing: Sequence[str]) -> Mapping[str, 
 
 
 def error_record(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter as the errors file has it."""
+    """A failed row as the errors file has it."""
     return {
         "id": letter.id,
         "row": letter.row,

@@ -15,28 +15,38 @@ from batcher.core.job.fingerprint import fingerprint, recipe
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import (
     BoundKind,
-    BoundsAnswers,
     Kind,
-    NamesColumns,
-    NotesColumns,
     Overlong,
-    SeesParameters,
     Shape,
     TextFile,
-    VersionsItself,
     earlier_versions,
     has_free_output,
     shape_of,
 )
+from batcher.core.kind_optional import (
+    BoundsAnswers,
+    NamesColumns,
+    NotesColumns,
+    SeesParameters,
+    VersionsItself,
+)
 from batcher.core.limits import ModelFacts, RequestLimits, request_limits
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.core.money.prices import Price, picodollars
+from batcher.core.text import exactjson
 from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
 from batcher.engine.planning.shard_in_making import ShardForm
 from batcher.engine.planning.token_count import TokenCount
-from batcher.engine.requests.builder import output_limit
+from batcher.engine.requests.output_limits import output_limit
 from batcher.engine.requests.parts import RequestParts, make_requests
-from batcher.ports import InputSource, KindRegistry, ReuseLookup, RowGuard, Tokenizer
+from batcher.ports import (
+    AttachmentFiles,
+    InputSource,
+    KindRegistry,
+    ReuseLookup,
+    RowGuard,
+    Tokenizer,
+)
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts as it counts
 _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
@@ -46,7 +56,8 @@ _RESERVED_PARAMS = frozenset({"model", "input", "messages", "stream", "n"})
 class Bound:
     """A spec with its kind bound and its model looked up; nothing is read of the input yet.
 
-    ``files`` are what the kind's options name, by option.
+    ``files`` are what the kind's options name, by option; ``attachments`` those that rows may
+    name, None where the kind attaches none.
     """
 
     spec: JobSpec
@@ -56,6 +67,7 @@ class Bound:
     limits: RequestLimits
     tokenizer: Tokenizer
     files: Mapping[str, TextFile] = field(default_factory=dict)
+    attachments: AttachmentFiles | None = None
 
     @property
     def shape(self) -> Shape:
@@ -165,7 +177,7 @@ class Bound:
 
         ``charges_prompt_too`` is Azure's rule.
         """
-        return make_requests(
+        parts = make_requests(
             self.kind,
             self.spec,
             learned,
@@ -174,6 +186,9 @@ class Bound:
             cap=self.answer_cap if capped else None,
             fixed_tokens=self.limits.fixed_tokens,
         )
+        if self.attachments is not None:
+            parts.builder.attach(self.attachments)
+        return parts
 
     def planner(
         self,
@@ -190,6 +205,7 @@ class Bound:
             tokenizer=self.tokenizer,
             limits=self.limits,
             recipe=job.description.recipe,
+            attachments=self.attachments,
         )
         return make_planner(
             source,
@@ -227,6 +243,15 @@ class Bound:
         )
 
 
+def _check_numbers(spec: JobSpec) -> None:
+    """Refuse numbers that JSON may write and hardly anybody can read: servers take them for inf."""
+    for name, value in spec.params.items():
+        if exactjson.holds_too_much(value):
+            raise UsageError(
+                f"--param {name} holds a number that is too large: at most 1.8e308 can be sent"
+            )
+
+
 def bind(
     spec: JobSpec,
     *,
@@ -246,6 +271,7 @@ def bind(
     bound = _bind(kind, spec, files)
     if forbidden := _RESERVED_PARAMS & set(spec.params):
         raise UsageError(f"--param {min(forbidden)} is set by batcher itself")
+    _check_numbers(spec)
     _check_tier(spec, bound.endpoint)
     model_facts = facts_of(bound.endpoint)
     price = model_facts.price if spec.price is None else _said_price(spec.price, bound.endpoint)

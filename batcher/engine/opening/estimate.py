@@ -92,30 +92,31 @@ def estimate(
     price = None if bound.price is None else bound.price.at(bound.spec.service_tier or "")
     ceiling = None if price is None else price.ceiling()
     compared = Tally(rows_planned=rows)
-    limit, by = requests.output_limit, ""
-    is_formal = limit is None
-    if limit is None:
-        limit, by = bound.answer_bound
-    while (planned := planner.next_shard()) is not None:
-        shard = planned.shard
+    limits = requests.output_limits
+    formal, by = bound.answer_bound if limits.usual is None else (None, "")
+    completion = 0
+    unbounded = limits.usual is None and formal is None and not limits.vary
+    while (shard := planner.next_shard()) is not None:
         count += shard.requests
         unusable += len(shard.dead)
         compared = _with(compared, shard)
         done = () if shard.carried is None else shard.carried.pieces
         lease = Lease(
             shard_id=0, ordinal=0, fence=1, expires_at=0.0, outline=shard.plan.outline,
-            prompts=None, events=(ShardEvent(fence=0, done=done),), sent_fence=0, sent_through=0,
+            prompts=shard.plan.prompts, events=(ShardEvent(fence=0, done=done),),
+            sent_fence=0, sent_through=0,
         )  # fmt: skip
-        leased = LeasedShard(
-            lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, prompts=planned.prompts
-        )
+        leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
         for call in leased.calls:
             prompt += call.tokens
             charged += requests.demand.of(call).tokens
+            limit = limits.of(call.parameters, len(call.pieces))
+            limit = formal if limit is None else limit
+            unbounded = unbounded or limit is None
+            completion += limit or 0
             if price is not None and ceiling is not None:
                 least += price.cost(call.tokens, 0)
                 most += ceiling.cost(call.tokens, limit or 0)
-    completion = None if limit is None else limit * count
     since = job.description.since
     return Estimate(
         kind=bound.spec.kind,
@@ -124,12 +125,12 @@ def estimate(
         rows_unusable=unusable,
         requests=count,
         prompt_tokens=prompt,
-        completion_tokens_at_most=completion,
+        completion_tokens_at_most=None if unbounded else completion,
         cost_usd=None if price is None else dollars(least),
-        cost_usd_at_most=None if price is None or completion is None else dollars(most),
+        cost_usd_at_most=None if price is None or unbounded else dollars(most),
         seconds=_least_seconds(bound, count, charged),
-        unbounded_by=by if limit is None else "",
-        thinking_unbounded=is_formal and limit is not None and bound.thinks,
+        unbounded_by=by if unbounded else "",
+        thinking_unbounded=formal is not None and bound.thinks,
         incremental=None if since is None else Incremental.of(since, compared, planned=True),
     )
 

@@ -15,7 +15,8 @@ from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.job.urls import check_base_url
-from batcher.core.kind import Kind, RefusesToBegin, TextFile, earlier_versions, of_version
+from batcher.core.kind import Kind, TextFile, earlier_versions, of_version
+from batcher.core.kind_optional import AttachesFiles, RefusesToBegin
 from batcher.core.model import InputFacts, Job, JobState, Learned
 from batcher.engine.job.report import rows_total
 from batcher.engine.job.unsent import replace_unsent
@@ -131,13 +132,16 @@ class Intake:
 
     def _bound(self, spec: JobSpec, files: Mapping[str, TextFile], kind: Kind) -> Bound:
         services = self._services
-        return bind(
+        bound = bind(
             spec,
             kind=kind,
             facts_of=lambda endpoint: services.model_facts(spec.model, endpoint, spec.base_url),
             tokenizer=services.open_tokenizer(spec.model, spec.tokenizer),
             files=files,
         )
+        if isinstance(bound.kind, AttachesFiles):
+            return replace(bound, attachments=services.open_attachments(spec))
+        return bound
 
     async def open(self, spec: JobSpec) -> InputSource:
         """The input; a stream is copied to disk first, however long it takes to come.
@@ -211,7 +215,10 @@ class Intake:
             NotAllowed: it asks for more than there is in reach.
         """
         store = self._services.store
-        job, made = await store.open_job(await self.new_job(bound, facts, delivery), fresh=fresh)
+        new = await self.new_job(bound, facts, delivery)
+        if fresh or await store.newest(new.fingerprint, new.name) is None:
+            self._services.check_connection(bound.spec)  # before anything is made
+        job, made = await store.open_job(new, fresh=fresh)
         try:
             bound.check_taken_up(job)
             if check is not None:
@@ -224,7 +231,7 @@ class Intake:
             raise
         if made:
             for former in await replace_unsent(self._services, job):
-                told(f"this job, {job.id}, replaces job {former}, which had done nothing")
+                told(f"job {former}, an earlier attempt that had no results, is removed")
         return job
 
     def planning(self, bound: Bound, job: Job, source: InputSource, told: Told) -> Planning | None:
@@ -257,7 +264,8 @@ class Intake:
             return bound.planner(source, rows, at, reuse, self._services.open_guard())
 
         checked = lookup = None
-        if rows - job.plan_row >= MANY_ROWS and isinstance(source, SharesCheck):
+        many = rows - job.plan_row >= MANY_ROWS and bound.attachments is None
+        if many and isinstance(source, SharesCheck):
             lookup = None if reuse is None else reuse.portable()
             checked = source.checked() if reuse is None or lookup is not None else None
         if checked is None:

@@ -22,8 +22,9 @@ from batcher.engine.job.report import Report
 from batcher.engine.job.results import Result, error_record
 from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.parts import RequestParts
+from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.ports import InputSource, Lease, PlannedShard, RowGuard
+from batcher.ports import InputSource, Lease, NewShard, RowGuard
 
 ROWS = 3
 """How many rows are shown unless somebody says how many."""
@@ -133,9 +134,9 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
     planner = bound.planner(source, rows, job, None, guard)
     made: list[PreviewedRequest] = []
     dead: list[DeadLetter] = []
-    while (planned := planner.next_shard()) is not None:
-        dead += planned.shard.dead
-        made += _requests_of(planned, bound, requests)
+    while (shard := planner.next_shard()) is not None:
+        dead += shard.dead
+        made += _requests_of(shard, bound, requests)
     return Preview(
         kind=spec.kind,
         model=spec.model,
@@ -146,31 +147,32 @@ def _preview(bound: Bound, source: InputSource, job: Job, guard: RowGuard) -> Pr
 
 
 def _requests_of(
-    planned: PlannedShard, bound: Bound, requests: RequestParts
+    shard: NewShard, bound: Bound, requests: RequestParts
 ) -> Iterator[PreviewedRequest]:
     lease = Lease(
         shard_id=0, ordinal=0, fence=1, expires_at=0.0,
-        outline=planned.shard.plan.outline, prompts=None,
+        outline=shard.plan.outline, prompts=shard.plan.prompts,
         events=(ShardEvent(fence=0),), sent_fence=0, sent_through=0,
     )  # fmt: skip
-    leased = LeasedShard(
-        lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens, prompts=planned.prompts
-    )
+    leased = LeasedShard(lease, bound.shape, fixed_tokens=bound.limits.fixed_tokens)
     plan = leased.plan
     for call in leased.calls:
         rows = [plan.piece_rows[piece] for piece in call.pieces]
+        limit = requests.output_limits.of(call.parameters, len(call.pieces))
         yield PreviewedRequest(
             rows=tuple(plan.first_row + row for row in rows),
             ids=tuple(plan.id_of(row) for row in rows),
             tokens=call.tokens,
-            completion_tokens_at_most=(
-                requests.output_limit
-                if requests.output_limit is not None
-                else bound.answer_bound[0]
-            ),
+            completion_tokens_at_most=bound.answer_bound[0] if limit is None else limit,
             path=requests.builder.path,
-            body=requests.builder.body(call),
+            body=_body(call, requests),
         )
+
+
+def _body(call: Call, requests: RequestParts) -> bytes:
+    """The body as it is sent; of a form what there is to see of it, as JSON."""
+    attached = requests.builder.attached
+    return requests.builder.body(call) if attached is None else attached.shown(call)
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Rows into shards, and the writer of the plan.
 
+- :mod:`.attaching`: The attachments of rows: named by their kind, measured, told by their hashes.
 - :mod:`.handover`: A long plan is handed over to a process of its own, as soon as that is ready.
 - :mod:`.plan_writer`: The writer of a plan: shards into the store, under a lease of its own, from
   the cursor on.

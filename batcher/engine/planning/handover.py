@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from batcher.engine.planning.planner import Planner
-from batcher.ports import PlannedShard
+from batcher.ports import NewShard
 from batcher.ports.planning import PlannerProcess
 
 MANY_ROWS: Final = 20_000
@@ -32,7 +32,7 @@ class AnyPlanner(Protocol):
         """The hash of the input as it was read; None where its end was not reached."""
         ...
 
-    def next_shards(self, rows: int, size_bytes: int) -> Sequence[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> Sequence[NewShard]:
         """The next shards, so many rows or bytes of them; none when all are planned."""
         ...
 
@@ -67,7 +67,7 @@ class HandoverPlanner:
         """See :class:`AnyPlanner`."""
         return self._input_sha256 if self._here is None else self._here.input_sha256
 
-    def next_shards(self, rows: int, size_bytes: int) -> Sequence[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> Sequence[NewShard]:
         """See :class:`AnyPlanner`. What the process gives has the size that it chooses."""
         if self._start is not None:
             self._process, self._start = self._start(), None
@@ -86,7 +86,7 @@ class HandoverPlanner:
                     self._here.stop()
             shards = self._here.next_shards(rows, size_bytes)
         if shards:
-            last = shards[-1].shard
+            last = shards[-1]
             self.next_row, self._next_shard = last.first_row + last.rows, last.ordinal + 1
         return shards
 
@@ -97,7 +97,7 @@ class HandoverPlanner:
             if planner is not None:
                 planner.stop()
 
-    def _take(self, process: PlannerProcess) -> Sequence[PlannedShard] | None:
+    def _take(self, process: PlannerProcess) -> Sequence[NewShard] | None:
         shards = process.take()
         if shards is None:
             return None

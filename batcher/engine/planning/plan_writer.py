@@ -21,7 +21,6 @@ from batcher.ports import (
     InputSource,
     NewShard,
     PlanLeases,
-    PlannedShard,
     PlanStore,
     Reuse,
     ReuseStrategy,
@@ -126,7 +125,7 @@ class PlanWriter:
         async with self._until_cancelled(planner), aclosing(_ahead(planner)) as shards:
             try:
                 async for planned in shards:
-                    shard = planned.shard
+                    shard = planned
                     if reuse is not None:
                         shard = await filled(planned, reuse, planning.shape)
                     await self._lease.keep()
@@ -171,7 +170,7 @@ class PlanWriter:
         )
 
 
-async def _ahead(planner: AnyPlanner) -> AsyncGenerator[PlannedShard, None]:
+async def _ahead(planner: AnyPlanner) -> AsyncGenerator[NewShard, None]:
     """The rest of a plan; what comes next is planned while the shards before it are written.
 
     The first shard comes alone, so that sending begins. Then shards of short rows come a few at a

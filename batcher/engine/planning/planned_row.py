@@ -6,11 +6,15 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from batcher.core.model import DeadLetter, Prompt, RowId
+from batcher.core.row.asked import TEXTS_ALONE
 from batcher.ports import CallNeeded, Reused
 
 
 class PlannedRow:
-    """One row on its way into a shard; ``bad`` ones could not be read, and are always new."""
+    """One row on its way into a shard; ``bad`` ones could not be read, and are always new.
+
+    ``own`` is what its request has besides the texts.
+    """
 
     __slots__ = (
         "arrow",
@@ -20,6 +24,7 @@ class PlannedRow:
         "dead",
         "id",
         "number",
+        "own",
         "place",
         "prompts",
         "record",
@@ -40,6 +45,7 @@ class PlannedRow:
         self.arrow = arrow
         self.prompts: list[Prompt] = []
         self.tokens: list[int] = []
+        self.own = TEXTS_ALONE
         self.spans: list[tuple[int, int]] | None = None
         self.dead: DeadLetter | None = None
         self.bad = False

@@ -12,12 +12,22 @@ from typing import NamedTuple
 
 from batcher.core.errors import InputError
 from batcher.core.kind import BoundKind
+from batcher.core.kind_optional import AttachesFiles
 from batcher.core.limits import RequestLimits
+from batcher.engine.planning.attaching import Attaching
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.planning.rendering import Rendering
 from batcher.engine.planning.row_preparation import PieceCutter, ReuseQuestions, RowPreparation
 from batcher.engine.planning.shard_in_making import ShardForm, ShardInMaking
-from batcher.ports import InputSource, NoGuard, PlannedShard, ReuseLookup, RowGuard, Tokenizer
+from batcher.ports import (
+    AttachmentFiles,
+    InputSource,
+    NewShard,
+    NoGuard,
+    ReuseLookup,
+    RowGuard,
+    Tokenizer,
+)
 
 
 class Cursor(NamedTuple):
@@ -31,7 +41,8 @@ class Cursor(NamedTuple):
 class RowRules:
     """What is made of each row: by ``bound``, a kind of the name ``kind``, within ``limits``.
 
-    ``recipe`` is what contents are hashed under, in hexadecimal digits.
+    ``recipe`` is what contents are hashed under, in hexadecimal digits; ``attachments`` are the
+    files that rows may name.
     """
 
     bound: BoundKind
@@ -39,6 +50,7 @@ class RowRules:
     tokenizer: Tokenizer
     limits: RequestLimits
     recipe: str
+    attachments: AttachmentFiles | None = None
 
 
 class Planner:
@@ -65,13 +77,13 @@ class Planner:
         self._failure: Exception | None = None
         self._input_sha256: str | None = None
 
-    def next_shard(self) -> PlannedShard | None:
+    def next_shard(self) -> NewShard | None:
         """Plan one more shard; None when all rows are planned."""
         shard = ShardInMaking(self._cursor.row, self._limits, self._form)
         packer = shard.packer
         while (row := self._ahead or next(self._prepared, None)) is not None:
             self._ahead = None
-            if packer.rows and not packer.takes(row.tokens, sent=row.place is None):
+            if packer.rows and not shard.takes(row):
                 self._ahead = row
                 break
             shard.add(row)
@@ -81,14 +93,14 @@ class Planner:
         self._cursor = Cursor(row_number + packer.rows, ordinal + 1)
         return shard.finish(ordinal)
 
-    def next_shards(self, rows: int, size_bytes: int) -> list[PlannedShard]:
+    def next_shards(self, rows: int, size_bytes: int) -> list[NewShard]:
         """Plan shards until they have so many rows or bytes together; none when all are planned.
 
         What fails behind a shard that is planned already is raised at the next call.
         """
         if self._failure is not None:
             raise self._failure
-        shards: list[PlannedShard] = []
+        shards: list[NewShard] = []
         while rows > 0 and size_bytes > 0:
             try:
                 planned = self.next_shard()
@@ -100,8 +112,8 @@ class Planner:
             if planned is None:
                 break
             shards.append(planned)
-            rows -= planned.shard.rows
-            size_bytes -= planned.shard.size_bytes
+            rows -= planned.rows
+            size_bytes -= planned.size_bytes
         return shards
 
     def stop(self) -> None:
@@ -149,11 +161,16 @@ def make_planner(
     questions = None
     if reuse is not None:
         questions = ReuseQuestions(reuse, row_ids=form.row_ids, max_input_tokens=most)
+    rendering = Rendering(bound, rules.kind, guard or NoGuard(), any_before=cursor.row > 0)
+    attaching = None
+    if rules.attachments is not None and isinstance(bound, AttachesFiles):
+        attaching = Attaching(bound, rules.attachments, rendering)
     preparation = RowPreparation(
-        Rendering(bound, rules.kind, guard or NoGuard(), any_before=cursor.row > 0),
-        PieceCutter(bound, rules.tokenizer, most),
+        rendering,
+        PieceCutter(bound, rules.tokenizer, rules.limits),
         questions,
         bytes.fromhex(rules.recipe),
+        attaching,
     )
     return Planner(source, preparation, rules.limits, form=form, cursor=cursor, rows=rows)
 

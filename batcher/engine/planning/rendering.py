@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from batcher.core.errors import KindFailed, PlanFailed, RowError, RowOverBudget
 from batcher.core.kind import BoundKind
+from batcher.core.kind_optional import AttachesFiles, SetsRowParameters
 from batcher.core.model import Prompt
+from batcher.core.row.parameters import RowParameters, read_row_parameters
 from batcher.ports import GuardStopped, RowGuard, RowOverran
 
 MOST_OVERRUNS = 10
@@ -15,6 +17,9 @@ MOST_OVERRUNS = 10
 MOST_OVER_BUDGET = 10
 """So many different rows that ask for too much, and none before them that does not, are no chance
 either."""
+
+
+T = TypeVar("T")
 
 
 class Rendering:
@@ -30,6 +35,8 @@ class Rendering:
         self._bound = bound
         self._kind = kind
         self._guard = guard
+        self._parameters = bound.row_parameters if isinstance(bound, SetsRowParameters) else None
+        self._attachments = bound.attachments if isinstance(bound, AttachesFiles) else None
         self._overruns = 0
         self._any_rendered = any_before
         self._over_budget: set[int] = set()
@@ -44,9 +51,54 @@ class Rendering:
                 much, and so did all of the first ones.
             GuardStopped: nothing more is wanted.
         """
+        prompt = self._made("render", self._bound.render, record)
         try:
-            prompt = self._guard.call(self._bound.render, record)
             blank = not "".join(prompt).strip()
+        except TypeError as error:
+            raise KindFailed.raised(self._kind, "render", error) from error
+        self._any_rendered = True
+        return prompt, blank
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether rows may have request parameters of their own."""
+        return self._parameters is not None
+
+    def parameters(self, record: Mapping[str, Any]) -> RowParameters | None:
+        """The request parameters that the row has of its own; None for none.
+
+        Raises:
+            RowError, KindFailed, PlanFailed, GuardStopped: see :meth:`render`.
+        """
+        of_row = self._parameters
+        if of_row is None:
+            return None
+        made = self._made("row_parameters", of_row, record)
+        try:
+            return read_row_parameters(made)
+        except ValueError as error:
+            said = f"cannot go on, its row_parameters returned {error}"
+            raise KindFailed(self._kind, said) from error
+
+    def attachments(self, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """Where the row's files are.
+
+        Raises:
+            RowError, KindFailed, PlanFailed, GuardStopped: see :meth:`render`.
+        """
+        if self._attachments is None:
+            return ()
+        made = self._made("attachments", self._attachments, record)
+        if isinstance(made, str) or not all(isinstance(each, str) for each in made):
+            raise KindFailed(self._kind, "cannot go on, its attachments are no list of texts")
+        return tuple(made)
+
+    def _made(
+        self, step: str, make: Callable[[Mapping[str, Any]], T], record: Mapping[str, Any]
+    ) -> T:
+        """What the kind makes of a row in one of its steps, within the row's time."""
+        try:
+            made = self._guard.call(make, record)
         except RowOverBudget as error:
             self._check_budget(record, error)
             raise
@@ -58,10 +110,13 @@ class Rendering:
             said = f"the row cannot be rendered: {type(error).__name__}"
             raise RowError("template_error", said) from error
         except Exception as error:
-            raise KindFailed.raised(self._kind, "render", error) from error
+            raise KindFailed.raised(self._kind, step, error) from error
         self._overruns = 0
-        self._any_rendered = True
-        return prompt, blank
+        return made
+
+    def failed(self, step: str, error: Exception) -> KindFailed:
+        """The kind raised this in another of its steps."""
+        return KindFailed.raised(self._kind, step, error)
 
     def stop(self) -> None:
         """End what is being rendered, from any thread, and render no more."""

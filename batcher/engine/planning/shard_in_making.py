@@ -13,9 +13,11 @@ from batcher.core.kind import BoundKind, Overlong
 from batcher.core.limits import RequestLimits
 from batcher.core.model import DeadLetter, Prompt, RowId
 from batcher.core.packing import ShardPacker
+from batcher.core.row.asked import TEXTS_ALONE, Asked, OwnRequest
+from batcher.core.row.parameters import row_cap
 from batcher.engine.planning.planned_row import PlannedRow
 from batcher.engine.shards.payload import Keep, ShardPlan, encode_columns, encode_plan
-from batcher.ports import CallNeeded, Carried, NewShard, PlannedShard
+from batcher.ports import CallNeeded, Carried, NewShard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class _Pieces:
         self.prompts: list[Prompt] = []
         self.chunks: list[tuple[int, int, int]] = []
         self.chunked = split
+        self._own: list[OwnRequest] | None = None
 
     def add(self, number: int, row: PlannedRow) -> int:
         """Take in the pieces of a row of that number; how many characters their last texts have."""
@@ -59,8 +62,20 @@ class _Pieces:
             span = (0, len(last)) if row.spans is None else row.spans[chunk]
             self.chunks.append((chunk, *span))
         self.chunked |= row.spans is not None
+        if row.own is not TEXTS_ALONE or self._own is not None:
+            self._add_own(row)
         self.prompts += row.prompts
         return characters
+
+    def _add_own(self, row: PlannedRow) -> None:
+        """Keep the row's own; those before the first that has any are texts alone."""
+        if self._own is None:
+            self._own = [TEXTS_ALONE] * len(self.prompts)
+        self._own += [row.own] * len(row.prompts)
+
+    def asked(self) -> Asked:
+        """What they ask for."""
+        return Asked.of_pieces(self.prompts, self._own)
 
 
 class _Reused:
@@ -84,7 +99,7 @@ class _Reused:
         """What is committed with the shard, without the results, which come later."""
         if not self.places:
             return None
-        return Carried(pieces=tuple(self.pieces), rows=len(self.places), results=b"")
+        return Carried(pieces=tuple(self.pieces), rows=len(self.places), places=self.places)
 
 
 class ShardInMaking:
@@ -94,6 +109,8 @@ class ShardInMaking:
         self.packer = ShardPacker(limits=limits)
         self._form = form
         self._first_row = first_row
+        self._alike = b""
+        self._more_tokens = 0
         self._ids: list[RowId | None] = []
         self._records: list[Mapping[str, Any] | None] = []
         self._arrows: list[tuple[Any, int] | None] = []
@@ -101,6 +118,12 @@ class ShardInMaking:
         self._dead: list[DeadLetter] = []
         self._contents = bytearray()
         self._reused = _Reused()
+
+    def takes(self, row: PlannedRow) -> bool:
+        """Whether the row belongs into this shard; if not, begin another one."""
+        return self.packer.takes(
+            row.tokens, sent=row.place is None, apart=row.own.alike != self._alike
+        )
 
     def add(self, row: PlannedRow) -> None:
         """Take a row in, dead or alive."""
@@ -113,11 +136,18 @@ class ShardInMaking:
             self._dead.append(row.dead)
         self._contents += row.content or bytes(CONTENT_BYTES)
         self._reused.add(len(packer.tokens), row)
-        packer.add(row.tokens, characters, sent=row.place is None)
+        sent = row.place is None
+        apart = row.own.alike != self._alike and sent and bool(row.tokens)
+        if apart:
+            self._alike = row.own.alike
+            cap = row_cap(row.own.parameters) or 0
+            self._more_tokens = max(0, cap - packer.limits.usual_output_tokens)
+        packer.add(row.tokens, characters, sent=sent, apart=apart, more_tokens=self._more_tokens)
 
-    def finish(self, ordinal: int) -> PlannedShard:
+    def finish(self, ordinal: int) -> NewShard:
         """The shard as the store takes it."""
         packer, pieces, before = self.packer, self._pieces, self._reused.before
+        asked = pieces.asked()
         plan = ShardPlan(
             first_row=self._first_row,
             rows=packer.rows,
@@ -128,17 +158,16 @@ class ShardInMaking:
             chunks=pieces.chunks if pieces.chunked else None,
             contents=bytes(self._contents),
         )
-        shard = NewShard(
+        return NewShard(
             ordinal=ordinal,
             first_row=self._first_row,
             rows=packer.rows,
             pieces=len(packer.tokens),
             requests=len(packer.starts),
-            plan=encode_plan(plan, pieces.prompts),
+            plan=encode_plan(plan, asked),
             columns=encode_columns(self._form.keep, self._records, self._arrows),
             dead=tuple(self._dead),
             carried=self._reused.carried(),
             rows_changed=before[CallNeeded.CHANGED],
             rows_failed_before=before[CallNeeded.FAILED_BEFORE],
         )
-        return PlannedShard(shard=shard, places=self._reused.places, prompts=pieces.prompts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batcher.core.kind import BoundKind, framing_of
+from batcher.core.kind import BoundKind
+from batcher.core.kind_optional import framing_of
 from batcher.core.model import Prompt
 from batcher.ports import Tokenizer
 

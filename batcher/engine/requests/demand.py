@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.core.model import Doubt
-from batcher.core.money.allowance import OutputAllowance, PromptAllowance
+from batcher.core.money.expected_tokens import OutputAllowance, PromptAllowance
 from batcher.core.money.prices import TIER_FACTORS, Ceiling, Price
 from batcher.core.throttle.bucket import TokenDemand
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.shards.call import Call
 
 _CHARACTERS_PER_TOKEN = 4
@@ -70,14 +71,14 @@ class LimitDemand:
 
     def __init__(
         self,
-        output_limit: int | None,
+        output_limits: OutputLimits,
         allowances: Allowances,
         *,
         fixed_texts: Sequence[str],
         charges_prompt_too: bool,
     ) -> None:
         """``fixed_texts`` are in each request; ``charges_prompt_too`` is Azure's rule."""
-        self._output_limit = output_limit
+        self._limits = output_limits
         self._allowances = allowances
         self._fixed_characters = sum(map(len, fixed_texts))
         self._charges_prompt_too = charges_prompt_too
@@ -89,23 +90,27 @@ class LimitDemand:
         character count of your request". Azure: prompt and max_tokens. Where no limit of the
         output is sent: the prompt and the output that is usual.
         """
-        limit = self._output_limit
+        limits = self._limits
+        limit = limits.of(call.parameters, len(call.pieces)) if limits.vary else limits.usual
         if limit is None:
             return TokenDemand(call.tokens + self._allowances.output.tokens)
         if limit == 0 or self._charges_prompt_too:
             return TokenDemand(call.tokens + limit)
         characters = sum([len(text) for prompt in call.prompts() for text in prompt])
         characters += self._fixed_characters
-        return TokenDemand(max(limit, -(-characters // _CHARACTERS_PER_TOKEN)))
+        counted = -(-characters // _CHARACTERS_PER_TOKEN)
+        if call.shard.asked.attachments is not None:
+            counted = max(counted, call.tokens)  # with its files
+        return TokenDemand(max(limit, counted))
 
 
 class WorstCase:
-    """What calls may cost at the most."""
+    """What requests may cost at the most."""
 
     def __init__(
         self,
         ceiling: Ceiling | None,
-        output_limit: int | None,
+        output_limits: OutputLimits,
         allowances: Allowances,
         *,
         fixed_tokens: int = 0,
@@ -115,44 +120,57 @@ class WorstCase:
         ``fixed_tokens`` are those of a request besides its pieces.
         """
         self._ceiling = ceiling
-        self._output_limit = output_limit
+        self._limits = output_limits
         self._allowances = allowances
         self.fixed_tokens = fixed_tokens
-
-    def of_piece(self, prompt_tokens: int) -> int:
-        """Picodollars that one piece may cost at the most.
-
-        The dearest of what its request may become: its prompt written to the cache, the output as
-        long as it may be, in the dearest tier that may serve it and the price step that it reaches.
-        """
-        if self._ceiling is None:
-            return 0
-        prompt = self._allowances.prompts.of(prompt_tokens + self.fixed_tokens)
-        return self._ceiling.cost(prompt, self._output_tokens)
-
-    @property
-    def _output_tokens(self) -> int:
-        limit = self._output_limit
-        return limit if limit is not None else self._allowances.output.most
 
     def of_call(self, call: Call) -> int:
         """Picodollars that a call may cost at the most; a repair carries the answer to be mended.
 
         No text has more tokens than bytes.
         """
-        planned = call.planned_tokens()
-        if call.repair is None:
-            return sum([self.of_piece(tokens) for tokens in planned])
-        texts = (call.repair.answer, call.repair.message)
-        more = sum([len(text.encode(errors="replace")) for text in texts]) + _REPAIR_FRAME_TOKENS
-        return sum([self.of_piece(tokens + more) for tokens in planned])
+        if self._ceiling is None:
+            return 0
+        tokens = call.tokens
+        if call.repair is not None:
+            texts = (call.repair.answer, call.repair.message)
+            tokens += sum([len(text.encode(errors="replace")) for text in texts])
+            tokens += _REPAIR_FRAME_TOKENS
+        return self._cost(tokens, self._output_tokens(call, len(call.pieces)))
+
+    def of_pieces(self, call: Call, pieces: Sequence[int]) -> int:
+        """Picodollars that some pieces of a call may cost at the most, until they are settled.
+
+        They are one request, unless its parts have begun to go apart: then each may go alone.
+        """
+        if self._ceiling is None:
+            return 0
+        planned = call.shard.plan.tokens
+        if len(pieces) > 1 and call.unit_index in call.shard.worklist.divided:
+            output = self._output_tokens(call, 1)
+            return sum([self._cost(self.fixed_tokens + planned[one], output) for one in pieces])
+        tokens = self.fixed_tokens + sum([planned[piece] for piece in pieces])
+        return self._cost(tokens, self._output_tokens(call, len(pieces)))
 
     def doubt(self, call: Call) -> Doubt:
         """What the call may have been billed at the most, all of its pieces being in doubt."""
-        output = self._output_tokens
         return Doubt(
             requests=1,
             pieces=len(call.pieces),
-            tokens=call.tokens + output * (len(call.pieces) if output else 1),
+            tokens=call.tokens + self._output_tokens(call, len(call.pieces)),
             cost_picousd=self.of_call(call),
         )
+
+    def _cost(self, prompt_tokens: int, output_tokens: int) -> int:
+        """What one request may cost.
+
+        The dearest that it may become: its prompt written to the cache, the output as long as it
+        may be, in the dearest tier that may serve it and the price step that it reaches.
+        """
+        assert self._ceiling is not None
+        return self._ceiling.cost(self._allowances.prompts.of(prompt_tokens), output_tokens)
+
+    def _output_tokens(self, call: Call, pieces: int) -> int:
+        limits = self._limits
+        limit = limits.of(call.parameters, pieces) if limits.vary else limits.usual
+        return limit if limit is not None else self._allowances.output.most

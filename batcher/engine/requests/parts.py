@@ -9,16 +9,9 @@ from typing import Any
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, has_free_output, shape_of
 from batcher.core.model import Learned
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.money.prices import Price
-from batcher.engine.requests.builder import (
-    OUTPUT_LIMITS,
-    AnswerSize,
-    Learning,
-    RequestBuilder,
-    answer_size,
-    output_limit,
-)
+from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.demand import (
     PROMPT_MARGIN_TOKENS,
     Allowances,
@@ -26,13 +19,14 @@ from batcher.engine.requests.demand import (
     TierPrices,
     WorstCase,
 )
+from batcher.engine.requests.output_limits import USERS_LIMITS, OutputLimits, output_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestParts:
-    """One of each, for one job. ``output_limit`` is that of output tokens which bodies send."""
+    """One of each, for one job. ``output_limits`` are those of output tokens which bodies send."""
 
-    output_limit: int | None
+    output_limits: OutputLimits
     learning: Learning
     builder: RequestBuilder
     answer_size: AnswerSize
@@ -63,32 +57,32 @@ def make_requests(
         cap: the limit in tokens of answers that nothing else limits, or None.
         fixed_tokens: those of a request besides its pieces.
     """
-    limit = output_limit(bound, spec.params)
-    limit = cap if limit is None else limit
+    limits = output_limits(bound, spec.params, cap)
     learning = Learning(learned, bound.optional_parameters)
     margin = 0 if has_free_output(bound.endpoint) else PROMPT_MARGIN_TOKENS
     allowances = Allowances(PromptAllowance(margin))
     prices = TierPrices(price, spec.service_tier, spec.params, any_step=bound.packs)
+    builder = RequestBuilder(bound, spec.kind, _added(spec, cap), learning)
     return RequestParts(
-        output_limit=limit,
+        output_limits=limits,
         learning=learning,
-        builder=RequestBuilder(bound, spec.kind, _added(spec, cap), learning),
-        answer_size=answer_size(
+        builder=builder,
+        answer_size=AnswerSize(
             shape_of(bound.fields),
             learning,
-            output_limit=limit,
+            limits=limits,
             parameters=spec.params,
             most_bytes=spec.max_answer_bytes,
         ),
         allowances=allowances,
         prices=prices,
         demand=LimitDemand(
-            limit,
+            limits,
             allowances,
             fixed_texts=bound.fixed_texts,
             charges_prompt_too=charges_prompt_too,
         ),
-        worst_case=WorstCase(prices.ceiling, limit, allowances, fixed_tokens=fixed_tokens),
+        worst_case=WorstCase(prices.ceiling, limits, allowances, fixed_tokens=fixed_tokens),
     )
 
 
@@ -98,5 +92,5 @@ def _added(spec: JobSpec, cap: int | None) -> Mapping[str, Any]:
     if spec.service_tier is not None:
         added["service_tier"] = spec.service_tier
     if cap is not None:
-        added[OUTPUT_LIMITS[0]] = cap
+        added[USERS_LIMITS[0]] = cap
     return added

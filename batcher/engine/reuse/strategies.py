@@ -20,7 +20,6 @@ from batcher.ports import (
     AskedRow,
     CallNeeded,
     NewShard,
-    PlannedShard,
     PortableLookup,
     Reuse,
     Reused,
@@ -125,15 +124,15 @@ class PortableInOrder:
             yield LookupInOrder([stack.enter_context(each.opened()) for each in self.lookups])
 
 
-async def filled(planned: PlannedShard, reuse: Reuse, shape: Shape) -> NewShard:
+async def filled(shard: NewShard, reuse: Reuse, shape: Shape) -> NewShard:
     """The shard with the results of the rows that need no call.
 
     Raises:
         StoreError: they are gone since they were looked for.
     """
-    carried = planned.shard.carried
+    carried = shard.carried
     if carried is None:
-        return planned.shard
-    values = await reuse.results(planned.places)
+        return shard
+    values = await reuse.results(carried.places)
     blob = await asyncio.to_thread(encode_results, shape, list(values))
-    return replace(planned.shard, carried=replace(carried, results=blob))
+    return replace(shard, carried=replace(carried, results=blob, places=()))

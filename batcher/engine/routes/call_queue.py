@@ -1,18 +1,17 @@
 """The calls of one run that wait to be sent, and in which order they go.
 
 Decides nothing but the order: what is due goes first, what must wait for its record waits, and what
-has a send time stands apart. It knows no throttle, no money and no wire, so every route takes from
-the same queue.
+a route has set aside stands apart. It knows no throttle, no money and no wire, so every route takes
+from the same queue.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
-from batcher.core.throttle.bucket import Ticket
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.wakeup import Wakeup
@@ -23,9 +22,11 @@ EARLY_SECONDS = 0.0005
 
 
 class CallQueue:
-    """Calls that wait: ready, later, until their record is written, or for their send time.
+    """Calls that wait: ready, later, until their record is written, or set aside by the route.
 
-    ``ready`` and ``booked`` are read by the route; ``first`` goes before all others.
+    ``aside`` are those that the route has taken and not sent: they have a send time, or a place in
+    a file that is being filled. The route reads ``ready`` and ``aside``; ``first`` goes before all
+    others.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -35,19 +36,19 @@ class CallQueue:
         self._order = count()
         self._news = Wakeup()
         self.ready: deque[Call] = deque()
-        self.booked: deque[tuple[Ticket, Call]] = deque()
+        self.aside: deque[Call] = deque()
         self.first: Call | None = None
 
     def __repr__(self) -> str:
         """How many wait, and for what."""
         return (
-            f"<CallQueue {len(self.ready)} ready, {len(self.booked)} booked, "
+            f"<CallQueue {len(self.ready)} ready, {len(self.aside)} set aside, "
             f"{len(self._later)} later, {len(self._unrecorded)} to be recorded>"
         )
 
     def __len__(self) -> int:
         """Calls that wait to be sent, for whatever reason."""
-        waiting = len(self.ready) + len(self._later) + len(self._unrecorded) + len(self.booked)
+        waiting = len(self.ready) + len(self._later) + len(self._unrecorded) + len(self.aside)
         return waiting + (self.first is not None)
 
     @property
@@ -60,7 +61,7 @@ class CallQueue:
         yield from self.ready
         yield from (call for call, _ in self._unrecorded)
         yield from (call for _, _, call, _ in self._later)
-        yield from (call for _, call in self.booked)
+        yield from self.aside
 
     # --- putting in ---------------------------------------------------------------------------
 
@@ -121,11 +122,10 @@ class CallQueue:
             self.first = None
 
     def next_due(self, now: float) -> float | None:
-        """When the next call is due by its own delay or send time; None: none by time alone."""
-        times = [self._later[0][0]] if self._later else []
-        if self.booked:
-            times.append(self.booked[0][0].send_at)
-        return min((time for time in times if time > now + EARLY_SECONDS), default=None)
+        """When the next call is due by its own delay; None: none by time alone."""
+        if self._later and self._later[0][0] > now + EARLY_SECONDS:
+            return self._later[0][0]
+        return None
 
     # --- taking out ---------------------------------------------------------------------------
 
@@ -162,13 +162,11 @@ class CallQueue:
         """What was taken goes in front again, in its order."""
         self.ready.extendleft(reversed(calls))
 
-    def book(self, tickets: Iterable[Ticket], calls: Sequence[Call]) -> None:
-        """These have their send times."""
-        self.booked.extend(zip(tickets, calls, strict=True))
+    def set_aside(self, calls: Sequence[Call]) -> None:
+        """The route has taken these, behind what it has set aside before, and will send them."""
+        self.aside.extend(calls)
 
-    def unbook(self) -> list[Ticket]:
-        """Make ready again what has a send time; returns the tickets."""
-        tickets = [ticket for ticket, _ in self.booked]
-        self.ready.extendleft(call for _, call in reversed(self.booked))
-        self.booked.clear()
-        return tickets
+    def bring_back(self) -> None:
+        """What is set aside is ready again, in front and in its order."""
+        self.ready.extendleft(reversed(self.aside))
+        self.aside.clear()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batcher.engine.job.endings import Ending, Endings
-from batcher.engine.routes.online.dispatcher import Dispatcher
+from batcher.engine.routes.route import Route
+from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.running.leases import Leases
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.engine.running.run_plan import RunPlan
 from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.settling.vector_length import VectorLength
@@ -24,7 +25,7 @@ class Finish:
         self,
         work: Work,
         plan: RunPlan,
-        dispatcher: Dispatcher,
+        gate: SendGate,
         *,
         verdicts: Verdicts,
         vectors: VectorLength,
@@ -33,7 +34,7 @@ class Finish:
         """``end`` stops the run."""
         self._work = work
         self._plan = plan
-        self._dispatcher = dispatcher
+        self._gate = gate
         self._verdicts = verdicts
         self._vectors = vectors
         self._end = end
@@ -42,7 +43,7 @@ class Finish:
     async def look(self) -> None:
         """Nothing can be claimed: perhaps all is done."""
         work = self._work
-        if not self._dispatcher.is_idle:
+        if not self._gate.is_idle:
             self._idle_since = None
         elif self._verdicts.are_waiting and self._plan.is_whole:
             await self.hear_of_success()
@@ -81,7 +82,7 @@ class Leasing:
     def __init__(
         self,
         leases: Leases,
-        dispatcher: Dispatcher,
+        route: Route,
         finish: Finish,
         plan: RunPlan,
         *,
@@ -91,7 +92,7 @@ class Leasing:
         """``shared``: some shards are left to other workers; ``ended`` tells of its end."""
         self._ended = ended
         self._leases = leases
-        self._dispatcher = dispatcher
+        self._route = route
         self._finish = finish
         self._plan = plan
         self._at_once = 1 if shared else _CLAIMED_AT_ONCE
@@ -103,7 +104,7 @@ class Leasing:
         ``news`` wakes it when there may be more to claim, or room for more.
         """
         while True:
-            while self._dispatcher.wanting > 0:
+            while self._route.wanting > 0:
                 leases = await self._leases.claim(self._at_once)
                 self.all_claimed = not leases and self._plan.is_whole
                 if not leases:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from batcher.core.errors import IllegalTransition
 from batcher.core.model import Job, Tally
@@ -17,7 +16,7 @@ from batcher.engine.job.report import rows_total
 from batcher.engine.opening.binding import Bound
 from batcher.engine.planning.plan_writer import Planning
 from batcher.engine.running.leasing import Finish, Leasing
-from batcher.engine.running.parts import Parts, Work, make_parts
+from batcher.engine.running.run_parts import Parts, Work, make_parts
 from batcher.engine.running.run_plan import RunPlan, end_where_cramped
 from batcher.engine.running.watching import (
     Figures,
@@ -58,20 +57,20 @@ class JobRun:
         finish = Finish(
             work,
             self._plan,
-            parts.route.dispatcher,
+            parts.gate,
             verdicts=parts.settling.verdicts,
             vectors=parts.settling.vectors,
             end=self.end,
         )
         self._leasing = Leasing(
             parts.leases,
-            parts.route.dispatcher,
+            parts.route,
             finish,
             self._plan,
             shared=work.shared,
             ended=self._ended.is_set,
         )
-        self._figures = _figures(work, parts)
+        self._figures = _figures(parts)
         self._learned = LearnedKeeper(work, parts.basis.requests.learning)
         self._watch = self._watching(finish)
 
@@ -79,7 +78,7 @@ class JobRun:
         work, parts = self._work, self._parts
         outage = OutageWatch(
             work,
-            parts.route.state,
+            parts.settling.state,
             parts.settling.passing,
             all_claimed=lambda: self._leasing.all_claimed,
             end=self.end,
@@ -95,7 +94,7 @@ class JobRun:
         if self._ending is None:
             self._ending = ending
             self._ended.set()
-            self._parts.route.dispatcher.halt()
+            self._parts.route.halt()
 
     async def run(self) -> Ending:
         """Work until the end, and move the job accordingly.
@@ -106,7 +105,7 @@ class JobRun:
         """
         end_where_cramped(self._work.services.store, self.end)
         try:
-            with self._parts.route.dispatcher.seated():
+            with self._parts.route.open():
                 await self._work_until_ended()
         except BaseExceptionGroup as group:
             raise _first(group) from group
@@ -114,20 +113,20 @@ class JobRun:
             self._parts.basis.checkpoint_writer.close()
         assert self._ending is not None
         ending = await self._move(self._ending)
-        if self._plan.error is not None:
-            raise self._plan.error
+        error = self._plan.error or ending.error
+        if error is not None:
+            raise error
         return ending
 
     async def _work_until_ended(self) -> None:
         """Have all tasks of the run going until it ends, and what is in flight settled."""
         parts = self._parts
         async with asyncio.TaskGroup() as tasks:
-            start = partial(parts.senders.start, group=tasks)
             background = [
                 tasks.create_task(work, name=f"{name} {self._work.job.id}")
                 for name, work in (
                     ("checkpoints", parts.basis.checkpoint_writer.run()),
-                    ("pump", parts.route.dispatcher.pump(start, self._news.set)),
+                    ("route", parts.route.run(parts.settling.settler, self._news.set)),
                     ("planning", self._plan.write()),
                     ("leasing", self._leasing.run(self._news)),
                     ("renewing", parts.leases.renew()),
@@ -161,26 +160,23 @@ class JobRun:
         end_where_cramped(self._work.services.store, self.end)
         self._parts.basis.telemetry.committed(committed, seconds)
         self._parts.budget_guard.committed(committed)
-        self._parts.route.queue.wake()
+        self._parts.gate.queue.wake()
         self._news.set()
 
     async def _wind_down(self) -> None:
         """Send no more, settle what is in flight within the grace time, write it down."""
-        self._work.live.phase = "settling"
-        await self._parts.route.dispatcher.stop()
-        await self._parts.senders.wind_down(self._work.bound.spec.grace_seconds)
+        self._work.live.phase = "finishing"
+        await self._parts.route.drain(self._work.bound.spec.grace_seconds)
         await self._parts.basis.checkpoint_writer.flush(release=True)
         await self._figures.show()
         await self._learned.keep()
 
 
-def _figures(work: Work, parts: Parts) -> Figures:
+def _figures(parts: Parts) -> Figures:
     return Figures(
-        work,
         parts.basis.telemetry,
-        parts.route.dispatcher,
-        in_flight=parts.route.in_flight,
-        state=parts.route.state,
+        parts.route,
+        state=parts.settling.state,
         checkpoint_writer=parts.basis.checkpoint_writer,
     )
 

@@ -8,7 +8,7 @@ from batcher.core.errors import InputError
 from batcher.core.model import Job
 from batcher.engine.job.endings import LEAST_ROOM_BYTES, Ending, Endings
 from batcher.engine.planning.plan_writer import PlanLease, Planning, PlanWriter
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.ports import NewShard, Room
 
 

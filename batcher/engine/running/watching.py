@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from batcher.core.model import Job, JobState
 from batcher.engine.job.endings import Ending, Endings
 from batcher.engine.requests.builder import Learning
-from batcher.engine.routes.online.in_flight import InFlight
+from batcher.engine.routes.route import Route
 from batcher.engine.running.leases import Leases
-from batcher.engine.running.parts import Work
+from batcher.engine.running.run_parts import Work
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.checkpoint_writer import CheckpointWriter
-from batcher.engine.telemetry.run_telemetry import RunTelemetry, Sending
+from batcher.engine.telemetry.run_telemetry import RunTelemetry
 
 LOOK_SECONDS = 1.0
 _LOOKS_FOR_THE_DEAD = 3
@@ -26,28 +26,24 @@ class Figures:
 
     def __init__(
         self,
-        work: Work,
         telemetry: RunTelemetry,
-        sending: Sending,
+        route: Route,
         *,
-        in_flight: InFlight,
         state: ProviderState,
         checkpoint_writer: CheckpointWriter,
     ) -> None:
-        self._connection = work.connection
         self._telemetry = telemetry
-        self._sending = sending
-        self._in_flight = in_flight
+        self._route = route
         self._state = state
         self._checkpoint_writer = checkpoint_writer
 
     async def show(self) -> None:
         """Show how they are now."""
-        connection = self._connection
+        figures = self._route.figures
         self._telemetry.look(
-            self._sending,
-            connection.throttle.limits(connection.quota),
-            window=self._in_flight.window_size,
+            figures,
+            figures.limits,
+            window=figures.window,
             outage=self._state.in_outage,
             short=self._checkpoint_writer.budget_short,
         )
@@ -93,6 +89,11 @@ class OutageWatch:
         reason = self._state.given_up(self._work.bound.spec.outage_timeout)
         if reason and not (self._all_claimed() and self._passing.grant_last_try()):
             clock, until = self._work.services.clock, self._work.live.limits.paused_until
+            spec = self._work.bound.spec
+            if hint := self._work.live.unreached:
+                reason = f"{reason}; {hint}"
+            elif not self._state.has_answered and not spec.simulate:
+                reason = f"{reason}; in this run nothing has succeeded at {spec.answers_from}"
             wait = None if until is None else until - clock.now()
             self._end(Endings.paused(reason, wait, wall=clock.wall()))
         if self._all_claimed():

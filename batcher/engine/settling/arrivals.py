@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batcher.core.errors import TransportError
 from batcher.core.model import Usage
-from batcher.engine.routes.online.pace import Pace, Sent
+from batcher.engine.routes.route import Feedback, Sent
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.telemetry.run_telemetry import RunTelemetry
@@ -15,10 +15,10 @@ class Arrivals:
     """Passes on that answers came, to telemetry, the throttle, and those who wait for a success."""
 
     def __init__(
-        self, telemetry: RunTelemetry, pace: Pace, state: ProviderState, verdicts: Verdicts
+        self, telemetry: RunTelemetry, feedback: Feedback, state: ProviderState, verdicts: Verdicts
     ) -> None:
         self._telemetry = telemetry
-        self._pace = pace
+        self._feedback = feedback
         self._state = state
         self._verdicts = verdicts
 
@@ -33,7 +33,7 @@ class Arrivals:
         tokens = None
         if tells_tokens and usage is not None:
             tokens = usage.prompt_tokens + usage.completion_tokens
-        await self._pace.observe(sent, reply, tokens)
+        await self._feedback.observe(sent, reply, tokens)
 
     def lost(self, sent: Sent, error: TransportError) -> None:
         """No whole answer came."""
@@ -41,7 +41,7 @@ class Arrivals:
 
     def object_to(self, sent: Sent) -> None:
         """The provider could not serve it: fewer at once, perhaps."""
-        self._pace.object_to(sent)
+        self._feedback.object_to(sent)
 
     def served(self, sent_at: float, *, opens: bool, proves: bool) -> None:
         """The provider is there: it gave a whole answer.
@@ -52,8 +52,8 @@ class Arrivals:
             proves: whether such an answer shows that the requests are right as they are.
         """
         if opens:
-            self._pace.succeed()
-        self._pace.resume()
+            self._feedback.succeed()
+        self._feedback.resume()
         self._state.succeeded(sent_at)
         if proves:
             self._verdicts.learn_of_success()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from batcher.core.errors import RowError
 from batcher.core.failures.verdicts import Dead
 from batcher.core.kind import Broken, Invalid
 from batcher.engine.settling.arrivals import Arrivals
@@ -44,6 +47,13 @@ class Outcomes:
         if self._vectors.is_needed:
             outcomes = await self._vectors.check(call, outcomes)
         self._settle(call, outcomes, sent_at, is_whole=is_whole)
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        """Some pieces of the call cannot be sent, for this reason each; the others go without."""
+        for piece, error in failed.items():
+            self._verdicts.bury_piece(call, piece, error.code, str(error))
+        if left := tuple(piece for piece in call.pieces if piece not in failed):
+            self._verdicts.again(call.part(left))
 
     def _settle(
         self, call: Call, outcomes: list[KeptOutcome], sent_at: float, *, is_whole: bool

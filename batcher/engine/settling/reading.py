@@ -10,13 +10,22 @@ import orjson
 
 from batcher.core.errors import KindFailed
 from batcher.core.failures.unusable import FIRST_ANSWERS
-from batcher.core.kind import BoundKind, Broken, Done, Invalid, Outcome, Refused
+from batcher.core.kind import (
+    BoundKind,
+    Broken,
+    Done,
+    Invalid,
+    Outcome,
+    Refused,
+)
+from batcher.core.kind_optional import TakesTextViews
 from batcher.core.model import Bill, Usage
 from batcher.core.money import usage
 from batcher.core.money.prices import shares
 from batcher.core.text import lenient
 from batcher.core.text.redaction import redact, told_code, told_name
 from batcher.engine.requests.demand import Allowances, TierPrices
+from batcher.engine.settling import text_views
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.results import encode_result
 from batcher.ports import Reply, Tokenizer
@@ -29,10 +38,13 @@ KeptOutcome: TypeAlias = bytes | Broken | Refused | Invalid
 """What comes of a piece; a result as the bytes that are kept."""
 
 
-def read_answer(reply: Reply) -> dict[str, Any] | None:
-    """The JSON object that a good answer is, read leniently if need be; None where it is none."""
+def read_answer(reply: Reply, views: str = "") -> dict[str, Any] | None:
+    """The JSON object that a good answer is, read leniently if need be; None where it is none.
+
+    ``views`` names the members whose texts are read as views of the body (:mod:`.text_views`).
+    """
     try:
-        answer = orjson.loads(reply.body)
+        answer = text_views.loads(reply.body, views) if views else orjson.loads(reply.body)
         if isinstance(answer, str):  # an object that a gateway wrote as a text once more
             answer = orjson.loads(answer)
     except orjson.JSONDecodeError:
@@ -111,8 +123,13 @@ class AnswerReader:
         """``kind`` is the kind's name; ``secrets`` are struck from what answers say."""
         self.usage = usage_reader.read
         self._bound = bound
+        self._views = bound.text_views if isinstance(bound, TakesTextViews) else ""
         self._kind = kind
         self._secrets = secrets
+
+    def answer(self, reply: Reply) -> dict[str, Any] | None:
+        """The JSON object that a good answer is; None where it is none."""
+        return read_answer(reply, self._views)
 
     def outcomes(self, answer: Mapping[str, Any], call: Call) -> list[KeptOutcome]:
         """One outcome for each of the call's pieces.

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batcher.core.errors import KindFailed, TransportError
+from batcher.core.errors import KindFailed, RowError, TransportError
 from batcher.core.failures.foreign_body import foreign_answer
 from batcher.core.failures.reading import status_within
 from batcher.core.failures.verdicts import Backoff, Split
 from batcher.core.finish_reason import is_whole
 from batcher.core.model import Usage
 from batcher.engine.requests.idempotency_keys import KEY_REFUSED
-from batcher.engine.routes.online.pace import Sent
+from batcher.engine.routes.route import Sent
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.failures import Failures
 from batcher.engine.settling.failing.known_good import KnownGood, KnownGoodCall
 from batcher.engine.settling.outcomes import Outcomes
-from batcher.engine.settling.reading import AnswerReader, read_answer
+from batcher.engine.settling.reading import AnswerReader
 from batcher.engine.shards.call import Call
 from batcher.ports import Reply
 
@@ -55,7 +55,7 @@ class Settler:
         if sent.call.shard.lost:
             await self._arrivals.arrived(sent, reply, Usage())
         elif 200 <= reply.status < 300:
-            answer = read_answer(reply)
+            answer = self._reader.answer(reply)
             if answer is None:
                 await self._garbled(sent, reply)
             elif (status := status_within(answer)) is not None:
@@ -84,6 +84,13 @@ class Settler:
         self._arrivals.object_to(sent)
         message = self._reader.clean(str(error))
         self._failures.back_off(call, Backoff(error.code, message, lasting=error.lasting))
+
+    def unsendable(self, call: Call, failed: Mapping[int, RowError]) -> None:
+        """Nothing was sent of the call, since some of its pieces cannot be: they end so."""
+        if isinstance(call, KnownGoodCall):
+            self._known_good.drop(call)
+        elif not call.shard.lost:
+            self._outcomes.unsendable(call, failed)
 
     def leave(self, call: Call) -> None:
         """The call was sent, and no answer will be waited for; a later one may prove its cost."""

@@ -11,6 +11,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.ports import BudgetShort, Checkpoint
 
@@ -85,12 +86,12 @@ class Reservations:
     def __init__(
         self,
         write: Callable[[Sequence[Checkpoint]], Awaitable[set[int]]],
-        worst_case: Callable[[int], int] | None,
+        worst_case: Callable[[Call, Sequence[int]], int] | None,
     ) -> None:
         """``write`` commits checkpoints and returns the shards that are somebody else's.
 
         It raises :class:`batcher.ports.BudgetShort` where the job's budget does not allow them.
-        ``worst_case`` gives picodollars for a piece's tokens, where the job has a budget.
+        ``worst_case`` gives picodollars for pieces of a call, where the job has a budget.
         """
         self._write = write
         self._worst_case = worst_case

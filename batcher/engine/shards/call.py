@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from batcher.core.failures.outage import Health
 from batcher.core.kind import Invalid
 from batcher.core.model import Doubt, Prompt
+from batcher.core.row.attachments import KeptAttachment
+from batcher.core.row.parameters import RowParameters
 
 if TYPE_CHECKING:
     from batcher.engine.shards.leased_shard import LeasedShard
@@ -90,16 +92,25 @@ class Call:
 
     def prompts(self) -> list[Prompt]:
         """What each of its pieces asks."""
-        prompts = self.shard.prompts
+        prompts = self.shard.asked.prompts
         return [prompts[piece] for piece in self.pieces]
 
-    def planned_tokens(self) -> list[int]:
-        """How many tokens each of its pieces was planned with."""
-        tokens = self.shard.plan.tokens
-        return [tokens[piece] for piece in self.pieces]
+    def attachments(self) -> list[tuple[KeptAttachment, ...]]:
+        """The files of each of its pieces."""
+        attachments = self.shard.asked.attachments
+        if attachments is None:
+            return [()] * len(self.pieces)
+        return [attachments[piece] for piece in self.pieces]
+
+    @property
+    def parameters(self) -> RowParameters | None:
+        """What its request has of its rows' own, which is the same for all of them."""
+        parameters = self.shard.asked.parameters
+        return None if parameters is None else parameters[self.pieces[0]]
 
     def part(self, pieces: tuple[int, ...]) -> Call:
         """A call for some of the pieces, with this one's history."""
+        self.shard.worklist.divided.add(self.unit_index)
         part = Call(
             self.shard, pieces, self.unit_index, self.attempts, failed_before=self.failed_before
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from batcher.core.kind import Shape
-from batcher.core.model import Bill, DeadLetter, Doubt, Prompt, Usage
+from batcher.core.model import Bill, DeadLetter, Doubt, Usage
 from batcher.core.progress import (
     Amounts,
     Unit,
@@ -16,7 +16,7 @@ from batcher.core.progress import (
 )
 from batcher.engine.shards.answered import AnsweredPieces
 from batcher.engine.shards.call import Call
-from batcher.engine.shards.payload import ShardPlan, decode_plan, decode_prompts
+from batcher.engine.shards.payload import ShardPlan, decode_asked, decode_plan
 from batcher.engine.shards.pending import PendingCosts, PendingOutcomes
 from batcher.engine.shards.piece_states import PieceStates
 from batcher.engine.shards.worklist import Worklist
@@ -37,23 +37,19 @@ class LeasedShard:
         pay: Callable[[int], None] = lambda picousd: None,
         *,
         fixed_tokens: int = 0,
-        prompts: Sequence[Prompt] | None = None,
     ) -> None:
         """Rebuild the shard's state from the plan and the checkpoints of earlier leases.
 
         ``pay`` is told at once what is recorded as spent, or possibly spent, in picodollars.
-        ``fixed_tokens`` are those of a request besides its pieces. ``prompts`` are the plan's,
-        where they are at hand already. Results are gathered by content where the lease has the
-        contents.
+        ``fixed_tokens`` are those of a request besides its pieces. Results are gathered by
+        content where the lease has the contents.
         """
         self.id = lease.shard_id
         self.ordinal = lease.ordinal
         self.fence = lease.fence
         self.fixed_tokens = fixed_tokens
         self.plan: ShardPlan = decode_plan(lease.outline, lease.contents)
-        if prompts is None:
-            prompts = decode_prompts(lease.outline, lease.prompts)
-        self.prompts = prompts
+        self.asked = decode_asked(lease.outline, lease.prompts)
         self.lost = False
         self.dirty = False
         plan = self.plan
@@ -95,14 +91,14 @@ class LeasedShard:
         """Whether the call's place is within the committed allowance."""
         return call.unit_index < self.worklist.sent_through
 
-    def reserved(self, sent_through: int, worst_case: Callable[[int], int]) -> int:
+    def reserved(self, sent_through: int, worst_case: Callable[[Call, Sequence[int]], int]) -> int:
         """What the unsettled pieces of the first ``sent_through`` units may cost at the worst.
 
         As of the last checkpoint taken: what was settled since is in no checkpoint yet, and its
         worst case stays reserved until its cost is.
         """
         pending = self._pieces.unsettled_with((*self._outcomes.done, *self._outcomes.dead))
-        return self.worklist.reserved(sent_through, worst_case, self.plan.tokens, pending)
+        return self.worklist.reserved(sent_through, worst_case, pending)
 
     # --- results ------------------------------------------------------------------------------
 

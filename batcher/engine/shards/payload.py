@@ -19,7 +19,8 @@ import zstandard
 
 from batcher.core.errors import DamagedStore
 from batcher.core.job.fingerprint import CONTENT_BYTES, id_hashes
-from batcher.core.model import Bill, Prompt, RowId, id_texts
+from batcher.core.model import Bill, RowId, id_texts
+from batcher.core.row.asked import Asked
 from batcher.core.text import exactjson
 from batcher.engine.shards.arrow_records import ArrowRecords, decode_arrow, encode_arrow, is_arrow
 from batcher.ports import EncodedPlan
@@ -63,11 +64,14 @@ class ShardPlan:
         return hashed if any(hashed) else None
 
 
-def encode_plan(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
-    """The plan as bytes; ``prompts`` are its pieces'."""
+def encode_plan(plan: ShardPlan, asked: Asked) -> EncodedPlan:
+    """The plan as bytes; ``asked`` is what its pieces ask for.
+
+    Where that is more than texts the version says so, so that no earlier release sends less.
+    """
     piece_rows = None if plan.piece_rows == list(range(plan.rows)) else plan.piece_rows
     outline = {
-        "version": 2,
+        "version": 3 if asked.has_more else 2,
         "first_row": plan.first_row,
         "rows": plan.rows,
         "ids": plan.ids,
@@ -78,7 +82,7 @@ def encode_plan(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
     }
     return EncodedPlan(
         outline=_compress(outline),
-        prompts=_compress(prompts),
+        prompts=_compress(asked.to_json()),
         contents=plan.contents,
         ids=None if plan.ids is None else _id_hashes(plan.ids),
     )
@@ -96,7 +100,7 @@ def decode_plan(outline: bytes, contents: bytes | None = None) -> ShardPlan:
         match plain.pop("version", 1):
             case 1:
                 _read_version_1(plain)
-            case 2:
+            case 2 | 3:
                 plain["contents"] = contents
             case _:
                 raise ValueError("a plan of a later version")
@@ -116,14 +120,12 @@ def _read_version_1(plain: dict[str, Any]) -> None:
         plain["contents"] = b64decode(contents)
 
 
-def decode_prompts(outline: bytes, prompts: bytes | None) -> list[Prompt]:
-    """The prompts of a plan's pieces; ``prompts`` is None where its outline still holds them."""
+def decode_asked(outline: bytes, prompts: bytes | None) -> Asked:
+    """What a plan's pieces ask for; ``prompts`` is None where its outline still holds them."""
     with sound("the texts of requests"):
         if prompts is None:
-            texts = _read_json(zstandard.decompress(outline))["prompts"]
-        else:
-            texts = _read_json(zstandard.decompress(prompts))
-        return [tuple(prompt) for prompt in texts]
+            return Asked.from_json(_read_json(zstandard.decompress(outline))["prompts"])
+        return Asked.from_json(_read_json(zstandard.decompress(prompts)))
 
 
 class Keep(Enum):

@@ -11,16 +11,18 @@ class Worklist:
     """The calls of one lease, in their order.
 
     ``next_unit`` is the first that was not sent yet; those before ``sent_through`` may be sent, as
-    a checkpoint says, and ``reserved_picousd`` is what it reserved for them.
+    a checkpoint says, and ``reserved_picousd`` is what it reserved for them. ``divided`` are the
+    units whose pieces do not go in one request any more.
     """
 
-    __slots__ = ("calls", "next_unit", "reserved_picousd", "sent_through")
+    __slots__ = ("calls", "divided", "next_unit", "reserved_picousd", "sent_through")
 
     def __init__(self, calls: list[Call]) -> None:
         self.calls = calls
         self.next_unit = 0
         self.sent_through = 0
         self.reserved_picousd = 0
+        self.divided: set[int] = set()
 
     def __repr__(self) -> str:
         """How far it was sent."""
@@ -44,20 +46,18 @@ class Worklist:
     def reserved(
         self,
         sent_through: int,
-        worst_case: Callable[[int], int],
-        tokens: Sequence[int],
+        worst_case: Callable[[Call, Sequence[int]], int],
         unsettled: Sequence[int],
     ) -> int:
         """What the ``unsettled`` pieces of the first units may cost at the worst, in picodollars.
 
-        ``worst_case`` gives it for a piece of so many tokens.
+        ``worst_case`` gives it for some pieces of a call.
         """
-        return sum(
-            worst_case(tokens[piece])
-            for call in self.calls[:sent_through]
-            for piece in call.pieces
-            if unsettled[piece]
-        )
+        reserved = 0
+        for call in self.calls[:sent_through]:
+            if pieces := [piece for piece in call.pieces if unsettled[piece]]:
+                reserved += worst_case(call, pieces)
+        return reserved
 
     def let_go(self) -> None:
         """The lease has ended: drop the calls, since they and the shard would keep each other."""

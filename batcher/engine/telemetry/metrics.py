@@ -145,7 +145,7 @@ class Meters:
         )
         yield gauge("outage", "Whether the provider is in an outage.", lambda live: live.outage)
         yield gauge("rows", "Rows of the job.", lambda live: live.rows)
-        yield gauge("rows_settled_before", "Of them settled before.", _settled_before)
+        yield gauge("rows_settled_before", "Of them done or failed before.", _settled_before)
 
     def _counters(self) -> Iterator[Family]:
         def counter(
@@ -158,7 +158,7 @@ class Meters:
             ]
             return Family(f"batcher_{name}_total", "counter", help, samples)
 
-        yield counter("rows", "Rows settled, by result.", _rows)
+        yield counter("rows", "Rows done or failed, by result.", _rows)
         yield counter(
             "requests",
             "Requests that ended, by how.",

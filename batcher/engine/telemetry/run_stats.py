@@ -15,7 +15,8 @@ class RunStats:
     ``job`` is the job's id, by which its run may be interrupted; ``rows`` its total; ``base`` what
     earlier runs did; the counters are this run's.
     ``phase`` is ``sending`` (planning goes on beside it while ``rows_planned`` is below ``rows``),
-    ``settling`` or ``exporting``.
+    ``finishing`` what is in flight, or ``exporting``. ``answered``: something has, whatever it was;
+    until then ``unreached`` says where nothing does, why, and what to do about it.
     """
 
     rows: int
@@ -37,6 +38,8 @@ class RunStats:
     outage: bool = False
     priced: bool = False
     job: str = ""
+    answered: bool = False
+    unreached: str = ""
 
     def count(self, usage: Usage) -> None:
         """One more answer."""

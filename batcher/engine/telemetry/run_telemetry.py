@@ -13,6 +13,7 @@ from itertools import count
 from typing import Protocol
 
 from batcher.core.errors import TransportError
+from batcher.core.job.urls import unreached
 from batcher.core.model import Usage
 from batcher.core.text.redaction import redact, told_code
 from batcher.core.throttle.bucket import Limits
@@ -71,13 +72,19 @@ class Sending(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLabels:
-    """What a run is: ``endpoint`` is where requests go; ``owner`` is the run's own name."""
+    """What a run is: ``endpoint`` is where requests go; ``owner`` is the run's own name.
+
+    ``base_url`` is what it is of, and ``provider`` who configured it so; it is empty where requests
+    do not leave this process.
+    """
 
     job: str
     kind: str
     model: str
     endpoint: str
     owner: str
+    base_url: str = ""
+    provider: str | None = None
 
 
 class RunTelemetry:
@@ -118,6 +125,9 @@ class RunTelemetry:
         self, call: Call, sent_at: float, reply: Reply, usage: Usage | None = None
     ) -> None:
         """A whole answer came; ``usage`` is what a good one says it cost."""
+        if not self._live.answered:
+            self._live.answered = True
+            self._live.unreached = ""
         if usage is not None and 200 <= reply.status < 300:
             self._live.count(usage)
             meter = self._meter
@@ -137,7 +147,12 @@ class RunTelemetry:
         """No whole answer came."""
         self._failed(call, sent_at, Fate(error.code), None)
         if error.code == Fate.CONNECT:
-            self._live.last_fault = redact(str(error), self._secrets)
+            said = redact(str(error), self._secrets)
+            self._live.last_fault = said
+            labels = self._labels
+            if labels.base_url and not self._live.answered and not error.lasting:
+                why = said.rpartition(": ")[2]
+                self._live.unreached = unreached(labels.base_url, why, provider=labels.provider)
 
     def _failed(self, call: Call, sent_at: float, fate: Fate, status: int | None) -> None:
         self._meter.requests_failed[fate] += 1

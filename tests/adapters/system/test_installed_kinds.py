@@ -22,7 +22,10 @@ def test_the_built_in_kinds_are_installed() -> None:
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="no kind 'embedd': there are chat, classify, embed"):
+    with pytest.raises(
+        UsageError,
+        match=r"no kind 'embedd' \(did you mean 'embed'\?\): there are chat, classify, embed",
+    ):
         InstalledKinds().get("embedd")
 
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from batcher.core.limits import request_limits
 from batcher.engine.planning.handover import HandoverPlanner
 from batcher.engine.planning.planner import Cursor, Planner, RowRules, make_planner
 from batcher.engine.planning.shard_in_making import ShardForm
-from batcher.ports import GuardStopped, NewShard, PlannedShard, ReuseLookup
+from batcher.ports import GuardStopped, NewShard, ReuseLookup
 from batcher.ports.planning import PlanTask
 from jobs.chat import KIND
 from tests.engine.reuse.caching import KEEP, TABLE, CachedElsewhere
@@ -133,16 +132,12 @@ def wait_until_ready(process: ChildPlanner) -> None:
 def all_shards(planner: Planner) -> list[NewShard]:
     shards: list[NewShard] = []
     while planned := planner.next_shards(1_024, 10**6):
-        shards += [one.shard for one in planned]
+        shards += planned
     return shards
 
 
 def taken(process: ChildPlanner) -> list[NewShard]:
-    return [planned.shard for planned in planned_by(process)]
-
-
-def planned_by(process: ChildPlanner) -> list[PlannedShard]:
-    shards: list[PlannedShard] = []
+    shards: list[NewShard] = []
     while some := process.take():
         shards += some
     assert some is not None
@@ -186,16 +181,13 @@ def test_it_asks_a_strategy_as_the_thread_does(tmp_path: Path) -> None:
     elsewhere = CachedElsewhere(str(database), Shape.JSON)
     plan = Plan(write_csv(tmp_path / "in.csv"))
     with elsewhere.opened() as lookup:
-        here = plan.here(reuse=lookup)
-        shards = []
-        while planned := here.next_shard():
-            shards.append(replace(planned, prompts=()))
+        shards = all_shards(plan.here(reuse=lookup))
     with plan.elsewhere(lookup=elsewhere) as process:
         process.begin(0, 0)
-        assert planned_by(process) == shards
-    places = [place for planned in shards for place in planned.places]
-    assert places == contents
-    assert sum(planned.shard.carried.rows for planned in shards if planned.shard.carried) == 1_999
+        assert taken(process) == shards
+    carried = [shard.carried for shard in shards if shard.carried is not None]
+    assert [place for one in carried for place in one.places] == contents
+    assert sum(one.rows for one in carried) == 1_999
 
 
 def test_where_it_is_killed_the_thread_goes_on(tmp_path: Path) -> None:
@@ -204,10 +196,10 @@ def test_where_it_is_killed_the_thread_goes_on(tmp_path: Path) -> None:
     with plan.elsewhere() as process:
         wait_until_ready(process)
         planner = HandoverPlanner(plan.here, lambda: process, next_row=0, next_shard=0)
-        found = [one.shard for one in planner.next_shards(1, 1)]
+        found = [*planner.next_shards(1, 1)]
         process._process.kill()
         while planned := planner.next_shards(1_024, 10**6):
-            found += [one.shard for one in planned]
+            found += planned
     assert found == shards
 
 

@@ -67,7 +67,7 @@ def test_all_that_runs_leave_behind_is_private_and_outputs_are_not(here: Path, u
     assert open_to_others(here / ".batcher") == {}
     assert mode(here / ".batcher") == "700"
     assert mode(here / ".batcher" / "batcher.db") == "600"
-    assert mode(here / ".batcher" / "spool") == "700"
+    assert not (here / ".batcher" / "spool").exists()  # it was made for the copy alone
     for name in ("out.jsonl", "out.jsonl.manifest.json"):
         assert mode(here / name) == f"{0o666 & ~umask:03o}"
 
@@ -135,5 +135,6 @@ def test_copies_and_indexes_are_private_while_they_are_there(here: Path, umask: 
 
     assert len(held) == 2
     assert {mode(link) for link in held} == {"600"}
+    assert mode(here / ".batcher" / "spool") == "700"
     index.close()
     spool.close()

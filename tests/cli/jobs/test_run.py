@@ -145,7 +145,7 @@ def test_rows_that_fail_for_good_exit_3_and_can_be_retried(cli: Cli) -> None:
 
         assert retried.code == 0
         assert retried.stderr.startswith(
-            f"1 dead letter of job {job} reopened (1 context_length_exceeded). "
+            f"1 failed row of job {job} reopened (1 context_length_exceeded). "
             "To send it, run the job again:\n"
             "  batcher run classify tickets.csv -o out.jsonl --model gpt-4.1-mini --text body"
         )
@@ -162,7 +162,7 @@ def test_a_row_that_fails_for_good_may_stop_the_run(cli: Cli) -> None:
         ran = cli(*CLASSIFY, "-o", "o.jsonl", "--base-url", base_url, "--on-error", "stop")
 
     assert ran.code == 3
-    assert "classify with gpt-4.1-mini, stopped at a dead letter\n" in ran.stderr
+    assert "classify with gpt-4.1-mini, stopped at a failed row\n" in ran.stderr
     assert "The same command goes on with the other rows." in ran.stderr
     assert "The same command goes on with the other rows." in cli("status", cli.job()).stdout
     assert not (cli.directory / "o.jsonl").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_a_signal_settles_what_is_in_flight_and_says_how_to_go_on(
 
     assert running.returncode == 130
     said = stderr.decode()
-    assert "stopping: settling " in said
+    assert "stopping: waiting for " in said
     assert "(up to 10 min 00 s); press Ctrl-C again to stop at once" in said
     assert "To go on, run the same command again:\n  batcher run classify in.csv -o out" in said
     report = json.loads(stdout)
@@ -108,7 +109,7 @@ def test_a_second_signal_stops_at_once(directory: Path) -> None:
         running = start_run(directory, simulator, "--grace-seconds", "3600", stderr=stderr)
         wait_until(lambda: simulator.stats.in_flight > 0, "a request in flight")
         running.send_signal(signal.SIGINT)
-        wait_until(lambda: "stopping: settling " in said.read_text(), "that it settles")
+        wait_until(lambda: "stopping: waiting for " in said.read_text(), "that it settles")
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=PATIENCE_SECONDS)
@@ -260,7 +261,9 @@ def test_the_simulator_says_where_it_is_and_what_it_saw(directory: Path) -> None
     assert last["stats"]["distinct_inputs"] == ROWS
     said = stderr.decode()
     assert f"simulating a provider at {base_url} (Ctrl-C ends it); to use it:" in said
-    assert "served 200 inputs, 0 of them again" in said
+    assert ": 200 texts or prompts (0 of these equal to an earlier one), " in said
+    total, ends = re.search(r"^([\d,]+) requests?: (.*)$", said, re.M).groups()  # type: ignore[union-attr]
+    assert int(total) == sum(int(end.split()[0]) for end in ends.split(", "))
 
 
 @pytest.mark.parametrize(

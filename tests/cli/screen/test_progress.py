@@ -249,8 +249,8 @@ def test_the_live_screen_draws_and_leaves_what_was_said() -> None:
     assert "checking  " not in text
     assert "0 of 1,000 rows" in text
     assert (
-        "stopping: settling 3 requests in flight (up to 10 s); press Ctrl-C again to stop at once\n"
-        in text
+        "stopping: waiting for 3 requests in flight (up to 10 s); "
+        "press Ctrl-C again to stop at once\n" in text
     )
     assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text  # the cursor is back
 

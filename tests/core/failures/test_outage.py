@@ -154,3 +154,12 @@ def test_what_was_in_flight_together_is_no_probe() -> None:
 def test_a_cause_that_lasts_is_believed_after_a_few_probes() -> None:
     health = Health()
     assert [health.lasts(alone=True) for _ in range(1 + PROBES)] == [False] * PROBES + [True]
+
+
+def test_where_answers_take_long_no_silence_of_that_length_is_an_outage() -> None:
+    health = Health(answer_seconds=7200.0)
+    health.failed(0.0, "http_503")
+    assert not health.in_outage(7200.0)
+    assert health.given_up(7200.0, 900.0) is None
+    assert health.in_outage(7200.0 + OUTAGE_AFTER_SECONDS)
+    assert health.given_up(7200.0 + 900.0, 900.0) is not None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.core.failures.own_parameters import judge_own_parameters
 from batcher.core.failures.reading import ProviderError
 from batcher.core.failures.verdicts import (
     MAX_ATTEMPTS,
@@ -240,6 +241,24 @@ def test_max_tokens_is_renamed_once(given: ProviderError) -> None:
 def test_an_optional_parameter_is_dropped_once(given: ProviderError) -> None:
     assert decide(given, 9) == Drop("encoding_format")
     assert not isinstance(judge(given, pieces=9), Drop)
+
+
+@pytest.mark.parametrize("code", ["", "unsupported_value", "invalid_value"])
+@pytest.mark.parametrize("param", ["temperature", "logit_bias.5", "stop[1]"])
+def test_a_parameter_of_the_rows_own_is_the_rows_own_fault(code: str, param: str) -> None:
+    given = error(400, code, param=param)
+    own = {"temperature", "logit_bias", "stop", "max_tokens"}
+    assert isinstance(judge_own_parameters(given, own, pieces=1, renamed=set()), Dead)
+    assert isinstance(judge_own_parameters(given, own, pieces=2, renamed=set()), Split)
+    assert judge_own_parameters(given, {"top_p"}, pieces=1, renamed=set()) is None
+    assert isinstance(judge(given, pieces=1), Refusal)
+
+
+def test_a_cap_of_the_rows_own_that_is_called_otherwise_is_no_fault_of_theirs() -> None:
+    given = error(400, "unsupported_parameter", UNSUPPORTED, param="max_tokens")
+    assert judge_own_parameters(given, {"max_tokens"}, pieces=1, renamed=set()) is None
+    again = judge_own_parameters(given, {"max_tokens"}, pieces=1, renamed={"max_tokens"})
+    assert isinstance(again, Dead)
 
 
 @pytest.mark.parametrize("text", ["encoding_format", UNSUPPORTED])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import DamagedStore
 from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.description import Description
-from batcher.core.job.parts import InputPart, ProviderPart, WorkPart
+from batcher.core.job.description_parts import InputPart, ProviderPart, WorkPart
 from batcher.core.job.since import Since
 from batcher.core.job.spec import JobSpec
 from batcher.core.kind import TextFile

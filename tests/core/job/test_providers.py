@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batcher.core.errors import UsageError
-from batcher.core.job.parts import ProviderPart
+from batcher.core.job.description_parts import ProviderPart
 from batcher.core.job.providers import ProviderConfig, chosen
 from batcher.core.job.spec import JobSpec
 
@@ -94,7 +94,7 @@ def test_only_its_models_and_routes_can_be_asked_for() -> None:
         ({"base_url": "ftp://x"}, "does not begin with http"),
         ({"base_url": "https://user:pw@x/v1"}, "holds a user or a password"),
         ({"rpm": 0}, "--rpm must be more than 0"),
-        ({"rpm": "many"}, "--rpm has the wrong type"),
+        ({"rpm": "many"}, "--rpm is a whole number, not 'many'"),
         ({"headers": {"Authorization": "secret"}}, "looks like a credential"),
         ({"price": "free"}, "price"),
         ({"prices": {"m": "x"}}, "price"),

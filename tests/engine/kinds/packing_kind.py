@@ -10,12 +10,12 @@ from batcher.core.kind import (
     Broken,
     Done,
     Field,
-    Framing,
     Invalid,
     Option,
     Outcome,
     Overlong,
 )
+from batcher.core.kind_optional import Framing
 from batcher.core.model import Prompt
 from batcher.core.options import read_options
 

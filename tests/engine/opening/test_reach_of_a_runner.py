@@ -195,8 +195,10 @@ async def test_no_credential_goes_anywhere_else(here: Path) -> None:
 async def test_reports_reach_no_further_than_their_runner(here: Path) -> None:
     """What a report reads by itself is opened as its runner was."""
     async with service(here) as at:
+        await at.runner.run(at.chat("{{ text }}"))
         access = at.runner._services.access
         assert access is not None
+        await at.runner.jobs()  # a report is of a job, and so of a database that is there
         async with access.open_runner() as again:  # type: ignore[attr-defined]
             with pytest.raises(NotAllowed):
                 again._services.files.check_place(wanted("elsewhere.jsonl"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import KindFailed
 from batcher.engine.planning.handover import HandoverPlanner
 from batcher.engine.planning.planner import Planner
-from batcher.ports import GuardStopped, NewShard, PlannedShard
+from batcher.ports import GuardStopped, NewShard
 from tests.engine.planning.test_planner import planner_of
 
 TEXTS = [f"text number {number}" for number in range(2_000)]
@@ -39,7 +39,7 @@ class Process:
             TEXTS, next_row=next_row, next_shard=next_shard, fails_at=self._faulty
         )
 
-    def take(self) -> Sequence[PlannedShard] | None:
+    def take(self) -> Sequence[NewShard] | None:
         if self.stopped:
             raise GuardStopped
         if self._takes_left is not None:
@@ -70,7 +70,7 @@ def handover(process: Process | None, *, faulty: int | None = None) -> HandoverP
 def all_shards(planner: HandoverPlanner | Planner) -> list[NewShard]:
     shards: list[NewShard] = []
     while planned := planner.next_shards(300, 10**6):
-        shards += [one.shard for one in planned]
+        shards += planned
     return shards
 
 
@@ -94,7 +94,7 @@ def test_a_fault_of_the_kind_is_told_as_by_one_planner(ready_at: int | None) -> 
     planner = handover(Process(ready_at, None, faulty=1_300), faulty=1_300)
     shards: list[NewShard] = []
     while planner.next_row < 1_280:
-        shards += [one.shard for one in planner.next_shards(300, 10**6)]
+        shards += planner.next_shards(300, 10**6)
     with pytest.raises(KindFailed, match="cannot go on"):
         planner.next_shards(300, 10**6)
     assert shards == WHOLE[: len(shards)]

@@ -71,7 +71,7 @@ def rows_at_once(
 ) -> Iterator[list[int]]:
     """The rows of each shard, go by go, until all are planned."""
     while shards := planner.next_shards(rows, size_bytes):
-        yield [planned.shard.rows for planned in shards]
+        yield [shard.rows for shard in shards]
 
 
 def test_the_first_shard_comes_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 
 from batcher.adapters.system.row_guard import ThreadGuard
 from batcher.core.errors import InputError, KindFailed, PlanFailed, StoreError, UsageError
-from batcher.core.model import JobState, Prompt, StopCause
+from batcher.core.model import JobState, StopCause
+from batcher.core.row.asked import Asked
 from batcher.engine.fleet.order_opener import MOST_TRIES
 from batcher.engine.job.endings import Endings
 from batcher.engine.planning import rendering, shard_in_making
@@ -41,11 +42,11 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], N
     """What planning raises at a row with the odd text from now on; None for nothing."""
     raised: list[BaseException | None] = [None]
 
-    def encode(plan: ShardPlan, prompts: Sequence[Prompt]) -> EncodedPlan:
+    def encode(plan: ShardPlan, asked: Asked) -> EncodedPlan:
         error = raised[0]
-        if error is not None and any(ODD in text for prompt in prompts for text in prompt):
+        if error is not None and any(ODD in text for prompt in asked.prompts for text in prompt):
             raise error
-        return encode_plan(plan, prompts)
+        return encode_plan(plan, asked)
 
     def let(error: BaseException | None) -> None:
         raised[0] = error

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from batcher.adapters.store import open_store
 from batcher.adapters.store.sql.store import SqlStore
+from batcher.adapters.system.clock import SystemClock
 from batcher.core.kind import Shape
 from batcher.engine.runner import Runner
 from batcher.engine.shards.results import join_results
@@ -122,6 +124,11 @@ class Cache:
         with closing(sqlite3.connect(self.path, check_same_thread=False)) as connection:
             connection.execute(TABLE)
             yield CachedLookup(connection, self.path, self.shape)
+
+
+async def make_database(path: Path) -> None:
+    """Make the file, which a runner would leave to its first job."""
+    await (await open_store(str(path), SystemClock())).close()
 
 
 def with_cache(runner: Runner, database: Path, shape: Shape) -> tuple[Runner, Cache]:

@@ -16,7 +16,7 @@ from batcher.adapters.system.planner_process import start_planner_process
 from batcher.core.kind import Shape
 from batcher.engine.runner import Runner
 from batcher.ports.planning import PlannerProcess, PlanTask
-from tests.engine.reuse.caching import Cache, with_cache
+from tests.engine.reuse.caching import Cache, make_database, with_cache
 from tests.engine.virtual_time import in_virtual_time
 from tests.engine.workbench import Work, open_work, words
 
@@ -31,6 +31,7 @@ async def caching(
 ) -> AsyncIterator[tuple[Work, Work, Cache]]:
     """The same provider and database twice: without the cache, and with it."""
     database = here / "batcher.db"
+    await make_database(database)
     async with open_work(here, database=str(database), **config) as work:
         runner, cache = with_cache(work.runner, database, shape)
         yield work, Work(work.simulator, runner, here), cache
@@ -153,5 +154,10 @@ async def test_a_process_of_its_own_plans_with_the_cache(
         before = plain.stats.requests
         ran = await beside.run(beside.classify(TEXTS))
         assert plain.stats.requests - before == 5
-    assert [task.lookup is not None for task in started] == [True]
-    assert ran.done == list(range(30))
+        assert [task.lookup is not None for task in started] == [True]
+        assert ran.done == list(range(30))
+        nightly: dict[str, Any] = {"name": "nightly", "since_last": True}
+        for number in range(2):  # the second has a former job, which only this process looks up
+            spec = beside.classify(TEXTS, **nightly)
+            await beside.run(spec, output=f"{number}.jsonl", fresh=True)
+        assert len(started) == 2

@@ -19,10 +19,11 @@ from batcher.core.errors import StoreError
 from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
 from batcher.core.limits import ShardLimits
+from batcher.core.row.asked import Asked
 from batcher.engine.reuse.previous_job import Former
 from batcher.engine.reuse.strategies import filled
 from batcher.engine.shards.payload import ShardPlan, encode_plan
-from batcher.ports import Carried, EncodedPlan, NewShard, PlannedShard, Store
+from batcher.ports import Carried, EncodedPlan, NewShard, Store
 from tests.engine.reuse.nights import FIRST, Nights, compared, edited, job_of, write
 from tests.engine.virtual_time import VirtualLoop, in_virtual_time
 from tests.engine.workbench import CANARY_KEY, Work, open_work, words
@@ -270,8 +271,7 @@ async def test_the_index_does_not_hold_rows_in_memory(tmp_path: Path) -> None:
                 places = [
                     (ordinal, row) for row in range(first, first + 3) for ordinal in range(shards)
                 ]
-                planned = PlannedShard(shard=empty_shard(places), places=places)
-                shard = await filled(planned, previous, Shape.VECTOR)
+                shard = await filled(empty_shard(places), previous, Shape.VECTOR)
                 assert shard.carried is not None
                 assert len(shard.carried.results) == len(places) * 512
             for start in range(0, rows * shards, rows):
@@ -305,7 +305,7 @@ def former_shard(ordinal: int, rows: int) -> NewShard:
         rows=rows,
         pieces=rows,
         requests=1,
-        plan=encode_plan(plan, [("x" * 512,)] * rows),
+        plan=encode_plan(plan, Asked([("x" * 512,)] * rows)),
         columns=None,
         carried=carried,
     )
@@ -321,7 +321,7 @@ def empty_shard(places: list[tuple[int, int]]) -> NewShard:
         requests=0,
         plan=EncodedPlan(outline=b"", prompts=b""),
         columns=None,
-        carried=Carried(pieces=pieces, rows=len(places), results=b""),
+        carried=Carried(pieces=pieces, rows=len(places), places=places),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.shards.call import Call
 from tests.engine.calls import a_shard
@@ -16,10 +15,6 @@ from tests.fakes import FakeClock
 
 def units(calls: Sequence[Call]) -> list[int]:
     return [call.unit_index for call in calls]
-
-
-def tickets(number: int) -> list[Ticket]:
-    return [Ticket(1000.0 + at, 0, TokenDemand(1), 1.0, 1.0) for at in range(number)]
 
 
 def filled(requests: int) -> tuple[FakeClock, CallQueue, list[Call]]:
@@ -82,16 +77,19 @@ def test_what_cannot_be_paid_for_lets_only_repeats_pass() -> None:
     assert units(queue.ready) == [1, 3]
 
 
-@given(booked=st.integers(0, 5), requests=st.integers(1, 5))
-def test_what_is_unbooked_is_in_its_order_again(booked: int, requests: int) -> None:
+@given(aside=st.lists(st.integers(0, 3), max_size=3), requests=st.integers(1, 6))
+def test_what_is_set_aside_waits_like_the_rest_and_comes_back_in_its_order(
+    aside: list[int], requests: int
+) -> None:
     _, queue, calls = filled(requests)
-    number = min(booked, requests)
-    given_out = tickets(number)
-    queue.book(given_out, queue.take(number))
+    for number in aside:
+        queue.set_aside(queue.take(min(number, len(queue.ready))))
+    assert units(list(queue.aside)) == list(range(min(sum(aside), requests)))
     assert len(queue) == requests
     assert sorted(units(list(queue.waiting()))) == list(range(requests))
-    assert queue.unbook() == given_out
+    queue.bring_back()
     assert list(queue.ready) == calls
+    assert not queue.aside
 
 
 def test_calls_of_a_lost_shard_are_forgotten() -> None:

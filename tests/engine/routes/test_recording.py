@@ -156,11 +156,11 @@ async def test_a_file_of_something_else_is_neither_read_nor_written(
     async with open_work(here) as work:
         spec = work.chat(TEXTS[:3])
         async with runner(here, "one", record=path) as one:
-            with pytest.raises(UsageError, match=r"other\.csv:1: this is no recorded answer"):
+            with pytest.raises(UsageError, match=r"other\.csv:1: this is not a recorded answer"):
                 await one.run(spec)
         replay = JobSpec.from_json({**spec.to_json(), "via": "replay"})
         async with runner(here, "two", replay=path) as two:
-            with pytest.raises(UsageError, match=r"other\.csv:1: this is no recorded answer"):
+            with pytest.raises(UsageError, match=r"other\.csv:1: this is not a recorded answer"):
                 await two.run(replay)
         async with runner(here, "three") as three:
             with pytest.raises(UsageError, match="--via replay FILE"):

@@ -209,7 +209,7 @@ async def test_on_error_stop_pauses_a_submitted_job_at_a_row_that_cannot_be_sent
         for failed in (1, 2):
             report = await work.runner.submit(spec)
             assert (report.exit_code, report.status) == (3, "stopped")
-            assert report.reason == "stopped at a dead letter"
+            assert report.reason == "stopped at a failed row"
             assert report.rows_failed == failed
             (job,) = await work.runner.jobs()
             assert (job.status, job.at_dead_letter) == ("paused", True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from batcher.core.job.idempotency import KeyMaker
 from batcher.core.kind import Shape
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.progress import ShardEvent
 from batcher.engine.requests.demand import Allowances, WorstCase
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.running.leases import Admission
 from tests.engine.calls import a_lease
 
-PRICED = WorstCase(None, 5, Allowances(PromptAllowance(0)))
+PRICED = WorstCase(None, OutputLimits(5), Allowances(PromptAllowance(0)))
 
 
 def admission() -> Admission:
@@ -33,6 +34,6 @@ def test_what_the_last_owner_may_have_sent_is_in_doubt_first_of_all() -> None:
     checkpoint = shard.take_checkpoint(sent_through=0, released=False)
     doubt = checkpoint.doubt
     assert (doubt.requests, doubt.pieces) == (2, 3)
-    assert doubt.tokens == (20 + 2 * 5) + (10 + 5)
+    assert doubt.tokens == (20 + 5) + (10 + 5), "the output is a request's, whatever it carries"
     assert sorted(checkpoint.event.doubts) == [1, 3], "kept for whoever gets an answer of theirs"
     assert [call.in_doubt.requests for call in shard.calls] == [1, 1, 0]

@@ -14,6 +14,7 @@ from batcher.core.job.spec import JobSpec
 from batcher.core.kind import BoundKind, Endpoint, Invalid, Shape, TextFile
 from batcher.core.model import Learned, Usage
 from batcher.core.money.prices import Price
+from batcher.core.row.asked import Asked
 from batcher.engine.requests.parts import RequestParts, make_requests
 from batcher.engine.settling.reading import UsageReader, make_bill, strike
 from batcher.engine.shards.call import Call
@@ -90,7 +91,7 @@ def a_call(*tokens: int) -> Call:
         starts=[0],
         chunks=None,
     )
-    encoded = encode_plan(plan, [("text",)] * len(tokens))
+    encoded = encode_plan(plan, Asked([("text",)] * len(tokens)))
     lease = Lease(
         shard_id=1, ordinal=0, fence=1, expires_at=0.0, outline=encoded.outline,
         prompts=encoded.prompts, events=(), sent_fence=0, sent_through=0,
@@ -208,7 +209,7 @@ def test_the_dearest_that_a_request_may_become_is_reserved(
     """Its prompt written to the cache, all the output that it may have, the dearest tier."""
     made = requests(tier=tier, params=params)
     assert made.worst_case.of_call(a_call(100)) == times * ((100 + 16) * 8 + 30 * 10)
-    assert made.worst_case.of_call(a_call(100)) == made.worst_case.of_piece(100)
+    assert made.worst_case.of_call(a_call(100)) == made.worst_case.of_pieces(a_call(100), [0])
 
 
 def test_a_repair_carries_the_answer_that_it_mends() -> None:

@@ -69,7 +69,7 @@ class Store:
 async def committed(picousd: int) -> tuple[Reservations, Allowance, Store]:
     """A shard of eight requests, at a picodollar a token, is to be sent whole."""
     store = Store(picousd)
-    reservations = Reservations(store.write, lambda tokens: tokens)
+    reservations = Reservations(store.write, lambda call, pieces: 10 * len(pieces))
     allowance, shard = Allowance(), a_shard(*[1] * 8)
     allowance.ahead = 8
     whole = shard.take_checkpoint(sent_through=8, released=False)
@@ -93,7 +93,7 @@ async def test_where_there_is_no_money_nothing_is_allowed() -> None:
 
 def test_what_is_allowed_already_asks_for_no_more() -> None:
     shard = a_shard(*[1] * 4)
-    reservations = Reservations(Store(0).write, lambda tokens: 5 * tokens)
+    reservations = Reservations(Store(0).write, lambda call, pieces: 50 * len(pieces))
     shard.worklist.sent_through, shard.worklist.reserved_picousd = 4, 7
     again = shard.take_checkpoint(sent_through=4, released=False)
     assert reservations.reserving(again, shard, 4).reserved_picousd == 7

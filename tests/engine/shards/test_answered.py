@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from batcher.core.job.fingerprint import CONTENT_BYTES
 from batcher.core.kind import Shape
+from batcher.core.row.asked import Asked
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.payload import ShardPlan, encode_plan
 from batcher.ports import AnsweredPiece
@@ -81,7 +82,7 @@ def test_the_pieces_of_a_row_say_which_of_how_many_they_are() -> None:
         first_row=0, rows=2, ids=None, piece_rows=[0, 1, 1, 1], tokens=[4, 3, 2, 1], starts=[0],
         chunks=chunks,
     )  # fmt: skip
-    encoded = encode_plan(plan, [("text",)] * 4)
+    encoded = encode_plan(plan, Asked([("text",)] * 4))
     lease = replace(
         a_lease(1), outline=encoded.outline, prompts=encoded.prompts,
         contents=b"".join(CONTENTS[:2]),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.core.kind import Shape
 from batcher.core.progress import ShardEvent, replay
+from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
 from batcher.engine.shards.results import split_results
 from tests.engine.calls import a_lease, a_shard
@@ -70,9 +73,13 @@ def test_whoever_reads_the_checkpoints_knows_what_is_left(ends: list[tuple[int, 
     assert replay(events).dead == {piece for piece, done in ends if not done}
 
 
+def ten_a_piece(call: Call, pieces: Sequence[int]) -> int:
+    return sum(call.shard.plan.tokens[piece] for piece in pieces)
+
+
 def test_the_worst_case_is_reserved_for_what_is_in_no_checkpoint_yet() -> None:
     shard = a_shard(1, 1, 1)
     shard.settle(0, b"{}")
-    assert shard.reserved(2, lambda tokens: tokens) == 20
+    assert shard.reserved(2, ten_a_piece) == 20
     shard.take_checkpoint(sent_through=2, released=False)
-    assert shard.reserved(2, lambda tokens: tokens) == 10
+    assert shard.reserved(2, ten_a_piece) == 10

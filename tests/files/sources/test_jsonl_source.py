@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -181,3 +182,10 @@ def test_errors_never_quote_a_row(inputs: Inputs) -> None:
         with pytest.raises(InputError) as error:
             inputs.read("a.jsonl", content, id_column="id")
         assert secret not in str(error.value)
+
+
+@pytest.mark.parametrize("sound", [1, 1023, 1024, 1025, 2048])
+def test_a_torn_last_line_may_be_skipped_wherever_batches_end(inputs: Inputs, sound: int) -> None:
+    content = '{"a": 1}\n' * sound + '{"a": '
+    with pytest.raises(InputError, match=rf":{sound + 1}: .*{re.escape(SKIP)}$"):
+        inputs.read("a.jsonl", content)

@@ -16,7 +16,9 @@ HEADER_BYTES: Final = 128
 
 
 class NpySink:
-    """Implements :class:`batcher.ports.OutputSink` for vectors that belong to whole rows."""
+    """Implements :class:`batcher.ports.EveryRowSink` for vectors that belong to whole rows."""
+
+    holds_every_row: Final = ".npy has a place for every row"
 
     def __init__(self, target: FileTarget, schema: OutputSchema) -> None:
         """Leave room for the header."""

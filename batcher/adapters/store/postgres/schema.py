@@ -67,7 +67,7 @@ class PostgresSchema:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that changes the schema; another one's end is waited for."""
+        """See :meth:`batcher.adapters.store.migrate.Schema.transaction`."""
         with self._engine() as engine, engine.begin() as connection:
             connection.execute(_PATIENTLY)
             connection.execute(_ONE_AT_A_TIME)

@@ -48,7 +48,11 @@ class SqliteSchema:
             ) from exc
         require_local(self._path.parent)
         try:
-            make_database(self._path)
+            try:
+                make_database(self._path)
+            except FileNotFoundError:  # another process has just removed a directory of its own
+                make_folder(self._path.parent)
+                make_database(self._path)
         except OSError as exc:
             raise UnusableStore(
                 f"database {self.name}: it cannot be made ({exc.strerror}); name another with --db"
@@ -108,7 +112,7 @@ class SqliteSchema:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that changes the schema; another one's end is waited for."""
+        """See :meth:`batcher.adapters.store.migrate.Schema.transaction`."""
         engine = sqlite_engine(self._path, begin="BEGIN IMMEDIATE")
         try:
             with translated(self.name), engine.begin() as connection:

@@ -20,8 +20,8 @@ from batcher.cli.session import with_job
 def pause(ctx: click.Context, *, job: str | None, as_json: bool) -> None:
     """Stop sending a job's requests, wherever it is being run.
 
-    What is in flight is settled and kept. `batcher resume JOB` lets workers go on; a job that
-    `batcher run` began goes on with its command.
+    Requests in flight get their answers, which are kept. `batcher resume JOB` lets workers go on; a
+    job that `batcher run` began goes on with its command.
     """
     report = with_job(ctx, job, lambda runner, one: runner.pause(one))
     if as_json:

@@ -44,7 +44,7 @@ def retry(ctx: click.Context, *, job: str | None, codes: tuple[str, ...], as_jso
         print_json({**report.to_json(), "reopened": reopened, "command": again})
     elif reopened:
         say(
-            f"{count(reopened, 'dead letter')} of job {report.job} reopened "
+            f"{count(reopened, 'failed row')} of job {report.job} reopened "
             f"({by_code(_reopenable(before, codes))}). To send "
             f"{'it' if reopened == 1 else 'them'}, run the job again:",
             f"  {again}",

@@ -21,7 +21,11 @@ MOST_TOKENS = 8_000_000
 
 
 class InFlight:
-    """Calls that were started and have not landed."""
+    """Calls that were started and have not landed.
+
+    ``window`` is how many there may be at once by what answers say; ``health`` whether the provider
+    is out, or refuses all.
+    """
 
     def __init__(
         self,
@@ -34,8 +38,8 @@ class InFlight:
         chance: Chance,
     ) -> None:
         """``seat`` is the run's part of the ``slots``, which are shared with the process's jobs."""
-        self._window = window
-        self._health = health
+        self.window = window
+        self.health = health
         self._slots = slots
         self._seat = seat
         self._clock = clock
@@ -46,22 +50,12 @@ class InFlight:
 
     def __repr__(self) -> str:
         """How many there are."""
-        return f"<InFlight {self.count} of {self._window.size}>"
+        return f"<InFlight {self.count} of {self.window.size}>"
 
     @property
     def count(self) -> int:
         """How many there are."""
         return self._seat.in_flight
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether no other call is in flight than the one that is being settled."""
-        return self._seat.in_flight <= 1
-
-    @property
-    def window_size(self) -> int:
-        """How many there may be at once by what answers say."""
-        return self._window.size
 
     def seated(self) -> AbstractContextManager[None]:
         """Have a part of the process's slots, for as long as calls may be in flight."""
@@ -72,10 +66,10 @@ class InFlight:
 
         ``wanted`` is how many there are to be started: of shared slots no more are claimed.
         """
-        if self._health.is_probing(now):
+        if self.health.is_probing(now):
             room = 1 - self._seat.in_flight if now >= self._probe_at else 0
         else:
-            room = self._window.size - self._seat.in_flight
+            room = self.window.size - self._seat.in_flight
         if self._slots.unlimited:
             return room
         return self._slots.room(self._seat, min(room, wanted))
@@ -101,16 +95,11 @@ class InFlight:
 
     def probe_failed(self) -> None:
         """In an outage or a doubt: wait before the next probe."""
-        probes = min(self._health.probes, 1) if self._health.doubted else self._health.probes
+        probes = min(self.health.probes, 1) if self.health.doubted else self.health.probes
         self._probe_at = self._clock.now() + backoff_seconds(probes, self._chance)
 
     def next_probe(self, now: float) -> float | None:
         """When the next probe may go out; None where nothing waits for one."""
-        if self._health.is_probing(now) and self._probe_at > now:
+        if self.health.is_probing(now) and self._probe_at > now:
             return self._probe_at
         return None
-
-    @property
-    def doubted(self) -> bool:
-        """Whether everybody may be refused."""
-        return self._health.doubted

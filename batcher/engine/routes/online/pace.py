@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from batcher.core.failures.outage import Health
 from batcher.core.failures.reading import read_retry_after
 from batcher.core.failures.verdicts import Chance, SharedPause, pause_seconds
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
-from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.observation import observation_from_headers
+from batcher.engine.routes.online.in_flight import InFlight
+from batcher.engine.routes.route import Sent
 from batcher.engine.shards.call import Call
 from batcher.ports import Clock, Reply, Throttle
 
 
-class Sent(NamedTuple):
-    """One request on the wire: its call, its ticket, when it left, and what was known then."""
-
-    call: Call
-    ticket: Ticket
-    at: float
-    window_epoch: int
-    learned: Learned
-
-
 class Pace:
-    """Passes on to one quota's throttle, and to one job's window, what came back."""
+    """Passes on to one quota's throttle, and to one job's window, what came back.
+
+    What it keeps of a call that was sent is its ticket, and the epoch of the window then.
+    """
 
     def __init__(
         self,
         *,
         throttle: Throttle,
         quota: str,
-        window: ConcurrencyWindow,
+        in_flight: InFlight,
         clock: Clock,
         chance: Chance,
     ) -> None:
         """``chance`` is for backoff's jitter."""
         self._throttle = throttle
         self._quota = quota
-        self._window = window
+        self._in_flight = in_flight
+        self._window = in_flight.window
         self._clock = clock
         self._chance = chance
         self._pauses_in_a_row = 0
         self._told = False
 
+    @property
+    def health(self) -> Health:
+        """See :class:`batcher.engine.routes.route.Feedback`, as for all that follows but one."""
+        return self._in_flight.health
+
     def begin(self, call: Call, ticket: Ticket, learned: Learned) -> Sent:
         """The call leaves now, as what was ``learned`` by now makes it."""
         now = self._clock.now()
         call.start(now)
-        return Sent(call, ticket, now, self._window.epoch, learned)
+        return Sent(call, now, learned, (ticket, self._window.epoch))
 
     async def observe(self, sent: Sent, reply: Reply, used_tokens: int | None) -> None:
         """Settle the ticket by the answer's headers and, where known, its usage."""
@@ -63,19 +62,21 @@ class Pace:
             wall=wall,
             retry_after=None if admitted else read_retry_after(reply.headers, wall),
         )
-        await self._throttle.settle(self._quota, sent.ticket, observation)
+        ticket: Ticket = sent.handle[0]
+        await self._throttle.settle(self._quota, ticket, observation)
 
     async def pause(self, sent: Sent, pause: SharedPause) -> float | None:
         """A rate limit: stop everyone once; returns for how long, None where all wait already."""
+        ticket: Ticket = sent.handle[0]
         now = self._clock.now()
         wait = pause.wait_seconds
-        if self._throttle.is_void(self._quota, sent.ticket):
+        if self._throttle.is_void(self._quota, ticket):
             wait = wait or 0.0  # everyone waits already
         elif not wait:
             self._pauses_in_a_row += 1
             wait = pause_seconds(self._pauses_in_a_row, self._chance)
         stopped = await self._throttle.pause(
-            self._quota, sent.ticket, until=now + wait, slowly=pause.slow_down
+            self._quota, ticket, until=now + wait, slowly=pause.slow_down
         )
         if not self._throttle.limits(self._quota).by_chance:
             self.object_to(sent)
@@ -83,7 +84,8 @@ class Pace:
 
     def object_to(self, sent: Sent) -> None:
         """The provider could not serve it: fewer at once, perhaps."""
-        self._window.objected(sent.window_epoch, limits_known=self._limits_known())
+        window_epoch: int = sent.handle[1]
+        self._window.objected(window_epoch, limits_known=self._limits_known())
 
     def succeed(self) -> None:
         """The provider served one: more at once, perhaps."""
@@ -92,6 +94,10 @@ class Pace:
     def resume(self) -> None:
         """A result came: the next 429 that names no time begins a new series of waits."""
         self._pauses_in_a_row = 0
+
+    def probe_failed(self) -> None:
+        """In an outage or a doubt: wait before the next probe."""
+        self._in_flight.probe_failed()
 
     def _limits_known(self) -> bool:
         """Whether somebody told a limit; once known, always known."""

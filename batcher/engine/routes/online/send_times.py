@@ -1,7 +1,11 @@
-"""The send times that one run has of the throttle: asked for in batches, given back unused."""
+"""The send times that one run has of the throttle: asked for in batches, given back unused.
+
+Each belongs to the call in its place among those that the queue has set aside.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from batcher.core.throttle.bucket import Ticket, TokenDemand
@@ -15,7 +19,8 @@ class SendTimes:
     """Reservations of one flow on one quota.
 
     ``waits`` counts the send times that lay ahead when they were given, ``wait_seconds`` how far.
-    ``ask_at`` is when the throttle may be asked again.
+    ``booked`` are those of the calls set aside, in their order; ``ask_at`` is when the throttle may
+    be asked again.
     """
 
     def __init__(
@@ -26,6 +31,7 @@ class SendTimes:
         self._quota = quota
         self._flow = flow
         self._charge = charge
+        self.booked: deque[Ticket] = deque()
         self.ask_at = 0.0
         self.waits = 0
         self.wait_seconds = 0.0
@@ -44,6 +50,13 @@ class SendTimes:
         """These will not be used."""
         if tickets:
             await self._throttle.give_back(self._quota, tickets)
+
+    async def give_back_all(self) -> None:
+        """The calls set aside are ready again; ask for new times at once."""
+        tickets = list(self.booked)
+        self.booked.clear()
+        await self.give_back(tickets)
+        self.ask_at = 0.0
 
     def is_void(self, ticket: Ticket) -> bool:
         """Whether a pause has come since it was given."""

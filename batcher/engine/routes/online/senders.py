@@ -9,39 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
-from batcher.core.errors import KindFailed, TransportError
+from batcher.core.errors import KindFailed, NotAllowed, TransportError
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket
 from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending, Endings
+from batcher.engine.requests.attached import PiecesUnsendable
 from batcher.engine.requests.builder import AnswerSize, Learning, RequestBuilder
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.routes.online.dispatcher import Dispatcher
-from batcher.engine.routes.online.pace import Pace, Sent
+from batcher.engine.routes.online.pace import Pace
+from batcher.engine.routes.route import AnswerTaker, Sent
 from batcher.engine.shards.call import Call
-from batcher.ports import Provider, Reply
-
-
-class AnswerTaker(Protocol):
-    """Who acts on what comes back of a request, or does not."""
-
-    async def answered(self, sent: Sent, reply: Reply) -> None:
-        """A whole answer came.
-
-        Raises:
-            KindFailed: the kind cannot read it.
-        """
-        ...
-
-    async def lost(self, sent: Sent, error: TransportError) -> None:
-        """No whole answer came."""
-        ...
-
-    def leave(self, call: Call) -> None:
-        """The call was sent, and no answer will be waited for."""
-        ...
+from batcher.ports import JSON_TYPE, Provider, Reply
 
 
 class Exchange:
@@ -76,14 +57,22 @@ class Exchange:
         Raises:
             TransportError: no whole answer came.
             KindFailed: the kind makes no body.
+            PiecesUnsendable: nothing was sent, since some pieces cannot be.
+            NotAllowed: nothing was sent, since a file may not be read here.
         """
+        builder, content_type = self._builder, JSON_TYPE
+        if builder.attached is None:
+            body = builder.body(call)
+        else:
+            body, content_type = await builder.attached.body(call, name, self._room)
         return await self._provider.post(
-            self._builder.path,
-            self._builder.body(call),
+            builder.path,
+            body,
             name,
             key=self._keys.of(call, self._learning.learned),
             most_bytes=self._answer_size.most_bytes(call),
             room=self._room,
+            content_type=content_type,
         )
 
     def release(self, name: str) -> None:
@@ -99,7 +88,6 @@ class Senders:
         exchange: Exchange,
         pace: Pace,
         dispatcher: Dispatcher,
-        answers: AnswerTaker,
         *,
         name: Callable[[Call], str],
         end: Callable[[Ending], None],
@@ -109,19 +97,23 @@ class Senders:
         self._exchange = exchange
         self._pace = pace
         self._dispatcher = dispatcher
-        self._answers = answers
         self._end = end
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Sent | None]] = []
 
-    def start(self, call: Call, ticket: Ticket, group: asyncio.TaskGroup) -> None:
-        """Send a call, by a sender that is idle or by a new one in the group."""
+    def start(
+        self, call: Call, ticket: Ticket, answers: AnswerTaker, group: asyncio.TaskGroup
+    ) -> None:
+        """Send a call, by a sender that is idle or by a new one in the group.
+
+        ``answers`` gets what comes back; it is the same for all calls.
+        """
         sent = self._pace.begin(call, ticket, self._exchange.learned)
         if self._idle:
             self._idle.pop().set_result(sent)
             return
-        task = group.create_task(self._work(sent), name="sender")
+        task = group.create_task(self._work(sent, answers), name="sender")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -140,28 +132,32 @@ class Senders:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _work(self, sent: Sent | None) -> None:
+    async def _work(self, sent: Sent | None, answers: AnswerTaker) -> None:
         loop = asyncio.get_running_loop()
         following: asyncio.Future[Sent | None] | None = None
         while sent is not None:
-            await self._attempt(sent)
+            await self._attempt(sent, answers)
             sent = following = None  # one that waits must keep no shard alive
             if self._closing:
                 return
             self._idle.append(following := loop.create_future())
             sent = await following
 
-    async def _attempt(self, sent: Sent) -> None:
+    async def _attempt(self, sent: Sent, answers: AnswerTaker) -> None:
         """One request; once begun, its call is landed whatever becomes of it."""
         name = self._name(sent.call)
         try:
-            await self._answers.answered(sent, await self._exchange.post(sent.call, name))
+            await answers.answered(sent, await self._exchange.post(sent.call, name))
         except TransportError as error:
-            await self._answers.lost(sent, error)
+            await answers.lost(sent, error)
         except KindFailed as error:
             self._end(Endings.kind_failed(str(error)))
+        except PiecesUnsendable as error:
+            answers.unsendable(sent.call, error.failed)
+        except NotAllowed as error:
+            self._end(Endings.not_allowed(error))
         except asyncio.CancelledError:
-            self._answers.leave(sent.call)
+            answers.leave(sent.call)
             raise
         finally:
             self._exchange.release(name)

@@ -7,6 +7,7 @@
 - :mod:`.refusals`: A status that refuses: the call itself, or everybody.
 - :mod:`.known_good`: A request that is known to be good, sent once more to tell a refused row from
   a refused key.
+- :mod:`.failure_parts`: What those share who act on failed calls.
 - :mod:`.verdicts`: The verdicts on calls carried out: again, halves, a dead letter, or held back.
 - :mod:`.unproven_failures`: Failures held back until a success elsewhere proves that they are the
   calls' own.

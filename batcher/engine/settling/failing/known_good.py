@@ -8,20 +8,32 @@ the run would have to stop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from batcher.core.errors import DamagedStore
 from batcher.core.failures.outage import PROBES
 from batcher.core.job.idempotency import is_from_cache, is_replay
 from batcher.core.model import Doubt, Prompt, Usage
+from batcher.core.row.asked import TEXTS_ALONE, Asked, OwnRequest
+from batcher.core.row.attachments import KeptAttachment
+from batcher.core.row.parameters import RowParameters
 from batcher.engine.budget.run_budget import RunBudget
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.shards.call import Call
 from batcher.engine.shards.leased_shard import LeasedShard
-from batcher.engine.shards.payload import decode_plan, decode_prompts
+from batcher.engine.shards.payload import decode_asked, decode_plan
 from batcher.ports import Reply, ResultStore
+
+
+class KnownRequest(NamedTuple):
+    """What was answered before: one piece's part of a request, with its planned tokens."""
+
+    prompt: Prompt
+    tokens: int
+    own: OwnRequest = TEXTS_ALONE
 
 
 class KnownGoodCall(Call):
@@ -31,38 +43,49 @@ class KnownGoodCall(Call):
     be. What it may cost is taken off that when it is known.
     """
 
-    __slots__ = ("expected", "prompt")
+    __slots__ = ("expected", "known")
 
-    def __init__(self, shard: LeasedShard, prompt: Prompt, tokens: int, number: int) -> None:
+    def __init__(self, shard: LeasedShard, known: KnownRequest, number: int) -> None:
         """``number`` is how many there were before, in this run: each has a key of its own."""
         super().__init__(shard, (0,), -1)
-        self.prompt = prompt
-        self.tokens = tokens
+        self.known = known
+        self.tokens = shard.fixed_tokens + known.tokens
         self.expected = Doubt()
         self.reopened = -shard.fence
         self.anew = number
 
     def prompts(self) -> list[Prompt]:
         """See :meth:`Call.prompts`."""
-        return [self.prompt]
+        return [self.known.prompt]
 
-    def planned_tokens(self) -> list[int]:
-        """See :meth:`Call.planned_tokens`."""
-        return [self.tokens]
+    @property
+    def parameters(self) -> RowParameters | None:
+        """See :attr:`Call.parameters`."""
+        return self.known.own.parameters
+
+    def attachments(self) -> list[tuple[KeptAttachment, ...]]:
+        """See :meth:`Call.attachments`."""
+        return [self.known.own.attachments]
 
 
-async def find_answered(store: ResultStore, job_id: str) -> tuple[Prompt, int] | None:
-    """A prompt of the job that has its result, with its tokens; None where none can be read."""
+async def find_answered(store: ResultStore, job_id: str) -> KnownRequest | None:
+    """A piece of the job that has its result; None where none can be read."""
     try:
         async for outline in store.outlines(job_id):
             if outline.done:
                 plan = decode_plan(outline.outline)
                 piece = min(outline.done, key=lambda piece: plan.tokens[piece])
                 kept = await store.prompts(job_id, outline.ordinal)
-                return decode_prompts(outline.outline, kept)[piece], plan.tokens[piece]
+                asked = decode_asked(outline.outline, kept)
+                return known_request(asked, plan.tokens, piece)
     except DamagedStore:
         pass  # whoever reads the results will say so
     return None
+
+
+def known_request(asked: Asked, tokens: Sequence[int], piece: int) -> KnownRequest:
+    """What a piece asks for; ``tokens`` are those of all pieces of its shard."""
+    return KnownRequest(asked.prompts[piece], tokens[piece], asked.own_of(piece))
 
 
 class KnownGood:
@@ -75,15 +98,15 @@ class KnownGood:
         accounts: Accounts,
         run_budget: RunBudget,
         *,
-        find: Callable[[], Awaitable[tuple[Prompt, int] | None]],
+        find: Callable[[], Awaitable[KnownRequest | None]],
     ) -> None:
-        """``find`` looks for a prompt, with its tokens, that an earlier run had answered."""
+        """``find`` looks for what an earlier run had answered."""
         self._state = state
         self._queue = queue
         self._accounts = accounts
         self._run_budget = run_budget
-        self._find: Callable[[], Awaitable[tuple[Prompt, int] | None]] | None = find
-        self._known: tuple[Prompt, int] | None = None
+        self._find: Callable[[], Awaitable[KnownRequest | None]] | None = find
+        self._known: KnownRequest | None = None
         self._asked: KnownGoodCall | None = None
         self._number = 0
         self._refused = 0
@@ -91,10 +114,9 @@ class KnownGood:
 
     def remember(self, call: Call, piece: int) -> None:
         """A piece of the call has its result; the shortest is kept, since it costs the least."""
-        plan = call.shard.plan
-        tokens = plan.tokens[piece]
-        if self._known is None or tokens < self._known[1]:
-            self._known = (call.shard.prompts[piece], tokens)
+        tokens = call.shard.plan.tokens
+        if self._known is None or tokens[piece] < self._known.tokens:
+            self._known = known_request(call.shard.asked, tokens, piece)
 
     async def ask(self, shard: LeasedShard) -> bool:
         """Have it sent before all others; False where that cannot be, or would tell nothing."""
@@ -105,7 +127,7 @@ class KnownGood:
             self._known = await find()
         if self._known is None or self._useless or shard.lost:
             return False
-        call = KnownGoodCall(shard, *self._known, self._number)
+        call = KnownGoodCall(shard, self._known, self._number)
         if not self._run_budget.affords(call):
             return False
         self._number += 1

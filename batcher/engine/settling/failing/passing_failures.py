@@ -2,67 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from batcher.core.failures.verdicts import (
     MAX_ATTEMPTS,
     TRIES_BEFORE_HALVING,
     Backoff,
     after_attempts,
 )
-from batcher.engine.job.endings import Ending, Endings
-from batcher.engine.settling.failing.known_good import KnownGood, KnownGoodCall
-from batcher.engine.settling.failing.provider_state import ProviderState
-from batcher.engine.settling.failing.retries import Retries
+from batcher.engine.job.endings import Endings
+from batcher.engine.settling.failing.failure_parts import FailureParts
+from batcher.engine.settling.failing.known_good import KnownGoodCall
 from batcher.engine.settling.failing.unproven_failures import told
-from batcher.engine.settling.failing.verdicts import Verdicts
 from batcher.engine.shards.call import Call
-from batcher.engine.telemetry.run_telemetry import RunTelemetry
 
 
 class PassingFailures:
     """Timeouts, lost connections, 5xx and answers of no use."""
 
-    def __init__(
-        self,
-        state: ProviderState,
-        retries: Retries,
-        verdicts: Verdicts,
-        known_good: KnownGood,
-        *,
-        telemetry: RunTelemetry,
-        end: Callable[[Ending], None],
-    ) -> None:
-        """``end`` stops the run."""
-        self._state = state
-        self._retries = retries
-        self._verdicts = verdicts
-        self._known_good = known_good
-        self._telemetry = telemetry
-        self._end = end
+    def __init__(self, parts: FailureParts) -> None:
+        self._parts = parts
 
     def back_off(self, call: Call, failure: Backoff) -> None:
         """A failure that may pass: later, in halves, or never again."""
-        state = self._state
+        state = self._parts.state
         state.failed(told(failure))
-        self._telemetry.retried()
+        self._parts.telemetry.retried()
         if isinstance(call, KnownGoodCall):
-            self._known_good.drop(call)
+            self._parts.known_good.drop(call)
             return
         unreachable = failure.code == "connect"
-        nothing_yet = not state.has_answered and (unreachable or not self._verdicts.had_success)
+        nothing_yet = not state.has_answered and (
+            unreachable or not self._parts.verdicts.had_success
+        )
         if failure.lasting and nothing_yet and self._lasts(failure):
-            self._retries.again(call)
+            self._parts.retries.again(call)
         elif state.in_outage:
             state.count_failure_in_outage(call)
             self._later_or_in_halves(call, failure)
         else:
             self._count(call, failure, unreachable=unreachable)
-            self._retries.wake()
+            self._parts.retries.wake()
 
     def _count(self, call: Call, failure: Backoff, *, unreachable: bool) -> None:
         """Count the failure against the call, and act by how many there were."""
-        alone = self._state.count_failure(call)
+        alone = self._parts.state.count_failure(call)
         if call.failed_before and not unreachable:
             call.others_succeeded = True
         if call.others_succeeded:
@@ -78,17 +60,17 @@ class PassingFailures:
         )
         if verdict is None:
             self._later_or_in_halves(call, failure)
-        elif alone or self._verdicts.is_last_try:
-            self._verdicts.give_up(call, verdict)
-        elif not self._verdicts.hold_spent(call, verdict):
-            self._retries.later(call, call.tries, failure.wait_seconds)
+        elif alone or self._parts.verdicts.is_last_try:
+            self._parts.verdicts.give_up(call, verdict)
+        elif not self._parts.verdicts.hold_spent(call, verdict):
+            self._parts.retries.later(call, call.tries, failure.wait_seconds)
 
     def _lasts(self, failure: Backoff) -> bool:
         """Before any success: probe a cause that no waiting mends; returns whether the run ends."""
-        if self._state.lasts():
-            self._end(Endings.refused(failure.lasting))
+        if self._parts.state.lasts():
+            self._parts.end(Endings.refused(failure.lasting))
             return True
-        self._state.probe_failed()
+        self._parts.state.probe_failed()
         return False
 
     def _later_or_in_halves(self, call: Call, failure: Backoff) -> None:
@@ -97,30 +79,30 @@ class PassingFailures:
             len(call.pieces) == 1
             or failure.code == "connect"
             or call.tries < TRIES_BEFORE_HALVING
-            or not self._state.is_alone
-            or any(other.tries < TRIES_BEFORE_HALVING for other in self._retries.waiting())
+            or not self._parts.state.is_alone
+            or any(other.tries < TRIES_BEFORE_HALVING for other in self._parts.retries.waiting())
         ):
-            self._retries.later(call, call.tries, failure.wait_seconds)
+            self._parts.retries.later(call, call.tries, failure.wait_seconds)
         else:
-            self._retries.divide(call)
+            self._parts.retries.divide(call)
 
     # --- outages of the last rows -------------------------------------------------------------
 
     def grant_last_try(self) -> bool:
         """In a long outage: let calls end that were spent before it, if there are no others."""
-        if not self._verdicts.grant_last_try():
+        if not self._parts.verdicts.grant_last_try():
             return False
-        self._state.forget_outage()
+        self._parts.state.forget_outage()
         return True
 
     async def ask_for_proof(self) -> None:
         """In an outage of the last rows, which have nobody beside them: see whether it is one."""
-        if not (self._verdicts.had_success and self._state.in_outage):
+        if not (self._parts.verdicts.had_success and self._parts.state.in_outage):
             return
         first = None
-        for call in self._retries.waiting():
+        for call in self._parts.retries.waiting():
             if call.tries < MAX_ATTEMPTS and not call.others_succeeded:
                 return
             first = first or call
         if first is not None:
-            await self._known_good.ask(first.shard)
+            await self._parts.known_good.ask(first.shard)

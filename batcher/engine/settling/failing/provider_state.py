@@ -6,9 +6,10 @@ many requests are in flight.
 
 from __future__ import annotations
 
-from batcher.core.failures.outage import Health, Span
+from batcher.core.failures.outage import Span
 from batcher.core.failures.verdicts import Refusal
-from batcher.engine.routes.online.in_flight import InFlight
+from batcher.engine.routes.route import Feedback
+from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.settling.failing.unproven_failures import proof_needed
 from batcher.engine.shards.call import Call
 from batcher.ports import Clock
@@ -17,15 +18,16 @@ from batcher.ports import Clock
 class ProviderState:
     """The health of one run's provider, now."""
 
-    def __init__(self, health: Health, in_flight: InFlight, clock: Clock) -> None:
-        self._health = health
-        self._in_flight = in_flight
+    def __init__(self, feedback: Feedback, gate: SendGate, clock: Clock) -> None:
+        self._feedback = feedback
+        self._health = feedback.health
+        self._gate = gate
         self._clock = clock
 
     @property
     def is_alone(self) -> bool:
         """Whether no other call is in flight than the one that is being settled."""
-        return self._in_flight.is_alone
+        return self._gate.is_alone
 
     @property
     def in_outage(self) -> bool:
@@ -66,7 +68,7 @@ class ProviderState:
 
     def probe_failed(self) -> None:
         """In an outage or a doubt: wait before the next probe."""
-        self._in_flight.probe_failed()
+        self._feedback.probe_failed()
 
     def forget_outage(self) -> None:
         """Let all that waits be tried, as if others had succeeded lately."""

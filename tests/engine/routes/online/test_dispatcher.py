@@ -20,6 +20,7 @@ from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.dispatcher import Dispatcher
 from batcher.engine.routes.online.in_flight import InFlight
 from batcher.engine.routes.online.send_times import SendTimes
+from batcher.engine.routes.send_gate import SendGate
 from batcher.ports import Grant
 from tests.engine.virtual_time import LoopClock, VirtualLoop, in_virtual_time
 
@@ -66,17 +67,13 @@ def dispatcher_of(throttle: Throttle, clock: LoopClock) -> tuple[CallQueue, Disp
     in_flight = InFlight(
         window, Health(), slots=Slots(), seat=Seat(1.0, queue.wake), clock=clock, chance=Random(1)
     )
-    dispatcher = Dispatcher(
+    gate = SendGate(
         queue,
-        SendTimes(throttle, "quota", ANYBODY, lambda call: TokenDemand(1)),  # type: ignore[arg-type]
-        in_flight,
-        checkpoint_writer=made(
-            flushed=0, budget_short=False, backlogged=False, note_sent=lambda shard: None
-        ),
-        run_budget=made(affords=lambda call: True, send=lambda call: None),
-        clock=clock,
+        made(flushed=0, budget_short=False, backlogged=False, note_sent=lambda shard: None),
+        made(affords=lambda call: True, send=lambda call: None),
     )
-    return queue, dispatcher
+    send_times = SendTimes(throttle, "quota", ANYBODY, lambda call: TokenDemand(1))  # type: ignore[arg-type]
+    return queue, Dispatcher(gate, send_times, in_flight, clock)
 
 
 def a_shard() -> Any:

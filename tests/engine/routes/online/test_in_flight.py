@@ -73,4 +73,3 @@ def test_a_call_of_any_size_goes_alone_and_large_ones_not_together() -> None:
     assert flight.in_flight.holds(large)
     flight.in_flight.start(other)
     assert not flight.in_flight.holds(large)
-    assert flight.in_flight.is_alone

@@ -12,10 +12,11 @@ from batcher.core.kind import Shape
 from batcher.core.model import Learned
 from batcher.core.throttle.bucket import Ticket, TokenDemand
 from batcher.engine.byte_room import ByteRoom
-from batcher.engine.requests.builder import Learning, answer_size
+from batcher.engine.requests.builder import AnswerSize, Learning
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
-from batcher.engine.routes.online.pace import Sent
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.routes.online.senders import Exchange, Senders
+from batcher.engine.routes.route import Sent
 from batcher.ports import Reply
 
 TICKET = Ticket(0.0, 0, TokenDemand(1), 1.0, 1.0)
@@ -34,19 +35,19 @@ class Sending:
         learning = Learning(Learned())
         exchange = Exchange(
             whatever(post=self._post),
-            whatever(path="/x", body=lambda call: b"{}"),
+            whatever(path="/x", body=lambda call: b"{}", attached=None),
             learning=learning,
-            answer_size=answer_size(
-                Shape.JSON, learning, output_limit=1, parameters={}, most_bytes=None
+            answer_size=AnswerSize(
+                Shape.JSON, learning, limits=OutputLimits(1), parameters={}, most_bytes=None
             ),
             keys=IdempotencyKeys(None),
             room=ByteRoom(),
         )
+        self.taker: Any = whatever(answered=self._answer, leave=self._doubt)
         self.senders = Senders(
             exchange,
-            whatever(begin=lambda call, ticket, learned: Sent(call, ticket, 0.0, 0, learned)),
+            whatever(begin=lambda call, ticket, learned: Sent(call, 0.0, learned, ticket)),
             whatever(landed=self._land),
-            whatever(answered=self._answer, leave=self._doubt),
             name=lambda call: "r-1",
             end=lambda ending: None,
         )
@@ -62,7 +63,7 @@ class Sending:
             pass
 
         call: Any = Call()
-        self.senders.start(call, TICKET, group)
+        self.senders.start(call, TICKET, self.taker, group)
         return weakref.ref(call.shard)
 
     async def _post(self, path: str, body: bytes, name: str, **more: Any) -> Reply:

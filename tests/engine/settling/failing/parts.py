@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from batcher.adapters.throttle import MemoryThrottle
 from batcher.core.failures.outage import Health
-from batcher.core.model import Prompt, Tally
-from batcher.core.money.allowance import PromptAllowance
+from batcher.core.model import Tally
+from batcher.core.money.expected_tokens import PromptAllowance
 from batcher.core.throttle.concurrency import ConcurrencyWindow
 from batcher.core.throttle.slots import Seat, Slots
 from batcher.engine.budget.run_budget import RunBudget
@@ -15,11 +16,15 @@ from batcher.engine.byte_room import ByteRoom
 from batcher.engine.job.endings import Ending
 from batcher.engine.requests.demand import Allowances, WorstCase
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
+from batcher.engine.requests.output_limits import OutputLimits
 from batcher.engine.routes.call_queue import CallQueue
 from batcher.engine.routes.online.in_flight import InFlight
+from batcher.engine.routes.online.pace import Pace
+from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.failing.dead_letters import DeadLetters
-from batcher.engine.settling.failing.known_good import KnownGood
+from batcher.engine.settling.failing.failure_parts import FailureParts
+from batcher.engine.settling.failing.known_good import KnownGood, KnownRequest
 from batcher.engine.settling.failing.passing_failures import PassingFailures
 from batcher.engine.settling.failing.provider_state import ProviderState
 from batcher.engine.settling.failing.refusals import Refusals
@@ -35,15 +40,14 @@ from batcher.engine.telemetry.run_telemetry import RunLabels, RunTelemetry, Tele
 from batcher.ports import Checkpoint
 from tests.fakes import FakeClock
 
+WORST_CASE = WorstCase(None, OutputLimits(10), Allowances(PromptAllowance(0)))
 KEY = "sk-a-key-that-nobody-may-see-0123456789"
 
 
 class Failing:
     """One of each. ``endings`` are the reasons for which the run was ended."""
 
-    def __init__(
-        self, *, had_success: bool = False, known: tuple[Prompt, int] | None = None
-    ) -> None:
+    def __init__(self, *, had_success: bool = False, known: KnownRequest | None = None) -> None:
         """``known`` is a prompt that an earlier run had answered, with its tokens."""
         self.clock = FakeClock()
         self.endings: list[Ending] = []
@@ -66,44 +70,46 @@ class Failing:
             on_flush=lambda committed, seconds: None,
         )
         labels = RunLabels(job="j", kind="chat", model="m", endpoint="/x", owner="o")
-        live = RunStats(rows=9, base=Tally(), started_at=0.0, rows_planned=9, priced=False)
+        self.live = RunStats(rows=9, base=Tally(), started_at=0.0, rows_planned=9, priced=False)
         self.telemetry = RunTelemetry(
-            labels, live, TelemetrySinks(), clock=self.clock, secrets=(KEY,)
+            labels, self.live, TelemetrySinks(), clock=self.clock, secrets=(KEY,)
         )
-        self.state = ProviderState(self.health, self.in_flight, self.clock)
+        self.budget = RunBudget(budget_picousd=None, spent_picousd=0, worst_of=WORST_CASE.of_call)
+        self.gate = SendGate(self.queue, self.writer, self.budget)
+        self.throttle = MemoryThrottle(self.clock)
+        self.pace = Pace(
+            throttle=self.throttle,
+            quota="q",
+            in_flight=self.in_flight,
+            clock=self.clock,
+            chance=Random(1),
+        )
+        self.state = ProviderState(self.pace, self.gate, self.clock)
         self.retries = Retries(self.queue, self.writer, Random(1))
         letters = DeadLetters(
             self.writer, self.telemetry, secrets=(KEY,), stop_at_first=False, end=self.end
         )
         self.verdicts = Verdicts(letters, self.retries, had_success=had_success, end=self.end)
+        self.accounts = Accounts(
+            WORST_CASE, IdempotencyKeys(None), self.writer, keeps_bills=False, priced=False
+        )
         self.known_good = self._known_good(known)
-        self.passing = PassingFailures(
-            self.state,
-            self.retries,
-            self.verdicts,
-            self.known_good,
+        self.parts = FailureParts(
+            state=self.state,
+            retries=self.retries,
+            verdicts=self.verdicts,
+            known_good=self.known_good,
             telemetry=self.telemetry,
             end=self.end,
         )
-        self.refusals = Refusals(
-            self.state,
-            self.retries,
-            self.verdicts,
-            self.known_good,
-            telemetry=self.telemetry,
-            end=self.end,
-        )
+        self.passing = PassingFailures(self.parts)
+        self.refusals = Refusals(self.parts)
 
-    def _known_good(self, known: tuple[Prompt, int] | None) -> KnownGood:
-        async def find() -> tuple[Prompt, int] | None:
+    def _known_good(self, known: KnownRequest | None) -> KnownGood:
+        async def find() -> KnownRequest | None:
             return known
 
-        worst_case = WorstCase(None, 10, Allowances(PromptAllowance(0)))
-        accounts = Accounts(
-            worst_case, IdempotencyKeys(None), self.writer, keeps_bills=False, priced=False
-        )
-        budget = RunBudget(budget_picousd=None, spent_picousd=0, worst_of=worst_case.of_call)
-        return KnownGood(self.state, self.queue, accounts, budget, find=find)
+        return KnownGood(self.state, self.queue, self.accounts, self.budget, find=find)
 
     async def _write(self, checkpoints: Sequence[Checkpoint]) -> set[int]:
         self.written += checkpoints
@@ -118,7 +124,13 @@ class Failing:
         for call in shard.calls:
             call.start(self.clock.now())
             self.in_flight.start(call)
+            self.gate.sent(call)
         return shard.calls
+
+    def land(self, call: Call) -> None:
+        """The call is over."""
+        self.in_flight.land(call)
+        self.gate.landed(call)
 
     def succeed(self) -> None:
         """Another request succeeds that is sent now, a second later than all before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batcher.core.failures.outage import ALIKE, PROBES
 from batcher.core.failures.verdicts import Refusal
-from batcher.engine.settling.failing.known_good import KnownGoodCall
+from batcher.engine.settling.failing.known_good import KnownGoodCall, KnownRequest
 from tests.engine.calls import a_shard
 from tests.engine.settling.failing.parts import Failing
 
@@ -16,8 +16,8 @@ async def test_a_wrong_key_ends_the_run_and_fails_no_row() -> None:
     failing, shard = Failing(), a_shard(*[1] * 6)
     for call in failing.fly(shard):
         for other in shard.calls:
-            if other is not call and failing.in_flight.count > 1:
-                failing.in_flight.land(other)
+            if other is not call and failing.gate.in_flight > 1:
+                failing.land(other)
         await failing.refusals.refuse(call, NO_KEY)
         if failing.endings:
             break
@@ -37,12 +37,12 @@ async def test_a_row_that_is_refused_while_others_succeed_is_a_dead_letter_alone
 
 
 async def test_many_refused_alike_have_what_was_answered_before_sent_once_more() -> None:
-    failing = Failing(had_success=True, known=(("short",), 3))
+    failing = Failing(had_success=True, known=KnownRequest(("short",), 3))
     shard = a_shard(*[1] * (ALIKE + 1))
     calls = failing.fly(shard)
     for call in calls:
         await failing.refusals.refuse(call, FORBIDDEN)
-        failing.in_flight.land(call)
+        failing.land(call)
     asked = failing.queue.first
     assert isinstance(asked, KnownGoodCall)
     assert asked.prompts() == [("short",)]
@@ -52,7 +52,7 @@ async def test_many_refused_alike_have_what_was_answered_before_sent_once_more()
 
 
 async def test_where_that_is_refused_too_the_run_ends() -> None:
-    failing = Failing(had_success=True, known=(("short",), 3))
+    failing = Failing(had_success=True, known=KnownRequest(("short",), 3))
     (call,) = failing.fly(a_shard(1))
     assert await failing.known_good.ask(call.shard)
     asked = failing.queue.first

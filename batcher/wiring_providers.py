@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from batcher.adapters.system.reach_guards import GuardedNames
     from batcher.core.job.spec import JobSpec
+    from batcher.engine.routes.route import Route, RouteNeeds
     from batcher.ports import Throttle, Tokenizer
     from batcher.settings import Settings
 
@@ -114,7 +115,7 @@ async def connect(
     """
     granted = _granted(spec, reach)
     throttle, hidden = open_throttle(), _hidden(settings)
-    async with _route(granted, throttle, hidden, settings) as connection:
+    async with _connected(granted, throttle, hidden, settings) as connection:
         if settings.record is None:
             yield connection
             return
@@ -130,17 +131,21 @@ async def connect(
 
 
 @asynccontextmanager
-async def _route(
+async def _connected(
     granted: Granted, throttle: Throttle, hidden: tuple[str, ...], settings: Settings
 ) -> AsyncIterator[Connection]:
-    """The way that a job's requests take: online, simulated, or to recorded answers."""
+    """Connected to whoever answers: a provider, a simulated one, or recorded answers."""
     spec = granted.spec
     if spec.via == "replay":
         from batcher.adapters.providers.recording import open_replay
 
         with closing(open_replay(settings.replay)) as provider:
             yield Connection(
-                provider=provider, throttle=throttle, quota=spec.answers_from, secrets=hidden
+                provider=provider,
+                throttle=throttle,
+                quota=spec.answers_from,
+                secrets=hidden,
+                make_route=_make_route,
             )
         return
     if not spec.simulate:
@@ -156,6 +161,13 @@ async def _route(
         _connect_http(granted, simulator.base_url, throttle, hidden) as connection,
     ):
         yield connection
+
+
+def _make_route(needs: RouteNeeds) -> Route:
+    """The route of a run: which of :mod:`batcher.engine.routes` is chosen here."""
+    from batcher.engine.routes.online.route import make_online_route
+
+    return make_online_route(needs)
 
 
 @asynccontextmanager
@@ -194,6 +206,7 @@ async def _connect_http(
                 throttle=throttle,
                 quota=quota,
                 secrets=(*credential.secrets, *hidden),
+                make_route=_make_route,
                 charges_prompt_too=spec.api_version is not None,
             )
 

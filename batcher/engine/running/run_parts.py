@@ -1,7 +1,7 @@
 """The parts of one run, put together: which there are, and who knows whom.
 
-Calls go from the queue to the senders, answers from the senders to the settler, and what is settled
-to the writer of checkpoints; the leases bring the shards, and the guard of the budget says when
+Calls go from the queue to the route, answers from the route to the settler, and what is settled to
+the writer of checkpoints; the leases bring the shards, and the guard of the budget says when
 there is no more money.
 """
 
@@ -11,14 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from batcher.core.failures.outage import Health
 from batcher.core.job.idempotency import OFF, KeyMaker
-from batcher.core.job.spec import JobSpec
 from batcher.core.kind import has_free_output
 from batcher.core.model import Job
-from batcher.core.throttle.concurrency import ConcurrencyWindow
-from batcher.core.throttle.sharing import WEIGHTS, Flow
-from batcher.core.throttle.slots import Seat
 from batcher.engine.budget.budget_guard import BudgetGuard
 from batcher.engine.budget.job_budget import JobBudget
 from batcher.engine.budget.run_budget import RunBudget
@@ -27,16 +22,14 @@ from batcher.engine.opening.binding import Bound
 from batcher.engine.requests.idempotency_keys import IdempotencyKeys
 from batcher.engine.requests.parts import RequestParts
 from batcher.engine.routes.call_queue import CallQueue
-from batcher.engine.routes.online.dispatcher import Dispatcher
-from batcher.engine.routes.online.in_flight import InFlight
-from batcher.engine.routes.online.pace import Pace
-from batcher.engine.routes.online.send_times import SendTimes
-from batcher.engine.routes.online.senders import Exchange, Senders
+from batcher.engine.routes.route import Route, RouteNeeds
+from batcher.engine.routes.send_gate import SendGate
 from batcher.engine.running.leases import Admission, Claims, Leases
 from batcher.engine.services import Connection, Services
 from batcher.engine.settling.accounts import Accounts
 from batcher.engine.settling.arrivals import Arrivals
 from batcher.engine.settling.failing.dead_letters import DeadLetters
+from batcher.engine.settling.failing.failure_parts import FailureParts
 from batcher.engine.settling.failing.failures import FailureReader, Failures
 from batcher.engine.settling.failing.known_good import KnownGood, find_answered
 from batcher.engine.settling.failing.passing_failures import PassingFailures
@@ -56,8 +49,6 @@ from batcher.engine.shards.held_shards import HeldShards
 from batcher.engine.telemetry.run_stats import RunStats
 from batcher.engine.telemetry.run_telemetry import RunLabels, RunTelemetry, TelemetrySinks
 from batcher.ports import Checkpoint
-
-_FIRST_WINDOW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,20 +90,10 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """The online route: from the queue to the wire."""
-
-    queue: CallQueue
-    in_flight: InFlight
-    dispatcher: Dispatcher
-    pace: Pace
-    state: ProviderState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
-    """What answers and failures do."""
+    """What answers and failures do; ``state`` is what is known of the provider by them."""
 
+    state: ProviderState
     settler: Settler
     verdicts: Verdicts
     passing: PassingFailures
@@ -124,9 +105,9 @@ class Parts:
     """One of each, for one run."""
 
     basis: Basis
+    gate: SendGate
     route: Route
     settling: Settling
-    senders: Senders
     leases: Leases
     budget_guard: BudgetGuard
 
@@ -139,32 +120,17 @@ def make_parts(
 ) -> Parts:
     """``end`` stops the run; ``on_flush`` is told what was committed, and how long it took."""
     basis = _basis(work, end, on_flush)
-    route = _route(work, basis)
-    settling = _settling(work, basis, route)
-    leases = _leases(work, basis, route, settling)
-    exchange = Exchange(
-        work.connection.provider,
-        basis.requests.builder,
-        learning=basis.requests.learning,
-        answer_size=basis.requests.answer_size,
-        keys=basis.keys,
-        room=work.services.room,
-    )
-    senders = Senders(
-        exchange,
-        route.pace,
-        route.dispatcher,
-        settling.settler,
-        name=basis.telemetry.name,
-        end=end,
-    )
+    gate = SendGate(CallQueue(work.services.clock), basis.checkpoint_writer, basis.run_budget)
+    route = work.connection.make_route(_route_needs(work, basis, gate))
+    settling = _settling(work, basis, gate, route)
+    leases = _leases(work, basis, gate, settling)
     return Parts(
         basis=basis,
+        gate=gate,
         route=route,
         settling=settling,
-        senders=senders,
         leases=leases,
-        budget_guard=_budget_guard(work, basis, route, leases),
+        budget_guard=_budget_guard(work, basis, gate, leases),
     )
 
 
@@ -179,12 +145,15 @@ def _basis(
         charges_prompt_too=connection.charges_prompt_too,
         capped=work.job.budget_picousd is not None,
     )
+    spec = work.bound.spec
     labels = RunLabels(
         job=work.job.id,
-        kind=work.bound.spec.kind,
-        model=work.bound.spec.model,
+        kind=spec.kind,
+        model=spec.model,
         endpoint=str(work.bound.kind.endpoint),
         owner=work.owner,
+        base_url="" if spec.simulate or spec.via == "replay" else spec.base_url,
+        provider=spec.provider,
     )
     telemetry = RunTelemetry(
         labels, work.live, work.sinks, clock=services.clock, secrets=connection.secrets
@@ -199,7 +168,7 @@ def _basis(
         HeldShards(on_lost=lambda shard: telemetry.lease_lost(shard.ordinal)),
         Reservations(
             partial(services.store.checkpoint, work.job.id),
-            requests.worst_case.of_piece if work.job.budget_picousd is not None else None,
+            requests.worst_case.of_pieces if work.job.budget_picousd is not None else None,
         ),
         clock=services.clock,
         room=services.room,
@@ -227,56 +196,26 @@ def _keys(work: Work) -> IdempotencyKeys:
     )
 
 
-def _route(work: Work, basis: Basis) -> Route:
-    services, connection = work.services, work.connection
-    spec, health = work.bound.spec, Health()
-    queue = CallQueue(services.clock)
-    flow = Flow(work.job.id, WEIGHTS[spec.priority])
-    window = _window(spec)
-    in_flight = InFlight(
-        window,
-        health,
-        slots=services.slots,
-        seat=Seat(flow.weight, queue.wake),
-        clock=services.clock,
-        chance=services.chance,
-    )
-    dispatcher = Dispatcher(
-        queue,
-        SendTimes(connection.throttle, connection.quota, flow, basis.requests.demand.of),
-        in_flight,
-        checkpoint_writer=basis.checkpoint_writer,
-        run_budget=basis.run_budget,
-        clock=services.clock,
-    )
-    pace = Pace(
-        throttle=connection.throttle,
-        quota=connection.quota,
-        window=window,
-        clock=services.clock,
-        chance=services.chance,
-    )
-    return Route(
-        queue=queue,
-        in_flight=in_flight,
-        dispatcher=dispatcher,
-        pace=pace,
-        state=ProviderState(health, in_flight, services.clock),
+def _route_needs(work: Work, basis: Basis, gate: SendGate) -> RouteNeeds:
+    return RouteNeeds(
+        job_id=work.job.id,
+        spec=work.bound.spec,
+        services=work.services,
+        connection=work.connection,
+        gate=gate,
+        requests=basis.requests,
+        keys=basis.keys,
+        name=basis.telemetry.name,
+        end=basis.end,
     )
 
 
-def _window(spec: JobSpec) -> ConcurrencyWindow:
-    """All that is allowed where the user names a limit, else a few to begin with."""
-    known = spec.rpm is not None or spec.tpm is not None
-    initial = spec.concurrency if known else min(_FIRST_WINDOW, spec.concurrency)
-    return ConcurrencyWindow(spec.concurrency, initial)
-
-
-def _settling(work: Work, basis: Basis, route: Route) -> Settling:
+def _settling(work: Work, basis: Basis, gate: SendGate, route: Route) -> Settling:
     services, secrets, store = work.services, work.connection.secrets, work.services.store
     description = work.job.description
     requests, telemetry, end = basis.requests, basis.telemetry, basis.end
-    writer, state, pace = basis.checkpoint_writer, route.state, route.pace
+    writer, feedback = basis.checkpoint_writer, route.feedback
+    state = ProviderState(feedback, gate, services.clock)
     accounts = Accounts(
         requests.worst_case,
         basis.keys,
@@ -284,7 +223,7 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
         keeps_bills=description.work.cost_columns,
         priced=requests.prices.are_known,
     )
-    retries = Retries(route.queue, writer, services.chance)
+    retries = Retries(gate.queue, writer, services.chance)
     dead_letters = DeadLetters(
         writer,
         telemetry,
@@ -296,20 +235,26 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
     verdicts = Verdicts(dead_letters, retries, had_success=had_success, end=end)
     known_good = KnownGood(
         state,
-        route.queue,
+        gate.queue,
         accounts,
         basis.run_budget,
         find=partial(find_answered, store, work.job.id),
     )
-    passing = PassingFailures(state, retries, verdicts, known_good, telemetry=telemetry, end=end)
+    parts = FailureParts(
+        state=state,
+        retries=retries,
+        verdicts=verdicts,
+        known_good=known_good,
+        telemetry=telemetry,
+        end=end,
+    )
+    passing = PassingFailures(parts)
     failures = Failures(
         FailureReader(requests.learning, services.clock, secrets),
-        pace,
-        rate_limits=RateLimits(
-            state, retries, pace, telemetry=telemetry, clock=services.clock, end=end
-        ),
+        feedback,
+        rate_limits=RateLimits(parts, feedback, services.clock),
         passing=passing,
-        refusals=Refusals(state, retries, verdicts, known_good, telemetry=telemetry, end=end),
+        refusals=Refusals(parts),
         verdicts=verdicts,
     )
     repairs = Repairs(verdicts, passing, accounts, secrets=secrets, end=end)
@@ -320,7 +265,7 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
         learn=partial(store.learn, work.job.id),
         ask_again=repairs.ask_for_vectors,
     )
-    arrivals = Arrivals(telemetry, pace, state, verdicts)
+    arrivals = Arrivals(telemetry, feedback, state, verdicts)
     settler = Settler(
         AnswerReader(_usage_reader(work, requests), work.bound.kind, work.bound.spec.kind, secrets),
         arrivals,
@@ -331,7 +276,9 @@ def _settling(work: Work, basis: Basis, route: Route) -> Settling:
         failures=failures,
         known_good=known_good,
     )
-    return Settling(settler=settler, verdicts=verdicts, passing=passing, vectors=vectors)
+    return Settling(
+        state=state, settler=settler, verdicts=verdicts, passing=passing, vectors=vectors
+    )
 
 
 def _usage_reader(work: Work, requests: RequestParts) -> UsageReader:
@@ -343,7 +290,7 @@ def _usage_reader(work: Work, requests: RequestParts) -> UsageReader:
     )
 
 
-def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Leases:
+def _leases(work: Work, basis: Basis, gate: SendGate, settling: Settling) -> Leases:
     services = work.services
     admission = Admission(
         work.bound.shape,
@@ -361,13 +308,13 @@ def _leases(work: Work, basis: Basis, route: Route, settling: Settling) -> Lease
         ),
         admission,
         basis.checkpoint_writer,
-        queue=route.queue,
+        queue=gate.queue,
         vectors=settling.vectors,
         clock=services.clock,
     )
 
 
-def _budget_guard(work: Work, basis: Basis, route: Route, leases: Leases) -> BudgetGuard:
+def _budget_guard(work: Work, basis: Basis, gate: SendGate, leases: Leases) -> BudgetGuard:
     base = work.live.base
     job_budget = JobBudget(
         work.services.store,
@@ -380,6 +327,6 @@ def _budget_guard(work: Work, basis: Basis, route: Route, leases: Leases) -> Bud
         job_budget,
         basis.run_budget,
         basis.checkpoint_writer,
-        unpaid=lambda: route.dispatcher.unpaid,
+        unpaid=lambda: gate.unpaid,
         take_over=leases.take_over,
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from batcher.connecting import reach_of
 from batcher.core.errors import NotAllowed, UsageError
 from batcher.core.job.reach import Reach
 from batcher.ports import OutputSchema, SinkRequest
 from batcher.settings import Settings
 from batcher.wiring import open_fleet, open_runner
+from batcher.wiring_providers import reach_of
 
 SHARED = "postgresql://batcher@db.internal/batcher"
 PROVIDERS = """

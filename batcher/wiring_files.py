@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from batcher.core.job.reach import Reach
     from batcher.core.job.spec import JobSpec
-    from batcher.ports import Clock, Draft, InputSource, OutputSink, Seen, SinkRequest
+    from batcher.ports import (
+        AttachmentFiles,
+        Clock,
+        Draft,
+        InputSource,
+        OutputSink,
+        Seen,
+        SinkRequest,
+    )
 
 T = TypeVar("T")
 
@@ -53,6 +61,13 @@ async def open_source(spec: JobSpec, *, clock: Clock, reach: Reach | None) -> In
     # In a thread: what is installed is looked through, and imported.
     source = await asyncio.to_thread(_sources().find, spec.input, spec.format)
     return await source.open(wanted)
+
+
+def open_attachments(spec: JobSpec, *, reach: Reach | None) -> AttachmentFiles:
+    """The files that the rows of a job's input may name, as far as they may be read here."""
+    from batcher.adapters.sources.attachments import RowAttachments, base_of
+
+    return RowAttachments(base_of(spec.input), None if reach is None else reach.sources)
 
 
 @cache
