@@ -220,7 +220,8 @@ SPOILT = {
     "comments": (b": PROCESSING\n\n: PROCESSING\n\n" + _WHOLE, "TEXT"),
     "something behind it": (_WHOLE + b"\n\ndata: [DONE]\n\n", "TEXT"),
     "a text of JSON": (json.dumps(_WHOLE.decode()).encode(), "TEXT"),
-    "an escape that is none": (_WHOLE.replace(b"TEXT", rb"it\'s"), r"it\'s"),
+    "a quote that is escaped": (_WHOLE.replace(b"TEXT", rb"it\'s"), "it's"),
+    "an escape that is none": (_WHOLE.replace(b"TEXT", rb"it\xs"), r"it\xs"),
 }
 
 
