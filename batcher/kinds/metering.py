@@ -100,6 +100,8 @@ class Meter:
                 elements += 2 * len(item)
                 for pair in item.items() if isinstance(item, dict) else item:
                     waiting += pair
+            elif isinstance(item, range):  # what is no number is sought in it one by one
+                elements += len(item)
             elif isinstance(item, _SEQUENCES):
                 elements += len(item)
                 kinds = set(map(type, item))

@@ -247,6 +247,21 @@ _READINGS = [
     *(f"big is {name}" for name in sorted(_ENVIRONMENT.tests) if name.isidentifier()),
     *(f"big.{name}()" for name in dir(str) if not name.startswith("_")),
     *(f"big.{name}('xy')" for name in dir(str) if not name.startswith("_")),
+    *(
+        sought.format(value)
+        for value in ("big", "words", "range(99999)")
+        for sought in (
+            "'\u2603' in {}",
+            "7.5 in {}",
+            "'\u2603' not in {}",
+            "'\u2603' is in({})",
+            "{}.count('\u2603')",
+            "{}.index('\u2603')",
+            "{0} == {0}",
+            "{0} in [{0}]",
+            "[{0}, 1]|max",
+        )
+    ),
 ]
 
 
