@@ -28,6 +28,7 @@ from batcher.ports import NoDoorbell, WorkerCard
 from batcher.settings import Settings
 from batcher.wiring_files import files, open_attachments, open_source
 from batcher.wiring_providers import (
+    check_asked,
     check_connection,
     choose_provider,
     connect,
@@ -161,6 +162,7 @@ async def _open_services(
             model_facts=_model_facts,
             choose_provider=choose_provider,
             check_connection=partial(check_connection, settings=settings, reach=reach),
+            check_asked=partial(check_asked, reach=reach),
             connect=partial(connect, open_throttle=throttle, settings=settings, reach=reach),
             lock=_job_lock(url),
             doorbell=doorbell,

@@ -229,6 +229,25 @@ def _granted(spec: JobSpec, reach: Reach | None) -> Granted:
     return reach.granted(spec, lambda name: bool(os.environ.get(name)))
 
 
+def check_asked(spec: JobSpec, output: str | None, *, reads: bool, reach: Reach | None) -> None:
+    """Refuse a job that workers are asked to do, where who asks may not do it himself.
+
+    ``output`` is where they are to write, ``reads`` whether they are to read the input.
+
+    Raises:
+        NotAllowed: it asks for more than there is in reach.
+    """
+    if reach is None:
+        return
+    from batcher.adapters.system.reach_guards import check_address
+
+    _granted(spec, reach)
+    if reads:
+        check_address(spec.input, reach.sources, verb="read", flag="--allow-source")
+    if output is not None:
+        check_address(output, reach.destinations, verb="write", flag="--allow-destination")
+
+
 def _environment(granted: Granted) -> Mapping[str, str]:
     """Where a job's variables are read."""
     return os.environ if granted.signed else {}

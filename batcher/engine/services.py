@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from batcher.core.throttle.slots import Slots
 from batcher.engine.byte_room import ByteRoom
@@ -44,10 +44,21 @@ if TYPE_CHECKING:
     from batcher.ports.planning import PlannerProcess, PlanTask
 
 
+def _allow(spec: JobSpec, output: str | None, *, reads: bool) -> None:
+    """Whoever asks may do whatever a job says."""
+    del spec, output, reads
+
+
 def _plan_here(task: PlanTask) -> PlannerProcess | None:
     """No process of its own for any plan."""
     del task
     return None
+
+
+class CheckAsked(Protocol):
+    """Refuses what whoever asks may not have done."""
+
+    def __call__(self, spec: JobSpec, output: str | None, *, reads: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +104,9 @@ class Services:
     where the environment lacks what a spec names, or has what cannot be used; ``due_times``, of a
     cron expression and a time zone, where they mean nothing. Where a worker's operator does not
     allow what a job asks for, ``check_connection``, ``connect`` and all that opens inputs and
-    outputs raise :class:`batcher.core.errors.NotAllowed`.
+    outputs raise :class:`batcher.core.errors.NotAllowed`. ``check_asked`` does so where a job is
+    left to workers, which may be allowed more than who asks them: with the output that they are to
+    write, and whether they are to read the input.
     ``lock`` raises :class:`batcher.core.errors.JobInUse`. ``lease_seconds`` is
     how long a worker that died holds a shard; ``slots`` are the requests that may be in flight,
     ``room`` the memory for their answers. ``open_guard`` gives what keeps a row's time while a
@@ -126,3 +139,4 @@ class Services:
     start_planner: Callable[[PlanTask], PlannerProcess | None] = _plan_here
     access: Access | None = None
     strategies: Sequence[ReuseStrategy] = ()
+    check_asked: CheckAsked = _allow

@@ -149,21 +149,6 @@ def admitted(url: str, prefixes: Iterable[str]) -> Admitted | None:
     return found  # type: ignore[return-value]
 
 
-def begins_so(url: str, prefixes: Iterable[str]) -> bool:
-    """Whether a URL of any scheme is one of some prefixes, or goes on after it.
-
-    It may go on where a segment of its path does, or with a query. One that leads upward does not.
-    """
-    if ".." in re.split(r"[/?#]", unquote(url)):
-        return False
-    return any(
-        url == prefix
-        or (url.startswith(prefix) and (prefix[-1] in "/?" or url[len(prefix)] in "/?"))
-        for prefix in prefixes
-        if is_url_prefix(prefix)
-    )
-
-
 def is_url_prefix(text: str) -> bool:
     """Whether what is allowed is a URL's beginning, and no path."""
     return _URL.match(text) is not None

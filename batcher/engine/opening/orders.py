@@ -31,10 +31,12 @@ async def blueprint_of(
 
     Raises:
         UsageError: the spec is wrong, its input is here alone, or its results cannot go there.
+        NotAllowed: who asks may not have this done.
     """
     if spec.input == "-":
         raise UsageError("workers cannot read this standard input: name a file or a URL")
     bound = await Intake(services).bind(spec)
+    services.check_asked(bound.spec, None if delivery is None else delivery.output, reads=True)
     if delivery is None:
         return Blueprint(spec=bound.spec.to_json(), files=bound.files)
     await asyncio.to_thread(check_destination, services, bound, delivery)

@@ -52,8 +52,11 @@ class Submission:
         Raises:
             UsageError: the spec is wrong.
             InputError: the input is, or it changed while it was being planned.
+            NotAllowed: who asks may not have this done.
         """
         bound = await self._intake.bind(spec)
+        output = None if delivery is None else delivery.output
+        self._services.check_asked(bound.spec, output, reads=False)
         if delivery is not None:
             await asyncio.to_thread(check_destination, self._services, bound, delivery)
         with source or await self._intake.open(spec) as source:

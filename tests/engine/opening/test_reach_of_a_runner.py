@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from batcher.core.errors import BatcherError, NotAllowed
+from batcher.core.errors import BatcherError, NotAllowed, UsageError
+from batcher.core.job.delivery import DeliverySpec
 from batcher.core.job.providers import ProviderConfig
 from batcher.core.job.reach import Reach
 from batcher.core.job.spec import JobSpec
@@ -207,3 +209,60 @@ async def test_reports_reach_no_further_than_their_runner(here: Path) -> None:
 def wanted(path: str) -> SinkRequest:
     schema = OutputSchema(columns=(), fields=(), chunked=False, dimension=None)
     return SinkRequest(address=path, schema=schema)
+
+
+# --- what workers are asked to do -------------------------------------------------------------
+
+
+def asked_for_more(at: Service) -> list[tuple[JobSpec, str | None]]:
+    """Jobs that somebody who may do less than the workers would have them do, and their outputs."""
+    allowed = at.classify("in/labels.txt")
+    return [
+        (replace(allowed, base_url="https://elsewhere.example/v1"), None),
+        (replace(allowed, api_key_env="OTHER_KEY"), None),
+        (replace(allowed, headers={"X-More": "$OTHER_KEY"}), None),
+        (replace(allowed, provider="another"), None),
+        (allowed, "secret/out.jsonl"),
+        (allowed, "out/../secret/{date}.jsonl"),
+        (allowed, "in/up/secret/out.jsonl"),
+        (allowed, "sqlite:///tmp/out.db?table=t"),
+    ]
+
+
+async def have_done(runner: Runner, way: str, spec: JobSpec, delivery: DeliverySpec | None) -> None:
+    """Leave a job to workers, in one of the ways."""
+    if way == "submit":
+        await runner.submit(spec, delivery=delivery)
+    elif way == "ask":
+        async with asyncio.timeout(20):
+            await runner.ask(spec, delivery=delivery)
+    else:
+        await runner.schedules.add("nightly", "0 3 * * *", spec, delivery=delivery)
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("way", ["submit", "ask", "schedule"])
+async def test_workers_are_not_asked_for_more_than_who_asks_may_do(
+    here: Path, way: str, number: int
+) -> None:
+    async with service(here) as at:
+        spec, output = asked_for_more(at)[number]
+        delivery = None if output is None else DeliverySpec(output=output)
+        with pytest.raises((NotAllowed, UsageError)):
+            await have_done(at.runner, way, spec, delivery)
+        assert await at.runner.jobs() == []
+
+
+@pytest.mark.parametrize("name", ["secret/in.csv", "in/link-in.csv", "in/../secret/in.csv"])
+async def test_workers_are_not_asked_to_read_what_who_asks_may_not(here: Path, name: str) -> None:
+    async with service(here) as at:
+        spec = replace(at.classify("in/labels.txt"), input=name)
+        with pytest.raises(NotAllowed):
+            await have_done(at.runner, "ask", spec, None)
+
+
+async def test_who_may_do_it_may_have_it_done(here: Path) -> None:
+    async with service(here) as at:
+        spec = at.classify("in/labels.txt")
+        report = await at.runner.submit(spec, delivery=DeliverySpec(output="out/a.jsonl"))
+        assert report.rows == 2
