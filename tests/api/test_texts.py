@@ -77,7 +77,7 @@ def test_a_text_without_a_value_is_an_error_or_nothing() -> None:
 def test_what_is_no_list_of_texts_is_told_so() -> None:
     with pytest.raises(batcher.BatcherError, match="give a list of texts, not one of type str"):
         batcher.embed("one text", **SIMULATED)
-    with pytest.raises(batcher.BatcherError, match="text 1 is of type int"):
+    with pytest.raises(batcher.BatcherError, match="text 1 is not text, but of type int"):
         batcher.chat(["one", 2], **SIMULATED)  # type: ignore[list-item]
     with pytest.raises(batcher.BatcherError, match="labels is a list of texts"):
         batcher.classify(["one"], "one,other", **SIMULATED)

@@ -107,21 +107,6 @@ def test_every_figure_of_the_readme_was_measured() -> None:
     assert {figure for figure in figures if figure not in notes} == set()
 
 
-def test_every_code_that_is_explained_is_one_that_rows_fail_with() -> None:
-    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
-    table = page.split("| code | what to do |\n")[1].split("\n\n")[0]
-    codes = {
-        code for line in table.splitlines() for code in re.findall(r"`(\w+)`", line.split("|")[1])
-    }
-    sources = "".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("batcher", "jobs")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    assert len(codes) > 8
-    assert {code for code in codes if f'"{code}"' not in sources} == set()
-
-
 def test_pages_can_be_followed_one_after_the_other() -> None:
     """In one directory: no page writes where another's output stands, which would be refused."""
     written: dict[str, set[str]] = {}

@@ -16,8 +16,8 @@ from pathlib import Path
 from batcher.adapters.system.private_files import make_directory, open_locked
 from batcher.core.errors import JobInUse, UnusableStore
 
-_TRIES = 3
-_TRY_AGAIN_SECONDS = 0.02
+_LOOKS_SECONDS = 30.0
+_TRY_AGAIN_SECONDS = 0.002
 
 
 def job_owner(directory: Path, job_id: str) -> str:
@@ -40,16 +40,26 @@ def _owner(descriptor: int) -> str:
 
 
 def _lock(descriptor: int) -> None:
-    """Obtain the lock; whoever only looks at it is gone at once."""
-    for left in reversed(range(_TRIES)):
+    """Obtain the lock, as soon as those are gone who only look at it.
+
+    Who looks shares the lock for a moment, which may be long on a busy machine; who holds it shares
+    it with nobody.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    end = time.monotonic() + _LOOKS_SECONDS
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            if not left:
+            if time.monotonic() > end:
                 raise
-            time.sleep(_TRY_AGAIN_SECONDS)
         else:
             return
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails where somebody holds it
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_TRY_AGAIN_SECONDS)
 
 
 @contextmanager

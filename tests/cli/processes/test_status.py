@@ -26,8 +26,14 @@ def test_status_says_whether_a_process_runs_a_job_and_how_to_go_on(cli: Cli) -> 
     command = ["run", "chat", "many.csv", "--text", "body", "-m", "gpt-6-luna", "--simulate"]
     slow = [*command, "-o", "out.csv", "--rpm", "60"]
     with subprocess.Popen([sys.executable, "-m", "batcher", *slow, "-q"]) as process:
-        wait_until(lambda: "rows      " in cli("status").stdout, "that the job is open")
-        running = cli("status").stdout
+        running = ""
+
+        def runs() -> bool:
+            nonlocal running
+            running = cli("status").stdout
+            return "running it now" in running
+
+        wait_until(runs, "that the job runs")
         os.kill(process.pid, signal.SIGKILL)
     killed = cli("status").stdout
 
