@@ -1,7 +1,8 @@
 """The body of an answer, read in blocks and no further than a ceiling, decompressed.
 
-aiohttp decompresses a little at a time and stops reading from the socket while nobody takes what it
-has; so what a compression bomb or an endless body may occupy is the ceiling and two blocks.
+aiohttp stops reading from the socket while nobody takes what it has, and what is decompressed ends
+at the ceiling; so what a compression bomb or an endless body may occupy is twice the ceiling and
+two blocks. An answer was paid for: what only its header calls compressed is taken as it is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ BLOCK_BYTES = 2**18
 """What a connection buffers of an answer before anybody has asked for more, twice at the most."""
 MOST_ERROR_BYTES = 2**20
 """An answer that is no success says why at its beginning."""
+_TIMES_LONGER = 8
+"""About what JSON is longer than what it is compressed to, at the most."""
+_LONGER_BYTES = 2**12
+"""How much longer it may be, where there is nothing to compress."""
+_BEGINNINGS = (b"{", b"[")
+_GZIP = b"\x1f\x8b"
 
 
 class AnswerTooLarge(TransportError):
@@ -50,11 +57,13 @@ async def read_body(
         AnswerTooLarge: a success has more than ``most_bytes``; the connection is closed.
         TransportError: a success is not compressed as it says.
     """
-    body = await _read_body(response, request_id, most_bytes, room)
-    if "Content-Encoding" not in response.headers:
-        return body
-    left = _left_to_decode(response)
-    return _decoded(body, left, most_bytes, good=200 <= response.status < 300) if left else body
+    applied = _applied(response) if "Content-Encoding" in response.headers else []
+    if not applied:
+        return await _read_body(response, request_id, most_bytes, room)
+    body = await _read_body(response, request_id, most_bytes + _LONGER_BYTES, room)
+    if room is not None and len(body) * _TIMES_LONGER > BLOCK_BYTES:
+        await room.grow(request_id, min(most_bytes, len(body) * _TIMES_LONGER))
+    return _decoded(body, applied, most_bytes, good=200 <= response.status < 300)
 
 
 async def _read_body(
@@ -92,13 +101,10 @@ def _told_length(response: Answer) -> int:
     return int(told) if told.isdecimal() else 0
 
 
-def _left_to_decode(response: Answer) -> list[str]:
-    """What aiohttp leaves as it is: other names for codings, and all but the last of several."""
+def _applied(response: Answer) -> list[str]:
+    """What the body is compressed with, in the order in which that was done."""
     headers = response.headers.getall("Content-Encoding")
-    applied = codings(",".join(headers))
-    if headers[-1].strip().lower() in KNOWN:
-        applied.pop()
-    return [coding for coding in applied if coding in KNOWN]
+    return [coding for coding in codings(",".join(headers)) if coding in KNOWN]
 
 
 def _decoded(body: bytes, applied: list[str], most_bytes: int, *, good: bool) -> bytes:
@@ -111,11 +117,11 @@ def _decoded(body: bytes, applied: list[str], most_bytes: int, *, good: bool) ->
                     raise AnswerTooLarge(most_bytes)
                 body = body[:most_bytes]
     except (zlib.error, brotli.error, zstandard.ZstdError) as exc:
-        if good:
+        if good and not body.lstrip().startswith(_BEGINNINGS):  # a proxy may leave the header on
+            message = "the answer is not compressed as its Content-Encoding says"
+            advice = "turn that off in the proxy in front of the server, and check --base-url"
             raise TransportError(
-                "disconnect",
-                "the answer is not compressed as its Content-Encoding says",
-                maybe_billed=True,
+                "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"
             ) from exc
     return body
 
@@ -123,7 +129,7 @@ def _decoded(body: bytes, applied: list[str], most_bytes: int, *, good: bool) ->
 def _unzipped(body: bytes, most: int, bits: int = 31) -> bytes:
     decoder = zlib.decompressobj(bits)
     plain = decoder.decompress(body, most)
-    while bits == 31 and decoder.eof and decoder.unused_data and len(plain) < most:
+    while bits == 31 and decoder.unused_data.startswith(_GZIP) and len(plain) < most:
         body, decoder = decoder.unused_data, zlib.decompressobj(bits)
         plain += decoder.decompress(body, most - len(plain))
     if not decoder.eof and len(plain) < most:

@@ -143,6 +143,7 @@ async def open_provider(
             timeout=timeout,
             reading={
                 "read_until_eof": True,  # a body of no told length
+                "auto_decompress": False,  # read_body does, and bears with more
                 "read_bufsize": BLOCK_BYTES,
                 "max_line_size": _HEADER_BYTES,
                 "max_field_size": _HEADER_BYTES,

@@ -10,7 +10,6 @@ import os
 import ssl
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 
 from batcher.adapters.providers.connection import StaleConnection
 from batcher.adapters.providers.proxy import Proxy
@@ -41,12 +40,6 @@ def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> Transport
                 lasting=f"what {host} answers is not HTTP, or has headers of over 256 KB: "
                 "check --base-url",
             )
-        case aiohttp.ClientPayloadError() if _is_miscoded(exc):
-            message = "the answer is not compressed as its Content-Encoding says"
-            advice = "turn that off in the proxy in front of the server, and check --base-url"
-            return TransportError(
-                "disconnect", message, maybe_billed=True, lasting=f"{message}: {advice}"
-            )
         case aiohttp.ClientPayloadError():
             message = "the answer ended before it was complete"
             advice = "see what the server, or a proxy in front of it, does with answers"
@@ -56,15 +49,6 @@ def transport_error(exc: Exception, host: str, proxy: Proxy | None) -> Transport
     return TransportError(
         "disconnect", f"the connection was lost: {type(exc).__name__}", maybe_billed=True
     )
-
-
-def _is_miscoded(exc: BaseException | None) -> bool:
-    """Whether it comes of bytes that no decompressor takes."""
-    while exc is not None:
-        if isinstance(exc, ContentEncodingError):
-            return True
-        exc = exc.__cause__
-    return False
 
 
 def _never_sent(message: str, advice: str) -> TransportError:

@@ -299,16 +299,39 @@ async def test_a_bomb_under_any_name_ends_at_the_ceiling(names: tuple[str, ...])
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
-async def test_what_is_cut_off_or_none_of_it_is_a_lost_answer(coding: str) -> None:
+async def test_what_is_cut_off_is_a_lost_answer(coding: str) -> None:
     whole = compress_all(b'{"a": 1}' * 99, [coding])
-    for sent in (whole[:-6], b"{}"):
 
-        async def talk(peer: Peer, sent: bytes = sent) -> None:
-            await peer.request()
-            peer.write(answer(sent, headers=f"Content-Encoding: x-{coding}\r\n"))
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        peer.write(answer(whole[:-6], headers=f"Content-Encoding: x-{coding}\r\n"))
 
-        error = await lose(talk)
-        assert (error.code, error.maybe_billed, error.final) == ("disconnect", True, False)
+    error = await lose(talk)
+    assert (error.code, error.maybe_billed, error.final) == ("disconnect", True, False)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, br"])
+@pytest.mark.parametrize("body", [b'{"a": 1}', b' [{"a": 1}]', b'{"long": "%s"}' % (b"x" * 2**16)])
+async def test_what_its_header_alone_calls_compressed_is_read_as_it_is(
+    coding: str, body: bytes
+) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        peer.write(answer(body, headers=f"Content-Encoding: {coding}\r\n"))
+
+    async with asking(talk) as provider:
+        assert (await provider.post("/x", b"{}", "r")).body == body
+
+
+@pytest.mark.parametrize("rest", [bytes(512), b"\n", b"padding"])
+async def test_what_stands_behind_the_compressed_answer_does_not_matter(rest: bytes) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        sent = compress_all(b'{"a": 1}', ["gzip"]) + rest
+        peer.write(answer(sent, headers="Content-Encoding: gzip\r\n"))
+
+    async with asking(talk) as provider:
+        assert (await provider.post("/x", b"{}", "r")).body == b'{"a": 1}'
 
 
 async def test_of_a_refusal_that_is_not_compressed_as_it_says_the_status_counts() -> None:
