@@ -6,6 +6,8 @@ import numpy as np
 import pybase64
 
 _MOST_SQUARE = 1e20  # of a length; what is longer are bytes of another type or order
+_FEW = 8
+"""A vector of fewer numbers may have zeros at every other place."""
 _OTHER_ALPHABET = str.maketrans("-_", "+/")
 
 
@@ -22,6 +24,8 @@ def read_vector(embedding: object) -> bytes | None:
         if isinstance(embedding, str | memoryview):
             raw = _decoded(embedding)
             vector = np.frombuffer(raw, dtype="<f4")
+            if _are_doubles(vector):
+                return None
         elif isinstance(embedding, list):
             vector = _as_float32(embedding)
             raw = vector.tobytes()
@@ -34,6 +38,16 @@ def read_vector(embedding: object) -> bytes | None:
     with np.errstate(all="ignore"):
         square = float(vector @ vector)
     return raw if square < _MOST_SQUARE else None
+
+
+def _are_doubles(vector: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
+    """Whether these are numbers of 64 bits, whose lower halves are nothing where they were of 32.
+
+    (Where they are something, the halves are no numbers that a vector has.)
+    """
+    if vector.size < _FEW or vector.size % 2 or vector[0] != 0:
+        return False
+    return not vector[::2].any() and bool(vector[1::2].any())
 
 
 def _decoded(embedding: str | memoryview) -> bytes:

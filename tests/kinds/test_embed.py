@@ -328,3 +328,13 @@ def test_vectors_without_an_object_or_in_one_list_too_many_are_read(data: object
     outcomes = bind(text="q").parse({"data": data}, 2)
     vectors = [vector(outcome) for outcome in outcomes]
     assert vectors == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@given(st.lists(st.floats(-1, 1, width=16).filter(bool), min_size=8, max_size=64))
+def test_numbers_of_64_bits_are_not_taken_for_twice_as_many_of_32(numbers: list[float]) -> None:
+    doubles = pybase64.b64encode(np.array(numbers, dtype="<f8").tobytes()).decode()
+    ((outcome),) = bind().parse({"data": [{"index": 0, "embedding": doubles}]}, 1)
+    assert isinstance(outcome, Broken)
+    floats = base64_vector(*numbers)
+    ((outcome),) = bind().parse({"data": [{"index": 0, "embedding": floats}]}, 1)
+    assert isinstance(outcome, Done)
