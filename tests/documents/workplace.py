@@ -35,13 +35,16 @@ _VARIES = (
 )
 _PASSWORD = re.compile(r":[^:@/]*@")
 _FIGURE = re.compile(r"\d[\d,.]*")
+_COUNTED = re.compile(r"\b(request|row|token|shard)s?\b")
 
 
 def comparable(output: str, *, figures: bool = True) -> str:
     """An output without what differs from one run to the next."""
     for pattern, instead in _VARIES:
         output = pattern.sub(instead, output)
-    return (output if figures else _FIGURE.sub("N", output)).strip()
+    if not figures:  # one of them, or several
+        output = _COUNTED.sub(r"\1s", _FIGURE.sub("N", output))
+    return output.strip()
 
 
 class PageFailed(AssertionError):

@@ -26,7 +26,8 @@ def _ints(bits: int, *, signed: bool = True) -> st.SearchStrategy[int]:
 
 def _decimals(kind: Any) -> st.SearchStrategy[Decimal]:
     most = 10**kind.precision - 1
-    return st.integers(-most, most).map(lambda unscaled: Decimal(unscaled).scaleb(-kind.scale))
+    # Read from a text: arithmetic would round to 28 digits.
+    return st.integers(-most, most).map(lambda unscaled: Decimal(f"{unscaled}E{-kind.scale}"))
 
 
 def _halves() -> st.SearchStrategy[float]:
