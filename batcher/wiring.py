@@ -105,7 +105,9 @@ async def open_fleet(
     from batcher.engine.fleet.worker_telemetry import WorkerTelemetry
 
     reach = reach_of(settings)
-    async with _open_services(settings, clock, chance, Slots(concurrency), reach) as services:
+    async with _open_services(
+        settings, clock, chance, Slots(concurrency), reach, asks=False
+    ) as services:
         host = socket.gethostname()
         card = WorkerCard(
             name=f"{host}:{os.getpid()}:{secrets.token_hex(2)}",
@@ -131,7 +133,9 @@ async def _open_services(
     reach: Reach | None = None,
     *,
     defers: bool = False,
+    asks: bool = True,
 ) -> AsyncIterator[Services]:
+    """What the engine needs; ``asks``: jobs are left to workers by somebody whose reach it is."""
     clock = clock or SystemClock()
     url, patience = settings.location, settings.database_timeout_seconds
     async with AsyncExitStack() as stack:
@@ -162,7 +166,7 @@ async def _open_services(
             model_facts=_model_facts,
             choose_provider=choose_provider,
             check_connection=partial(check_connection, settings=settings, reach=reach),
-            check_asked=partial(check_asked, reach=reach),
+            check_asked=partial(check_asked, reach=reach if asks else None),
             connect=partial(connect, open_throttle=throttle, settings=settings, reach=reach),
             lock=_job_lock(url),
             doorbell=doorbell,

@@ -167,7 +167,7 @@ def _read_input(usage: Mapping[str, Any]) -> tuple[int | None, int, int]:
         written = _first(usage, _WRITTEN_NAMES) or 0
     if prompt is None:
         missed = _whole(usage.get("prompt_cache_miss_tokens"))
-        return (None, 0, 0) if missed is None else (cached + missed, cached, written)
+        return (None, 0, 0) if missed is None else (cached + missed, cached, min(written, missed))
     anthropic = "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage
     if anthropic and (not whole_has_parts or cached + written > prompt):
         prompt += cached + written

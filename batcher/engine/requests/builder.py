@@ -60,16 +60,13 @@ class RequestBuilder:
     def __init__(
         self, bound: BoundKind, kind: str, added: Mapping[str, Any], learning: Learning
     ) -> None:
-        """``kind`` is the kind's name; ``added`` goes into each body, in that order.
-
-        ``attached`` is what makes the bodies in place of this, where the kind attaches files.
-        """
+        """``kind`` is the kind's name; ``added`` goes into each body, in that order."""
         self._bound = bound
         self._kind = kind
         self._added = added
         self._learning = learning
         self.path = str(bound.endpoint)
-        self.attached: AttachedBodies | None = None
+        self.attached: AttachedBodies | None = None  # makes them where the kind attaches files
 
     def attach(self, files: AttachmentFiles) -> None:
         """Have bodies carry the files that rows name."""
