@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +185,16 @@ async def cancelled_ever_later(work: Work, spec: JobSpec, turns: Iterator[int]) 
         with pytest.raises(asyncio.CancelledError):
             await task
         cancelled += 1
+
+
+async def cut_off(work: Work, spec: JobSpec, soon: Callable[[], bool]) -> None:
+    """Run a job, and cancel it as soon as that is so."""
+    run = asyncio.create_task(work.run(spec))
+    while not soon():
+        await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
 
 
 async def state_of(work: Work, ran: Ran) -> str:

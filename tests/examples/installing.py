@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -27,3 +29,16 @@ def install_package(folder: Path, place: Path) -> Path:
     offline = ["--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, *offline, "--target", place / "packages", source], check=True)
     return place / "packages"
+
+
+async def run_installed(packages: Path, here: Path, *arguments: str) -> tuple[int | None, str]:
+    """Run the command in a folder, with packages that are installed; its exit code and words."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batcher", "run", *arguments),
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(packages), "OPENAI_API_KEY": "sk-x"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
-import sys
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from batcher.kinds.testing import check_kind
 from tests.engine.answering import Body, answering, chat
-from tests.examples.installing import install_package
+from tests.examples.installing import install_package, run_installed
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "describe"
 OPTIONS: dict[str, Any] = {"image": "file", "question": "What is it?", "longest": "longest"}
@@ -66,18 +64,15 @@ def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path
 
     async def run() -> str:
         async with answering(respond) as asked:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "batcher", "run", "describe", "pictures/in.csv"),
+            code, said = await run_installed(
+                installed,
+                tmp_path,
+                *("describe", "pictures/in.csv"),
                 *("--image", "file", "--longest", "longest", "--model", "gpt-6-luna"),
                 *("--base-url", asked.base_url, "-o", "out.jsonl", "--quiet"),
-                cwd=tmp_path,
-                env={**os.environ, "PYTHONPATH": str(installed), "OPENAI_API_KEY": "sk-x"},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
             )
-            said, _ = await process.communicate()
-            assert process.returncode == 3, said.decode()
-            return said.decode()
+            assert code == 3, said
+            return said
 
     asyncio.run(run())
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

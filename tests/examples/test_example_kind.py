@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 from batcher.core.kind import Broken, Done, Invalid
 from batcher.kinds.testing import check_kind
 from tests.engine.answering import Body, answering
-from tests.examples.installing import install_package
+from tests.examples.installing import install_package, run_installed
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rerank"
 OPTIONS: dict[str, Any] = {"text": "body", "query": "which is long?"}
@@ -102,18 +100,15 @@ def test_it_is_installed_and_run_from_the_command_line(installed: Path, tmp_path
 
     async def run() -> str:
         async with answering(respond) as asked:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "batcher", "run", "rerank", "in.jsonl", "--id", "id"),
+            code, said = await run_installed(
+                installed,
+                tmp_path,
+                *("rerank", "in.jsonl", "--id", "id"),
                 *("--text", "body", "--query", OPTIONS["query"], "--model", "rerank-v4"),
                 *("--base-url", asked.base_url, "--embeddings", "-o", "out.jsonl", "--quiet"),
-                cwd=tmp_path,
-                env={**os.environ, "PYTHONPATH": str(installed), "OPENAI_API_KEY": "sk-x"},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
             )
-            said, _ = await process.communicate()
-            assert process.returncode == 0, said.decode()
-            return said.decode()
+            assert code == 0, said
+            return said
 
     asyncio.run(run())
     first = [count for count, again in asked_for if not again]

@@ -14,6 +14,7 @@ from aiohttp import web
 from batcher.adapters.sources.attachments import RowAttachments, base_of
 from batcher.core.errors import NotAllowed, RowError
 from batcher.core.row.attachments import KeptAttachment
+from tests.servers.web import web_server
 
 CONTENT = b"a picture" * 1_000
 
@@ -53,14 +54,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     serving = Server()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", serving.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    serving.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield serving
-    await runner.cleanup()
+    async with web_server(serving.answer) as serving.url:
+        yield serving
 
 
 def never() -> bool:

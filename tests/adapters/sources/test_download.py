@@ -16,6 +16,7 @@ from batcher.adapters.system.clock import SystemClock
 from batcher.core.errors import InputError, UsageError
 from batcher.ports import SourceRequest
 from tests.fakes import FakeClock
+from tests.servers.web import web_server
 
 CSV = b"id,text\n1,one\n2,two\n"
 SECRET = "X-Signature=s3cret"
@@ -68,15 +69,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     serving = Server()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", serving.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    serving.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield serving
-    await runner.cleanup()
+    async with web_server(serving.answer) as serving.url:
+        yield serving
 
 
 class Hasty(SystemClock):

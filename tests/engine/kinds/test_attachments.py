@@ -19,7 +19,7 @@ from tests.engine.answering import Body, answering
 from tests.engine.fleet.crew import completed, worker
 from tests.engine.kinds.installing import install_kind
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import Work, audit, open_work
+from tests.engine.workbench import Work, audit, cut_off, open_work
 
 Rows = Mapping[str, Sequence[str]]
 """Their texts, and their files."""
@@ -239,12 +239,7 @@ async def test_a_job_that_was_cut_off_goes_on_with_the_same_files(here: Path) ->
 
     async with answering(answer) as asked, open_work(here, database=database) as work:
         spec = job(work, asked.base_url, rows, concurrency=3)
-        run = asyncio.create_task(work.run(spec))
-        while len(asked) < 3:
-            await asyncio.sleep(0.01)
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
+        await cut_off(work, spec, lambda: len(asked) >= 3)
         async with worker(database):
             (listed,) = await work.runner.jobs()
             ran = await completed(work, listed.job)

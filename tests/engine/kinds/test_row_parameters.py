@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,7 +17,7 @@ from tests.engine.fleet.crew import completed, worker
 from tests.engine.kinds.installing import install_kind
 from tests.engine.kinds.own_kind import USUAL_TOKENS
 from tests.engine.virtual_time import in_virtual_time
-from tests.engine.workbench import Work, audit, open_work
+from tests.engine.workbench import Work, audit, cut_off, open_work
 
 Row = tuple[str, Any, Any]
 """Its text, its temperature and its cap; None for those of all rows."""
@@ -210,12 +209,7 @@ async def test_a_job_that_was_cut_off_goes_on_with_the_same_requests(here: Path)
     rows: list[Row] = [(f"t{number}", number / 10, number + 1) for number in range(30)]
     async with answering(answer) as asked, open_work(here, database=database) as work:
         spec = job(work, asked.base_url, rows, concurrency=3)
-        run = asyncio.create_task(work.run(spec))
-        while len(asked) < 3:
-            await asyncio.sleep(0.01)
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
+        await cut_off(work, spec, lambda: len(asked) >= 3)
         before = asked_for(asked.bodies)
         async with worker(database):
             (listed,) = await work.runner.jobs()

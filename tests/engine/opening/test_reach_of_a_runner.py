@@ -225,7 +225,7 @@ def asked_for_more(at: Service) -> list[tuple[JobSpec, str | None]]:
         (allowed, "secret/out.jsonl"),
         (allowed, "out/../secret/{date}.jsonl"),
         (allowed, "in/up/secret/out.jsonl"),
-        (allowed, "sqlite:///tmp/out.db?table=t"),
+        (allowed, "sqlite://secret/out.db?table=t"),
     ]
 
 
